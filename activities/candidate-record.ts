@@ -1,0 +1,86 @@
+import { log } from '@temporalio/activity';
+import type { TrainCandidateInput } from '../contracts/activities.ts';
+import type { MetricValues } from '../contracts/reports.ts';
+import type { MlflowClient, MetricInput } from '../packages/mlflow-client-ts/src/index.ts';
+import { findOrCreateRun } from './mlflow-runs.ts';
+
+const FLUSH_MS = 1_000;
+
+/** What is known when a candidate is trained. */
+export interface CandidateResult {
+  parameters: Record<string, number | string | boolean | null>;
+  libraries: Record<string, string>;
+  validation: MetricValues;
+  seconds: number;
+  stderrPath: string;
+  bestIteration: number;
+}
+
+/** The MLflow run of one candidate, a child of the lifecycle's run: metrics per iteration while it trains, the rest at the end. */
+export class CandidateRecord {
+  readonly #buffer: MetricInput[] = [];
+  #flushing: Promise<void> = Promise.resolve();
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(
+    private readonly mlflow: MlflowClient,
+    readonly runId: string,
+  ) {
+    this.#timer = setInterval(() => this.#flush(), FLUSH_MS);
+  }
+
+  /** Opens the run, or finds the one that an earlier attempt opened. */
+  static async open(mlflow: MlflowClient, input: TrainCandidateInput): Promise<CandidateRecord> {
+    const { candidate, tracking, run, training } = input;
+    const runId = await findOrCreateRun(mlflow, tracking.experimentId, `${run.workflowId}/${run.runId}/${candidate.name}`, {
+      name: candidate.name,
+      tags: { 'mlflow.parentRunId': tracking.runId, 'perennial.candidate': candidate.name, 'perennial.trainer': candidate.trainer },
+    });
+    await mlflow.runs.update({ runId, status: 'RUNNING' });
+    await mlflow.runs.logBatch({ runId, params: { trainer: candidate.trainer, seed: String(training.seed) } });
+    return new CandidateRecord(mlflow, runId);
+  }
+
+  /** Notes the metrics of an iteration; they are sent about once a second. */
+  progress(step: number, metrics: Record<string, number>): void {
+    const timestamp = Date.now();
+    for (const [key, value] of Object.entries(metrics)) if (Number.isFinite(value)) this.#buffer.push({ key, value, step, timestamp });
+  }
+
+  async finish(result: CandidateResult): Promise<void> {
+    this.#flush();
+    await this.#flushing;
+    const { runId } = this;
+    const timestamp = Date.now();
+    const finalMetrics = { ...result.validation, training_seconds: result.seconds, best_iteration: result.bestIteration };
+    await this.mlflow.runs.logBatch({
+      runId,
+      params: Object.fromEntries(Object.entries(result.parameters).map(([key, value]) => [key, String(value)])),
+      metrics: Object.entries(finalMetrics).map(([key, value]) => ({ key: key in result.validation ? `validation_${key}` : key, value, step: 0, timestamp })),
+      tags: Object.fromEntries(Object.entries(result.libraries).map(([name, version]) => [`perennial.library.${name}`, version])),
+    });
+    await this.mlflow.artifacts.uploadFile({ runId, path: 'trainer-stderr.txt', file: result.stderrPath });
+    await this.mlflow.runs.finish({ runId });
+  }
+
+  /** Marks the run; an unreachable MLflow must not hide why the training failed. */
+  async fail(status: 'FAILED' | 'KILLED'): Promise<void> {
+    await this.mlflow.runs.finish({ runId: this.runId, status }).catch((error: unknown) => log.warn('the MLflow run could not be closed', { error }));
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Live metrics are a courtesy: what cannot be sent now is sent with the next batch, or not at all. */
+  #flush(): void {
+    if (this.#buffer.length === 0) return;
+    const metrics = this.#buffer.splice(0);
+    this.#flushing = this.#flushing
+      .then(() => this.mlflow.runs.logBatch({ runId: this.runId, metrics }))
+      .then(
+        () => undefined,
+        () => void this.#buffer.unshift(...metrics),
+      );
+  }
+}

@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { version as duckdbVersion } from '@duckdb/node-api';
+import type { DataActivities } from '../contracts/activities.ts';
+import { PerennialError } from '../contracts/errors.ts';
+import type { IngestOutput } from '../contracts/stages.ts';
+import { checkExpectations } from '../lib/data/expectations.ts';
+import { joinSources } from '../lib/data/join.ts';
+import { findSourceFiles } from '../lib/data/source-files.ts';
+import { snapshotSource } from '../lib/data/snapshot.ts';
+import { splitTable } from '../lib/data/split.ts';
+import { Database } from '../lib/duckdb/database.ts';
+import { quoteLiteral } from '../lib/duckdb/sql.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { type ActivityFrame, framed } from './frame.ts';
+import { prepare } from './prepare.ts';
+
+/** A database for one activity; cancellation interrupts what it runs. */
+export async function withDatabase<T>(frame: ActivityFrame, work: (database: Database, scratchDir: string) => Promise<T>): Promise<T> {
+  const scratchDir = await frame.scratch();
+  const database = await Database.create({ tempDir: `${scratchDir}/spill` });
+  const stop = (): void => database.interrupt();
+  frame.signal.addEventListener('abort', stop);
+  try {
+    return await work(database, scratchDir);
+  } finally {
+    frame.signal.removeEventListener('abort', stop);
+    database.close();
+  }
+}
+
+export function dataActivities(deps: ActivityDependencies): DataActivities {
+  return {
+    loadSpec: framed(deps.config, async ({ specRef }) => {
+      const spec = await (await deps.store()).json(specRef);
+      if (typeof spec !== 'object' || spec === null || Array.isArray(spec))
+        throw new PerennialError('SpecInvalid', `artifact ${specRef.uri} is not a pipeline spec: expected a JSON object`);
+      return { spec: { ...spec } };
+    }),
+
+    ingest: framed(deps.config, (input, frame) => ingest(deps, input, frame)),
+
+    validate: framed(deps.config, async ({ table, spec }, frame) => {
+      const path = await (await deps.store()).path(table.artifact);
+      const results = await withDatabase(frame, (database) => checkExpectations(database, `read_parquet(${quoteLiteral(path)})`, table, spec.expectations));
+      const failed = results.filter((result) => !result.passed && result.severity === 'error');
+      if (failed.length > 0)
+        throw new PerennialError(
+          'ValidationFailed',
+          `${failed.length} of ${results.length} expectations failed: ${failed.map((result) => `${result.expectation}: ${result.violations} of ${result.rows} rows`).join('; ')}`,
+        );
+      return { rows: table.rows, results };
+    }),
+
+    split: framed(deps.config, async ({ table, spec }, frame) => {
+      const store = await deps.store();
+      const path = await store.path(table.artifact);
+      return withDatabase(frame, (database, scratchDir) => splitTable(database, `read_parquet(${quoteLiteral(path)})`, table, spec, store, scratchDir));
+    }),
+
+    prepare: framed(deps.config, (input, frame) => prepare(deps, input, frame)),
+  };
+}
+
+async function ingest(deps: ActivityDependencies, { data, target }: Parameters<DataActivities['ingest']>[0], frame: ActivityFrame): Promise<IngestOutput> {
+  const store = await deps.store();
+  const scratchDir = await frame.scratch();
+  const sources = await withDatabase(frame, async (database) => {
+    const taken: (IngestOutput['sources'][number] & { options: unknown })[] = [];
+    for (const [name, source] of Object.entries(data.sources)) {
+      const found = await findSourceFiles(database, name, source, deps.config.sourceRoots);
+      const snapshot = await snapshotSource(database, name, source, found, store, `${scratchDir}/${name}.parquet`);
+      taken.push({ name, path: source.path, snapshot, sourceSha256: found.sha256, options: { ...source, path: undefined } });
+      frame.report({ snapshots: taken.length });
+    }
+    return taken;
+  });
+  const joined = await joinSources(
+    data,
+    sources.map(({ name, snapshot }) => ({ name, snapshot })),
+    {
+      store,
+      scratchDir,
+      target,
+      onDatabase: (database) => frame.signal.addEventListener('abort', () => database.interrupt(), { once: true }),
+    },
+  );
+  const identity = {
+    sources: sources.map(({ name, sourceSha256, options }) => ({ name, sourceSha256, options })),
+    sql: data.sql ?? null,
+    rowFilter: data.rowFilter,
+    target,
+    engine: `duckdb ${duckdbVersion()}`,
+  };
+  return {
+    ...joined,
+    digest: createHash('sha256').update(JSON.stringify(identity)).digest('hex'),
+    sources: sources.map(({ options: _options, ...source }) => source),
+  };
+}

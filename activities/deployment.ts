@@ -1,0 +1,55 @@
+import { log } from '@temporalio/activity';
+import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure, type Workflow } from '@temporalio/common';
+import type { DeploymentActivities } from '../contracts/activities.ts';
+import type { EndpointInput } from '../contracts/endpoint.ts';
+import { endpointWorkflowId, SIGNALS, UPDATES, WORKFLOW_TYPES } from '../contracts/names.ts';
+import { type ModelServerInfo, modelServerInfo } from '../contracts/serving.ts';
+import type { DeployOutput } from '../contracts/stages.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { framed } from './frame.ts';
+
+/** Activities that reach other workflows of the namespace. */
+export function deploymentActivities(deps: ActivityDependencies): DeploymentActivities {
+  return {
+    listModelServers: framed(deps.config, async () => {
+      const servers: ModelServerInfo[] = [];
+      const query = `WorkflowType = '${WORKFLOW_TYPES.modelServer}' AND ExecutionStatus = 'Running'`;
+      for await (const workflow of deps.client().workflow.list({ query })) {
+        const info = modelServerInfo.safeParse(workflow.memo?.server);
+        if (info.success) servers.push(info.data);
+      }
+      return { servers };
+    }),
+
+    announceServer: framed(deps.config, async (server) => {
+      const { workflow: workflows } = deps.client();
+      const query = `WorkflowType = '${WORKFLOW_TYPES.endpoint}' AND ExecutionStatus = 'Running'`;
+      for await (const { workflowId } of workflows.list({ query })) await workflows.getHandle(workflowId).signal(SIGNALS.serverJoined, server);
+    }),
+
+    requestDeploy: framed(deps.config, async ({ endpoint, request }) => {
+      const { workflow: workflows } = deps.client();
+      const input: EndpointInput = { endpoint };
+      const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOW_TYPES.endpoint, {
+        workflowId: endpointWorkflowId(endpoint),
+        taskQueue: deps.config.taskQueue,
+        workflowIdConflictPolicy: 'USE_EXISTING',
+        args: [input],
+        staticSummary: `Endpoint ${endpoint}: the only writer of its routes and its champion`,
+      });
+      try {
+        return await workflows.executeUpdateWithStart<Workflow, DeployOutput, [typeof request]>(UPDATES.deploy, {
+          startWorkflowOperation,
+          args: [request],
+          updateId: request.requestId,
+        });
+      } catch (error) {
+        // The endpoint's own refusal is the answer; anything else (no worker, no connection) is tried again.
+        if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) throw error.cause;
+        log.warn('the endpoint did not answer', { error });
+        throw error;
+      }
+    }),
+  };
+}

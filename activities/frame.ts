@@ -1,0 +1,58 @@
+import { activityInfo, cancellationSignal, heartbeat, log } from '@temporalio/activity';
+import { createHash } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PerennialConfig } from '../lib/config.ts';
+import { toFailure } from './failure.ts';
+
+/** What a running activity has at hand. */
+export interface ActivityFrame {
+  /** Aborted on cancellation, time-out, and worker shutdown. */
+  signal: AbortSignal;
+  /** Details that the next heartbeat carries; the next attempt finds them. */
+  report(details: unknown): void;
+  /** Makes a folder for this attempt alone; it is deleted however the activity ends. */
+  scratch(): Promise<string>;
+}
+
+const HEARTBEAT_MS = 2_000;
+
+/**
+ * Wraps the work of an activity: heartbeats from the first moment on, a scratch folder that is always deleted,
+ * and errors as failures with a code.
+ */
+export function framed<I, O>(config: PerennialConfig, work: (input: I, frame: ActivityFrame) => Promise<O>): (input: I) => Promise<O> {
+  return async (input) => {
+    let details: unknown = activityInfo().heartbeatDetails;
+    let scratch: string | undefined;
+    heartbeat(details);
+    const timer = setInterval(() => heartbeat(details), HEARTBEAT_MS);
+    try {
+      return await work(input, {
+        signal: cancellationSignal(),
+        report: (value) => {
+          details = value;
+          heartbeat(value);
+        },
+        scratch: async () => {
+          scratch ??= scratchPath(config);
+          await mkdir(scratch, { recursive: true, mode: 0o700 });
+          return scratch;
+        },
+      });
+    } catch (error) {
+      if (!cancellationSignal().aborted) log.error('activity failed', { error });
+      throw cancellationSignal().aborted ? (cancellationSignal().reason ?? error) : toFailure(error);
+    } finally {
+      clearInterval(timer);
+      if (scratch) await rm(scratch, { recursive: true, force: true });
+    }
+  };
+}
+
+/** Below a folder named by the process: what a killed worker left behind is found by its dead process id. */
+function scratchPath(config: PerennialConfig): string {
+  const info = activityInfo();
+  const owner = createHash('sha256').update(`${info.workflowExecution?.workflowId}/${info.workflowExecution?.runId}`).digest('hex').slice(0, 12);
+  return join(config.dataDir, 'scratch', String(process.pid), `${owner}-${info.activityId}-${info.attempt}`);
+}

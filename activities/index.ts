@@ -1,0 +1,29 @@
+import type { PerennialActivities } from '../contracts/activities.ts';
+import { ACTIVITY_PREFIX } from '../contracts/names.ts';
+import { aliasActivities } from './champion.ts';
+import { dataActivities } from './data.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { deploymentActivities } from './deployment.ts';
+import { evaluate } from './evaluate.ts';
+import { framed } from './frame.ts';
+import { register } from './register.ts';
+import { runTracking } from './tracking.ts';
+import { trainCandidate } from './train-candidate.ts';
+
+/** All activities of a worker, under their plain names. */
+export function createActivities(deps: ActivityDependencies): PerennialActivities {
+  const { config } = deps;
+  return {
+    ...dataActivities(deps),
+    trainCandidate: framed(config, (input, frame) => trainCandidate(deps, input, frame)),
+    evaluate: framed(config, (input, frame) => evaluate(deps, input, frame)),
+    ...runTracking(deps),
+    register: framed(config, (input) => register(deps, input)),
+    ...aliasActivities(deps),
+    ...deploymentActivities(deps),
+  };
+}
+
+/** Activities under the names that they are registered by: prefixed, so that none of a worker's own is replaced. */
+export const registered = (activities: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(activities).map(([name, activity]) => [`${ACTIVITY_PREFIX}${name}`, activity]));

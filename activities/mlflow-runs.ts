@@ -1,0 +1,29 @@
+import { collect, type MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
+
+/** The tag that makes creating a run idempotent. */
+const KEY_TAG = 'perennial.key';
+
+/** A string in an MLflow filter. Keys hold no quotes, since ids and names are checked; still they are escaped. */
+export const filterText = (text: string): string => `'${text.replaceAll("'", "\\'")}'`;
+
+/** What a new run is called and tagged with. */
+export interface RunDescription {
+  name: string;
+  tags: Record<string, string>;
+}
+
+/**
+ * The run with a key: found where an earlier attempt created it, else created. `runs/create` itself is not
+ * idempotent.
+ */
+export async function findOrCreateRun(mlflow: MlflowClient, experimentId: string, key: string, description: RunDescription): Promise<string> {
+  const [found] = await collect(mlflow.runs.search({ experimentIds: [experimentId], filter: `tags.\`${KEY_TAG}\` = ${filterText(key)}`, limit: 1 }));
+  if (found) return found.info.runId;
+  const run = await mlflow.runs.create({
+    experimentId,
+    runName: description.name,
+    startTime: Date.now(),
+    tags: { ...description.tags, [KEY_TAG]: key },
+  });
+  return run.info.runId;
+}

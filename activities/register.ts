@@ -1,0 +1,135 @@
+import type { TrackingActivities } from '../contracts/activities.ts';
+import { MEDIA_TYPES } from '../contracts/refs.ts';
+import { sampleSet } from '../contracts/samples.ts';
+import type { RegisterOutput } from '../contracts/stages.ts';
+import { modelFiles } from '../lib/model-directory.ts';
+import { pythonEnvironment } from '../lib/python-environment.ts';
+import { approvalPage, modelCard, type ReportFacts } from '../lib/report/model-report.ts';
+import type { ArtifactStore } from '../lib/store/artifact-store.ts';
+import { collect, type MlflowClient, type ModelVersion } from '../packages/mlflow-client-ts/src/index.ts';
+import { ALIASES, SERVING_FILE, VERSION_TAGS } from './champion.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { filterText } from './mlflow-runs.ts';
+
+type RegisterInput = Parameters<TrackingActivities['register']>[0];
+
+/** Rows of the test split that become the model's input example. */
+const EXAMPLE_ROWS = 5;
+
+/**
+ * Writes the model directory as an MLflow logged model, registers it as a version with alias `challenger`, and
+ * publishes the approver's page. Every step looks first for what an earlier attempt left.
+ */
+export async function register(deps: ActivityDependencies, input: RegisterInput): Promise<RegisterOutput> {
+  const { spec, tracking, evaluate, run } = input;
+  const mlflow = deps.mlflow();
+  const store = await deps.store();
+  const name = spec.deployment.endpoint;
+  const key = `${run.workflowId}/${run.runId}`;
+  await mlflow.registeredModels.getOrCreate({ name, description: spec.description, tags: { 'perennial.pipeline': spec.name } });
+
+  const plots = await Promise.all(evaluate.plots.map(async ({ title, artifact }) => ({ title, svg: (await store.bytes(artifact)).toString('utf8') })));
+  const modelId = await logModel(deps, mlflow, store, input, key, plots);
+  const version = await versionOf(mlflow, name, key, modelId, input);
+  await mlflow.registeredModels.setAlias({ name, alias: ALIASES.challenger, version: version.version });
+
+  const facts = reportFacts(input, version.version, plots);
+  const { runId } = tracking;
+  await mlflow.artifacts.upload({ runId, path: 'approval.html', body: approvalPage(facts), contentType: MEDIA_TYPES.html });
+  await mlflow.runs.logBatch({ runId, tags: { 'perennial.model_version': `${name}/${version.version}` } });
+  return { modelName: name, version: version.version, modelId, approvalPage: `${tracking.url}/artifacts/approval.html` };
+}
+
+const reportFacts = (input: RegisterInput, version: string | null, plots: ReportFacts['plots']): ReportFacts => ({ ...input, modelName: input.spec.deployment.endpoint, version, plots });
+
+/** The logged model with all of its files; one per key. */
+async function logModel(
+  deps: ActivityDependencies,
+  mlflow: MlflowClient,
+  store: ArtifactStore,
+  input: RegisterInput,
+  key: string,
+  plots: ReportFacts['plots'],
+): Promise<string> {
+  const { tracking, evaluate, spec } = input;
+  const [found] = await collect(
+    mlflow.loggedModels.search({ experimentIds: [tracking.experimentId], filter: `tags.\`${VERSION_TAGS.key}\` = ${filterText(key)}`, limit: 1 }),
+  );
+  const model =
+    found ??
+    (await mlflow.loggedModels.create({
+      experimentId: tracking.experimentId,
+      name: spec.name,
+      modelType: 'onnx',
+      sourceRunId: tracking.runId,
+      params: { trainer: evaluate.winner.trainer, candidate: evaluate.winner.name },
+      tags: { [VERSION_TAGS.key]: key },
+    }));
+  if (found?.status === 'READY') return found.modelId;
+
+  const samples = sampleSet.parse(await store.json(evaluate.samples));
+  const files = modelFiles({
+    signature: evaluate.winner.signature,
+    onnx: await store.bytes(evaluate.winner.model),
+    inputExample: samples.rows.slice(0, EXAMPLE_ROWS),
+    environment: await pythonEnvironment(deps.config.python),
+    mlflowVersion: await mlflow.server.version(),
+    modelId: model.modelId,
+    runId: tracking.runId,
+    createdAt: new Date(model.creationTimestamp ?? 0).toISOString(),
+    files: {
+      [SERVING_FILE]: JSON.stringify({ signature: evaluate.winner.signature }),
+      'pipeline.json': JSON.stringify({ spec, features: await store.json(input.prepared.plan) }, null, 2),
+      'lineage.json': JSON.stringify(lineage(input), null, 2),
+      'model-card.html': modelCard(reportFacts(input, null, plots)),
+    },
+  });
+  for (const [path, body] of Object.entries(files)) await mlflow.artifacts.upload({ modelId: model.modelId, path, body });
+  await mlflow.loggedModels.finalize({ modelId: model.modelId, status: 'READY' });
+  await mlflow.runs.logOutputs({ runId: tracking.runId, models: [{ modelId: model.modelId, step: 0 }] });
+  return model.modelId;
+}
+
+/** `model-versions/create` is not idempotent: the version with our key is looked for first. */
+async function versionOf(mlflow: MlflowClient, name: string, key: string, modelId: string, input: RegisterInput): Promise<ModelVersion> {
+  const versions = mlflow.modelVersions.search({ filter: `name = ${filterText(name)} AND tags.\`${VERSION_TAGS.key}\` = ${filterText(key)}`, limit: 1 });
+  const [found] = await collect(versions);
+  if (found) return found;
+  const { evaluate, tracking, code, ingest, spec } = input;
+  const metric = spec.evaluation.metric;
+  return mlflow.modelVersions.create({
+    name,
+    source: `models:/${modelId}`,
+    modelId,
+    runId: tracking.runId,
+    description: `${evaluate.winner.trainer}; ${metric} ${evaluate.test[metric]?.toFixed(4)} on the test split`,
+    tags: {
+      [VERSION_TAGS.key]: key,
+      [VERSION_TAGS.onnx]: JSON.stringify(evaluate.winner.model),
+      [VERSION_TAGS.outcome]: 'candidate',
+      'perennial.data_digest': ingest.digest,
+      'perennial.workflow_id': input.run.workflowId,
+      ...(code.commit ? { 'perennial.git.commit': code.commit, 'perennial.git.dirty': String(code.dirty) } : {}),
+    },
+  });
+}
+
+/** From the model back to the commit and the rows. */
+const lineage = ({ run, code, ingest, split, prepared, evaluate, spec }: RegisterInput) => ({
+  schemaVersion: 1,
+  run,
+  code,
+  data: {
+    digest: ingest.digest,
+    sources: ingest.sources.map(({ name, path, sourceSha256, snapshot }) => ({ name, path, sourceSha256, snapshot: snapshot.artifact, rows: snapshot.rows })),
+    table: ingest.table.artifact,
+    setAside: ingest.setAside,
+    train: split.train.artifact,
+    validation: split.validation.artifact,
+    test: split.test.artifact,
+  },
+  features: { plan: prepared.plan, preprocess: prepared.preprocess },
+  training: { candidate: evaluate.winner.name, trainer: evaluate.winner.trainer, seed: spec.training.seed, iterations: evaluate.winner.iterations },
+  model: evaluate.winner.model,
+  metrics: { test: evaluate.test, train: evaluate.train, baseline: evaluate.baseline },
+});

@@ -1,0 +1,103 @@
+import type { Tracking, TrackingActivities } from '../contracts/activities.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { framed } from './frame.ts';
+import { findOrCreateRun } from './mlflow-runs.ts';
+
+/** Longest parameter that MLflow keeps. */
+const PARAM_LIMIT = 6_000;
+
+const runUrl = (ui: string, experimentId: string, runId: string): string => `${ui}/#/experiments/${experimentId}/runs/${runId}`;
+
+/** A spec's settings as flat MLflow parameters; lists and long texts are left to the artifact `spec.json`. */
+function flatParams(spec: Record<string, unknown>): Record<string, string> {
+  const params: Record<string, string> = {};
+  const walk = (value: unknown, path: string): void => {
+    if (Array.isArray(value) || value === null || value === undefined) return;
+    if (typeof value === 'object') for (const [key, inner] of Object.entries(value)) walk(inner, path ? `${path}.${key}` : key);
+    else if (String(value).length <= PARAM_LIMIT && path.length <= 250 && String(value) !== '') params[path] = String(value);
+  };
+  walk(spec, '');
+  return params;
+}
+
+/** Activities that open, fill and close the MLflow run of a lifecycle run. */
+export function runTracking(deps: ActivityDependencies): Pick<TrackingActivities, 'openTracking' | 'recordData' | 'closeTracking'> {
+  return {
+    openTracking: framed(deps.config, async ({ spec, code, run }): Promise<Tracking> => {
+      const mlflow = deps.mlflow();
+      const experimentId = await mlflow.experiments.getOrCreate({ name: spec.name });
+      const runId = await findOrCreateRun(mlflow, experimentId, `${run.workflowId}/${run.runId}`, {
+        name: run.workflowId,
+        tags: {
+          'perennial.pipeline': spec.name,
+          'perennial.workflow_id': run.workflowId,
+          'perennial.workflow_run_id': run.runId,
+          ...(code.commit ? { 'mlflow.source.git.commit': code.commit, 'perennial.git.dirty': String(code.dirty) } : {}),
+          ...(spec.description ? { 'mlflow.note.content': spec.description.slice(0, 4_000) } : {}),
+        },
+      });
+      const { task, split, features, training } = spec;
+      await mlflow.runs.logBatch({ runId, params: flatParams({ task, target: spec.columns.target, split, features: { ...features, columns: {} }, training }) });
+      await mlflow.artifacts.upload({ runId, path: 'spec.json', body: JSON.stringify(spec, null, 2), contentType: 'application/json' });
+      await mlflow.artifacts.upload({ runId, path: 'environment.json', body: JSON.stringify(environment(), null, 2), contentType: 'application/json' });
+      return { experimentId, runId, url: runUrl(deps.config.mlflowUi, experimentId, runId) };
+    }),
+
+    recordData: framed(deps.config, async ({ tracking, spec, ingest, split }) => {
+      const { runId } = tracking;
+      const digest = (sha256: string): string => sha256.slice(0, 32);
+      const sources = ingest.sources.map((source) => ({
+        dataset: {
+          name: source.name,
+          digest: digest(source.snapshot.artifact.sha256),
+          sourceType: 'local',
+          source: JSON.stringify({ uri: source.path, sha256: source.sourceSha256, snapshot: source.snapshot.artifact.uri }),
+          schema: datasetSchema(source.snapshot.columns),
+          profile: JSON.stringify({ num_rows: source.snapshot.rows }),
+        },
+        tags: { 'mlflow.data.context': 'source' },
+      }));
+      const parts = (['train', 'validation', 'test'] as const).map((part) => ({
+        dataset: {
+          name: `${spec.name}-${part}`,
+          digest: digest(split[part].artifact.sha256),
+          sourceType: 'perennial',
+          source: JSON.stringify({ uri: split[part].artifact.uri, data: ingest.digest }),
+          schema: datasetSchema(split[part].columns),
+          profile: JSON.stringify({ num_rows: split[part].rows }),
+        },
+        tags: { 'mlflow.data.context': part },
+      }));
+      await deps.mlflow().runs.logInputs({ runId, datasets: [...sources, ...parts] });
+    }),
+
+    closeTracking: framed(deps.config, async ({ tracking, status, outcome, message }) => {
+      const mlflow = deps.mlflow();
+      const { runId } = tracking;
+      await mlflow.runs.logBatch({ runId, tags: { 'perennial.outcome': outcome, 'perennial.message': message.slice(0, 4_000) } });
+      await mlflow.runs.finish({ runId, status });
+      if (status === 'FINISHED') return;
+      // Candidates that were being trained when the run ended do not stay "running" for ever.
+      for await (const child of mlflow.runs.search({
+        experimentIds: [tracking.experimentId],
+        filter: `tags.\`mlflow.parentRunId\` = '${runId}' AND attributes.status = 'RUNNING'`,
+      }))
+        await mlflow.runs.finish({ runId: child.info.runId, status });
+    }),
+  };
+}
+
+const datasetSchema = (columns: { name: string; type: string }[]): string =>
+  JSON.stringify({ mlflow_colspec: columns.map(({ name, type }) => ({ name, type: mlflowType(type), required: false })) }).slice(0, 60_000);
+
+function mlflowType(sqlType: string): string {
+  if (/^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$/.test(sqlType)) return 'double';
+  if (sqlType === 'BOOLEAN') return 'boolean';
+  return /^(DATE|TIMESTAMP)/.test(sqlType) ? 'datetime' : 'string';
+}
+
+/** What the run ran on; no host names, no variables, no user. */
+const environment = (): Record<string, string> => ({
+  node: process.version,
+  platform: `${process.platform}-${process.arch}`,
+});

@@ -1,0 +1,125 @@
+import { activityInfo } from '@temporalio/activity';
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { TrainCandidateInput } from '../contracts/activities.ts';
+import { type ArtifactRef, artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
+import type { TrainedCandidate } from '../contracts/stages.ts';
+import type { TrainerRequest } from '../contracts/trainer.ts';
+import { readLabels } from '../lib/data/labels.ts';
+import { scoreTable } from '../lib/features/transform.ts';
+import { composeModel } from '../lib/onnx/compose.ts';
+import { runTrainer } from '../lib/processes/run-program.ts';
+import { judge } from '../lib/statistics/judge.ts';
+import type { ArtifactStore } from '../lib/store/artifact-store.ts';
+import { trainerCommand } from '../trainers/catalog.ts';
+import { CandidateRecord } from './candidate-record.ts';
+import { withDatabase } from './data.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import type { ActivityFrame } from './frame.ts';
+
+/** What a heartbeat carries: the newest checkpoint, in the store, so that the next attempt may run on another machine. */
+const progressDetails = z.object({ iteration: z.number(), checkpoint: artifactRef.nullable() });
+type ProgressDetails = z.infer<typeof progressDetails>;
+
+/**
+ * Trains one candidate in a process of its own, composes it with the fitted features, and judges it on the
+ * validation split. An attempt that follows a killed one goes on from the last checkpoint.
+ */
+export async function trainCandidate(deps: ActivityDependencies, input: TrainCandidateInput, frame: ActivityFrame): Promise<TrainedCandidate> {
+  const { candidate, split, prepared } = input;
+  const started = Date.now();
+  const store = await deps.store();
+  const scratchDir = await frame.scratch();
+  const record = await CandidateRecord.open(deps.mlflow(), input);
+  try {
+    const request = await trainerRequest(store, input, scratchDir);
+    let state: ProgressDetails = { iteration: 0, checkpoint: null };
+    const storing: Promise<void>[] = [];
+    const { result, modelPath, stderrPath } = await runTrainer({
+      ...trainerCommand(candidate.trainer, { python: deps.config.python }),
+      request,
+      scratchDir,
+      signal: frame.signal,
+      onEvent: (event) => {
+        if (event.event === 'progress') {
+          state = { ...state, iteration: event.iteration };
+          frame.report(state);
+          record.progress(event.iteration, event.metrics);
+        } else if (event.event === 'checkpoint') {
+          storing.push(
+            store.putFile(event.path, 'application/octet-stream').then(
+              (checkpoint) => {
+                state = { iteration: event.iteration, checkpoint };
+                frame.report(state);
+              },
+              // A checkpoint that could not be kept costs time on a crash, not the model.
+              () => undefined,
+            ),
+          );
+        }
+      },
+    });
+    await Promise.all(storing);
+
+    const { onnx, signature } = composeModel(await store.bytes(prepared.preprocess), await readFile(modelPath), {
+      task: input.task,
+      classNames: split.classNames,
+      ...(split.positiveClass === null ? {} : { positiveClass: split.positiveClass }),
+    });
+    const model = await store.putBytes(onnx, MEDIA_TYPES.onnx);
+    const validation = await withDatabase(frame, async (database) => {
+      const parquetPath = await store.path(split.validation.artifact);
+      const { values } = await scoreTable({ parquetPath, signature, modelPath: await store.path(model), scratchDir, signal: frame.signal });
+      return judge({ task: input.task, ...split }, await readLabels(database, parquetPath, input.target, split.classNames), values);
+    });
+    const seconds = (Date.now() - started) / 1000;
+    await record.finish({ parameters: result.parameters, libraries: result.libraries, validation, seconds, stderrPath, bestIteration: result.bestIteration });
+    return {
+      name: candidate.name,
+      trainer: candidate.trainer,
+      mlflowRunId: record.runId,
+      model,
+      signature,
+      iterations: result.iterations,
+      bestIteration: result.bestIteration,
+      seconds,
+      validation,
+    };
+  } catch (error) {
+    await record.fail(frame.signal.aborted ? 'KILLED' : 'FAILED');
+    throw error;
+  } finally {
+    record.close();
+  }
+}
+
+async function trainerRequest(store: ArtifactStore, { candidate, task, training, split, prepared }: TrainCandidateInput, scratchDir: string): Promise<TrainerRequest> {
+  const paths = async (part: 'train' | 'validation') => ({
+    features: await store.path(prepared[part].features),
+    labels: await store.path(prepared[part].labels),
+  });
+  const resumeFrom = await lastCheckpoint(store);
+  return {
+    schemaVersion: 1,
+    task,
+    trainer: candidate.trainer,
+    train: await paths('train'),
+    validation: await paths('validation'),
+    featureNames: z.array(z.string()).parse(await store.json(prepared.featureNames)),
+    classNames: split.classNames,
+    parameters: candidate.parameters,
+    seed: training.seed,
+    threads: training.threads,
+    maxIterations: candidate.maxIterations,
+    ...(resumeFrom ? { resumeFrom: await store.path(resumeFrom) } : {}),
+    checkpointDir: `${scratchDir}/checkpoints`,
+    outputDir: `${scratchDir}/output`,
+  };
+}
+
+/** The checkpoint that an earlier attempt's last heartbeat named, where its bytes are still there. */
+async function lastCheckpoint(store: ArtifactStore): Promise<ArtifactRef | undefined> {
+  const details = progressDetails.safeParse(activityInfo().heartbeatDetails);
+  const checkpoint = details.success ? details.data.checkpoint : null;
+  return checkpoint && (await store.has(checkpoint)) ? checkpoint : undefined;
+}

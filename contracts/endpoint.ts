@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { modelServerInfo, routeTable, servedModel } from './serving.ts';
+import { deployOutput } from './stages.ts';
+
+/** The argument of update `deploy` of an endpoint workflow. */
+export const deployUpdate = z.strictObject({
+  model: servedModel,
+  /** Identifies the request across retries and continue-as-new. */
+  requestId: z.string().min(1).max(300),
+  requestedBy: z.string().max(300),
+});
+export type DeployUpdate = z.infer<typeof deployUpdate>;
+
+/** The argument of update `rollback`: back to the version before. */
+export const rollbackUpdate = z.strictObject({
+  requestId: z.string().min(1).max(300),
+  requestedBy: z.string().min(1).max(300),
+  reason: z.string().max(4000).default(''),
+});
+export type RollbackUpdate = z.infer<typeof rollbackUpdate>;
+
+/** One change of an endpoint, for its history. */
+export const endpointChange = z.strictObject({
+  at: z.string(),
+  generation: z.number().int(),
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  requestedBy: z.string(),
+  outcome: z.enum(['done', 'reverted']),
+});
+
+/** All that an endpoint workflow knows; carried over by continue-as-new and answered by query `endpoint`. */
+export const endpointState = z.strictObject({
+  table: routeTable,
+  current: servedModel.nullable(),
+  previous: servedModel.nullable(),
+  /** The intent of the change that is under way. */
+  pending: deployUpdate.nullable(),
+  changes: z.array(endpointChange),
+  /** Results by request id, so that a repeated request is answered and not carried out again. */
+  answered: z.array(z.strictObject({ requestId: z.string(), output: deployOutput })),
+  /** Routes are being put back, or a server joined: applied at the next opportunity. */
+  acknowledged: z.record(z.string(), z.number().int()),
+});
+export type EndpointState = z.infer<typeof endpointState>;
+
+/** The argument of workflow type `endpoint`. */
+export const endpointInput = z.strictObject({
+  endpoint: routeTable.shape.endpoint,
+  state: endpointState.optional(),
+  /** Continue as new after this many handled changes, or when Temporal suggests it. */
+  continueAfter: z.number().int().positive().default(200),
+});
+export type EndpointInput = z.input<typeof endpointInput>;
+
+/** The argument of signal `serverJoined`. */
+export const serverJoinedSignal = modelServerInfo;

@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { artifactRef } from './refs.ts';
+import { STAGES, stageName, stageOutputs, vote } from './stages.ts';
+
+/** The code that a run was started from. */
+export const codeVersion = z.strictObject({
+  commit: z.string().max(64).nullable(),
+  /** Whether files differed from the commit. */
+  dirty: z.boolean(),
+});
+export type CodeVersion = z.infer<typeof codeVersion>;
+
+/**
+ * The argument of workflow type `lifecycle`: the spec itself (self-contained JSON) or a reference to it.
+ *
+ * @example
+ * temporal workflow start --type lifecycle --task-queue perennial --workflow-id bank-1 --input-file run.json
+ */
+export const lifecycleInput = z
+  .strictObject({
+    spec: z.record(z.string(), z.unknown()).optional(),
+    specRef: artifactRef.optional(),
+    code: codeVersion.default({ commit: null, dirty: false }),
+    startedBy: z.string().max(200).default(''),
+    /** A run that takes up an earlier one: stages before `from` are not run again, their outputs are taken over. */
+    resume: z
+      .strictObject({ workflowId: z.string(), runId: z.string(), from: stageName, outputs: stageOutputs })
+      .optional(),
+  })
+  .refine((input) => (input.spec === undefined) !== (input.specRef === undefined), {
+    error: 'exactly one of spec and specRef',
+  });
+export type LifecycleInput = z.input<typeof lifecycleInput>;
+
+/** A person's name or id as approver. */
+export const reviewer = z.string().trim().min(1, 'the name of the reviewer is empty').max(200);
+
+/** The argument of signal `approve`. `candidate` binds the vote to one model (its digest, or the first 8 or more characters). */
+export const approveSignal = z.strictObject({
+  by: reviewer,
+  reason: z.string().max(4000).default(''),
+  candidate: z.string().optional(),
+});
+/** The argument of signal `reject`; a reason is required. */
+export const rejectSignal = approveSignal.extend({
+  reason: z.string().trim().min(1, 'a rejection needs a reason').max(4000),
+});
+/** The argument of update `review`. */
+export const reviewUpdate = z
+  .strictObject({
+    decision: z.enum(['approve', 'reject']),
+    by: reviewer,
+    reason: z.string().max(4000).default(''),
+    candidate: z.string().min(8, 'the digest of the candidate, or its first 8 or more characters'),
+  })
+  .refine((review) => review.decision === 'approve' || review.reason.trim() !== '', {
+    error: 'a rejection needs a reason',
+    path: ['reason'],
+  });
+export type ReviewUpdate = z.infer<typeof reviewUpdate>;
+
+export const stageStatus = z.strictObject({
+  name: stageName,
+  state: z.enum(['pending', 'running', 'done', 'failed', 'reused', 'skipped']),
+  startedAt: z.string().optional(),
+  endedAt: z.string().optional(),
+  /** A line of numbers for people. */
+  summary: z.string().optional(),
+});
+export type StageStatus = z.infer<typeof stageStatus>;
+
+export const RUN_OUTCOMES = ['deployed', 'gates_failed', 'rejected', 'approval_timed_out'] as const;
+
+/** How a run ended. */
+export const lifecycleResult = z.strictObject({
+  outcome: z.enum(RUN_OUTCOMES),
+  pipeline: z.string(),
+  message: z.string(),
+  modelName: z.string().nullable(),
+  version: z.string().nullable(),
+  candidate: z.string().nullable(),
+  /** Milliseconds in which the run waited for a person. */
+  waitedMs: z.number().nonnegative(),
+  outputs: stageOutputs,
+});
+export type LifecycleResult = z.infer<typeof lifecycleResult>;
+
+/** The answer of query `status`. */
+export const runStatus = z.strictObject({
+  workflowId: z.string(),
+  runId: z.string(),
+  pipeline: z.string().nullable(),
+  state: z.enum(['running', 'awaiting_approval', 'done', 'failed', 'cancelled']),
+  stage: stageName.nullable(),
+  stages: z.array(stageStatus).length(STAGES.length),
+  links: z.record(z.string(), z.string()),
+  awaiting: z
+    .strictObject({
+      candidate: z.string(),
+      since: z.string(),
+      deadline: z.string(),
+      quorum: z.number(),
+      votes: z.array(vote),
+      remindersSent: z.number().int(),
+    })
+    .nullable(),
+  /** Signals that were not accepted, with the reason; the latest 20. */
+  refused: z.array(z.strictObject({ signal: z.string(), reason: z.string(), at: z.string() })),
+  outcome: z.enum(RUN_OUTCOMES).nullable(),
+  error: z.string().nullable(),
+});
+export type RunStatus = z.infer<typeof runStatus>;

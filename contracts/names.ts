@@ -1,0 +1,49 @@
+/** Names that workers, clients, the Temporal CLI and other languages share. Changing one breaks running workflows. */
+
+/** The task queue of lifecycle workflows and their activities, unless the worker's configuration says otherwise. */
+export const DEFAULT_TASK_QUEUE = 'perennial';
+
+export const WORKFLOW_TYPES = {
+  lifecycle: 'lifecycle',
+  training: 'training',
+  endpoint: 'endpoint',
+  modelServer: 'modelServer',
+} as const;
+
+export const SIGNALS = {
+  approve: 'approve',
+  reject: 'reject',
+  serverJoined: 'serverJoined',
+} as const;
+
+export const UPDATES = {
+  review: 'review',
+  deploy: 'deploy',
+  rollback: 'rollback',
+} as const;
+
+export const QUERIES = {
+  status: 'status',
+  outputs: 'outputs',
+  endpoint: 'endpoint',
+} as const;
+
+/** Custom search attributes; `perennial up` registers them, `docs/operations.md` has the command for other clusters. */
+export const SEARCH_ATTRIBUTES = {
+  pipeline: { name: 'PerennialPipeline', type: 'KEYWORD' },
+  stage: { name: 'PerennialStage', type: 'KEYWORD' },
+  modelVersion: { name: 'PerennialModelVersion', type: 'KEYWORD' },
+  awaitingApproval: { name: 'PerennialAwaitingApproval', type: 'BOOL' },
+} as const;
+
+/** Workflow ids: one endpoint per registered model, one lease per model server. */
+export const endpointWorkflowId = (endpoint: string): string => `endpoint/${endpoint}`;
+export const modelServerWorkflowId = (serverId: string): string => `modelServer/${serverId}`;
+/** The queue on which only the model server `serverId` listens. */
+export const modelServerTaskQueue = (serverId: string): string => `perennial-server-${serverId}`;
+/** The child workflow that trains the candidates of a lifecycle run. */
+export const trainingWorkflowId = (lifecycleWorkflowId: string, runId: string): string =>
+  `${lifecycleWorkflowId}/training/${runId}`;
+
+/** Prefix of every activity type, so that a foreign worker's own activities are never replaced. */
+export const ACTIVITY_PREFIX = 'perennial.';

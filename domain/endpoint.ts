@@ -1,0 +1,61 @@
+import type { DeployUpdate, EndpointState } from '../contracts/endpoint.ts';
+import type { RouteTable, ServedModel } from '../contracts/serving.ts';
+import type { DeployOutput } from '../contracts/stages.ts';
+
+const MAX_CHANGES = 50;
+const MAX_ANSWERED = 100;
+
+/** The state of an endpoint that has never served anything. */
+export const emptyEndpoint = (endpoint: string): EndpointState => ({
+  table: { endpoint, generation: 0, routes: [] },
+  current: null,
+  previous: null,
+  pending: null,
+  changes: [],
+  answered: [],
+  acknowledged: {},
+});
+
+/** The table of the next generation that sends all traffic to one model, or none. */
+export const tableFor = (state: EndpointState, model: ServedModel | null): RouteTable => ({
+  endpoint: state.table.endpoint,
+  generation: state.table.generation + 1,
+  routes: model ? [{ model, weight: 100 }] : [],
+});
+
+/** The intent is written down before anything outside changes. */
+export const withPending = (state: EndpointState, request: DeployUpdate): EndpointState => ({ ...state, pending: request });
+
+/** A table that servers have been told; the generation never goes back. */
+export const withTable = (state: EndpointState, table: RouteTable, acknowledged: Record<string, number>): EndpointState => ({
+  ...state,
+  table,
+  acknowledged: { ...state.acknowledged, ...acknowledged },
+});
+
+/** The change is complete: traffic and alias are at `request.model`. */
+export function completed(state: EndpointState, request: DeployUpdate, output: DeployOutput, at: string): EndpointState {
+  return {
+    ...state,
+    current: request.model,
+    previous: state.current?.version === request.model.version ? state.previous : state.current,
+    pending: null,
+    changes: [
+      ...state.changes,
+      { at, generation: output.generation, from: state.current?.version ?? null, to: request.model.version, requestedBy: request.requestedBy, outcome: 'done' as const },
+    ].slice(-MAX_CHANGES),
+    answered: [...state.answered, { requestId: request.requestId, output }].slice(-MAX_ANSWERED),
+  };
+}
+
+/** The change was undone: the table of before is in force again, under a higher generation. */
+export function reverted(state: EndpointState, request: DeployUpdate, at: string): EndpointState {
+  return {
+    ...state,
+    pending: null,
+    changes: [
+      ...state.changes,
+      { at, generation: state.table.generation, from: state.current?.version ?? null, to: request.model.version, requestedBy: request.requestedBy, outcome: 'reverted' as const },
+    ].slice(-MAX_CHANGES),
+  };
+}

@@ -1,0 +1,99 @@
+import { StatementType } from '@duckdb/node-api';
+import { PerennialError } from '../../contracts/errors.ts';
+import { MEDIA_TYPES, type TableRef } from '../../contracts/refs.ts';
+import type { DataSpec } from '../../contracts/spec/data.ts';
+import { Database } from '../duckdb/database.ts';
+import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
+import type { ArtifactStore } from '../store/artifact-store.ts';
+
+const REASON = '__perennial_reason';
+
+/** A source's snapshot under the name that the SQL knows. */
+export interface NamedSnapshot {
+  name: string;
+  snapshot: TableRef;
+}
+
+/** Folders and limits of {@link joinSources}. */
+export interface JoinOptions {
+  store: ArtifactStore;
+  /** Folder for files before they are stored. */
+  scratchDir: string;
+  /** Rows whose target is missing have no label and are set aside; left out for tables without a target. */
+  target?: string;
+  onDatabase?: (database: Database) => void;
+}
+
+/**
+ * Joins the snapshots by the spec's one SELECT and sets aside the rows that the row filter names. The SQL runs in
+ * a database that can read the snapshots and write the result and nothing else.
+ *
+ * @throws PerennialError `SqlInvalid`
+ */
+export async function joinSources(
+  data: DataSpec,
+  snapshots: readonly NamedSnapshot[],
+  options: JoinOptions,
+): Promise<{ table: TableRef; setAside: { reason: string; rows: number }[] }> {
+  const output = `${options.scratchDir}/joined.parquet`;
+  const paths = await Promise.all(snapshots.map((item) => options.store.path(item.snapshot.artifact)));
+  const spill = `${options.scratchDir}/spill`;
+  const database = await Database.create({ tempDir: spill, onlyPaths: [...paths, output, spill] });
+  options.onDatabase?.(database);
+  try {
+    for (const [index, item] of snapshots.entries()) await database.viewOfParquet(item.name, paths[index] ?? '');
+    const query = data.sql === undefined ? `SELECT * FROM ${quoteIdent(snapshots[0]?.name ?? '')}` : await oneSelect(database, data.sql);
+    const reasons = await reasonsOf(database, data, query, options.target);
+    await database.run(
+      `CREATE TEMP TABLE joined AS SELECT *, ${reasonExpression(reasons)} AS ${REASON} FROM (${query}\n)`,
+      'SqlInvalid',
+      'data.sql with data.rowFilter',
+    );
+    // Joins run in parallel: without a total order the file would have other bytes each time.
+    const order = data.sql === undefined ? '' : 'ORDER BY ALL';
+    const rows = await database.copyToParquet(`SELECT * EXCLUDE (${REASON}) FROM joined WHERE ${REASON} IS NULL ${order}`, output);
+    const counts = await database.rows(`SELECT ${REASON} AS reason, count(*) AS rows FROM joined WHERE ${REASON} IS NOT NULL GROUP BY 1`);
+    const columns = await database.columns(`read_parquet(${quoteLiteral(output)})`);
+    return {
+      table: { artifact: await options.store.putFile(output, MEDIA_TYPES.parquet), rows, columns },
+      setAside: reasons.map(({ reason }) => ({ reason, rows: Number(counts.find((count) => count.reason === reason)?.rows ?? 0) })),
+    };
+  } finally {
+    database.close();
+  }
+}
+
+interface Reason {
+  where: string;
+  reason: string;
+}
+
+async function reasonsOf(database: Database, data: DataSpec, query: string, target: string | undefined): Promise<Reason[]> {
+  for (const [index, { where }] of data.rowFilter.entries())
+    await oneSelect(database, `SELECT (${where}\n) FROM (${query}\n)`, `data.rowFilter[${index}].where`);
+  const columns = await database.columns(`(${query}\n)`, 'SqlInvalid', 'data.sql');
+  const label = target !== undefined && columns.some((column) => column.name === target) ? [{ where: `${quoteIdent(target)} IS NULL`, reason: `the target ${target} is missing` }] : [];
+  return [...data.rowFilter, ...label];
+}
+
+const reasonExpression = (reasons: readonly Reason[]): string =>
+  reasons.length === 0 ? 'NULL::VARCHAR' : `CASE ${reasons.map(({ where, reason }) => `WHEN (${where}\n) THEN ${quoteLiteral(reason)}`).join(' ')} END`;
+
+/**
+ * The text of exactly one SELECT, as DuckDB's own parser sees it.
+ *
+ * @throws PerennialError `SqlInvalid`
+ */
+async function oneSelect(database: Database, sql: string, where = 'data.sql'): Promise<string> {
+  const words = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 800);
+  const statements = await database.connection.extractStatements(sql).catch((error: unknown) => {
+    throw new PerennialError('SqlInvalid', `${where}: ${words(error)}`, false, { cause: error });
+  });
+  if (statements.count !== 1) throw new PerennialError('SqlInvalid', `${where}: expected exactly one SELECT, found ${statements.count} statements`);
+  const prepared = await statements.prepare(0).catch((error: unknown) => {
+    throw new PerennialError('SqlInvalid', `${where}: ${words(error)}`, false, { cause: error });
+  });
+  if (prepared.statementType !== StatementType.SELECT)
+    throw new PerennialError('SqlInvalid', `${where}: only a SELECT is allowed`);
+  return sql.trim().replace(/;\s*$/, '');
+}

@@ -1,0 +1,114 @@
+import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
+import { PerennialError, type ErrorCode } from '../../contracts/errors.ts';
+import type { TableRef } from '../../contracts/refs.ts';
+import { quoteIdent, quoteLiteral } from './sql.ts';
+
+/** Options of {@link Database.create}. */
+export interface DatabaseOptions {
+  /** Folder for what does not fit into memory. */
+  tempDir: string;
+  /** Default `4GB`. */
+  memoryLimit?: string;
+  /** Default: all cores. */
+  threads?: number;
+  /**
+   * Where given, the database reads and writes these files and nothing else: no other file, no network, no
+   * extension; and its settings are locked. For people's SQL.
+   */
+  onlyPaths?: readonly string[];
+}
+
+/** Rows in a row group of every Parquet file that is written: fixed, so that the same rows give the same bytes. */
+const ROW_GROUP_SIZE = 122_880;
+
+/** Settings of a Parquet file; with the fixed row groups and an ordered source the bytes are the same every time. */
+const PARQUET = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_SIZE}`;
+
+/**
+ * An in-memory DuckDB whose work can be interrupted.
+ *
+ * @example
+ * const database = await Database.create({ tempDir: scratch });
+ * try { await database.rows('SELECT 42 AS answer'); } finally { database.close(); }
+ */
+export class Database {
+  private constructor(
+    readonly connection: DuckDBConnection,
+    readonly instance: DuckDBInstance,
+  ) {}
+
+  static async create(options: DatabaseOptions): Promise<Database> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      temp_directory: options.tempDir,
+      memory_limit: options.memoryLimit ?? '4GB',
+      ...(options.threads ? { threads: String(options.threads) } : {}),
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    });
+    const connection = await instance.connect();
+    await connection.run("SET TimeZone = 'UTC'");
+    if (options.onlyPaths) {
+      await connection.run(`SET allowed_paths = [${options.onlyPaths.map(quoteLiteral).join(', ')}]`);
+      await connection.run('SET enable_external_access = false');
+      await connection.run('SET lock_configuration = true');
+    }
+    return new Database(connection, instance);
+  }
+
+  /**
+   * Runs a statement.
+   *
+   * @param code the error code where DuckDB refuses it
+   * @param what what was being done, for the message
+   */
+  async run(sql: string, code: ErrorCode = 'StageFailed', what = 'a statement'): Promise<void> {
+    await this.connection.run(sql).catch(refused(code, what));
+  }
+
+  /** The rows of a query as objects; 64-bit integers come as numbers. For small results. */
+  async rows(sql: string, code: ErrorCode = 'StageFailed', what = 'a query'): Promise<Record<string, unknown>[]> {
+    const reader = await this.connection.runAndReadAll(sql).catch(refused(code, what));
+    return reader.getRowObjectsJS().map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, typeof value === 'bigint' ? Number(value) : value])));
+  }
+
+  /** The one row of an aggregate. */
+  async row(sql: string, code: ErrorCode = 'StageFailed', what = 'a query'): Promise<Record<string, unknown>> {
+    return (await this.rows(sql, code, what))[0] ?? {};
+  }
+
+  /** Names and types of a relation's columns, in order. */
+  async columns(relation: string, code: ErrorCode = 'StageFailed', what = 'a table'): Promise<TableRef['columns']> {
+    const rows = await this.rows(`DESCRIBE SELECT * FROM ${relation}`, code, what);
+    return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
+  }
+
+  /** Writes a query's rows as Parquet, in the query's order. */
+  async copyToParquet(query: string, path: string, code: ErrorCode = 'StageFailed', what = 'a table'): Promise<number> {
+    const row = await this.row(`COPY (${query}\n) TO ${quoteLiteral(path)} (${PARQUET})`, code, what);
+    return Number(row.Count ?? 0);
+  }
+
+  /** A view over one Parquet file. */
+  async viewOfParquet(name: string, path: string): Promise<void> {
+    await this.run(`CREATE VIEW ${quoteIdent(name)} AS SELECT * FROM read_parquet(${quoteLiteral(path)})`, 'SourceUnreadable', `table ${name}`);
+  }
+
+  /** Stops what is running; it rejects with an interrupt. */
+  interrupt(): void {
+    this.connection.interrupt();
+  }
+
+  close(): void {
+    this.connection.closeSync();
+    this.instance.closeSync();
+  }
+}
+
+/** The engine's own words, without its stack and without the values that it may quote from the data. */
+const refused =
+  (code: ErrorCode, what: string) =>
+  (error: unknown): never => {
+    const words = (error instanceof Error ? error.message : String(error)).split('\n').slice(0, 6).join('\n').slice(0, 800);
+    if (/INTERRUPT/i.test(words)) throw error;
+    throw new PerennialError(code, `${what}: ${words}`, /out of memory|no space left/i.test(words), { cause: error });
+  };

@@ -1,0 +1,123 @@
+import type { MetricValues } from '../../contracts/reports.ts';
+import { lowerIsBetter, type MetricName, metricName } from '../../contracts/spec/evaluation.ts';
+import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
+import type { EvaluateOutput, GatesOutput, IngestOutput, PrepareOutput, SplitOutput, TrainOutput } from '../../contracts/stages.ts';
+import { html, Markup, page, table } from './html.ts';
+
+/** What a report is made from. */
+export interface ReportFacts {
+  spec: PipelineSpec;
+  modelName: string;
+  version: string | null;
+  run: { workflowId: string; runId: string };
+  code: { commit: string | null; dirty: boolean };
+  ingest: IngestOutput;
+  split: SplitOutput;
+  prepared: PrepareOutput;
+  train: TrainOutput;
+  evaluate: EvaluateOutput;
+  gates: GatesOutput;
+  /** SVG by plot. */
+  plots: { title: string; svg: string }[];
+}
+
+const names = (...values: MetricValues[]): MetricName[] => metricName.options.filter((name) => values.some((value) => value[name] !== undefined));
+
+function metricTable({ evaluate }: ReportFacts): Markup {
+  const { test, train, baseline, champion } = evaluate;
+  return table(
+    ['metric', 'candidate, test', 'candidate, train', 'trivial baseline, test', ...(champion ? [`champion (version ${champion.version}), test`] : [])],
+    names(test, train).map((name) => [
+      `${name} (${lowerIsBetter(name) ? 'lower' : 'higher'} is better)`,
+      test[name],
+      train[name],
+      baseline[name],
+      ...(champion ? [champion.test[name]] : []),
+    ]),
+  );
+}
+
+const gateTable = ({ gates }: ReportFacts): Markup =>
+  table(
+    ['gate', 'observed', 'limit', 'result'],
+    gates.results.map((gate) => [
+      gate.condition,
+      gate.observed,
+      gate.limit,
+      html`<span class="${gate.passed ? 'pass' : 'fail'}">${gate.passed ? 'passed' : 'failed'}</span>${gate.note ? ` (${gate.note})` : ''}`,
+    ]),
+  );
+
+function candidateTable({ train, evaluate, spec }: ReportFacts): Markup {
+  const { metric } = spec.evaluation;
+  return table(
+    ['candidate', 'trainer', `${metric}, validation`, 'iterations', 'seconds', ''],
+    [
+      ...train.trained.map((item) => [item.name, item.trainer, item.validation[metric], item.bestIteration, item.seconds, item.name === evaluate.winner.name ? 'chosen' : '']),
+      ...train.failed.map((item) => [item.name, item.trainer, null, null, null, html`<span class="fail">failed</span>: ${item.error.slice(0, 300)}`]),
+    ],
+  );
+}
+
+const dataTable = ({ ingest }: ReportFacts): Markup =>
+  table(
+    ['source', 'rows', 'file digest'],
+    ingest.sources.map((source) => [source.name, source.snapshot.rows, html`<code>${source.sourceSha256.slice(0, 16)}</code>`]),
+  );
+
+const asideTable = ({ ingest }: ReportFacts): Markup =>
+  ingest.setAside.length === 0 ? html`` : html`<p>Rows set aside:</p>${table(['reason', 'rows'], ingest.setAside.map((item) => [item.reason, item.rows]))}`;
+
+const plots = (facts: ReportFacts): Markup => html`<div class="plots">${facts.plots.map((plot) => html`<figure>${new Markup(plot.svg)}</figure>`)}</div>`;
+
+const provenance = ({ run, code, ingest, prepared, evaluate }: ReportFacts): Markup =>
+  table(['what', 'which'], [
+    ['workflow', html`<code>${run.workflowId}</code> run <code>${run.runId}</code>`],
+    ['code', code.commit ? html`<code>${code.commit.slice(0, 12)}</code>${code.dirty ? ' with uncommitted changes' : ''}` : 'not in a git repository'],
+    ['data', html`<code>${ingest.digest.slice(0, 16)}</code>`],
+    ['features', html`<code>${prepared.preprocess.sha256.slice(0, 16)}</code>, ${prepared.featureCount} columns`],
+    ['model', html`<code>${evaluate.candidate}</code>`],
+  ]);
+
+const splitLine = ({ split }: ReportFacts): Markup =>
+  html`<p>Training ${split.train.rows.toLocaleString('en-US')} rows, validation ${split.validation.rows.toLocaleString('en-US')}, test ${split.test.rows.toLocaleString('en-US')}; ${split.unused.toLocaleString('en-US')} rows belong to no part.</p>`;
+
+const sections = (facts: ReportFacts): Markup => html`
+<h2>Quality on the untouched test split</h2>${metricTable(facts)}
+<h2>Gates</h2>${gateTable(facts)}
+<h2>Plots</h2>${plots(facts)}
+<h2>Candidates</h2>${candidateTable(facts)}
+<h2>Data</h2>${splitLine(facts)}${dataTable(facts)}${asideTable(facts)}
+<h2>Where it comes from</h2>${provenance(facts)}`;
+
+/** The model card: what the model is, how good it is, and what it was made from. */
+export function modelCard(facts: ReportFacts): string {
+  const { spec } = facts;
+  return page(
+    `Model card: ${facts.modelName}`,
+    html`<h1>${facts.modelName}</h1><p class="muted">${spec.description || `Predicts ${spec.columns.target} (${spec.task}).`}</p>${sections(facts)}`,
+  );
+}
+
+/** The page that an approver reads: what is new against the champion, and how to decide. */
+export function approvalPage(facts: ReportFacts): string {
+  const { spec, evaluate, run } = facts;
+  const { metric } = spec.evaluation;
+  const before = evaluate.champion?.test[metric];
+  const after = evaluate.test[metric];
+  const change =
+    before === undefined || after === undefined
+      ? 'There is no champion yet: this would be the first version in production.'
+      : `${metric} on the test split goes from ${before.toFixed(4)} (version ${evaluate.champion?.version}) to ${after.toFixed(4)}.`;
+  const review = JSON.stringify({ decision: 'approve', by: 'YOUR NAME', reason: 'WHY', candidate: evaluate.candidate.slice(0, 12) });
+  return page(
+    `Approve ${facts.modelName} version ${facts.version}`,
+    html`<h1>Approve ${facts.modelName} version ${facts.version}?</h1>
+<p>${change}</p>
+<p>Candidate <code>${evaluate.candidate.slice(0, 12)}</code>, trained by ${evaluate.winner.trainer}.</p>
+<pre>perennial approve ${run.workflowId} --by "YOUR NAME" --reason "WHY"
+perennial reject ${run.workflowId} --by "YOUR NAME" --reason "WHY"
+temporal workflow update execute --workflow-id ${run.workflowId} --name review --input '${review}'</pre>
+${sections(facts)}`,
+  );
+}

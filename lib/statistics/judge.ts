@@ -1,0 +1,41 @@
+import type { MetricValues } from '../../contracts/reports.ts';
+import type { Task } from '../../contracts/spec/task.ts';
+import type { SplitOutput } from '../../contracts/stages.ts';
+import { binaryMetrics, multiclassMetrics, regressionMetrics } from './metrics.ts';
+
+/** What the predictions are of. */
+export type Problem = { task: Task } & Pick<SplitOutput, 'classNames' | 'positiveClass' | 'baseline'>;
+
+/** Index of the positive class; `1` where the task has none. */
+export const positiveIndex = ({ classNames, positiveClass }: Problem): number => (positiveClass === null ? 1 : classNames.indexOf(positiveClass));
+
+/**
+ * All metrics of a task.
+ *
+ * @param labels class indices or numbers, `[n]`
+ * @param answers binary: probability of the positive class `[n]`; multiclass: row-major `[n, classes]`; regression: `[n]`
+ */
+export function judge(problem: Problem, labels: Int32Array | Float32Array, answers: Float32Array | Float64Array): MetricValues {
+  const predictions = Float64Array.from(answers);
+  switch (problem.task) {
+    case 'binary':
+      return binaryMetrics(Int32Array.from(labels), positiveIndex(problem), predictions);
+    case 'multiclass':
+      return multiclassMetrics(Int32Array.from(labels), problem.classNames.length, predictions);
+    case 'regression':
+      return regressionMetrics(Float64Array.from(labels), predictions);
+  }
+}
+
+/** What a model that has learned nothing but the base rates (or the mean) of the training rows predicts for `rows` rows. */
+export function trivialPredictions(problem: Problem, rows: number): Float64Array {
+  const { classShares, mean } = problem.baseline;
+  switch (problem.task) {
+    case 'binary':
+      return new Float64Array(rows).fill(classShares[positiveIndex(problem)] ?? 0);
+    case 'multiclass':
+      return Float64Array.from({ length: rows * classShares.length }, (_, i) => classShares[i % classShares.length] ?? 0);
+    case 'regression':
+      return new Float64Array(rows).fill(mean ?? 0);
+  }
+}

@@ -1,0 +1,112 @@
+import type { ModelInput } from '../../contracts/serving.ts';
+import type { InputColumn } from '../../lib/onnx/tabular-session.ts';
+import { isEpochSeconds, parseIsoSeconds } from './datetime.ts';
+
+/**
+ * One column while a request is read. It starts with every value missing; `write` puts one JSON value
+ * (never `null`) into a row and says in words what is wrong where it does not take it.
+ */
+export interface ColumnBuffer {
+  readonly data: InputColumn;
+  write(row: number, value: unknown): string | undefined;
+}
+
+/** The largest magnitude that a float32 holds; beyond it a number would silently become infinite. */
+const FLOAT32_MAX = 3.4028234663852886e38;
+
+/** An empty column of `rows` missing values. */
+export function columnBuffer(kind: ModelInput['kind'], rows: number): ColumnBuffer {
+  switch (kind) {
+    case 'numeric':
+      return new NumericBuffer(rows);
+    case 'boolean':
+      return new BooleanBuffer(rows);
+    case 'datetime':
+      return new DatetimeBuffer(rows);
+    case 'categorical':
+      return new CategoricalBuffer(rows);
+  }
+}
+
+class NumericBuffer implements ColumnBuffer {
+  readonly data: Float32Array;
+  constructor(rows: number) {
+    this.data = new Float32Array(rows).fill(Number.NaN);
+  }
+  write(row: number, value: unknown): string | undefined {
+    if (typeof value !== 'number')
+      return `expected a number, got ${describe(value)}; send a JSON number, or null where the value is missing`;
+    // Also refuses 1e999, which JSON allows and JavaScript reads as Infinity.
+    if (value > FLOAT32_MAX || value < -FLOAT32_MAX)
+      return 'the number is too large for a 32-bit float; send one below 3.4e38, or null where the value is missing';
+    this.data[row] = value;
+    return undefined;
+  }
+}
+
+class BooleanBuffer implements ColumnBuffer {
+  readonly data: Float32Array;
+  constructor(rows: number) {
+    this.data = new Float32Array(rows).fill(Number.NaN);
+  }
+  write(row: number, value: unknown): string | undefined {
+    if (value === true || value === 1) this.data[row] = 1;
+    else if (value === false || value === 0) this.data[row] = 0;
+    else
+      return `expected true or false, got ${typeof value === 'number' ? 'another number' : describe(value)}; send true, false, 1 or 0, or null where the value is missing`;
+    return undefined;
+  }
+}
+
+class DatetimeBuffer implements ColumnBuffer {
+  readonly data: Float64Array;
+  constructor(rows: number) {
+    this.data = new Float64Array(rows).fill(Number.NaN);
+  }
+  write(row: number, value: unknown): string | undefined {
+    if (typeof value === 'number') {
+      if (!isEpochSeconds(value))
+        return 'the number is outside the years 1 to 9999 in epoch seconds; divide milliseconds by 1000, or send ISO 8601 text';
+      this.data[row] = value;
+      return undefined;
+    }
+    if (typeof value !== 'string')
+      return `expected a date, got ${describe(value)}; send ISO 8601 text such as "2025-03-01T12:00:00Z", or epoch seconds`;
+    const seconds = parseIsoSeconds(value);
+    if (seconds === undefined)
+      return 'the text is not an existing ISO 8601 date; send "2025-03-01" or "2025-03-01T12:00:00Z", or epoch seconds';
+    this.data[row] = seconds;
+    return undefined;
+  }
+}
+
+class CategoricalBuffer implements ColumnBuffer {
+  readonly data: string[];
+  constructor(rows: number) {
+    this.data = new Array<string>(rows).fill('');
+  }
+  write(row: number, value: unknown): string | undefined {
+    if (typeof value !== 'string')
+      return `expected a string, got ${describe(value)}; send text, written just as in the training data (for example "1" instead of 1), or null where the value is missing`;
+    this.data[row] = value;
+    return undefined;
+  }
+}
+
+/** What kind of JSON value this is, without the value. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  switch (typeof value) {
+    case 'string':
+      return 'a string';
+    case 'number':
+      return 'a number';
+    case 'boolean':
+      return 'true or false';
+    case 'object':
+      return 'an object';
+    default:
+      return 'nothing';
+  }
+}

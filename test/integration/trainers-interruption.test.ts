@@ -1,0 +1,166 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
+import { type TrainerName, trainerCommand } from '../../trainers/catalog.ts';
+import { predict, python, requestFor, sample, scratchFolder, train } from './trainers-support.ts';
+
+let folder = { path: '', remove: async () => {} };
+beforeEach(async () => {
+  folder = await scratchFolder();
+});
+afterEach(() => folder.remove());
+
+/** Parameters without sampling and early stopping: the whole training depends on its data alone. */
+const STEADY: Record<'lightgbm' | 'mlp', TrainerRequest['parameters']> = {
+  lightgbm: { early_stopping_rounds: 0, bagging_freq: 0, feature_fraction: 1, learning_rate: 0.02 },
+  mlp: { early_stopping_rounds: 0, hidden: '8', batch_size: 32 },
+};
+const ENDLESS = 1_000_000;
+
+/** Aborts at the third progress event; gives what was told until the end. */
+async function interrupted(trainer: TrainerName, request: TrainerRequest): Promise<TrainerEvent[]> {
+  const controller = new AbortController();
+  const reason = new Error('The activity was cancelled.');
+  const events: TrainerEvent[] = [];
+  const run = train(trainer, request, folder.path, {
+    signal: controller.signal,
+    onEvent: (event) => {
+      events.push(event);
+      if (events.filter(({ event: kind }) => kind === 'progress').length === 3) controller.abort(reason);
+    },
+  });
+  await expect(run).rejects.toBe(reason);
+  return events;
+}
+
+/** Starts a trainer by hand, kills it without warning once it has saved something, and gives its last words. */
+async function killed(
+  trainer: TrainerName,
+  request: TrainerRequest,
+): Promise<{ iteration: number; path: string }> {
+  const { program, args } = trainerCommand(trainer, { python });
+  const path = join(folder.path, 'by-hand.json');
+  await writeFile(path, JSON.stringify(request));
+  const child = spawn(program, [...args, '--request', path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, PERENNIAL_CHECKPOINT_SECONDS: '0.05' },
+  });
+  const exit = once(child, 'exit');
+  let last: { iteration: number; path: string } | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const event: TrainerEvent = JSON.parse(line);
+    if (event.event !== 'checkpoint') continue;
+    last = event;
+    if (event.iteration > 0) child.kill('SIGKILL');
+  }
+  expect(await exit).toEqual([null, 'SIGKILL']);
+  if (!last) throw new Error('No checkpoint before the end.');
+  return last;
+}
+
+describe.each(['lightgbm', 'mlp'] as const)(
+  '%s',
+  (trainer) => {
+    it('saves its work when it is told to stop', async () => {
+      const request = await requestFor(trainer, 'binary', folder.path, {
+        maxIterations: ENDLESS,
+        parameters: STEADY[trainer],
+      });
+      // LightGBM reports twenty times in all.
+      const often = trainer === 'lightgbm' ? { ...request, maxIterations: 4000 } : request;
+      const events = await interrupted(trainer, often);
+      const last = events.at(-1);
+      const progress = events.findLast((event) => event.event === 'progress');
+      if (last?.event !== 'checkpoint' || progress?.event !== 'progress')
+        throw new Error('No checkpoint at the end.');
+      expect(last.iteration).toBeGreaterThanOrEqual(progress.iteration);
+      expect((await stat(last.path)).size).toBeGreaterThan(100);
+      await expect(stat(join(request.outputDir, 'result.json'))).rejects.toThrow(/ENOENT/);
+    });
+
+    it('goes on from its last checkpoint after a kill, and ends where an undisturbed training ends', async () => {
+      const parameters = STEADY[trainer];
+      const request = await requestFor(trainer, 'regression', folder.path, {
+        maxIterations: ENDLESS,
+        parameters,
+      });
+      const checkpoint = await killed(trainer, request);
+      const maxIterations = checkpoint.iteration + 5;
+      const resumed = await train(
+        trainer,
+        { ...request, maxIterations, resumeFrom: checkpoint.path, outputDir: join(folder.path, 'resumed') },
+        folder.path,
+      );
+      const whole = await train(
+        trainer,
+        { ...request, maxIterations, outputDir: join(folder.path, 'whole') },
+        folder.path,
+      );
+
+      expect(resumed.result.iterations).toBe(maxIterations);
+      const first = resumed.events.find((event) => event.event === 'progress');
+      expect(first?.event === 'progress' ? first.iteration : 0).toBeGreaterThan(checkpoint.iteration);
+      if (trainer === 'mlp') {
+        expect((await readFile(resumed.modelPath)).equals(await readFile(whole.modelPath))).toBe(true);
+      } else {
+        const data = sample('regression', 200, 5);
+        const one = await predict(resumed.modelPath, data);
+        const two = await predict(whole.modelPath, data);
+        const furthest = Math.max(
+          ...one.values.map((value, row) => Math.abs(value - (two.values[row] ?? Number.NaN))),
+        );
+        expect(furthest).toBeLessThan(1e-2);
+        const spread = Math.max(...two.values) - Math.min(...two.values);
+        expect(spread).toBeGreaterThan(1);
+      }
+    });
+
+    it('has nothing to do from a checkpoint at the limit, and still gives the model', async () => {
+      const request = await requestFor(trainer, 'multiclass', folder.path, {
+        maxIterations: 4,
+        parameters: STEADY[trainer],
+      });
+      const env = { PERENNIAL_CHECKPOINT_SECONDS: '0' };
+      const whole = await train(trainer, request, folder.path, { env });
+      const checkpoint = whole.events.findLast((event) => event.event === 'checkpoint');
+      if (checkpoint?.event !== 'checkpoint') throw new Error('No checkpoint.');
+      const resumed = await train(trainer, { ...request, resumeFrom: checkpoint.path }, folder.path);
+      expect(resumed.result.iterations).toBe(4);
+      expect((await readFile(resumed.modelPath)).length).toBeGreaterThan(100);
+    });
+  },
+  60_000,
+);
+
+describe('logistic', () => {
+  it('goes on from a checkpoint', async () => {
+    const request = await requestFor('logistic', 'multiclass', folder.path, { maxIterations: 3 });
+    const env = { PERENNIAL_CHECKPOINT_SECONDS: '0' };
+    const short = await train('logistic', request, folder.path, { env });
+    const checkpoint = short.events.find((event) => event.event === 'checkpoint');
+    if (checkpoint?.event !== 'checkpoint') throw new Error('No checkpoint.');
+    expect(checkpoint.iteration).toBe(3);
+    const at = (name: string) => join(folder.path, name);
+    const resumed = await train(
+      'logistic',
+      { ...request, maxIterations: 200, resumeFrom: checkpoint.path, outputDir: at('resumed') },
+      folder.path,
+    );
+    const whole = await train(
+      'logistic',
+      { ...request, maxIterations: 200, outputDir: at('whole') },
+      folder.path,
+    );
+    expect(resumed.result.iterations).toBeGreaterThan(3);
+    const data = sample('multiclass', 200, 5);
+    const one = await predict(resumed.modelPath, data);
+    const two = await predict(whole.modelPath, data);
+    one.values.forEach((value, index) => {
+      expect(Math.abs(value - (two.values[index] ?? Number.NaN))).toBeLessThan(0.01);
+    });
+  });
+}, 60_000);

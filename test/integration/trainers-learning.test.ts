@@ -1,0 +1,153 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeNpy } from '../../lib/npy.ts';
+import { TRAINER_NAMES } from '../../trainers/catalog.ts';
+import {
+  predict,
+  requestFor,
+  sample,
+  scratchFolder,
+  TASKS,
+  type TrainingRun,
+  train,
+} from './trainers-support.ts';
+
+const cases = TRAINER_NAMES.flatMap((trainer) => TASKS.map((task) => ({ trainer, task })));
+
+describe.each(cases)('$trainer, $task', ({ trainer, task }) => {
+  const folders: { path: string; remove: () => Promise<void> }[] = [];
+  const runs: TrainingRun[] = [];
+  beforeAll(async () => {
+    folders.push(await scratchFolder(), await scratchFolder());
+    const parameters = trainer === 'mlp' ? { learning_rate: 0.01, batch_size: 64, hidden: '16' } : {};
+    runs.push(
+      ...(await Promise.all(
+        folders.map(async ({ path }) =>
+          train(trainer, await requestFor(trainer, task, path, { parameters }), path),
+        ),
+      )),
+    );
+  }, 60_000);
+  afterAll(async () => {
+    for (const folder of folders) await folder.remove();
+  });
+  const first = (): TrainingRun => {
+    const [run] = runs;
+    if (!run) throw new Error('The training did not run.');
+    return run;
+  };
+
+  it('learns: its model beats a constant on rows that it never saw', async () => {
+    const data = sample(task, 1000, 3);
+    const { name, dims, values } = await predict(first().modelPath, data);
+    if (task === 'regression') {
+      expect(name).toBe('prediction');
+      expect(dims).toEqual([1000, 1]);
+      const labels = Array.from(data.labels);
+      const mean = labels.reduce((sum, label) => sum + label, 0) / data.rows;
+      const error = (predicted: (row: number) => number) =>
+        labels.reduce((sum, label, row) => sum + (label - predicted(row)) ** 2, 0);
+      expect(error((row) => values[row] ?? Number.NaN)).toBeLessThan(0.3 * error(() => mean));
+      return;
+    }
+    const classes = task === 'binary' ? 2 : 3;
+    expect(name).toBe('probabilities');
+    expect(dims).toEqual([1000, classes]);
+    const counts = new Array<number>(classes).fill(0);
+    let hits = 0;
+    data.labels.forEach((label, row) => {
+      const probabilities = [...values.subarray(row * classes, (row + 1) * classes)];
+      expect(probabilities.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5);
+      hits += Number(probabilities.indexOf(Math.max(...probabilities)) === label);
+      counts[label] = (counts[label] ?? 0) + 1;
+    });
+    const baseline = Math.max(...counts) / data.rows;
+    expect(1 - hits / data.rows).toBeLessThan(0.6 * (1 - baseline));
+  });
+
+  it('gives the same bytes for the same seed', async () => {
+    const [one, two] = await Promise.all(runs.map(({ modelPath }) => readFile(modelPath)));
+    expect(one?.length).toBeGreaterThan(100);
+    expect(one?.equals(two ?? Buffer.alloc(0))).toBe(true);
+  });
+
+  it('reports progress with both parts of the data', () => {
+    const progress = first().events.filter((event) => event.event === 'progress');
+    const metric = task === 'regression' ? 'rmse' : 'log_loss';
+    expect(progress.length).toBeGreaterThan(0);
+    for (const { metrics } of progress) {
+      expect(metrics).toHaveProperty(`train_${metric}`);
+      expect(metrics).toHaveProperty(`validation_${metric}`);
+    }
+    if (task === 'binary' && trainer !== 'mlp') {
+      expect(progress.at(-1)?.metrics.validation_auc).toBeGreaterThan(0.9);
+    }
+  });
+
+  it('tells what ran', () => {
+    const { result } = first();
+    expect(result.iterations).toBeGreaterThan(0);
+    expect(result.bestIteration).toBeLessThanOrEqual(result.iterations);
+    expect(Object.keys(result.parameters).length).toBeGreaterThan(1);
+    expect(Object.keys(result.libraries).length).toBeGreaterThan(1);
+  });
+});
+
+describe('early stopping', () => {
+  it.each(['lightgbm', 'mlp'] as const)(
+    'keeps the best iteration of %s',
+    async (trainer) => {
+      const folder = await scratchFolder();
+      try {
+        const parameters =
+          trainer === 'mlp'
+            ? { early_stopping_rounds: 3, learning_rate: 0.05, batch_size: 32 }
+            : { early_stopping_rounds: 3, learning_rate: 0.5 };
+        const request = await requestFor(trainer, 'binary', folder.path, {
+          parameters,
+          maxIterations: 500,
+          rows: 300,
+        });
+        const { result } = await train(trainer, request, folder.path);
+        expect(result.iterations).toBeLessThan(500);
+        expect(result.iterations - result.bestIteration).toBe(3);
+      } finally {
+        await folder.remove();
+      }
+    },
+    60_000,
+  );
+});
+
+describe('class weights', () => {
+  it.each(TRAINER_NAMES)(
+    'raise the mean probability of a rare class with %s',
+    async (trainer) => {
+      const mean = async (class_weight: string) => {
+        const folder = await scratchFolder();
+        try {
+          // The labels below are not those of the validation part.
+          const { validation: _unused, ...request } = await requestFor(trainer, 'binary', folder.path, {
+            parameters: { class_weight },
+            maxIterations: 10,
+          });
+          // One row in about ten is of class 1.
+          const data = sample('regression', 800, 1);
+          await writeNpy(
+            request.train.labels,
+            Int32Array.from(data.labels, (value) => Number(value > 80)),
+            [800],
+          );
+          const { modelPath } = await train(trainer, request, folder.path);
+          const { values } = await predict(modelPath, data);
+          return values.filter((_, index) => index % 2 === 1).reduce((sum, value) => sum + value, 0) / 800;
+        } finally {
+          await folder.remove();
+        }
+      };
+      const [plain, balanced] = await Promise.all([mean('none'), mean('balanced')]);
+      expect(balanced).toBeGreaterThan(1.2 * plain);
+    },
+    60_000,
+  );
+});

@@ -1,0 +1,31 @@
+import { fileURLToPath } from 'node:url';
+import { ownScript } from '../lib/processes/own-script.ts';
+
+/** The trainers that come with Perennial. */
+export const TRAINER_NAMES = ['lightgbm', 'logistic', 'mlp'] as const;
+export type TrainerName = (typeof TRAINER_NAMES)[number];
+
+/** A program and its first arguments, as `runTrainer` takes them. */
+export interface TrainerCommand {
+  program: string;
+  args: string[];
+}
+
+/**
+ * The command line of a shipped trainer.
+ *
+ * @param options.python the Python interpreter that has `trainers/python/requirements.txt` installed
+ * @example
+ * const { program, args } = trainerCommand('lightgbm', { python: '.venv/bin/python' });
+ */
+export function trainerCommand(name: TrainerName, options: { python: string }): TrainerCommand {
+  if (name === 'mlp') {
+    const { path, execArgv } = ownScript(import.meta.url, './typescript/mlp.ts');
+    return { program: process.execPath, args: [...execArgv, path] };
+  }
+  // The Python files are not compiled: the build, in dist/trainers, runs the ones that lie in the source folder.
+  const built = !new URL(import.meta.url).pathname.endsWith('.ts');
+  const folder = built ? '../../trainers/python/' : './python/';
+  const script = fileURLToPath(new URL(`${folder}${name}_trainer.py`, import.meta.url));
+  return { program: options.python, args: [script] };
+}

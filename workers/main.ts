@@ -1,0 +1,20 @@
+import { installRuntime, logger, shutdownSignal } from './runtime.ts';
+import { runServer } from './serve.ts';
+import { runWorker } from './worker.ts';
+
+/** The long-lived processes of a platform, by name: `node main.js worker` or `node main.js serve`. */
+const ROLES: Record<string, (signal: AbortSignal) => Promise<void>> = { worker: runWorker, serve: runServer };
+
+const role = ROLES[process.argv[2] ?? ''];
+if (!role) {
+  process.stderr.write(`usage: main.js ${Object.keys(ROLES).join('|')}\n`);
+  process.exit(2);
+}
+installRuntime();
+try {
+  await role(shutdownSignal());
+  process.exit(0);
+} catch (error) {
+  logger.fatal({ error }, error instanceof Error ? error.message : String(error));
+  process.exit(1);
+}

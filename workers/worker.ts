@@ -1,0 +1,40 @@
+import { Client } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
+import { dependencies } from '../activities/dependencies.ts';
+import { createActivities, registered } from '../activities/index.ts';
+import { removeDeadScratch } from '../activities/scratch.ts';
+import { configFromEnv } from '../lib/config.ts';
+import { workflowBundle } from './bundle.ts';
+import { connect } from './connection.ts';
+import { announceReady, logger } from './runtime.ts';
+import { ensureSearchAttributes } from './search-attributes.ts';
+
+/** Time that running activities have to end when the worker is stopped; trainers write a checkpoint in it. */
+const SHUTDOWN_GRACE = '10s';
+
+/** Runs the worker of lifecycles until `signal` aborts. */
+export async function runWorker(signal: AbortSignal): Promise<void> {
+  const config = configFromEnv(process.env);
+  const { connection, namespace } = await connect(signal, (address) => logger.warn(`Temporal at ${address} does not answer yet; trying again`));
+  try {
+    await ensureSearchAttributes(connection, namespace);
+    await removeDeadScratch(config);
+    const client = new Client({ connection, namespace });
+    const worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue: config.taskQueue,
+      workflowBundle: await workflowBundle(),
+      activities: registered(createActivities(dependencies(config, () => client))),
+      shutdownGraceTime: SHUTDOWN_GRACE,
+      workflowTaskPollerBehavior: { type: 'autoscaling' },
+      activityTaskPollerBehavior: { type: 'autoscaling' },
+    });
+    const running = worker.run();
+    announceReady();
+    signal.addEventListener('abort', () => worker.shutdown(), { once: true });
+    await running;
+  } finally {
+    await connection.close();
+  }
+}

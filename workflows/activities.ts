@@ -1,0 +1,66 @@
+import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type {
+  DataActivities,
+  DeploymentActivities,
+  EvaluationActivities,
+  ModelServerActivities,
+  TrackingActivities,
+  TrainingActivities,
+} from '../contracts/activities.ts';
+import { ACTIVITY_PREFIX } from '../contracts/names.ts';
+import { POLICIES } from './policies.ts';
+
+type ActivityFunction = (input: never) => Promise<unknown>;
+
+/** A typed stub of the activity `perennial.<name>`, with the line that the Temporal UI shows beside it. */
+function stub<A extends object>() {
+  return <K extends keyof A & string>(name: K, options: ActivityOptions, summary: string): A[K] => {
+    const type = `${ACTIVITY_PREFIX}${name}`;
+    const proxy = proxyActivities<Record<string, ActivityFunction>>({ ...options, summary });
+    return proxy[type] as A[K];
+  };
+}
+
+const data = stub<DataActivities>();
+const training = stub<TrainingActivities>();
+const evaluation = stub<EvaluationActivities>();
+const tracking = stub<TrackingActivities>();
+const deployment = stub<DeploymentActivities>();
+const server = stub<ModelServerActivities>();
+
+export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
+export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
+export const validate = data('validate', POLICIES.data, 'Check the expectations');
+export const split = data('split', POLICIES.data, 'Split into train, validation and test');
+export const prepare = data('prepare', POLICIES.data, 'Fit the features on the training rows');
+export const evaluate = evaluation('evaluate', POLICIES.data, 'Judge the winner on the test split');
+
+export const openTracking = tracking('openTracking', POLICIES.tracker, 'Open the MLflow run');
+export const recordData = tracking('recordData', POLICIES.tracker, 'Log the dataset inputs');
+export const register = tracking('register', POLICIES.tracker, 'Register the model version');
+export const retireCandidate = tracking('retireCandidate', POLICIES.tracker, 'Mark the version as not deployed');
+export const closeTracking = tracking('closeTracking', POLICIES.tracker, 'Close the MLflow run');
+export const setChampion = tracking('setChampion', POLICIES.tracker, 'Point the alias champion');
+
+export const listModelServers = deployment('listModelServers', POLICIES.control, 'List the live model servers');
+export const announceServer = deployment('announceServer', POLICIES.control, 'Tell the endpoints of the server');
+export const requestDeploy = deployment('requestDeploy', POLICIES.rollout, 'Ask the endpoint to deploy');
+
+/** Activities of one model server run on that server's own queue. */
+export const serverActivities = (taskQueue: string): ModelServerActivities => ({
+  holdLease: server('holdLease', { ...POLICIES.lease, taskQueue }, 'Lease of the model server'),
+  applyRoutes: server('applyRoutes', { ...POLICIES.server, taskQueue }, 'Apply the traffic table'),
+  precheck: server('precheck', { ...POLICIES.precheck, taskQueue }, 'Load the model and call its API'),
+});
+
+/** Training is bounded by the spec, its heartbeat carries the checkpoint. */
+export const trainCandidate = (name: string, timeoutMs: number): TrainingActivities['trainCandidate'] =>
+  training(
+    'trainCandidate',
+    {
+      startToCloseTimeout: timeoutMs,
+      heartbeatTimeout: '15s',
+      retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 4 },
+    },
+    `Train candidate ${name}`,
+  );

@@ -1,0 +1,174 @@
+import { allHandlersFinished, ApplicationFailure, condition, continueAsNew, log, setHandler, workflowInfo } from '@temporalio/workflow';
+import { type DeployUpdate, deployUpdate, type EndpointInput, endpointInput, type EndpointState, rollbackUpdate, serverJoinedSignal } from '../contracts/endpoint.ts';
+import type { ModelServerInfo, RouteTable } from '../contracts/serving.ts';
+import type { DeployOutput } from '../contracts/stages.ts';
+import { completed, emptyEndpoint, reverted, tableFor, withPending, withTable } from '../domain/endpoint.ts';
+import { listModelServers, serverActivities, setChampion } from './activities.ts';
+import { handlers } from './handlers.ts';
+import { liveServers } from './model-servers.ts';
+import { parseInput, parseSignal } from './parse.ts';
+import { RECONCILE_INTERVAL } from './policies.ts';
+
+/**
+ * The only writer of one endpoint: its traffic table and the alias `champion` of its registered model go forward
+ * or back together. Lives for ever, by continue-as-new.
+ *
+ * A reader may see, for the moment between the two steps, the new version serving while the alias still names the
+ * old one; never the other way round.
+ */
+export async function endpoint(argument: unknown): Promise<void> {
+  const input = parseInput(endpointInput, argument, 'the argument of workflow endpoint');
+  const entity = new Endpoint(input.state ?? emptyEndpoint(input.endpoint));
+  await entity.live(input.continueAfter);
+  const next: EndpointInput = { endpoint: input.endpoint, state: entity.state, continueAfter: input.continueAfter };
+  await continueAsNew<typeof endpoint>(next);
+}
+
+class Endpoint {
+  state: EndpointState;
+  #busy = false;
+  #changes = 0;
+  #stale = true;
+
+  constructor(state: EndpointState) {
+    this.state = state;
+    setHandler(handlers.endpoint, () => this.state);
+    setHandler(handlers.serverJoined, (signal) => this.#onServerJoined(signal));
+    setHandler(handlers.deploy, (update) => this.#deploy(parseInput(deployUpdate, update, 'update deploy')), {
+      validator: (update) => void parseInput(deployUpdate, update, 'update deploy'),
+    });
+    setHandler(handlers.rollback, (update) => this.#rollback(update), { validator: (update) => this.#checkRollback(update) });
+  }
+
+  /** Serves handlers and keeps servers up to date until it is time to continue as new. */
+  async live(continueAfter: number): Promise<void> {
+    await this.#resumePending();
+    const over = (): boolean => this.#changes >= continueAfter || workflowInfo().continueAsNewSuggested;
+    while (!over()) {
+      if (this.#stale && !this.#busy) await this.#exclusive(() => this.#reconcile());
+      const wake = (): boolean => over() || (this.#stale && !this.#busy);
+      if (this.#unacknowledged()) {
+        if (!(await condition(wake, RECONCILE_INTERVAL))) this.#stale = true;
+      } else await condition(wake);
+    }
+    await condition(() => allHandlersFinished() && !this.#busy);
+  }
+
+  /** Whether a live server has not confirmed the table in force. */
+  #unacknowledged(): boolean {
+    return Object.values(this.state.acknowledged).some((generation) => generation < this.state.table.generation);
+  }
+
+  #onServerJoined(signal: unknown): void {
+    const parsed = parseSignal(serverJoinedSignal, signal);
+    if ('refusal' in parsed) {
+      log.warn(`signal serverJoined does not count: ${parsed.refusal}`);
+      return;
+    }
+    this.#stale = true;
+  }
+
+  /** One change at a time, in the order of arrival. */
+  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    await condition(() => !this.#busy);
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** A change that continue-as-new or a failure interrupted goes forward to its end. */
+  async #resumePending(): Promise<void> {
+    const { pending } = this.state;
+    if (pending)
+      await this.#exclusive(() => this.#change(pending)).catch((error: unknown) => log.warn(`the pending change was reverted: ${String(error)}`));
+  }
+
+  async #deploy(request: DeployUpdate): Promise<DeployOutput> {
+    return this.#exclusive(async () => {
+      const answered = this.state.answered.find((item) => item.requestId === request.requestId);
+      return answered ? answered.output : this.#change(request);
+    });
+  }
+
+  #checkRollback(argument: unknown): void {
+    const request = parseInput(rollbackUpdate, argument, 'update rollback');
+    const repeated = this.state.answered.some((item) => item.requestId === request.requestId);
+    if (!this.state.previous && !repeated)
+      throw ApplicationFailure.nonRetryable('update rollback: there is no version before the current one', 'InputInvalid');
+  }
+
+  #rollback(argument: unknown): Promise<DeployOutput> {
+    const { requestId, requestedBy } = parseInput(rollbackUpdate, argument, 'update rollback');
+    const model = this.state.previous;
+    const answered = this.state.answered.find((item) => item.requestId === requestId);
+    if (answered) return Promise.resolve(answered.output);
+    if (!model) throw ApplicationFailure.nonRetryable('update rollback: there is no version before the current one', 'InputInvalid');
+    return this.#deploy({ model, requestId, requestedBy });
+  }
+
+  /** Intent, then traffic, then alias; back to the old table where one of them cannot be had. */
+  async #change(request: DeployUpdate): Promise<DeployOutput> {
+    const before = this.state;
+    this.state = withPending(before, request);
+    try {
+      const servers = await this.#apply(tableFor(this.state, request.model));
+      await setChampion({ modelName: before.table.endpoint, version: request.model.version });
+      const output: DeployOutput = {
+        endpoint: before.table.endpoint,
+        version: request.model.version,
+        generation: this.state.table.generation,
+        previousVersion: before.current?.version ?? null,
+        servers,
+      };
+      this.state = completed(this.state, request, output, new Date().toISOString());
+      this.#changes += 1;
+      return output;
+    } catch (error) {
+      await this.#offer(tableFor(this.state, before.current), (await listModelServers({})).servers);
+      this.state = reverted(this.state, request, new Date().toISOString());
+      this.#changes += 1;
+      const why = error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : String(error);
+      throw ApplicationFailure.nonRetryable(
+        `version ${request.model.version} could not be rolled out to ${before.table.endpoint}: ${why}; ${before.current ? `version ${before.current.version} serves again` : 'nothing serves, as before'}`,
+        'RolloutFailed',
+      );
+    }
+  }
+
+  /** Every live server takes the table, or the change fails. A server whose lease ended meanwhile does not count. */
+  async #apply(table: RouteTable): Promise<string[]> {
+    const refusals = await this.#offer(table, await liveServers());
+    const stillLive = new Set((await listModelServers({})).servers.map((server) => server.serverId));
+    const failed = refusals.filter((refusal) => stillLive.has(refusal.serverId));
+    if (failed.length > 0)
+      throw ApplicationFailure.nonRetryable(failed.map(({ serverId, why }) => `server ${serverId}: ${why}`).join('; '), 'RolloutFailed');
+    const servers = Object.entries(this.state.acknowledged).filter(([, generation]) => generation === table.generation);
+    if (servers.length === 0) throw ApplicationFailure.nonRetryable('every model server went away', 'ServerUnavailable');
+    return servers.map(([serverId]) => serverId);
+  }
+
+  /** Offers a table to servers and writes down who took it; returns who did not, and why. */
+  async #offer(table: RouteTable, servers: ModelServerInfo[]): Promise<{ serverId: string; why: string }[]> {
+    const previous = this.state.acknowledged;
+    this.state = { ...withTable(this.state, table, {}), acknowledged: Object.fromEntries(servers.map(({ serverId }) => [serverId, previous[serverId] ?? -1])) };
+    const answers = await Promise.allSettled(servers.map((server) => serverActivities(server.taskQueue).applyRoutes({ table })));
+    const refusals: { serverId: string; why: string }[] = [];
+    for (const [index, answer] of answers.entries()) {
+      const serverId = servers[index]?.serverId ?? '';
+      if (answer.status === 'fulfilled') this.state.acknowledged[serverId] = answer.value.generation;
+      else refusals.push({ serverId, why: answer.reason?.cause?.message ?? String(answer.reason) });
+    }
+    return refusals;
+  }
+
+  /** Offers the table in force to every live server that has not confirmed it. */
+  async #reconcile(): Promise<void> {
+    this.#stale = false;
+    if (this.state.table.generation === 0) return;
+    const { servers } = await listModelServers({});
+    await this.#offer(this.state.table, servers);
+  }
+}

@@ -1,0 +1,18 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { EndpointState } from '../contracts/endpoint.ts';
+import type { RunStatus } from '../contracts/lifecycle.ts';
+import { QUERIES, SIGNALS, UPDATES } from '../contracts/names.ts';
+import type { DeployOutput, StageOutputs } from '../contracts/stages.ts';
+
+/** Arguments are `unknown`: people send raw JSON, each handler parses what it gets. */
+export const handlers = {
+  status: defineQuery<RunStatus>(QUERIES.status),
+  outputs: defineQuery<StageOutputs>(QUERIES.outputs),
+  approve: defineSignal<[unknown]>(SIGNALS.approve),
+  reject: defineSignal<[unknown]>(SIGNALS.reject),
+  review: defineUpdate<{ accepted: true; votes: number }, [unknown]>(UPDATES.review),
+  serverJoined: defineSignal<[unknown]>(SIGNALS.serverJoined),
+  deploy: defineUpdate<DeployOutput, [unknown]>(UPDATES.deploy),
+  rollback: defineUpdate<DeployOutput, [unknown]>(UPDATES.rollback),
+  endpoint: defineQuery<EndpointState>(QUERIES.endpoint),
+};

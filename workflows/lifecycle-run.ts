@@ -1,0 +1,203 @@
+import {
+  ActivityFailure,
+  allHandlersFinished,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  log,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  type WorkflowInfo,
+} from '@temporalio/workflow';
+import type { RunIdentity, Tracking } from '../contracts/activities.ts';
+import { approveSignal, type LifecycleResult, rejectSignal, type RunStatus, reviewUpdate } from '../contracts/lifecycle.ts';
+import { STAGES, type RegisterOutput, type StageName, type StageOutputs } from '../contracts/stages.ts';
+import type { Ballot } from '../domain/review.ts';
+import { closeTracking, retireCandidate } from './activities.ts';
+import { handlers } from './handlers.ts';
+import { parseInput, parseSignal } from './parse.ts';
+import { ReviewBoard } from './review-board.ts';
+import { runDetails } from './run-details.ts';
+import { RunProgress } from './run-progress.ts';
+import { searchAttributes } from './search-attributes.ts';
+
+/** The moving parts of one lifecycle run: its handlers, its progress, and what must happen however it ends. */
+export class LifecycleRun {
+  readonly identity: RunIdentity;
+  readonly board = new ReviewBoard();
+  readonly #progress: RunProgress;
+  #tracking: Tracking | undefined;
+  #registered: RegisterOutput | undefined;
+  /** Outputs of an earlier run, for the stages that are not run again. */
+  #earlier: StageOutputs = {};
+
+  constructor(info: WorkflowInfo) {
+    this.identity = { workflowId: info.workflowId, runId: info.runId };
+    this.#progress = new RunProgress(this.identity);
+    setHandler(handlers.status, () => this.status);
+    setHandler(handlers.outputs, () => this.#progress.outputs);
+    setHandler(handlers.approve, (signal) => this.#onSignal('approve', signal));
+    setHandler(handlers.reject, (signal) => this.#onSignal('reject', signal));
+    setHandler(handlers.review, (update) => this.#onReview(update), { validator: (update) => this.#checkReview(update) });
+    this.#show();
+  }
+
+  get status(): RunStatus {
+    return this.#progress.status;
+  }
+
+  get handlersDone(): boolean {
+    return allHandlersFinished();
+  }
+
+  /** Takes the outputs of an earlier run over for the stages before `from`. */
+  takeOver(resume: { from: StageName; outputs: StageOutputs } | undefined): void {
+    if (!resume) return;
+    const before = STAGES.slice(0, STAGES.indexOf(resume.from));
+    const missing = before.find((stage) => resume.outputs[stage] === undefined);
+    if (missing)
+      throw ApplicationFailure.nonRetryable(
+        `cannot resume at ${resume.from}: the earlier run has no output of stage ${missing}; resume at ${missing} or before`,
+        'InputInvalid',
+      );
+    this.#earlier = Object.fromEntries(before.map((stage) => [stage, resume.outputs[stage]]));
+  }
+
+  named(pipeline: string): void {
+    this.#progress.named(pipeline);
+    upsertSearchAttributes([searchAttributes.pipeline(pipeline), searchAttributes.awaitingApproval(false)]);
+    this.#show();
+  }
+
+  tracked(tracking: Tracking): void {
+    this.#tracking = tracking;
+    this.#progress.link('MLflow run', tracking.url);
+    this.#show();
+  }
+
+  registered(registered: RegisterOutput): void {
+    this.#registered = registered;
+    upsertSearchAttributes([searchAttributes.modelVersion(`${registered.modelName}/${registered.version}`)]);
+    if (registered.approvalPage) this.#progress.link('What you sign', registered.approvalPage);
+    this.#show();
+  }
+
+  /**
+   * Runs one stage, unless an earlier run has its output already.
+   *
+   * @param summary a line of numbers for people
+   */
+  async stage<K extends StageName>(
+    name: K,
+    summary: (output: NonNullable<StageOutputs[K]>) => string,
+    work: () => Promise<NonNullable<StageOutputs[K]>>,
+  ): Promise<NonNullable<StageOutputs[K]>> {
+    const earlier = this.#earlier[name];
+    if (earlier !== undefined) {
+      this.#progress.outputs[name] = earlier;
+      this.#progress.reuse(name);
+      this.#show();
+      return earlier as NonNullable<StageOutputs[K]>;
+    }
+    this.#progress.begin(name, now());
+    upsertSearchAttributes([searchAttributes.stage(name)]);
+    this.#show();
+    const output = await work();
+    this.#progress.outputs[name] = output;
+    this.#progress.complete(name, now(), summary(output));
+    this.#show();
+    return output;
+  }
+
+  /** Runs work that belongs to a stage, unless that stage was taken over. */
+  async once(stage: StageName, work: () => Promise<void>): Promise<void> {
+    if (this.#earlier[stage] === undefined) await work();
+  }
+
+  /** Shows that the run waits for a person, or no longer does. */
+  awaiting(request: RunStatus['awaiting']): void {
+    this.#progress.awaiting(request);
+    upsertSearchAttributes([searchAttributes.awaitingApproval(request !== null)]);
+    this.#show();
+  }
+
+  waited(milliseconds: number): void {
+    this.#progress.waitedMs += milliseconds;
+  }
+
+  /** Ends the run with an outcome; a version that will not be deployed is marked so. */
+  async end(outcome: LifecycleResult['outcome'], message: string): Promise<LifecycleResult> {
+    if (outcome !== 'deployed') await this.#retire(outcome);
+    await this.#close('FINISHED', outcome, message);
+    this.#progress.finish(outcome);
+    this.#show();
+    const { outputs } = this.#progress;
+    return {
+      outcome,
+      pipeline: this.status.pipeline ?? '',
+      message,
+      modelName: outputs.register?.modelName ?? null,
+      version: outputs.register?.version ?? null,
+      candidate: outputs.evaluate?.candidate ?? null,
+      waitedMs: this.#progress.waitedMs,
+      outputs,
+    };
+  }
+
+  /** Leaves nothing half done behind a failure or a cancellation. */
+  async abort(error: unknown, cancelled: boolean): Promise<void> {
+    const message = cancelled ? 'cancelled' : rootMessage(error);
+    this.#progress.awaiting(null);
+    this.#progress.fail(message, now(), cancelled);
+    this.#show();
+    if (this.status.pipeline) upsertSearchAttributes([searchAttributes.awaitingApproval(false)]);
+    await this.#retire(cancelled ? 'cancelled' : 'failed');
+    await this.#close(cancelled ? 'KILLED' : 'FAILED', cancelled ? 'cancelled' : 'failed', message);
+  }
+
+  async #retire(why: string): Promise<void> {
+    if (this.#registered && !this.#progress.outputs.deploy)
+      await retireCandidate({ modelName: this.#registered.modelName, version: this.#registered.version, why });
+  }
+
+  async #close(status: 'FINISHED' | 'FAILED' | 'KILLED', outcome: string, message: string): Promise<void> {
+    if (this.#tracking) await closeTracking({ tracking: this.#tracking, run: this.identity, status, outcome, message });
+  }
+
+  /** A signal cannot be refused; one that does not count is written down. */
+  #onSignal(decision: Ballot['decision'], argument: unknown): void {
+    const parsed = parseSignal(decision === 'approve' ? approveSignal : rejectSignal, argument);
+    const refusal = 'refusal' in parsed ? parsed.refusal : this.board.refusal({ decision, ...parsed.value });
+    if (refusal !== undefined || 'refusal' in parsed) {
+      this.#progress.refuse(decision, refusal ?? '', now());
+      log.warn(`signal ${decision} does not count: ${refusal}`);
+      return;
+    }
+    this.board.cast({ decision, ...parsed.value }, 'signal', now());
+  }
+
+  #checkReview(argument: unknown): void {
+    const review = parseInput(reviewUpdate, argument, 'update review');
+    const refusal = this.board.refusal(review);
+    if (refusal !== undefined) throw ApplicationFailure.nonRetryable(`update review: ${refusal}`, 'InputInvalid');
+  }
+
+  #onReview(argument: unknown): { accepted: true; votes: number } {
+    const review = parseInput(reviewUpdate, argument, 'update review');
+    this.board.cast(review, 'update', now());
+    return { accepted: true, votes: this.board.votes.length };
+  }
+
+  #show(): void {
+    setCurrentDetails(runDetails(this.status));
+  }
+}
+
+/** Workflow time: deterministic in the sandbox. */
+const now = (): string => new Date().toISOString();
+
+/** The innermost message, which is the one that was written for people. */
+function rootMessage(error: unknown): string {
+  if ((error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) && error.cause) return rootMessage(error.cause);
+  return error instanceof Error ? error.message : String(error);
+}

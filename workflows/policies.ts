@@ -1,0 +1,57 @@
+import type { ActivityOptions } from '@temporalio/workflow';
+
+/**
+ * Every time-out and retry policy of the house, by the kind of work. Errors that cannot be mended by trying
+ * again are raised as non-retryable by the activities themselves.
+ */
+export const POLICIES = {
+  /** Bulk work on data: minutes, heartbeats, a few attempts for what is transient (a full disk, a killed worker). */
+  data: {
+    startToCloseTimeout: '2h',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 5 },
+  },
+  /** Calls to MLflow: an outage of any length is waited for. */
+  tracker: {
+    startToCloseTimeout: '10m',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '500ms', backoffCoefficient: 1.5, maximumInterval: '10s' },
+  },
+  /** Looks at other workflows. */
+  control: {
+    startToCloseTimeout: '30s',
+    retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+  },
+  /** Waits for an endpoint workflow, which waits for servers and MLflow. */
+  rollout: {
+    startToCloseTimeout: '2h',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s' },
+  },
+  /** A live server answers at once; one that does not is treated as gone. */
+  server: {
+    scheduleToCloseTimeout: '45s',
+    scheduleToStartTimeout: '10s',
+    startToCloseTimeout: '30s',
+    retry: { initialInterval: '300ms', backoffCoefficient: 2, maximumAttempts: 3 },
+  },
+  /** Loading a model and sending rows through the server's own API. */
+  precheck: {
+    scheduleToStartTimeout: '15s',
+    startToCloseTimeout: '5m',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumAttempts: 3 },
+  },
+  /** Lasts as long as the server lives; the heartbeat is the lease. */
+  lease: {
+    scheduleToStartTimeout: '1m',
+    startToCloseTimeout: '3650d',
+    heartbeatTimeout: '10s',
+    retry: { maximumAttempts: 1 },
+  },
+} as const satisfies Record<string, ActivityOptions>;
+
+/** Waiting for the first live model server. */
+export const SERVER_WAIT = { timeout: '10m', poll: '2s' } as const;
+/** How often an endpoint offers its routes again to servers that have not acknowledged them. */
+export const RECONCILE_INTERVAL = '15s';

@@ -1,0 +1,34 @@
+import type { RunStatus, StageStatus } from '../contracts/lifecycle.ts';
+
+const MARK: Record<StageStatus['state'], string> = {
+  pending: '·',
+  running: '▶',
+  done: '✓',
+  failed: '✗',
+  reused: '↺',
+  skipped: '–',
+};
+
+const seconds = (stage: StageStatus): string =>
+  stage.startedAt && stage.endedAt ? `${((Date.parse(stage.endedAt) - Date.parse(stage.startedAt)) / 1000).toFixed(1)} s` : '';
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+/** The run as Markdown, for the current details in the Temporal UI. */
+export function runDetails(status: RunStatus): string {
+  const lines = [
+    `**${status.pipeline ?? 'pipeline'}**: ${status.outcome ?? status.state.replace('_', ' ')}`,
+    '',
+    '| | stage | time | |',
+    '| --- | --- | --- | --- |',
+    ...status.stages.map((stage) => `| ${MARK[stage.state]} | ${stage.name} | ${seconds(stage)} | ${cell(stage.summary ?? '')} |`),
+  ];
+  if (status.awaiting)
+    lines.push(
+      '',
+      `**Waiting for approval** of candidate \`${status.awaiting.candidate.slice(0, 12)}\` until ${status.awaiting.deadline} (${status.awaiting.votes.length} of ${status.awaiting.quorum} votes). Signal \`approve\` or \`reject\`, or update \`review\`.`,
+    );
+  for (const [name, url] of Object.entries(status.links)) lines.push('', `[${name}](${url})`);
+  if (status.error) lines.push('', `**Error:** ${status.error}`);
+  return lines.join('\n');
+}

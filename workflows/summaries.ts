@@ -1,0 +1,53 @@
+import type * as stages from '../contracts/stages.ts';
+import { failedGates } from '../domain/gates.ts';
+
+/** One line of numbers for each stage, for the status, the Temporal UI and the CLI. */
+
+const count = (value: number): string => value.toLocaleString('en-US');
+const number = (value: number): string => value.toFixed(4);
+
+const metrics = (values: Record<string, number | undefined>): string =>
+  Object.entries(values)
+    .slice(0, 4)
+    .map(([name, value]) => `${name} ${value === undefined ? '–' : number(value)}`)
+    .join(', ');
+
+export function ingest(output: stages.IngestOutput): string {
+  const aside = output.setAside.reduce((sum, item) => sum + item.rows, 0);
+  return `${count(output.table.rows)} rows × ${output.table.columns.length} columns from ${output.sources.length} source(s)${aside > 0 ? `, ${count(aside)} rows set aside` : ''}`;
+}
+
+export function validate(output: stages.ValidateOutput): string {
+  const failed = output.results.filter((result) => !result.passed).length;
+  return `${output.results.length} expectations, ${failed} with warnings`;
+}
+
+export const split = (output: stages.SplitOutput): string =>
+  `train ${count(output.train.rows)}, validation ${count(output.validation.rows)}, test ${count(output.test.rows)}`;
+
+export const prepare = (output: stages.PrepareOutput): string => `${output.featureCount} features`;
+
+export const train = (output: stages.TrainOutput): string =>
+  [
+    ...output.trained.map((candidate) => `${candidate.name} in ${candidate.seconds.toFixed(1)} s`),
+    ...output.failed.map((candidate) => `${candidate.name} failed`),
+  ].join(', ');
+
+export const evaluate = (output: stages.EvaluateOutput): string => `${output.winner.name}: ${metrics(output.test)}`;
+
+export const gates = (output: stages.GatesOutput): string =>
+  output.passed ? `${output.results.length} of ${output.results.length} passed` : failedGates(output.results).join('; ');
+
+export const register = (output: stages.RegisterOutput): string => `${output.modelName} version ${output.version}`;
+
+export const approval = (output: stages.ApprovalOutput): string =>
+  `${output.decision} by ${output.votes.map((vote) => vote.by).join(', ')}`;
+
+export const precheck = (output: stages.PrecheckOutput): string =>
+  output.servers
+    .map((server) => `${server.serverId}: ${server.rows} rows, largest difference ${server.maxDifference.toExponential(1)}, p95 ${server.p95Ms.toFixed(1)} ms`)
+    .join('; ');
+
+export const deploy = (output: stages.DeployOutput): string =>
+  `version ${output.version} on ${output.servers.length} server(s), generation ${output.generation}${output.previousVersion ? `, before: version ${output.previousVersion}` : ''}`;
+
