@@ -57,7 +57,7 @@ export class CandidateRecord {
       runId,
       params: Object.fromEntries(Object.entries(result.parameters).map(([key, value]) => [key, String(value)])),
       metrics: Object.entries(finalMetrics).map(([key, value]) => ({ key: key in result.validation ? `validation_${key}` : key, value, step: 0, timestamp })),
-      tags: Object.fromEntries(Object.entries(result.libraries).map(([name, version]) => [`perennial.library.${name}`, version])),
+      tags: Object.fromEntries(Object.entries(result.libraries).map(([name, version]) => [`perennial.library.${name.replaceAll('@', '')}`, version])),
     });
     await this.mlflow.artifacts.uploadFile({ runId, path: 'trainer-stderr.txt', file: result.stderrPath });
     await this.mlflow.runs.finish({ runId });

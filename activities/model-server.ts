@@ -105,7 +105,8 @@ function largestDifference(samples: SampleSet, { outputs }: z.infer<typeof answe
     const data = outputs.find((output) => output.name === name)?.data;
     if (!data) return Number.POSITIVE_INFINITY;
     for (const [row, value] of data.entries()) {
-      const difference = Math.abs(Number(value) - (expected[row] ?? Number.NaN));
+      // JSON has no NaN: an answer that is not a number comes as null, and nothing is further from a number.
+      const difference = typeof value === 'number' ? Math.abs(value - (expected[row] ?? Number.NaN)) : Number.NaN;
       if (!(difference <= largest)) largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
     }
   }

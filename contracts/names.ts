@@ -25,6 +25,7 @@ export const UPDATES = {
 export const QUERIES = {
   status: 'status',
   outputs: 'outputs',
+  input: 'input',
   endpoint: 'endpoint',
 } as const;
 

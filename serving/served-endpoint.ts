@@ -45,7 +45,7 @@ export class ServedEndpoint {
     let left = random() * 100;
     for (const { model, weight } of weighted) {
       left -= weight;
-      if (left <= 0) return model;
+      if (left < 0) return model;
     }
     // Weights that add up to a hair less than 100 leave a gap at the very end.
     return weighted.at(-1)?.model;

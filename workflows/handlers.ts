@@ -8,6 +8,7 @@ import type { DeployOutput, StageOutputs } from '../contracts/stages.ts';
 export const handlers = {
   status: defineQuery<RunStatus>(QUERIES.status),
   outputs: defineQuery<StageOutputs>(QUERIES.outputs),
+  input: defineQuery<unknown>(QUERIES.input),
   approve: defineSignal<[unknown]>(SIGNALS.approve),
   reject: defineSignal<[unknown]>(SIGNALS.reject),
   review: defineUpdate<{ accepted: true; votes: number }, [unknown]>(UPDATES.review),

@@ -31,11 +31,13 @@ export class LifecycleRun {
   /** Outputs of an earlier run, for the stages that are not run again. */
   #earlier: StageOutputs = {};
 
-  constructor(info: WorkflowInfo) {
+  /** @param argument what the workflow was started with; a retry starts from it */
+  constructor(info: WorkflowInfo, argument: unknown) {
     this.identity = { workflowId: info.workflowId, runId: info.runId };
     this.#progress = new RunProgress(this.identity);
     setHandler(handlers.status, () => this.status);
     setHandler(handlers.outputs, () => this.#progress.outputs);
+    setHandler(handlers.input, () => argument);
     setHandler(handlers.approve, (signal) => this.#onSignal('approve', signal));
     setHandler(handlers.reject, (signal) => this.#onSignal('reject', signal));
     setHandler(handlers.review, (update) => this.#onReview(update), { validator: (update) => this.#checkReview(update) });

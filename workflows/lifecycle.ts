@@ -33,7 +33,7 @@ import type { training } from './training.ts';
  * @throws ApplicationFailure with a code of contracts/errors.ts
  */
 export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
-  const run = new LifecycleRun(workflowInfo());
+  const run = new LifecycleRun(workflowInfo(), argument);
   try {
     const input = parseInput(lifecycleInput, argument, 'the argument of workflow lifecycle');
     run.takeOver(input.resume);

@@ -164,7 +164,7 @@ export class Platform {
     await this.#startTogether(own.map((name) => ownPart(name, settings)));
   }
 
-  /** Starts parts side by side; the first failure is reported when all have settled. */
+  /** Starts parts side by side; the first failure ends the start, and the stop that follows ends the others. */
   async #startTogether(definitions: readonly PartDefinition[]): Promise<void> {
     const { limits } = this.#options;
     const started = definitions.map((definition) => {
@@ -174,13 +174,10 @@ export class Platform {
       this.#parts.set(definition.name, part);
       return part;
     });
-    const results = await Promise.allSettled(
-      started.map((part) => (this.#isStopping() ? Promise.resolve('') : part.start())),
-    );
-    const failure = results.find((result) => result.status === 'rejected');
-    if (failure) throw failure.reason;
-    if (this.#isStopping())
+    await Promise.all(started.map((part) => (this.#isStopping() ? Promise.resolve('') : part.start())));
+    if (this.#isStopping()) {
       throw new PerennialError('StageFailed', 'The platform was stopped while it started.');
+    }
   }
 
   #isStopping(): boolean {

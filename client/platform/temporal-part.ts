@@ -43,6 +43,11 @@ export function temporalArguments(
 }
 
 const SERVER_TYPES = { KEYWORD: 'Keyword', BOOL: 'Bool' } as const;
+const { IndexedValueType } = proto.temporal.api.enums.v1;
+const WIRE_TYPES = {
+  KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+  BOOL: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+} as const;
 
 /**
  * The Temporal dev server on a SQLite file, with the UI, Perennial's search attributes and 90 days of retention.
@@ -76,7 +81,8 @@ export function temporalPart(
 }
 
 /**
- * Whether the namespace can be used, after its retention has been set.
+ * Whether the namespace can be used, after its retention and its search attributes have been set. The server's own
+ * flag gives the attributes to namespaces that it creates only, so a database of an earlier version lacks new ones.
  *
  * @param address `host:port` of a server that listens: gRPC waits a second before it tries a refused port again
  */
@@ -90,6 +96,12 @@ async function settleNamespace(address: string, namespace: string): Promise<bool
         namespace,
         config: { workflowExecutionRetentionTtl: retention },
       });
+    }
+    const known = new Set(Object.values(config?.customSearchAttributeAliases ?? {}));
+    const missing = Object.values(SEARCH_ATTRIBUTES).filter(({ name }) => !known.has(name));
+    if (missing.length > 0) {
+      const searchAttributes = Object.fromEntries(missing.map(({ name, type }) => [name, WIRE_TYPES[type]]));
+      await connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
     }
     return true;
   } finally {

@@ -47,9 +47,10 @@ export async function numberStatistics(
     const low = summaries[index]?.get('low');
     const high = summaries[index]?.get('high');
     if (low === undefined || high === undefined) return [];
-    return [
-      { index, sql: `greatest(least(CAST(${task.sql} AS DOUBLE), ${high}), ${low})`, aggregates: MOMENTS },
-    ];
+    const value = `CAST(${task.sql} AS DOUBLE)`;
+    // DuckDB's greatest and least pass over NULL: a missing value would become a bound.
+    const sql = `CASE WHEN ${value} IS NOT NULL THEN greatest(least(${value}, ${high}), ${low}) END`;
+    return [{ index, sql, aggregates: CLIPPED_MOMENTS }];
   });
   if (clipped.length > 0) {
     const second = await aggregates(connection, relation, clipped);
@@ -65,6 +66,8 @@ export async function numberStatistics(
 }
 
 const MOMENTS = { min: 'min($)', max: 'max($)', mean: 'avg($)', deviation: 'stddev_pop($)' } as const;
+/** Those of the clipped values, beside those of all: a missing value is replaced by the mean of all. */
+const CLIPPED_MOMENTS = { clippedMean: 'avg($)', clippedDeviation: 'stddev_pop($)' } as const;
 
 function firstAggregates(task: NumberTask): Record<string, string> {
   return {
@@ -112,7 +115,9 @@ function fitted(task: NumberTask, summary: Summary): NumberStatistics {
   if (present === 0 || float32(min) === float32(max)) return { present };
   const [offset, scale] =
     task.scale === 'standard'
-      ? [statistic('mean'), statistic('deviation')]
+      ? task.clip
+        ? [statistic('clippedMean'), statistic('clippedDeviation')]
+        : [statistic('mean'), statistic('deviation')]
       : task.scale === 'minmax'
         ? [float32(min), float32(max - min)]
         : [0, 1];

@@ -27,8 +27,8 @@ export interface ComposeOptions {
  * - regression: `prediction`
  *
  * Inputs keep the names of the raw columns; inner names get a prefix, so that they cannot collide. The trainer's
- * model may have opset 9 to 17 with `ai.onnx.ml` 1 to 3, as long as its operators mean the same in opset 17, which
- * the composed graph has; any other is refused.
+ * model may have any opset up to 17 with `ai.onnx.ml` up to 3 (exporters declare the oldest one that will do), as long
+ * as its operators mean the same in opset 17, which the composed graph has; any other is refused.
  *
  * @throws PerennialError `ModelInvalid` where a graph is not what its contract says, `FeatureInvalid` where a feature
  *   column has the name of an output, `InputInvalid` for classes or a threshold that cannot be

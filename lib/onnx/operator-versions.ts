@@ -2,9 +2,6 @@ import { PerennialError } from '../../contracts/errors.ts';
 import { DEFAULT_OPSET, ML_DOMAIN, ML_OPSET } from './graph.ts';
 import type { GraphProto, ModelProto } from './onnx_pb.ts';
 
-/** The oldest opset that a trainer's model may have. */
-const OLDEST_OPSET = 9;
-
 /**
  * For each plain operator, the opset from which on its meaning is the one of {@link DEFAULT_OPSET}: what changed
  * later only added types or optional things. An older model that uses only such operators is a model of the newer
@@ -12,22 +9,22 @@ const OLDEST_OPSET = 9;
  */
 const SAME_SINCE: Readonly<Record<string, number>> = {
   ...since(
-    9,
-    'Abs Add And ArgMax ArgMin Cast Ceil Compress Concat Constant ConstantOfShape Cos Div Elu Equal Erf Exp Expand',
+    1,
+    'ArgMax ArgMin Constant Flatten Gather Identity MatMul Not ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp',
   ),
   ...since(
-    9,
-    'Flatten Floor Gather Gemm Greater HardSigmoid Identity IsNaN LeakyRelu Less Log MatMul Max Mean Min Mul Neg',
+    1,
+    'ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare Shape Size Softplus Softsign Transpose',
   ),
+  ...since(4, 'Concat'),
+  ...since(5, 'Reshape'),
   ...since(
-    9,
-    'NonZero Not OneHot Or PRelu Pow Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean',
+    6,
+    'Abs Cast Ceil Elu Exp Floor HardSigmoid LeakyRelu Log Neg Reciprocal Relu Selu Sigmoid Sqrt Tanh Tile',
   ),
-  ...since(
-    9,
-    'ReduceMin ReduceProd ReduceSumSquare Relu Reshape Selu Shape Shrink Sigmoid Sign Sin Size Softplus Softsign',
-  ),
-  ...since(9, 'Sqrt Sub Sum Tan Tanh Tile Transpose Where Xor'),
+  ...since(7, 'Add And Cos Div Equal Gemm Greater Less Mul Or PRelu Pow Sin Sub Tan Xor'),
+  ...since(8, 'Expand Max Mean Min Sum'),
+  ...since(9, 'Compress ConstantOfShape Erf IsNaN NonZero OneHot Shrink Sign Where'),
   ...since(10, 'IsInf Mod Slice ThresholdedRelu'),
   ...since(11, 'Clip CumSum GatherElements GatherND Range Round ScatterElements ScatterND TopK Unique'),
   ...since(12, 'Dropout Einsum GreaterOrEqual LessOrEqual'),
@@ -48,14 +45,14 @@ export function requireSupportedOperators(model: ModelProto & { graph: GraphProt
   const refuse = (what: string): never => {
     throw new PerennialError(
       'ModelInvalid',
-      `The trained model ${what}: export it with opset ${DEFAULT_OPSET} (or one from ${OLDEST_OPSET} on that has the same operators) and ${ML_DOMAIN} ${ML_OPSET} or older.`,
+      `The trained model ${what}: export it with opset ${DEFAULT_OPSET} and ${ML_DOMAIN} ${ML_OPSET}.`,
     );
   };
   const opsets = new Map(
     model.opsetImport.map(({ domain, version }) => [plainDomain(domain), Number(version)]),
   );
   const plain = opsets.get('') ?? DEFAULT_OPSET;
-  if (plain < OLDEST_OPSET || plain > DEFAULT_OPSET) refuse(`has opset ${plain}`);
+  if (plain > DEFAULT_OPSET) refuse(`has opset ${plain}`);
   const classical = opsets.get(ML_DOMAIN) ?? ML_OPSET;
   if (classical > ML_OPSET) refuse(`has ${ML_DOMAIN} opset ${classical}`);
   if (model.functions.length > 0) refuse('defines functions of its own');

@@ -185,6 +185,8 @@ function environment(run: TrainerRun): Record<string, string> {
     OMP_NUM_THREADS: threads,
     OPENBLAS_NUM_THREADS: threads,
     MKL_NUM_THREADS: threads,
+    // Waiting threads sleep: trainings run side by side, and spinning threads would starve each other.
+    OMP_WAIT_POLICY: 'PASSIVE',
     PYTHONUNBUFFERED: '1',
     PYTHONDONTWRITEBYTECODE: '1',
     PYTHONHASHSEED: '0',

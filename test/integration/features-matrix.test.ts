@@ -125,8 +125,9 @@ function randomColumns(seed: number): ReferenceColumn[] {
           ...Array.from({ length: 40 }, (_, i) => `w${i}`),
         ];
         const variety = oneOf(1, 3, 11, words.length);
+        const missingWords = oneOf(0, 0.03);
         const make = () =>
-          chance(0.03)
+          chance(missingWords)
             ? oneOf('None', 'nan', 'NaN', '<NA>', '')
             : (words[Math.floor(random() ** 2 * variety)] ?? '');
         const options = featuresSpec.parse({

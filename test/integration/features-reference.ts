@@ -80,7 +80,10 @@ function numeric(
       const [offset, scale] = { standard: [average, deviation], minmax: [first, last - first], none: [0, 1] }[
         options.scale
       ];
-      features.push({ name, values: scoring.map((x) => (clip(x ?? fill) - (offset ?? 0)) / (scale ?? 1)) });
+      features.push({
+        name,
+        values: scoring.map((x) => (clip(x ?? fill) - Math.fround(offset ?? 0)) / Math.fround(scale ?? 1)),
+      });
     }
   }
   if (indicate && options.missingIndicator) features.push(...indicator(name, training, scoring));

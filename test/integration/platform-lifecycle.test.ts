@@ -17,8 +17,12 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backup, restore } from '../../client/platform/backup.ts';
+import { DEFAULT_LIMITS } from '../../client/platform/options.ts';
+import { SupervisedPart } from '../../client/platform/part.ts';
 import { Platform, PlatformRunningError } from '../../client/platform/platform.ts';
+import { choosePorts } from '../../client/platform/ports.ts';
 import { isAlive } from '../../client/platform/process-identity.ts';
+import { findTemporalCli } from '../../client/platform/programs.ts';
 import { runningPlatform, stopRunning } from '../../client/platform/running.ts';
 import {
   type PartName,
@@ -26,6 +30,7 @@ import {
   platformStatus,
   readState,
 } from '../../client/platform/state.ts';
+import { isListening, temporalPart } from '../../client/platform/temporal-part.ts';
 import { SEARCH_ATTRIBUTES } from '../../contracts/names.ts';
 
 const PARTS = ['temporal', 'mlflow'] as const;
@@ -219,6 +224,37 @@ describe('a platform on real servers', () => {
       expect(await note.text()).toBe('hello');
     } finally {
       await again.stop();
+    }
+  });
+
+  it('gives a Temporal database of an earlier version what it lacks', { timeout: 60 * SECONDS }, async () => {
+    const earlier = join(folder, 'earlier');
+    const ports = await choosePorts({}, {});
+    const part = temporalPart(earlier, findTemporalCli(undefined), ports, 'default', process.env);
+    mkdirSync(part.cwd, { recursive: true });
+    const names = Object.values(SEARCH_ATTRIBUTES).map(({ name }) => name);
+    const kept = part.args.filter(
+      (_, index, all) =>
+        ![all[index], all[index + 1]].some((word) => names.some((name) => word?.startsWith(name))),
+    );
+    expect(kept).not.toEqual(part.args);
+    const first = new SupervisedPart(
+      { ...part, args: kept, probe: async () => ((await isListening(ports.temporal)) ? '' : undefined) },
+      DEFAULT_LIMITS,
+      () => undefined,
+    );
+    await first.start();
+    await first.stop();
+
+    const platform = await Platform.start({ dataDir: earlier, parts: ['temporal'] });
+    try {
+      await withClient(platform.status(), async ({ connection }) => {
+        const { config } = await connection.workflowService.describeNamespace({ namespace: 'default' });
+        expect(Object.values(config?.customSearchAttributeAliases ?? {}).sort()).toEqual([...names].sort());
+        expect(Number(config?.workflowExecutionRetentionTtl?.seconds)).toBe(90 * 86_400);
+      });
+    } finally {
+      await platform.stop();
     }
   });
 

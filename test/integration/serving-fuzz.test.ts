@@ -1,14 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
-import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ArtifactStore } from '../../lib/store/artifact-store.ts';
-import { createApp } from '../../serving/app.ts';
-import { DataPlane } from '../../serving/data-plane.ts';
-import { ModelHost } from '../../serving/model-host.ts';
-import { churnServed } from './serving-models.ts';
+import { AppFixture } from './serving-fixture.ts';
 
 const ROW = { age: 30, city: 'Ulm', active: true, joined: '2023-11-14T22:13:20Z' };
 const SEEDS: { url: string; body: object }[] = [
@@ -95,27 +86,15 @@ function mutated(value: unknown, next: (below: number) => number): unknown {
   return copy;
 }
 
-let folder: string;
-let host: ModelHost;
-let app: FastifyInstance;
-
+let fixture: AppFixture;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'serving-fuzz-'));
-  const store = await ArtifactStore.create(join(folder, 'store'));
-  const logger = pino({ level: 'silent' });
-  host = await ModelHost.create({ serverId: 's1', store, routesFile: join(folder, 'routes.json'), logger });
-  const model = await churnServed(store, '1');
-  await host.applyRoutes({ endpoint: 'churn', generation: 1, routes: [{ model, weight: 100 }] });
-  app = createApp({ dataPlane: new DataPlane(host), logger, version: '0' });
+  fixture = await AppFixture.create();
+  await fixture.serve();
 });
-afterAll(async () => {
-  await app.close();
-  await host.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => fixture.close());
 
 async function send(url: string, payload: string | Buffer): Promise<{ status: number; body: string }> {
-  const answer = await app.inject({
+  const answer = await fixture.app.inject({
     method: 'POST',
     url,
     payload,

@@ -172,6 +172,15 @@ describe('Coalescer', () => {
     await coalescer.close();
   });
 
+  it('does not pad a column that is too short for its rows', async () => {
+    const coalescer = new Coalescer(await TabularSession.create(identity(['batch']), IDENTITY));
+    const run = (rows: number, ...x: number[]): Promise<unknown> =>
+      coalescer.run({ rows, columns: new Map([['x', Float32Array.from(x)]]) });
+    const answers = await Promise.allSettled([run(1, 1), run(2, 2), run(1, 3)]);
+    expect(answers.map((answer) => answer.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    await coalescer.close();
+  });
+
   it('runs each alone where the shared run fails', async () => {
     // Reshape to [-1, 4] fails where the number of rows is no multiple of four.
     const graph = new OnnxGraphBuilder('fours');

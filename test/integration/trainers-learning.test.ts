@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeNpy } from '../../lib/npy.ts';
 import { TRAINER_NAMES } from '../../trainers/catalog.ts';
@@ -150,4 +151,35 @@ describe('class weights', () => {
     },
     60_000,
   );
+});
+
+describe('numbers that float32 can just tell apart', () => {
+  it('are told apart by the exported trees, as by LightGBM', async () => {
+    const folder = await scratchFolder();
+    try {
+      const { validation: _unused, ...request } = await requestFor('lightgbm', 'binary', folder.path, {
+        parameters: { min_child_samples: 1, learning_rate: 0.5, bagging_freq: 0, feature_fraction: 1 },
+        rows: 200,
+        featureNames: ['close'],
+      });
+      // The middle of the two, as a double, is rounded to the upper one by rounding to nearest (even).
+      const [lower, upper] = [1 + 2 ** -23, 1 + 2 ** -22];
+      const labels = Int32Array.from({ length: 200 }, (_, row) => row % 2);
+      await writeNpy(
+        request.train.features,
+        Float32Array.from(labels, (label) => (label ? upper : lower)),
+        [200, 1],
+      );
+      await writeNpy(request.train.labels, labels, [200]);
+      const { modelPath } = await train('lightgbm', request, folder.path);
+      const session = await InferenceSession.create(modelPath);
+      const answer = await session.run({ features: new Tensor('float32', [lower, upper], [2, 1]) });
+      const [, low = 1, , high = 0] = answer.probabilities?.data ?? [];
+      expect(Number(low)).toBeLessThan(0.1);
+      expect(Number(high)).toBeGreaterThan(0.9);
+      await session.release();
+    } finally {
+      await folder.remove();
+    }
+  }, 30_000);
 });

@@ -8,7 +8,7 @@ import type { TrainerEvent } from '../../contracts/trainer.ts';
 import { ownScript } from '../../lib/processes/own-script.ts';
 import { runTrainer, type TrainerRun } from '../../lib/processes/run-program.ts';
 import { TRAINER_NAMES, trainerCommand } from '../../trainers/catalog.ts';
-import { python, requestFor, scratchFolder } from './trainers-support.ts';
+import { predict, python, requestFor, sample, scratchFolder } from './trainers-support.ts';
 
 let folder = { path: '', remove: async () => {} };
 beforeEach(async () => {
@@ -87,7 +87,7 @@ describe('a trainer program', () => {
       expect(names).toContain('EXTRA');
       expect(names).toContain('OMP_NUM_THREADS');
       expect(names).not.toContain('PERENNIAL_SECRET_TEST');
-      expect(names.length).toBeLessThan(16);
+      expect(names.length).toBeLessThan(18);
     } finally {
       delete process.env.PERENNIAL_SECRET_TEST;
     }
@@ -205,6 +205,29 @@ describe('a trainer program', () => {
     });
     await expect(outcome).rejects.toThrow('too late');
     await expect(stat(join(folder.path, 'output', 'started'))).rejects.toThrow(/ENOENT/);
+  });
+}, 30_000);
+
+describe('the example in the README', () => {
+  it('keeps the contract', async () => {
+    const readme = await readFile(join(import.meta.dirname, '../../trainers/README.md'), 'utf8');
+    const [, program = ''] = /```python\n([\s\S]*?)```/.exec(readme) ?? [];
+    const script = join(folder.path, 'mean.py');
+    await writeFile(script, program);
+    const request = await requestFor('mean', 'regression', folder.path);
+    const { modelPath } = await runTrainer({
+      program: python,
+      args: [script],
+      request,
+      scratchDir: folder.path,
+      onEvent: () => undefined,
+      signal: new AbortController().signal,
+    });
+    const data = sample('regression', 800, 1);
+    const { name, dims, values } = await predict(modelPath, data);
+    expect({ name, dims }).toEqual({ name: 'prediction', dims: [800, 1] });
+    const mean = Array.from(data.labels).reduce((sum, label) => sum + label, 0) / 800;
+    expect(values[3]).toBeCloseTo(mean, 2);
   });
 }, 30_000);
 

@@ -1,7 +1,9 @@
+import { toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { type ComposeOptions, composeModel } from '../../lib/onnx/compose.ts';
-import { OnnxGraphBuilder } from '../../lib/onnx/graph.ts';
+import { ML_DOMAIN, OnnxGraphBuilder, readModel } from '../../lib/onnx/graph.ts';
 import { INPUTS_METADATA } from '../../lib/onnx/metadata.ts';
+import { ModelProtoSchema } from '../../lib/onnx/onnx_pb.ts';
 import { outputNames, probabilityNames } from '../../lib/onnx/output-names.ts';
 
 const BINARY: ComposeOptions = { task: 'binary', classNames: ['no', 'yes'] };
@@ -25,6 +27,7 @@ interface Trained {
   outputWidth?: number;
   op?: string;
   domain?: string;
+  mlOpset?: number;
 }
 
 function trained({
@@ -35,6 +38,7 @@ function trained({
   outputWidth = 2,
   op = 'Sigmoid',
   domain = '',
+  mlOpset,
 }: Trained = {}) {
   const graph = new OnnxGraphBuilder('trained', opset);
   const features = graph.input('features', type, ['batch', inputWidth]);
@@ -42,7 +46,11 @@ function trained({
     graph.op(op, [features], { domain, output });
     graph.output(output, type, ['batch', outputWidth]);
   }
-  return graph.build();
+  if (mlOpset === undefined) return graph.build();
+  const model = readModel(graph.build());
+  for (const opsetImport of model.opsetImport)
+    if (opsetImport.domain === ML_DOMAIN) opsetImport.version = BigInt(mlOpset);
+  return toBinary(ModelProtoSchema, model);
 }
 
 const refusal = (code: string, message: RegExp) =>
@@ -59,7 +67,8 @@ describe('composeModel refuses', () => {
     ['another number of classes', { outputWidth: 5 }, /"probabilities" \[any, 5\], but \[batch, 2\]/],
     ['two outputs of other names', { outputs: ['x', 'y'] }, /outputs "x", "y", but none is "probabilities"/],
     ['a newer opset', { opset: 18 }, /has opset 18.*opset 17/],
-    ['an ancient opset', { opset: 8 }, /has opset 8/],
+    ['an ancient operator', { opset: 5 }, /uses Sigmoid of opset 5/],
+    ['a newer ai.onnx.ml', { domain: ML_DOMAIN, mlOpset: 4 }, /has ai\.onnx\.ml opset 4/],
     ['an operator that meant something else', { opset: 12, op: 'Softmax' }, /uses Softmax of opset 12/],
     [
       "an engine's own operator",
@@ -101,7 +110,7 @@ describe('composeModel refuses', () => {
 
 describe('composeModel takes', () => {
   it('older opsets whose operators mean the same, and the only float output under any name', () => {
-    for (const opset of [9, 12, 15]) {
+    for (const opset of [6, 9, 12, 15]) {
       const { signature } = composeModel(preprocess(), trained({ opset, outputs: ['anything'] }), BINARY);
       expect(signature.outputs.map(({ name }) => name)).toEqual(['label', 'probability']);
     }

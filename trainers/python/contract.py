@@ -206,6 +206,8 @@ def open_session() -> Session:
     session = Session(Request.read(parser.parse_args().request))
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(session.request.threads)
+    # Threads that wait should sleep: several trainings often share the cores, and spinning ones starve each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=session._watch_signal, daemon=True).start()
     # Opt-in: a trainer started by hand often has an empty standard input.

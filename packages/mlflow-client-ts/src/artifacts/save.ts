@@ -5,19 +5,19 @@ import { MlflowError } from '../errors.ts';
 import type { StreamedAnswer } from '../http/transport.ts';
 
 /**
- * Writes what `fetch` streams into `file`: first into a temporary neighbour, then under
+ * Writes what `transfer` streams into `file`: first into a temporary neighbour, then under
  * its name, so that nobody ever sees half a file.
  *
  * @returns bytes written.
  */
 export async function saveAtomically(
   file: string,
-  fetch: (write: (answer: StreamedAnswer) => Promise<number>) => Promise<number>,
+  transfer: (write: (answer: StreamedAnswer) => Promise<number>) => Promise<number>,
 ): Promise<number> {
   await mkdir(dirname(file), { recursive: true });
   const temporary = join(dirname(file), `.${basename(file)}.${randomUUID()}.part`);
   try {
-    const bytes = await fetch((answer) => writeFile(temporary, answer));
+    const bytes = await transfer((answer) => writeFile(temporary, answer));
     await rename(temporary, file);
     return bytes;
   } catch (error) {

@@ -39,7 +39,7 @@ export function retryPolicy(options: RetryOptions = {}): RetryPolicy {
 
 /** Statuses that describe a passing condition. 501 and 505 never pass by waiting. */
 export function isRetryableStatus(status: number): boolean {
-  return status === 429 || (status >= 500 && status !== 5010 && status !== 505);
+  return status === 429 || (status >= 500 && status !== 501 && status !== 505);
 }
 
 /** Network codes raised before a single byte of the request left this machine. */

@@ -1,0 +1,105 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createInterface } from 'node:readline/promises';
+import pc from 'picocolors';
+import type { LifecycleResult, RunStatus } from '../contracts/lifecycle.ts';
+import type { Context } from './context.ts';
+import { explain, type Output } from './output.ts';
+import { Progress } from './progress.ts';
+
+const POLL_MS = 250;
+
+/** How the approval is answered. */
+export interface FollowOptions {
+  /** Approve without asking, in this name. */
+  approveAs?: string;
+}
+
+/** The three ways to answer, with everything filled in. */
+export function waysToApprove(status: RunStatus): string[] {
+  const candidate = status.awaiting?.candidate.slice(0, 12) ?? '';
+  const review = JSON.stringify({ decision: 'approve', by: 'YOUR NAME', reason: 'WHY', candidate });
+  const signal = JSON.stringify({ by: 'YOUR NAME', reason: 'WHY', candidate });
+  return [
+    `perennial approve ${status.workflowId} --by "YOUR NAME" --reason "WHY"`,
+    `temporal workflow update execute --workflow-id ${status.workflowId} --name review --input '${review}'`,
+    `temporal workflow signal --workflow-id ${status.workflowId} --name approve --input '${signal}'`,
+  ];
+}
+
+/**
+ * Follows a run to its end, shows its progress, and asks for the approval on a terminal. Without a terminal it says
+ * how to approve and waits.
+ */
+export async function follow(context: Context, workflowId: string, output: Output, options: FollowOptions = {}): Promise<LifecycleResult> {
+  const progress = new Progress(output);
+  const ended = new AbortController();
+  const result = context.perennial.result(workflowId).finally(() => ended.abort());
+  result.catch(() => undefined);
+  let asked = false;
+  while (!ended.signal.aborted) {
+    const status = await context.perennial.status(workflowId);
+    progress.show(status);
+    if (status.state === 'awaiting_approval' && !asked) {
+      asked = true;
+      await answer(context, status, output, options, ended.signal);
+      progress.release();
+    }
+    await sleep(POLL_MS, undefined, { signal: ended.signal }).catch(() => undefined);
+  }
+  progress.show(await context.perennial.status(workflowId));
+  return result;
+}
+
+async function answer(context: Context, status: RunStatus, output: Output, options: FollowOptions, ended: AbortSignal): Promise<void> {
+  const { awaiting, workflowId } = status;
+  if (!awaiting) return;
+  if (options.approveAs !== undefined) {
+    await context.perennial.review(workflowId, { decision: 'approve', by: options.approveAs, reason: 'approved by --approve', candidate: awaiting.candidate });
+    return;
+  }
+  output.line();
+  output.line(pc.bold(`  Candidate ${awaiting.candidate.slice(0, 12)} waits for approval, until ${awaiting.deadline}.`));
+  for (const [name, url] of Object.entries(status.links)) output.line(`  ${name}: ${url}`);
+  output.line('  Approve here, or from another terminal or program:');
+  for (const way of waysToApprove(status)) output.line(`    ${way}`);
+  if (output.interactive) await askOnTerminal(context, status, ended);
+}
+
+async function askOnTerminal(context: Context, { workflowId, awaiting }: RunStatus, ended: AbortSignal): Promise<void> {
+  if (!awaiting) return;
+  const stop = new AbortController();
+  ended.addEventListener('abort', () => stop.abort(), { once: true });
+  const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  // Somebody may answer elsewhere while the question stands here.
+  const watching = watch(context, workflowId, stop);
+  try {
+    for (;;) {
+      const words = (await prompt.question('  [a]pprove, [r]eject, or wait: ', { signal: stop.signal })).trim().toLowerCase();
+      if (!words || 'wait'.startsWith(words)) return;
+      const decision = 'approve'.startsWith(words) ? 'approve' : 'reject'.startsWith(words) ? 'reject' : undefined;
+      if (!decision) continue;
+      const by = await prompt.question('  Your name: ', { signal: stop.signal });
+      const reason = await prompt.question('  Reason: ', { signal: stop.signal });
+      try {
+        await context.perennial.review(workflowId, { decision, by, reason, candidate: awaiting.candidate });
+        return;
+      } catch (error) {
+        process.stdout.write(`  ${pc.yellow('refused:')} ${explain(error)}\n`);
+      }
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+  } finally {
+    prompt.close();
+    stop.abort();
+    await watching;
+  }
+}
+
+async function watch(context: Context, workflowId: string, stop: AbortController): Promise<void> {
+  while (!stop.signal.aborted) {
+    await sleep(1_000, undefined, { signal: stop.signal }).catch(() => undefined);
+    const status = await context.perennial.status(workflowId).catch(() => undefined);
+    if (status && status.state !== 'awaiting_approval') stop.abort();
+  }
+}

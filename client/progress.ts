@@ -1,0 +1,82 @@
+import pc from 'picocolors';
+import type { RunStatus, StageStatus } from '../contracts/lifecycle.ts';
+import type { Output } from './output.ts';
+
+const MARK: Record<StageStatus['state'], string> = {
+  pending: pc.dim('·'),
+  running: pc.cyan('▶'),
+  done: pc.green('✓'),
+  failed: pc.red('✗'),
+  reused: pc.green('↺'),
+  skipped: pc.dim('–'),
+};
+
+function elapsed(stage: StageStatus): string {
+  if (!stage.startedAt) return '';
+  const end = stage.endedAt ? Date.parse(stage.endedAt) : Date.now();
+  return `${(Math.max(0, end - Date.parse(stage.startedAt)) / 1000).toFixed(1)} s`;
+}
+
+/** One stage as a line. */
+export const stageLine = (stage: StageStatus): string => `${MARK[stage.state]} ${stage.name.padEnd(9)} ${elapsed(stage).padStart(8)}  ${stage.summary ?? ''}`.trimEnd();
+
+/** A run's stages and links. */
+export function statusText(status: RunStatus): string {
+  return [
+    `${pc.bold(status.pipeline ?? '')} ${status.workflowId}: ${status.outcome ?? status.state.replace('_', ' ')}`,
+    ...status.stages.map((stage) => `  ${stageLine(stage)}`),
+    ...Object.entries(status.links).map(([name, url]) => `  ${name}: ${url}`),
+    ...status.refused.map((item) => `  ${pc.yellow('refused')} signal ${item.signal}: ${item.reason}`),
+    ...(status.error ? [`  ${pc.red('error')} ${status.error}`] : []),
+  ].join('\n');
+}
+
+/** Shows a run as it goes: redrawn on a terminal, a line for each ended stage elsewhere. */
+export class Progress {
+  #drawn = 0;
+  readonly #told = new Set<string>();
+
+  constructor(private readonly output: Output) {}
+
+  show(status: RunStatus): void {
+    if (this.output.json) return;
+    if (this.output.interactive) this.#redraw(status);
+    else this.#append(status);
+  }
+
+  /** What is drawn stays; the next thing is written below it. */
+  release(): void {
+    this.#drawn = 0;
+  }
+
+  #redraw(status: RunStatus): void {
+    const width = process.stdout.columns ?? 120;
+    const lines = status.stages.map((stage) => cut(`  ${stageLine(stage)}`, width));
+    const up = this.#drawn > 0 ? `\u001b[${this.#drawn}A` : '';
+    process.stdout.write(`${up}${lines.map((line) => `\u001b[2K${line}`).join('\n')}\n`);
+    this.#drawn = lines.length;
+  }
+
+  #append(status: RunStatus): void {
+    for (const stage of status.stages) {
+      const ended = ['done', 'failed', 'reused'].includes(stage.state);
+      if (!ended || this.#told.has(stage.name)) continue;
+      this.#told.add(stage.name);
+      this.output.line(`  ${stageLine(stage)}`);
+    }
+  }
+}
+
+/** Cuts a line to the terminal's width; colour codes take no room. */
+function cut(line: string, width: number): string {
+  let visible = 0;
+  let at = 0;
+  for (const part of line.split(/(\u001b\[[0-9;]*m)/)) {
+    if (!part.startsWith('\u001b')) {
+      if (visible + part.length > width - 1) return `${line.slice(0, at + width - 2 - visible)}…\u001b[0m`;
+      visible += part.length;
+    }
+    at += part.length;
+  }
+  return line;
+}
