@@ -37,8 +37,9 @@ export const versionByAlias = (mlflow: MlflowClient, name: string, alias: string
 export async function championModel(mlflow: MlflowClient, store: ArtifactStore, name: string): Promise<ServedModel | undefined> {
   const version = await versionByAlias(mlflow, name, ALIASES.champion);
   const tag = version?.tags[VERSION_TAGS.onnx];
-  if (!version?.modelId || tag === undefined) return undefined;
-  const { modelId } = version;
+  // MLflow takes a `model_id` but never gives it back; the source names the logged model.
+  const modelId = /^models:\/(m-[0-9a-f]+)$/.exec(version?.source ?? '')?.[1];
+  if (!version || !modelId || tag === undefined) return undefined;
   const onnx = artifactRef.parse(JSON.parse(tag));
   if (!(await store.has(onnx))) await store.putBytes(await mlflow.artifacts.downloadBytes({ modelId, path: 'model.onnx' }), MEDIA_TYPES.onnx);
   const serving = await mlflow.artifacts.downloadBytes({ modelId, path: SERVING_FILE });

@@ -85,9 +85,16 @@ async function logModel(
     },
   });
   for (const [path, body] of Object.entries(files)) await mlflow.artifacts.upload({ modelId: model.modelId, path, body });
+  await linkOutput(mlflow, tracking.runId, model.modelId);
+  // Last: a model that is ready is complete.
   await mlflow.loggedModels.finalize({ modelId: model.modelId, status: 'READY' });
-  await mlflow.runs.logOutputs({ runId: tracking.runId, models: [{ modelId: model.modelId, step: 0 }] });
   return model.modelId;
+}
+
+/** Links the model to its run; `runs/outputs` refuses what it has already. */
+async function linkOutput(mlflow: MlflowClient, runId: string, modelId: string): Promise<void> {
+  const { outputs } = await mlflow.runs.get({ runId });
+  if (!outputs.models.some((model) => model.modelId === modelId)) await mlflow.runs.logOutputs({ runId, models: [{ modelId, step: 0 }] });
 }
 
 /** `model-versions/create` is not idempotent: the version with our key is looked for first. */

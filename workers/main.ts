@@ -1,9 +1,10 @@
 import { installRuntime, logger, shutdownSignal } from './runtime.ts';
+import { runCheck } from './check.ts';
 import { runServer } from './serve.ts';
 import { runWorker } from './worker.ts';
 
-/** The long-lived processes of a platform, by name: `node main.js worker` or `node main.js serve`. */
-const ROLES: Record<string, (signal: AbortSignal) => Promise<void>> = { worker: runWorker, serve: runServer };
+/** The processes of a platform, by name: `node main.js worker`, `serve`, or `check` (once, for the CLI). */
+const ROLES: Record<string, (signal: AbortSignal) => Promise<void>> = { worker: runWorker, serve: runServer, check: runCheck };
 
 const role = ROLES[process.argv[2] ?? ''];
 if (!role) {

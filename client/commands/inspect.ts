@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { collect } from '../../packages/mlflow-client-ts/src/index.ts';
+import type { RunSummary } from '../perennial-client.ts';
 import { withContext } from '../context.ts';
 import { columns, EXIT, guarded, outputOf } from '../output.ts';
 import { formatStatus } from '../platform/status.ts';
@@ -40,7 +41,7 @@ export function registerInspectCommands(program: Command): void {
       const output = outputOf(command);
       return guarded(output.json, () =>
         withContext(dataDirOf(command), async ({ perennial }) => {
-          const found = [];
+          const found: RunSummary[] = [];
           const filter = { ...(options.pipeline ? { pipeline: options.pipeline } : {}), ...(options.awaiting ? { awaitingApproval: true } : {}) };
           for await (const run of perennial.runs(filter)) {
             found.push(run);

@@ -8,7 +8,7 @@ import { missingColumn } from './snapshot.ts';
 const literal = (value: string | number | boolean): string => (typeof value === 'string' ? quoteLiteral(value) : String(value));
 
 /** The columns that an expectation speaks of. */
-const columnsOf = (rule: Expectation): string[] => ('columns' in rule ? rule.columns : 'column' in rule ? [rule.column] : []);
+export const columnsOf = (rule: Expectation): string[] => ('columns' in rule ? rule.columns : 'column' in rule ? [rule.column] : []);
 
 /** In words, for reports. */
 export function describeExpectation(rule: Expectation): string {

@@ -84,7 +84,7 @@ const reasonExpression = (reasons: readonly Reason[]): string =>
  *
  * @throws PerennialError `SqlInvalid`
  */
-async function oneSelect(database: Database, sql: string, where = 'data.sql'): Promise<string> {
+export async function oneSelect(database: Database, sql: string, where = 'data.sql'): Promise<string> {
   const words = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 800);
   const statements = await database.connection.extractStatements(sql).catch((error: unknown) => {
     throw new PerennialError('SqlInvalid', `${where}: ${words(error)}`, false, { cause: error });

@@ -10,15 +10,19 @@ import type { SourceFiles } from './source-files.ts';
 
 const list = (values: readonly string[]): string => `[${values.map(quoteLiteral).join(', ')}]`;
 
-/** The query that reads a source's files in file order. */
-function readQuery(source: FileSource, { files, format }: SourceFiles): string {
+/**
+ * The query that reads a source's files in file order.
+ *
+ * @param options.sampleRows CSV: rows that are looked at for types; default all, so that a late text is not an error
+ */
+export function readQuery(source: FileSource, { files, format }: SourceFiles, options: { sampleRows?: number } = {}): string {
+  const { sampleRows = -1 } = options;
   const readers: Record<SourceFiles['format'], () => string> = {
     csv: () => {
       const options = [
         `nullstr = ${list(source.nullValues)}`,
         'header = true',
-        // All rows are looked at before a column is called a number, so that a late text is not an error.
-        'sample_size = -1',
+        `sample_size = ${sampleRows}`,
         ...(source.delimiter ? [`delim = ${quoteLiteral(source.delimiter)}`] : []),
         ...(Object.keys(source.types).length > 0
           ? [`types = {${Object.entries(source.types).map(([column, type]) => `${quoteLiteral(column)}: ${quoteLiteral(type)}`).join(', ')}}`]

@@ -25,9 +25,16 @@ const FORMATS: readonly [RegExp, SourceFiles['format']][] = [
  * links are followed.
  *
  * @param roots allowed folders; a relative path is looked up below each in turn
+ * @param options.digest whether the bytes are read for their digest; default `true`
  * @throws PerennialError `SourceNotFound`, `SourceDenied`, `SourceUnreadable`
  */
-export async function findSourceFiles(database: Database, name: string, source: FileSource, roots: readonly string[]): Promise<SourceFiles> {
+export async function findSourceFiles(
+  database: Database,
+  name: string,
+  source: FileSource,
+  roots: readonly string[],
+  options: { digest: boolean } = { digest: true },
+): Promise<SourceFiles> {
   const patterns = isAbsolute(source.path) ? [source.path] : roots.map((root) => join(root, source.path));
   const allowed = await Promise.all(roots.map((root) => realpath(root).catch(() => resolve(root))));
   for (const pattern of patterns) {
@@ -40,7 +47,7 @@ export async function findSourceFiles(database: Database, name: string, source: 
           'SourceDenied',
           `source ${name}: ${source.path} lies outside of the folders that this worker may read (${roots.join(', ')}); move the data or set PERENNIAL_SOURCE_ROOTS on the worker`,
         );
-    return { files, sha256: await digestOf(files), format: formatOf(name, source, files[0] ?? '') };
+    return { files, sha256: options.digest ? await digestOf(files) : '', format: formatOf(name, source, files[0] ?? '') };
   }
   throw new PerennialError('SourceNotFound', `source ${name}: no file matches ${source.path}; looked at ${patterns.join(', ')}`);
 }

@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { registerDemoCommand } from './commands/demo.ts';
+import { registerEndpointCommands } from './commands/endpoint.ts';
+import { registerInspectCommands } from './commands/inspect.ts';
+import { registerPlatformCommands } from './commands/platform.ts';
+import { registerPredictCommand } from './commands/predict.ts';
+import { registerReviewCommands } from './commands/review.ts';
+import { registerRunCommands } from './commands/run.ts';
+import { registerSpecCommands } from './commands/spec.ts';
+import { EXIT } from './output.ts';
+import { packageRoot } from './platform/programs.ts';
+
+const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+
+const program = new Command('perennial')
+  .description('MLOps lifecycle engine on Temporal: from raw data to an approved, serving model')
+  .version(version)
+  .option('--json', 'print one JSON document instead of text')
+  .option('--data-dir <folder>', 'data directory of the platform (default: PERENNIAL_DATA_DIR or .perennial)')
+  .showSuggestionAfterError()
+  .showHelpAfterError('(add --help for usage)')
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.invalid))
+  .addHelpText(
+    'after',
+    '\nStart here:\n  $ perennial init my-model && cd my-model\n  $ perennial up                     # in one terminal\n  $ perennial run pipeline.yaml      # in another\n\nExit codes: 0 done, 1 failed, 2 wrong usage or spec, 3 the run ended without a deployment',
+  );
+
+registerPlatformCommands(program);
+registerRunCommands(program);
+registerReviewCommands(program);
+registerInspectCommands(program);
+registerPredictCommand(program);
+registerEndpointCommands(program);
+registerSpecCommands(program);
+registerDemoCommand(program);
+
+await program.parseAsync();
