@@ -1,7 +1,7 @@
 import { log } from '@temporalio/activity';
 import type { TrainCandidateInput } from '../contracts/activities.ts';
 import type { MetricValues } from '../contracts/reports.ts';
-import type { MlflowClient, MetricInput } from '../packages/mlflow-client-ts/src/index.ts';
+import type { MetricInput, MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
 import { findOrCreateRun } from './mlflow-runs.ts';
 
 const FLUSH_MS = 1_000;
@@ -32,19 +32,32 @@ export class CandidateRecord {
   /** Opens the run, or finds the one that an earlier attempt opened. */
   static async open(mlflow: MlflowClient, input: TrainCandidateInput): Promise<CandidateRecord> {
     const { candidate, tracking, run, training } = input;
-    const runId = await findOrCreateRun(mlflow, tracking.experimentId, `${run.workflowId}/${run.runId}/${candidate.name}`, {
-      name: candidate.name,
-      tags: { 'mlflow.parentRunId': tracking.runId, 'perennial.candidate': candidate.name, 'perennial.trainer': candidate.trainer },
-    });
+    const runId = await findOrCreateRun(
+      mlflow,
+      tracking.experimentId,
+      `${run.workflowId}/${run.runId}/${candidate.name}`,
+      {
+        name: candidate.name,
+        tags: {
+          'mlflow.parentRunId': tracking.runId,
+          'perennial.candidate': candidate.name,
+          'perennial.trainer': candidate.trainer,
+        },
+      },
+    );
     await mlflow.runs.update({ runId, status: 'RUNNING' });
-    await mlflow.runs.logBatch({ runId, params: { trainer: candidate.trainer, seed: String(training.seed) } });
+    await mlflow.runs.logBatch({
+      runId,
+      params: { trainer: candidate.trainer, seed: String(training.seed) },
+    });
     return new CandidateRecord(mlflow, runId);
   }
 
   /** Notes the metrics of an iteration; they are sent about once a second. */
   progress(step: number, metrics: Record<string, number>): void {
     const timestamp = Date.now();
-    for (const [key, value] of Object.entries(metrics)) if (Number.isFinite(value)) this.#buffer.push({ key, value, step, timestamp });
+    for (const [key, value] of Object.entries(metrics))
+      if (Number.isFinite(value)) this.#buffer.push({ key, value, step, timestamp });
   }
 
   async finish(result: CandidateResult): Promise<void> {
@@ -52,12 +65,28 @@ export class CandidateRecord {
     await this.#flushing;
     const { runId } = this;
     const timestamp = Date.now();
-    const finalMetrics = { ...result.validation, training_seconds: result.seconds, best_iteration: result.bestIteration };
+    const finalMetrics = {
+      ...result.validation,
+      training_seconds: result.seconds,
+      best_iteration: result.bestIteration,
+    };
     await this.mlflow.runs.logBatch({
       runId,
-      params: Object.fromEntries(Object.entries(result.parameters).map(([key, value]) => [key, String(value)])),
-      metrics: Object.entries(finalMetrics).map(([key, value]) => ({ key: key in result.validation ? `validation_${key}` : key, value, step: 0, timestamp })),
-      tags: Object.fromEntries(Object.entries(result.libraries).map(([name, version]) => [`perennial.library.${name.replaceAll('@', '')}`, version])),
+      params: Object.fromEntries(
+        Object.entries(result.parameters).map(([key, value]) => [key, String(value)]),
+      ),
+      metrics: Object.entries(finalMetrics).map(([key, value]) => ({
+        key: key in result.validation ? `validation_${key}` : key,
+        value,
+        step: 0,
+        timestamp,
+      })),
+      tags: Object.fromEntries(
+        Object.entries(result.libraries).map(([name, version]) => [
+          `perennial.library.${name.replaceAll('@', '')}`,
+          version,
+        ]),
+      ),
     });
     await this.mlflow.artifacts.uploadFile({ runId, path: 'trainer-stderr.txt', file: result.stderrPath });
     await this.mlflow.runs.finish({ runId });
@@ -65,7 +94,9 @@ export class CandidateRecord {
 
   /** Marks the run; an unreachable MLflow must not hide why the training failed. */
   async fail(status: 'FAILED' | 'KILLED'): Promise<void> {
-    await this.mlflow.runs.finish({ runId: this.runId, status }).catch((error: unknown) => log.warn('the MLflow run could not be closed', { error }));
+    await this.mlflow.runs
+      .finish({ runId: this.runId, status })
+      .catch((error: unknown) => log.warn('the MLflow run could not be closed', { error }));
   }
 
   close(): void {

@@ -5,35 +5,24 @@ import { PerennialError } from '../contracts/errors.ts';
 import type { IngestOutput } from '../contracts/stages.ts';
 import { checkExpectations } from '../lib/data/expectations.ts';
 import { joinSources } from '../lib/data/join.ts';
-import { findSourceFiles } from '../lib/data/source-files.ts';
 import { snapshotSource } from '../lib/data/snapshot.ts';
+import { findSourceFiles } from '../lib/data/source-files.ts';
 import { splitTable } from '../lib/data/split.ts';
-import { Database } from '../lib/duckdb/database.ts';
 import { quoteLiteral } from '../lib/duckdb/sql.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { type ActivityFrame, framed } from './frame.ts';
 import { prepare } from './prepare.ts';
-
-/** A database for one activity; cancellation interrupts what it runs. */
-export async function withDatabase<T>(frame: ActivityFrame, work: (database: Database, scratchDir: string) => Promise<T>): Promise<T> {
-  const scratchDir = await frame.scratch();
-  const database = await Database.create({ tempDir: `${scratchDir}/spill` });
-  const stop = (): void => database.interrupt();
-  frame.signal.addEventListener('abort', stop);
-  try {
-    return await work(database, scratchDir);
-  } finally {
-    frame.signal.removeEventListener('abort', stop);
-    database.close();
-  }
-}
+import { withDatabase } from './with-database.ts';
 
 export function dataActivities(deps: ActivityDependencies): DataActivities {
   return {
     loadSpec: framed(deps.config, async ({ specRef }) => {
       const spec = await (await deps.store()).json(specRef);
       if (typeof spec !== 'object' || spec === null || Array.isArray(spec))
-        throw new PerennialError('SpecInvalid', `artifact ${specRef.uri} is not a pipeline spec: expected a JSON object`);
+        throw new PerennialError(
+          'SpecInvalid',
+          `artifact ${specRef.uri} is not a pipeline spec: expected a JSON object`,
+        );
       return { spec: { ...spec } };
     }),
 
@@ -41,7 +30,9 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
 
     validate: framed(deps.config, async ({ table, spec }, frame) => {
       const path = await (await deps.store()).path(table.artifact);
-      const results = await withDatabase(frame, (database) => checkExpectations(database, `read_parquet(${quoteLiteral(path)})`, table, spec.expectations));
+      const results = await withDatabase(frame, (database) =>
+        checkExpectations(database, `read_parquet(${quoteLiteral(path)})`, table, spec.expectations),
+      );
       const failed = results.filter((result) => !result.passed && result.severity === 'error');
       if (failed.length > 0)
         throw new PerennialError(
@@ -54,22 +45,41 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
     split: framed(deps.config, async ({ table, spec }, frame) => {
       const store = await deps.store();
       const path = await store.path(table.artifact);
-      return withDatabase(frame, (database, scratchDir) => splitTable(database, `read_parquet(${quoteLiteral(path)})`, table, spec, store, scratchDir));
+      return withDatabase(frame, (database, scratchDir) =>
+        splitTable(database, `read_parquet(${quoteLiteral(path)})`, table, spec, store, scratchDir),
+      );
     }),
 
     prepare: framed(deps.config, (input, frame) => prepare(deps, input, frame)),
   };
 }
 
-async function ingest(deps: ActivityDependencies, { data, target }: Parameters<DataActivities['ingest']>[0], frame: ActivityFrame): Promise<IngestOutput> {
+async function ingest(
+  deps: ActivityDependencies,
+  { data, target }: Parameters<DataActivities['ingest']>[0],
+  frame: ActivityFrame,
+): Promise<IngestOutput> {
   const store = await deps.store();
   const scratchDir = await frame.scratch();
   const sources = await withDatabase(frame, async (database) => {
     const taken: (IngestOutput['sources'][number] & { options: unknown })[] = [];
     for (const [name, source] of Object.entries(data.sources)) {
       const found = await findSourceFiles(database, name, source, deps.config.sourceRoots);
-      const snapshot = await snapshotSource(database, name, source, found, store, `${scratchDir}/${name}.parquet`);
-      taken.push({ name, path: source.path, snapshot, sourceSha256: found.sha256, options: { ...source, path: undefined } });
+      const snapshot = await snapshotSource(
+        database,
+        name,
+        source,
+        found,
+        store,
+        `${scratchDir}/${name}.parquet`,
+      );
+      taken.push({
+        name,
+        path: source.path,
+        snapshot,
+        sourceSha256: found.sha256,
+        options: { ...source, path: undefined },
+      });
       frame.report({ snapshots: taken.length });
     }
     return taken;
@@ -81,7 +91,8 @@ async function ingest(deps: ActivityDependencies, { data, target }: Parameters<D
       store,
       scratchDir,
       target,
-      onDatabase: (database) => frame.signal.addEventListener('abort', () => database.interrupt(), { once: true }),
+      onDatabase: (database) =>
+        frame.signal.addEventListener('abort', () => database.interrupt(), { once: true }),
     },
   );
   const identity = {

@@ -1,5 +1,5 @@
-import type { Client } from '@temporalio/client';
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import type { PerennialConfig } from '../lib/config.ts';
 import { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';

@@ -25,7 +25,8 @@ export function deploymentActivities(deps: ActivityDependencies): DeploymentActi
     announceServer: framed(deps.config, async (server) => {
       const { workflow: workflows } = deps.client();
       const query = `WorkflowType = '${WORKFLOW_TYPES.endpoint}' AND ExecutionStatus = 'Running'`;
-      for await (const { workflowId } of workflows.list({ query })) await workflows.getHandle(workflowId).signal(SIGNALS.serverJoined, server);
+      for await (const { workflowId } of workflows.list({ query }))
+        await workflows.getHandle(workflowId).signal(SIGNALS.serverJoined, server);
     }),
 
     requestDeploy: framed(deps.config, async ({ endpoint, request }) => {
@@ -39,14 +40,18 @@ export function deploymentActivities(deps: ActivityDependencies): DeploymentActi
         staticSummary: `Endpoint ${endpoint}: the only writer of its routes and its champion`,
       });
       try {
-        return await workflows.executeUpdateWithStart<Workflow, DeployOutput, [typeof request]>(UPDATES.deploy, {
-          startWorkflowOperation,
-          args: [request],
-          updateId: request.requestId,
-        });
+        return await workflows.executeUpdateWithStart<Workflow, DeployOutput, [typeof request]>(
+          UPDATES.deploy,
+          {
+            startWorkflowOperation,
+            args: [request],
+            updateId: request.requestId,
+          },
+        );
       } catch (error) {
         // The endpoint's own refusal is the answer; anything else (no worker, no connection) is tried again.
-        if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) throw error.cause;
+        if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
+          throw error.cause;
         log.warn('the endpoint did not answer', { error });
         throw error;
       }

@@ -10,9 +10,9 @@ import { sampleRows } from '../lib/data/sample.ts';
 import { scoreTable } from '../lib/features/transform.ts';
 import { judge, type Problem, trivialPredictions } from '../lib/statistics/judge.ts';
 import { championModel } from './champion.ts';
-import { withDatabase } from './data.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
+import { withDatabase } from './with-database.ts';
 
 type EvaluateInput = Parameters<EvaluationActivities['evaluate']>[0];
 
@@ -20,15 +20,27 @@ type EvaluateInput = Parameters<EvaluationActivities['evaluate']>[0];
  * Chooses the candidate with the best validation metric and judges it, the trivial baseline and the champion on the
  * untouched test split.
  */
-export async function evaluate(deps: ActivityDependencies, input: EvaluateInput, frame: ActivityFrame): Promise<EvaluateOutput> {
+export async function evaluate(
+  deps: ActivityDependencies,
+  input: EvaluateInput,
+  frame: ActivityFrame,
+): Promise<EvaluateOutput> {
   const { spec, split, train, tracking } = input;
   const store = await deps.store();
   const mlflow = deps.mlflow();
   const winner = selectCandidate(train.trained, spec.evaluation.metric);
-  const problem: Problem = { task: spec.task, classNames: split.classNames, positiveClass: split.positiveClass, baseline: split.baseline };
+  const problem: Problem = {
+    task: spec.task,
+    classNames: split.classNames,
+    positiveClass: split.positiveClass,
+    baseline: split.baseline,
+  };
 
   return withDatabase(frame, async (database, scratchDir) => {
-    const predict = async (model: Pick<ServedModel, 'onnx'> & { signature: ModelSignature }, part: 'train' | 'test'): Promise<Float64Array> => {
+    const predict = async (
+      model: Pick<ServedModel, 'onnx'> & { signature: ModelSignature },
+      part: 'train' | 'test',
+    ): Promise<Float64Array> => {
       const { values } = await scoreTable({
         parquetPath: await store.path(split[part].artifact),
         modelPath: await store.path(model.onnx),
@@ -49,27 +61,66 @@ export async function evaluate(deps: ActivityDependencies, input: EvaluateInput,
     const baseline = judge(problem, testLabels, trivialPredictions(problem, testLabels.length));
 
     const incumbent = await championModel(mlflow, store, spec.deployment.endpoint);
-    const missing = incumbent?.signature.inputs.filter((column) => !split.test.columns.some(({ name }) => name === column.name)) ?? [];
+    const missing =
+      incumbent?.signature.inputs.filter(
+        (column) => !split.test.columns.some(({ name }) => name === column.name),
+      ) ?? [];
     const champion =
-      incumbent && missing.length === 0 ? { version: incumbent.version, test: judge(problem, testLabels, await predict(incumbent, 'test')) } : null;
+      incumbent && missing.length === 0
+        ? { version: incumbent.version, test: judge(problem, testLabels, await predict(incumbent, 'test')) }
+        : null;
 
     const testPath = await store.path(split.test.artifact);
-    const samples = await store.putJson(await sampleRows(database, testPath, winner.signature, testPredictions, spec.deployment.precheck.rows));
+    const samples = await store.putJson(
+      await sampleRows(database, testPath, winner.signature, testPredictions, spec.deployment.precheck.rows),
+    );
     const plots: PlotRef[] = [];
     for (const plot of evaluationPlots(problem, testLabels, testPredictions))
-      plots.push({ name: plot.name, title: plot.title, artifact: await store.putBytes(plot.svg, MEDIA_TYPES.svg) });
+      plots.push({
+        name: plot.name,
+        title: plot.title,
+        artifact: await store.putBytes(plot.svg, MEDIA_TYPES.svg),
+      });
 
-    const report = { winner: winner.name, metric: spec.evaluation.metric, test, train: onTrain, baseline, champion };
+    const report = {
+      winner: winner.name,
+      metric: spec.evaluation.metric,
+      test,
+      train: onTrain,
+      baseline,
+      champion,
+    };
     await mlflow.runs.logBatch({
       runId: tracking.runId,
-      metrics: [...named('test', test), ...named('train', onTrain), ...named('baseline', baseline), ...named('champion', champion?.test ?? {})],
+      metrics: [
+        ...named('test', test),
+        ...named('train', onTrain),
+        ...named('baseline', baseline),
+        ...named('champion', champion?.test ?? {}),
+      ],
       tags: { 'perennial.winner': winner.name },
     });
     for (const plot of plots)
-      await mlflow.artifacts.upload({ runId: tracking.runId, path: `plots/${plot.name}.svg`, body: await store.bytes(plot.artifact), contentType: MEDIA_TYPES.svg });
-    return { winner, candidate: winner.model.sha256, test, train: onTrain, baseline, champion, samples, plots, report: await store.putJson(report) };
+      await mlflow.artifacts.upload({
+        runId: tracking.runId,
+        path: `plots/${plot.name}.svg`,
+        body: await store.bytes(plot.artifact),
+        contentType: MEDIA_TYPES.svg,
+      });
+    return {
+      winner,
+      candidate: winner.model.sha256,
+      test,
+      train: onTrain,
+      baseline,
+      champion,
+      samples,
+      plots,
+      report: await store.putJson(report),
+    };
   });
 }
 
 /** The step-0 metrics of a split, under a fixed timestamp so that a second attempt writes the same rows. */
-const named = (prefix: string, values: MetricValues) => Object.entries(values).map(([key, value]) => ({ key: `${prefix}_${key}`, value, step: 0, timestamp: 0 }));
+const named = (prefix: string, values: MetricValues) =>
+  Object.entries(values).map(([key, value]) => ({ key: `${prefix}_${key}`, value, step: 0, timestamp: 0 }));

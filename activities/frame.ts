@@ -1,7 +1,7 @@
-import { activityInfo, cancellationSignal, heartbeat, log } from '@temporalio/activity';
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { activityInfo, cancellationSignal, heartbeat, log } from '@temporalio/activity';
 import type { PerennialConfig } from '../lib/config.ts';
 import { toFailure } from './failure.ts';
 
@@ -21,7 +21,10 @@ const HEARTBEAT_MS = 2_000;
  * Wraps the work of an activity: heartbeats from the first moment on, a scratch folder that is always deleted,
  * and errors as failures with a code.
  */
-export function framed<I, O>(config: PerennialConfig, work: (input: I, frame: ActivityFrame) => Promise<O>): (input: I) => Promise<O> {
+export function framed<I, O>(
+  config: PerennialConfig,
+  work: (input: I, frame: ActivityFrame) => Promise<O>,
+): (input: I) => Promise<O> {
   return async (input) => {
     let details: unknown = activityInfo().heartbeatDetails;
     let scratch: string | undefined;
@@ -53,6 +56,9 @@ export function framed<I, O>(config: PerennialConfig, work: (input: I, frame: Ac
 /** Below a folder named by the process: what a killed worker left behind is found by its dead process id. */
 function scratchPath(config: PerennialConfig): string {
   const info = activityInfo();
-  const owner = createHash('sha256').update(`${info.workflowExecution?.workflowId}/${info.workflowExecution?.runId}`).digest('hex').slice(0, 12);
+  const owner = createHash('sha256')
+    .update(`${info.workflowExecution?.workflowId}/${info.workflowExecution?.runId}`)
+    .digest('hex')
+    .slice(0, 12);
   return join(config.dataDir, 'scratch', String(process.pid), `${owner}-${info.activityId}-${info.attempt}`);
 }

@@ -26,4 +26,6 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
 
 /** Activities under the names that they are registered by: prefixed, so that none of a worker's own is replaced. */
 export const registered = (activities: object): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(activities).map(([name, activity]) => [`${ACTIVITY_PREFIX}${name}`, activity]));
+  Object.fromEntries(
+    Object.entries(activities).map(([name, activity]) => [`${ACTIVITY_PREFIX}${name}`, activity]),
+  );

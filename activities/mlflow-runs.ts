@@ -16,8 +16,19 @@ export interface RunDescription {
  * The run with a key: found where an earlier attempt created it, else created. `runs/create` itself is not
  * idempotent.
  */
-export async function findOrCreateRun(mlflow: MlflowClient, experimentId: string, key: string, description: RunDescription): Promise<string> {
-  const [found] = await collect(mlflow.runs.search({ experimentIds: [experimentId], filter: `tags.\`${KEY_TAG}\` = ${filterText(key)}`, limit: 1 }));
+export async function findOrCreateRun(
+  mlflow: MlflowClient,
+  experimentId: string,
+  key: string,
+  description: RunDescription,
+): Promise<string> {
+  const [found] = await collect(
+    mlflow.runs.search({
+      experimentIds: [experimentId],
+      filter: `tags.\`${KEY_TAG}\` = ${filterText(key)}`,
+      limit: 1,
+    }),
+  );
   if (found) return found.info.runId;
   const run = await mlflow.runs.create({
     experimentId,

@@ -4,9 +4,9 @@ import type { ModelServerActivities } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { type SampleSet, sampleSet } from '../contracts/samples.ts';
 import type { ModelInput, RouteAck, RouteTable, ServedModel } from '../contracts/serving.ts';
+import type { PerennialConfig } from '../lib/config.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { framed } from './frame.ts';
-import type { PerennialConfig } from '../lib/config.ts';
 
 /** The part of a model server that its activities need. */
 export interface ServerUnderControl {
@@ -31,7 +31,11 @@ const LEASE_HEARTBEAT_MS = 2_000;
 const LATENCY_REQUESTS = 100;
 const WARM_UP_REQUESTS = 10;
 
-const answer = z.object({ outputs: z.array(z.object({ name: z.string(), data: z.array(z.union([z.number(), z.string(), z.null()])) })) });
+const answer = z.object({
+  outputs: z.array(
+    z.object({ name: z.string(), data: z.array(z.union([z.number(), z.string(), z.null()])) }),
+  ),
+});
 
 /** Activities that run in a model server's own process, on its own queue. */
 export function modelServerActivities(deps: ModelServerDependencies): ModelServerActivities {
@@ -51,7 +55,11 @@ export function modelServerActivities(deps: ModelServerDependencies): ModelServe
 type PrecheckInput = Parameters<ModelServerActivities['precheck']>[0];
 
 /** Loads the model into the real server, calls its API with rows of the test split, and compares answers and latency. */
-async function precheck(deps: ModelServerDependencies, input: PrecheckInput, signal: AbortSignal): ReturnType<ModelServerActivities['precheck']> {
+async function precheck(
+  deps: ModelServerDependencies,
+  input: PrecheckInput,
+  signal: AbortSignal,
+): ReturnType<ModelServerActivities['precheck']> {
   const { endpoint, model, tolerance, maxLatencyMs } = input;
   const samples = sampleSet.parse(await deps.store.json(input.samples));
   const rows = samples.rows.slice(0, input.rows);
@@ -82,20 +90,43 @@ async function precheck(deps: ModelServerDependencies, input: PrecheckInput, sig
   }
 }
 
-const DATATYPES: Record<ModelInput['kind'], string> = { numeric: 'FP32', boolean: 'FP32', datetime: 'FP64', categorical: 'BYTES' };
+const DATATYPES: Record<ModelInput['kind'], string> = {
+  numeric: 'FP32',
+  boolean: 'FP32',
+  datetime: 'FP64',
+  categorical: 'BYTES',
+};
 
 /** One request to the server's Open Inference Protocol endpoint, as a client would send it. */
-async function infer(deps: ModelServerDependencies, endpoint: string, model: ServedModel, rows: SampleSet['rows'], signal: AbortSignal): Promise<z.infer<typeof answer>> {
-  const inputs = model.signature.inputs.map(({ name, kind }) => ({ name, shape: [rows.length], datatype: DATATYPES[kind], data: rows.map((row) => row[name] ?? null) }));
+async function infer(
+  deps: ModelServerDependencies,
+  endpoint: string,
+  model: ServedModel,
+  rows: SampleSet['rows'],
+  signal: AbortSignal,
+): Promise<z.infer<typeof answer>> {
+  const inputs = model.signature.inputs.map(({ name, kind }) => ({
+    name,
+    shape: [rows.length],
+    datatype: DATATYPES[kind],
+    data: rows.map((row) => row[name] ?? null),
+  }));
   const url = `${deps.server.url}/v2/models/${encodeURIComponent(endpoint)}/versions/${encodeURIComponent(model.version)}/infer`;
   const response = await fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...(deps.token ? { authorization: `Bearer ${deps.token}` } : {}) },
+    headers: {
+      'content-type': 'application/json',
+      ...(deps.token ? { authorization: `Bearer ${deps.token}` } : {}),
+    },
     body: JSON.stringify({ inputs }),
     signal,
   });
   const text = await response.text();
-  if (!response.ok) throw new PerennialError('PrecheckFailed', `server ${deps.server.serverId} answered ${response.status} to rows of the test split: ${text.slice(0, 500)}`);
+  if (!response.ok)
+    throw new PerennialError(
+      'PrecheckFailed',
+      `server ${deps.server.serverId} answered ${response.status} to rows of the test split: ${text.slice(0, 500)}`,
+    );
   return answer.parse(JSON.parse(text));
 }
 
@@ -106,8 +137,10 @@ function largestDifference(samples: SampleSet, { outputs }: z.infer<typeof answe
     if (!data) return Number.POSITIVE_INFINITY;
     for (const [row, value] of data.entries()) {
       // JSON has no NaN: an answer that is not a number comes as null, and nothing is further from a number.
-      const difference = typeof value === 'number' ? Math.abs(value - (expected[row] ?? Number.NaN)) : Number.NaN;
-      if (!(difference <= largest)) largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
+      const difference =
+        typeof value === 'number' ? Math.abs(value - (expected[row] ?? Number.NaN)) : Number.NaN;
+      if (!(difference <= largest))
+        largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
     }
   }
   return largest;

@@ -26,21 +26,44 @@ export async function register(deps: ActivityDependencies, input: RegisterInput)
   const store = await deps.store();
   const name = spec.deployment.endpoint;
   const key = `${run.workflowId}/${run.runId}`;
-  await mlflow.registeredModels.getOrCreate({ name, description: spec.description, tags: { 'perennial.pipeline': spec.name } });
+  await mlflow.registeredModels.getOrCreate({
+    name,
+    description: spec.description,
+    tags: { 'perennial.pipeline': spec.name },
+  });
 
-  const plots = await Promise.all(evaluate.plots.map(async ({ title, artifact }) => ({ title, svg: (await store.bytes(artifact)).toString('utf8') })));
+  const plots = await Promise.all(
+    evaluate.plots.map(async ({ title, artifact }) => ({
+      title,
+      svg: (await store.bytes(artifact)).toString('utf8'),
+    })),
+  );
   const modelId = await logModel(deps, mlflow, store, input, key, plots);
   const version = await versionOf(mlflow, name, key, modelId, input);
   await mlflow.registeredModels.setAlias({ name, alias: ALIASES.challenger, version: version.version });
 
   const facts = reportFacts(input, version.version, plots);
   const { runId } = tracking;
-  await mlflow.artifacts.upload({ runId, path: 'approval.html', body: approvalPage(facts), contentType: MEDIA_TYPES.html });
+  await mlflow.artifacts.upload({
+    runId,
+    path: 'approval.html',
+    body: approvalPage(facts),
+    contentType: MEDIA_TYPES.html,
+  });
   await mlflow.runs.logBatch({ runId, tags: { 'perennial.model_version': `${name}/${version.version}` } });
-  return { modelName: name, version: version.version, modelId, approvalPage: `${tracking.url}/artifacts/approval.html` };
+  return {
+    modelName: name,
+    version: version.version,
+    modelId,
+    approvalPage: `${tracking.url}/artifacts/approval.html`,
+  };
 }
 
-const reportFacts = (input: RegisterInput, version: string | null, plots: ReportFacts['plots']): ReportFacts => ({ ...input, modelName: input.spec.deployment.endpoint, version, plots });
+const reportFacts = (
+  input: RegisterInput,
+  version: string | null,
+  plots: ReportFacts['plots'],
+): ReportFacts => ({ ...input, modelName: input.spec.deployment.endpoint, version, plots });
 
 /** The logged model with all of its files; one per key. */
 async function logModel(
@@ -53,7 +76,11 @@ async function logModel(
 ): Promise<string> {
   const { tracking, evaluate, spec } = input;
   const [found] = await collect(
-    mlflow.loggedModels.search({ experimentIds: [tracking.experimentId], filter: `tags.\`${VERSION_TAGS.key}\` = ${filterText(key)}`, limit: 1 }),
+    mlflow.loggedModels.search({
+      experimentIds: [tracking.experimentId],
+      filter: `tags.\`${VERSION_TAGS.key}\` = ${filterText(key)}`,
+      limit: 1,
+    }),
   );
   const model =
     found ??
@@ -84,7 +111,8 @@ async function logModel(
       'model-card.html': modelCard(reportFacts(input, null, plots)),
     },
   });
-  for (const [path, body] of Object.entries(files)) await mlflow.artifacts.upload({ modelId: model.modelId, path, body });
+  for (const [path, body] of Object.entries(files))
+    await mlflow.artifacts.upload({ modelId: model.modelId, path, body });
   await linkOutput(mlflow, tracking.runId, model.modelId);
   // Last: a model that is ready is complete.
   await mlflow.loggedModels.finalize({ modelId: model.modelId, status: 'READY' });
@@ -94,12 +122,22 @@ async function logModel(
 /** Links the model to its run; `runs/outputs` refuses what it has already. */
 async function linkOutput(mlflow: MlflowClient, runId: string, modelId: string): Promise<void> {
   const { outputs } = await mlflow.runs.get({ runId });
-  if (!outputs.models.some((model) => model.modelId === modelId)) await mlflow.runs.logOutputs({ runId, models: [{ modelId, step: 0 }] });
+  if (!outputs.models.some((model) => model.modelId === modelId))
+    await mlflow.runs.logOutputs({ runId, models: [{ modelId, step: 0 }] });
 }
 
 /** `model-versions/create` is not idempotent: the version with our key is looked for first. */
-async function versionOf(mlflow: MlflowClient, name: string, key: string, modelId: string, input: RegisterInput): Promise<ModelVersion> {
-  const versions = mlflow.modelVersions.search({ filter: `name = ${filterText(name)} AND tags.\`${VERSION_TAGS.key}\` = ${filterText(key)}`, limit: 1 });
+async function versionOf(
+  mlflow: MlflowClient,
+  name: string,
+  key: string,
+  modelId: string,
+  input: RegisterInput,
+): Promise<ModelVersion> {
+  const versions = mlflow.modelVersions.search({
+    filter: `name = ${filterText(name)} AND tags.\`${VERSION_TAGS.key}\` = ${filterText(key)}`,
+    limit: 1,
+  });
   const [found] = await collect(versions);
   if (found) return found;
   const { evaluate, tracking, code, ingest, spec } = input;
@@ -116,7 +154,9 @@ async function versionOf(mlflow: MlflowClient, name: string, key: string, modelI
       [VERSION_TAGS.outcome]: 'candidate',
       'perennial.data_digest': ingest.digest,
       'perennial.workflow_id': input.run.workflowId,
-      ...(code.commit ? { 'perennial.git.commit': code.commit, 'perennial.git.dirty': String(code.dirty) } : {}),
+      ...(code.commit
+        ? { 'perennial.git.commit': code.commit, 'perennial.git.dirty': String(code.dirty) }
+        : {}),
     },
   });
 }
@@ -128,7 +168,13 @@ const lineage = ({ run, code, ingest, split, prepared, evaluate, spec }: Registe
   code,
   data: {
     digest: ingest.digest,
-    sources: ingest.sources.map(({ name, path, sourceSha256, snapshot }) => ({ name, path, sourceSha256, snapshot: snapshot.artifact, rows: snapshot.rows })),
+    sources: ingest.sources.map(({ name, path, sourceSha256, snapshot }) => ({
+      name,
+      path,
+      sourceSha256,
+      snapshot: snapshot.artifact,
+      rows: snapshot.rows,
+    })),
     table: ingest.table.artifact,
     setAside: ingest.setAside,
     train: split.train.artifact,
@@ -136,7 +182,12 @@ const lineage = ({ run, code, ingest, split, prepared, evaluate, spec }: Registe
     test: split.test.artifact,
   },
   features: { plan: prepared.plan, preprocess: prepared.preprocess },
-  training: { candidate: evaluate.winner.name, trainer: evaluate.winner.trainer, seed: spec.training.seed, iterations: evaluate.winner.iterations },
+  training: {
+    candidate: evaluate.winner.name,
+    trainer: evaluate.winner.trainer,
+    seed: spec.training.seed,
+    iterations: evaluate.winner.iterations,
+  },
   model: evaluate.winner.model,
   metrics: { test: evaluate.test, train: evaluate.train, baseline: evaluate.baseline },
 });

@@ -16,5 +16,6 @@ const isAlive = (pid: number): boolean => {
 export async function removeDeadScratch(config: PerennialConfig): Promise<void> {
   const root = join(config.dataDir, 'scratch');
   for (const name of await readdir(root).catch(() => []))
-    if (/^\d+$/.test(name) && !isAlive(Number(name))) await rm(join(root, name), { recursive: true, force: true });
+    if (/^\d+$/.test(name) && !isAlive(Number(name)))
+      await rm(join(root, name), { recursive: true, force: true });
 }

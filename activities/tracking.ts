@@ -6,22 +6,27 @@ import { findOrCreateRun } from './mlflow-runs.ts';
 /** Longest parameter that MLflow keeps. */
 const PARAM_LIMIT = 6_000;
 
-const runUrl = (ui: string, experimentId: string, runId: string): string => `${ui}/#/experiments/${experimentId}/runs/${runId}`;
+const runUrl = (ui: string, experimentId: string, runId: string): string =>
+  `${ui}/#/experiments/${experimentId}/runs/${runId}`;
 
 /** A spec's settings as flat MLflow parameters; lists and long texts are left to the artifact `spec.json`. */
 function flatParams(spec: Record<string, unknown>): Record<string, string> {
   const params: Record<string, string> = {};
   const walk = (value: unknown, path: string): void => {
     if (Array.isArray(value) || value === null || value === undefined) return;
-    if (typeof value === 'object') for (const [key, inner] of Object.entries(value)) walk(inner, path ? `${path}.${key}` : key);
-    else if (String(value).length <= PARAM_LIMIT && path.length <= 250 && String(value) !== '') params[path] = String(value);
+    if (typeof value === 'object')
+      for (const [key, inner] of Object.entries(value)) walk(inner, path ? `${path}.${key}` : key);
+    else if (String(value).length <= PARAM_LIMIT && path.length <= 250 && String(value) !== '')
+      params[path] = String(value);
   };
   walk(spec, '');
   return params;
 }
 
 /** Activities that open, fill and close the MLflow run of a lifecycle run. */
-export function runTracking(deps: ActivityDependencies): Pick<TrackingActivities, 'openTracking' | 'recordData' | 'closeTracking'> {
+export function runTracking(
+  deps: ActivityDependencies,
+): Pick<TrackingActivities, 'openTracking' | 'recordData' | 'closeTracking'> {
   return {
     openTracking: framed(deps.config, async ({ spec, code, run }): Promise<Tracking> => {
       const mlflow = deps.mlflow();
@@ -32,14 +37,35 @@ export function runTracking(deps: ActivityDependencies): Pick<TrackingActivities
           'perennial.pipeline': spec.name,
           'perennial.workflow_id': run.workflowId,
           'perennial.workflow_run_id': run.runId,
-          ...(code.commit ? { 'mlflow.source.git.commit': code.commit, 'perennial.git.dirty': String(code.dirty) } : {}),
+          ...(code.commit
+            ? { 'mlflow.source.git.commit': code.commit, 'perennial.git.dirty': String(code.dirty) }
+            : {}),
           ...(spec.description ? { 'mlflow.note.content': spec.description.slice(0, 4_000) } : {}),
         },
       });
       const { task, split, features, training } = spec;
-      await mlflow.runs.logBatch({ runId, params: flatParams({ task, target: spec.columns.target, split, features: { ...features, columns: {} }, training }) });
-      await mlflow.artifacts.upload({ runId, path: 'spec.json', body: JSON.stringify(spec, null, 2), contentType: 'application/json' });
-      await mlflow.artifacts.upload({ runId, path: 'environment.json', body: JSON.stringify(environment(), null, 2), contentType: 'application/json' });
+      await mlflow.runs.logBatch({
+        runId,
+        params: flatParams({
+          task,
+          target: spec.columns.target,
+          split,
+          features: { ...features, columns: {} },
+          training,
+        }),
+      });
+      await mlflow.artifacts.upload({
+        runId,
+        path: 'spec.json',
+        body: JSON.stringify(spec, null, 2),
+        contentType: 'application/json',
+      });
+      await mlflow.artifacts.upload({
+        runId,
+        path: 'environment.json',
+        body: JSON.stringify(environment(), null, 2),
+        contentType: 'application/json',
+      });
       return { experimentId, runId, url: runUrl(deps.config.mlflowUi, experimentId, runId) };
     }),
 
@@ -51,7 +77,11 @@ export function runTracking(deps: ActivityDependencies): Pick<TrackingActivities
           name: source.name,
           digest: digest(source.snapshot.artifact.sha256),
           sourceType: 'local',
-          source: JSON.stringify({ uri: source.path, sha256: source.sourceSha256, snapshot: source.snapshot.artifact.uri }),
+          source: JSON.stringify({
+            uri: source.path,
+            sha256: source.sourceSha256,
+            snapshot: source.snapshot.artifact.uri,
+          }),
           schema: datasetSchema(source.snapshot.columns),
           profile: JSON.stringify({ num_rows: source.snapshot.rows }),
         },
@@ -74,7 +104,10 @@ export function runTracking(deps: ActivityDependencies): Pick<TrackingActivities
     closeTracking: framed(deps.config, async ({ tracking, status, outcome, message }) => {
       const mlflow = deps.mlflow();
       const { runId } = tracking;
-      await mlflow.runs.logBatch({ runId, tags: { 'perennial.outcome': outcome, 'perennial.message': message.slice(0, 4_000) } });
+      await mlflow.runs.logBatch({
+        runId,
+        tags: { 'perennial.outcome': outcome, 'perennial.message': message.slice(0, 4_000) },
+      });
       await mlflow.runs.finish({ runId, status });
       if (status === 'FINISHED') return;
       // Candidates that were being trained when the run ended do not stay "running" for ever.
@@ -88,7 +121,9 @@ export function runTracking(deps: ActivityDependencies): Pick<TrackingActivities
 }
 
 const datasetSchema = (columns: { name: string; type: string }[]): string =>
-  JSON.stringify({ mlflow_colspec: columns.map(({ name, type }) => ({ name, type: mlflowType(type), required: false })) }).slice(0, 60_000);
+  JSON.stringify({
+    mlflow_colspec: columns.map(({ name, type }) => ({ name, type: mlflowType(type), required: false })),
+  }).slice(0, 60_000);
 
 function mlflowType(sqlType: string): string {
   if (/^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$/.test(sqlType)) return 'double';

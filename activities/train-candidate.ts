@@ -1,5 +1,5 @@
-import { activityInfo } from '@temporalio/activity';
 import { readFile } from 'node:fs/promises';
+import { activityInfo } from '@temporalio/activity';
 import { z } from 'zod';
 import type { TrainCandidateInput } from '../contracts/activities.ts';
 import { type ArtifactRef, artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
@@ -13,9 +13,9 @@ import { judge } from '../lib/statistics/judge.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { trainerCommand } from '../trainers/catalog.ts';
 import { CandidateRecord } from './candidate-record.ts';
-import { withDatabase } from './data.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
+import { withDatabase } from './with-database.ts';
 
 /** What a heartbeat carries: the newest checkpoint, in the store, so that the next attempt may run on another machine. */
 const progressDetails = z.object({ iteration: z.number(), checkpoint: artifactRef.nullable() });
@@ -25,7 +25,11 @@ type ProgressDetails = z.infer<typeof progressDetails>;
  * Trains one candidate in a process of its own, composes it with the fitted features, and judges it on the
  * validation split. An attempt that follows a killed one goes on from the last checkpoint.
  */
-export async function trainCandidate(deps: ActivityDependencies, input: TrainCandidateInput, frame: ActivityFrame): Promise<TrainedCandidate> {
+export async function trainCandidate(
+  deps: ActivityDependencies,
+  input: TrainCandidateInput,
+  frame: ActivityFrame,
+): Promise<TrainedCandidate> {
   const { candidate, split, prepared } = input;
   const started = Date.now();
   const store = await deps.store();
@@ -61,19 +65,40 @@ export async function trainCandidate(deps: ActivityDependencies, input: TrainCan
     });
     await Promise.all(storing);
 
-    const { onnx, signature } = composeModel(await store.bytes(prepared.preprocess), await readFile(modelPath), {
-      task: input.task,
-      classNames: split.classNames,
-      ...(split.positiveClass === null ? {} : { positiveClass: split.positiveClass }),
-    });
+    const { onnx, signature } = composeModel(
+      await store.bytes(prepared.preprocess),
+      await readFile(modelPath),
+      {
+        task: input.task,
+        classNames: split.classNames,
+        ...(split.positiveClass === null ? {} : { positiveClass: split.positiveClass }),
+      },
+    );
     const model = await store.putBytes(onnx, MEDIA_TYPES.onnx);
     const validation = await withDatabase(frame, async (database) => {
       const parquetPath = await store.path(split.validation.artifact);
-      const { values } = await scoreTable({ parquetPath, signature, modelPath: await store.path(model), scratchDir, signal: frame.signal });
-      return judge({ task: input.task, ...split }, await readLabels(database, parquetPath, input.target, split.classNames), values);
+      const { values } = await scoreTable({
+        parquetPath,
+        signature,
+        modelPath: await store.path(model),
+        scratchDir,
+        signal: frame.signal,
+      });
+      return judge(
+        { task: input.task, ...split },
+        await readLabels(database, parquetPath, input.target, split.classNames),
+        values,
+      );
     });
     const seconds = (Date.now() - started) / 1000;
-    await record.finish({ parameters: result.parameters, libraries: result.libraries, validation, seconds, stderrPath, bestIteration: result.bestIteration });
+    await record.finish({
+      parameters: result.parameters,
+      libraries: result.libraries,
+      validation,
+      seconds,
+      stderrPath,
+      bestIteration: result.bestIteration,
+    });
     return {
       name: candidate.name,
       trainer: candidate.trainer,
@@ -93,7 +118,11 @@ export async function trainCandidate(deps: ActivityDependencies, input: TrainCan
   }
 }
 
-async function trainerRequest(store: ArtifactStore, { candidate, task, training, split, prepared }: TrainCandidateInput, scratchDir: string): Promise<TrainerRequest> {
+async function trainerRequest(
+  store: ArtifactStore,
+  { candidate, task, training, split, prepared }: TrainCandidateInput,
+  scratchDir: string,
+): Promise<TrainerRequest> {
   const paths = async (part: 'train' | 'validation') => ({
     features: await store.path(prepared[part].features),
     labels: await store.path(prepared[part].labels),

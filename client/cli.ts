@@ -13,7 +13,9 @@ import { registerSpecCommands } from './commands/spec.ts';
 import { EXIT } from './output.ts';
 import { packageRoot } from './platform/programs.ts';
 
-const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+  version: string;
+};
 
 const program = new Command('perennial')
   .description('MLOps lifecycle engine on Temporal: from raw data to an approved, serving model')

@@ -8,7 +8,11 @@ const run = promisify(execFile);
 export async function codeVersion(folder = process.cwd()): Promise<CodeVersion> {
   try {
     const { stdout: commit } = await run('git', ['rev-parse', 'HEAD'], { cwd: folder, timeout: 10_000 });
-    const { stdout: changes } = await run('git', ['status', '--porcelain'], { cwd: folder, timeout: 10_000, maxBuffer: 50_000_000 });
+    const { stdout: changes } = await run('git', ['status', '--porcelain'], {
+      cwd: folder,
+      timeout: 10_000,
+      maxBuffer: 50_000_000,
+    });
     return { commit: commit.trim(), dirty: changes.trim() !== '' };
   } catch {
     return { commit: null, dirty: false };

@@ -31,9 +31,19 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export async function connect(dataDir: string, env: NodeJS.ProcessEnv = process.env): Promise<Context> {
   const platform = runningPlatform(dataDir);
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
-  const address = env.TEMPORAL_ADDRESS ?? connectionOptions.address ?? platform?.temporalAddress ?? 'localhost:7233';
-  const connection = await Connection.connect({ ...connectionOptions, address, connectTimeout: CONNECT_TIMEOUT_MS }).catch((cause: unknown) => {
-    throw new PerennialError('InputInvalid', `no Temporal server answers at ${address}; start the platform with \`perennial up\`, or set TEMPORAL_ADDRESS`, false, { cause });
+  const address =
+    env.TEMPORAL_ADDRESS ?? connectionOptions.address ?? platform?.temporalAddress ?? 'localhost:7233';
+  const connection = await Connection.connect({
+    ...connectionOptions,
+    address,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+  }).catch((cause: unknown) => {
+    throw new PerennialError(
+      'InputInvalid',
+      `no Temporal server answers at ${address}; start the platform with \`perennial up\`, or set TEMPORAL_ADDRESS`,
+      false,
+      { cause },
+    );
   });
   const mlflowUri = env.MLFLOW_TRACKING_URI ?? platform?.mlflowUri;
   const taskQueue = env.PERENNIAL_TASK_QUEUE ?? DEFAULT_TASK_QUEUE;
@@ -43,7 +53,11 @@ export async function connect(dataDir: string, env: NodeJS.ProcessEnv = process.
     mlflowUri,
     perennial: new PerennialClient(new Client({ connection, namespace }), taskQueue),
     mlflow: () => {
-      if (!mlflowUri) throw new PerennialError('InputInvalid', 'no MLflow server is known; start the platform with `perennial up`, or set MLFLOW_TRACKING_URI');
+      if (!mlflowUri)
+        throw new PerennialError(
+          'InputInvalid',
+          'no MLflow server is known; start the platform with `perennial up`, or set MLFLOW_TRACKING_URI',
+        );
       return MlflowClient.fromEnv(env, { trackingUri: mlflowUri });
     },
     close: () => connection.close(),

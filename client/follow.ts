@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pc from 'picocolors';
 import type { LifecycleResult, RunStatus } from '../contracts/lifecycle.ts';
 import type { Context } from './context.ts';
@@ -30,7 +30,12 @@ export function waysToApprove(status: RunStatus): string[] {
  * Follows a run to its end, shows its progress, and asks for the approval on a terminal. Without a terminal it says
  * how to approve and waits.
  */
-export async function follow(context: Context, workflowId: string, output: Output, options: FollowOptions = {}): Promise<LifecycleResult> {
+export async function follow(
+  context: Context,
+  workflowId: string,
+  output: Output,
+  options: FollowOptions = {},
+): Promise<LifecycleResult> {
   const progress = new Progress(output);
   const ended = new AbortController();
   const result = context.perennial.result(workflowId).finally(() => ended.abort());
@@ -50,22 +55,39 @@ export async function follow(context: Context, workflowId: string, output: Outpu
   return result;
 }
 
-async function answer(context: Context, status: RunStatus, output: Output, options: FollowOptions, ended: AbortSignal): Promise<void> {
+async function answer(
+  context: Context,
+  status: RunStatus,
+  output: Output,
+  options: FollowOptions,
+  ended: AbortSignal,
+): Promise<void> {
   const { awaiting, workflowId } = status;
   if (!awaiting) return;
   if (options.approveAs !== undefined) {
-    await context.perennial.review(workflowId, { decision: 'approve', by: options.approveAs, reason: 'approved by --approve', candidate: awaiting.candidate });
+    await context.perennial.review(workflowId, {
+      decision: 'approve',
+      by: options.approveAs,
+      reason: 'approved by --approve',
+      candidate: awaiting.candidate,
+    });
     return;
   }
   output.line();
-  output.line(pc.bold(`  Candidate ${awaiting.candidate.slice(0, 12)} waits for approval, until ${awaiting.deadline}.`));
+  output.line(
+    pc.bold(`  Candidate ${awaiting.candidate.slice(0, 12)} waits for approval, until ${awaiting.deadline}.`),
+  );
   for (const [name, url] of Object.entries(status.links)) output.line(`  ${name}: ${url}`);
   output.line('  Approve here, or from another terminal or program:');
   for (const way of waysToApprove(status)) output.line(`    ${way}`);
   if (output.interactive) await askOnTerminal(context, status, ended);
 }
 
-async function askOnTerminal(context: Context, { workflowId, awaiting }: RunStatus, ended: AbortSignal): Promise<void> {
+async function askOnTerminal(
+  context: Context,
+  { workflowId, awaiting }: RunStatus,
+  ended: AbortSignal,
+): Promise<void> {
   if (!awaiting) return;
   const stop = new AbortController();
   ended.addEventListener('abort', () => stop.abort(), { once: true });
@@ -74,9 +96,15 @@ async function askOnTerminal(context: Context, { workflowId, awaiting }: RunStat
   const watching = watch(context, workflowId, stop);
   try {
     for (;;) {
-      const words = (await prompt.question('  [a]pprove, [r]eject, or wait: ', { signal: stop.signal })).trim().toLowerCase();
+      const words = (await prompt.question('  [a]pprove, [r]eject, or wait: ', { signal: stop.signal }))
+        .trim()
+        .toLowerCase();
       if (!words || 'wait'.startsWith(words)) return;
-      const decision = 'approve'.startsWith(words) ? 'approve' : 'reject'.startsWith(words) ? 'reject' : undefined;
+      const decision = 'approve'.startsWith(words)
+        ? 'approve'
+        : 'reject'.startsWith(words)
+          ? 'reject'
+          : undefined;
       if (!decision) continue;
       const by = await prompt.question('  Your name: ', { signal: stop.signal });
       const reason = await prompt.question('  Reason: ', { signal: stop.signal });

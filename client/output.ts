@@ -1,5 +1,5 @@
-import pc from 'picocolors';
 import type { Command } from 'commander';
+import pc from 'picocolors';
 import { PerennialError } from '../contracts/errors.ts';
 
 /** Exit codes of the CLI. */
@@ -32,21 +32,33 @@ export function outputOf(command: Command): Output {
     line: (text = '') => {
       if (!json) process.stdout.write(`${text}\n`);
     },
-    result: (value, text) => process.stdout.write(json ? `${JSON.stringify(value, null, 2)}\n` : `${text()}\n`),
+    result: (value, text) =>
+      process.stdout.write(json ? `${JSON.stringify(value, null, 2)}\n` : `${text()}\n`),
   };
 }
 
 /** Columns aligned by their widest cell. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /** The words of an error for a person: never a stack, the innermost message that says something. */
 export function explain(error: unknown): string {
   if (error instanceof PerennialError) return error.message;
   if (!(error instanceof Error)) return String(error);
-  if (error.cause instanceof Error && /Workflow (execution|Update) failed|Activity task failed/i.test(error.message)) return explain(error.cause);
+  if (
+    error.cause instanceof Error &&
+    /Workflow (execution|Update) failed|Activity task failed/i.test(error.message)
+  )
+    return explain(error.cause);
   const details = 'details' in error && typeof error.details === 'string' ? error.details : undefined;
   return details || error.message || error.name;
 }
@@ -57,8 +69,14 @@ export async function guarded(json: boolean, work: () => Promise<number | undefi
     process.exitCode = (await work()) ?? EXIT.ok;
   } catch (error) {
     const message = explain(error);
-    if (json) process.stdout.write(`${JSON.stringify({ error: { code: error instanceof PerennialError ? error.code : 'Failed', message } }, null, 2)}\n`);
+    if (json)
+      process.stdout.write(
+        `${JSON.stringify({ error: { code: error instanceof PerennialError ? error.code : 'Failed', message } }, null, 2)}\n`,
+      );
     else process.stderr.write(`${pc.red('error:')} ${message}\n`);
-    process.exitCode = error instanceof PerennialError && ['SpecInvalid', 'InputInvalid'].includes(error.code) ? EXIT.invalid : EXIT.failed;
+    process.exitCode =
+      error instanceof PerennialError && ['SpecInvalid', 'InputInvalid'].includes(error.code)
+        ? EXIT.invalid
+        : EXIT.failed;
   }
 }

@@ -4,7 +4,8 @@ import type { temporal } from '@temporalio/proto';
 /** Start and end in epoch milliseconds. */
 type Interval = readonly [number, number];
 
-const ms = (time: { seconds?: unknown; nanos?: number | null } | null | undefined): number => Number(time?.seconds ?? 0) * 1000 + (time?.nanos ?? 0) / 1e6;
+const ms = (time: { seconds?: unknown; nanos?: number | null } | null | undefined): number =>
+  Number(time?.seconds ?? 0) * 1000 + (time?.nanos ?? 0) / 1e6;
 
 /** Total length of what the intervals cover together. */
 export function covered(intervals: readonly Interval[]): number {
@@ -38,7 +39,9 @@ export async function timeSpent(client: Client, workflowId: string, waitedMs: nu
   for (const event of events) {
     const child = event.childWorkflowExecutionStartedEventAttributes?.workflowExecution;
     if (!child?.workflowId) continue;
-    const history = await client.workflow.getHandle(child.workflowId, child.runId ?? undefined).fetchHistory();
+    const history = await client.workflow
+      .getHandle(child.workflowId, child.runId ?? undefined)
+      .fetchHistory();
     work.push(...activityIntervals(history.events ?? []));
   }
   const wall = ms(events.at(-1)?.eventTime) - ms(events[0]?.eventTime);
@@ -51,7 +54,11 @@ function activityIntervals(events: readonly temporal.api.history.v1.IHistoryEven
   const intervals: Interval[] = [];
   for (const event of events) {
     if (event.activityTaskStartedEventAttributes) started.set(String(event.eventId), ms(event.eventTime));
-    const ended = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
+    const ended =
+      event.activityTaskCompletedEventAttributes ??
+      event.activityTaskFailedEventAttributes ??
+      event.activityTaskTimedOutEventAttributes ??
+      event.activityTaskCanceledEventAttributes;
     const start = started.get(String(ended?.startedEventId));
     if (ended && start !== undefined) intervals.push([start, ms(event.eventTime)]);
   }

@@ -1,9 +1,25 @@
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { randomBytes } from 'node:crypto';
-import { endpointState, type EndpointState, type RollbackUpdate } from '../contracts/endpoint.ts';
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { type EndpointState, endpointState, type RollbackUpdate } from '../contracts/endpoint.ts';
 import { PerennialError } from '../contracts/errors.ts';
-import { type CodeVersion, type LifecycleInput, type LifecycleResult, lifecycleInput, lifecycleResult, type ReviewUpdate, type RunStatus, runStatus } from '../contracts/lifecycle.ts';
-import { DEFAULT_TASK_QUEUE, endpointWorkflowId, QUERIES, SEARCH_ATTRIBUTES, UPDATES, WORKFLOW_TYPES } from '../contracts/names.ts';
+import {
+  type CodeVersion,
+  type LifecycleInput,
+  type LifecycleResult,
+  lifecycleInput,
+  lifecycleResult,
+  type ReviewUpdate,
+  type RunStatus,
+  runStatus,
+} from '../contracts/lifecycle.ts';
+import {
+  DEFAULT_TASK_QUEUE,
+  endpointWorkflowId,
+  QUERIES,
+  SEARCH_ATTRIBUTES,
+  UPDATES,
+  WORKFLOW_TYPES,
+} from '../contracts/names.ts';
 import { type DeployOutput, deployOutput, type StageName, stageOutputs } from '../contracts/stages.ts';
 
 /** A run in a listing. */
@@ -42,7 +58,10 @@ export class PerennialClient {
   ) {}
 
   /** Starts a lifecycle run of a self-contained spec. */
-  async start(spec: Record<string, unknown>, options: StartOptions = {}): Promise<{ workflowId: string; runId: string }> {
+  async start(
+    spec: Record<string, unknown>,
+    options: StartOptions = {},
+  ): Promise<{ workflowId: string; runId: string }> {
     const name = typeof spec.name === 'string' ? spec.name : 'run';
     return this.#start(options.workflowId ?? newWorkflowId(name), {
       spec,
@@ -52,33 +71,49 @@ export class PerennialClient {
   }
 
   /** Takes an ended run up again from a stage, with all that the stages before have produced. */
-  async retry(workflowId: string, from: StageName, options: StartOptions = {}): Promise<{ workflowId: string; runId: string }> {
+  async retry(
+    workflowId: string,
+    from: StageName,
+    options: StartOptions = {},
+  ): Promise<{ workflowId: string; runId: string }> {
     const handle = this.temporal.workflow.getHandle(workflowId);
     const description = await found(handle.describe(), workflowId);
     if (description.status.name === 'RUNNING')
-      throw new PerennialError('InputInvalid', `run ${workflowId} is still running; cancel it first with \`perennial cancel ${workflowId}\``);
+      throw new PerennialError(
+        'InputInvalid',
+        `run ${workflowId} is still running; cancel it first with \`perennial cancel ${workflowId}\``,
+      );
     const { runId } = description;
     const outputs = stageOutputs.parse(await handle.query(QUERIES.outputs));
     const input = lifecycleInput.parse(await handle.query(QUERIES.input));
     const status = await this.status(workflowId);
-    return this.#start(options.workflowId ?? newWorkflowId(status.pipeline ?? 'run'), { ...input, resume: { workflowId, runId, from, outputs } });
+    return this.#start(options.workflowId ?? newWorkflowId(status.pipeline ?? 'run'), {
+      ...input,
+      resume: { workflowId, runId, from, outputs },
+    });
   }
 
   /** Stages, times and numbers of a run, also after its end. */
   async status(workflowId: string): Promise<RunStatus> {
-    return runStatus.parse(await found(this.temporal.workflow.getHandle(workflowId).query(QUERIES.status), workflowId));
+    return runStatus.parse(
+      await found(this.temporal.workflow.getHandle(workflowId).query(QUERIES.status), workflowId),
+    );
   }
 
   /** Waits for the end of a run. @throws WorkflowFailedError where it failed or was cancelled */
   async result(workflowId: string): Promise<LifecycleResult> {
-    return lifecycleResult.parse(await found(this.temporal.workflow.getHandle(workflowId).result(), workflowId));
+    return lifecycleResult.parse(
+      await found(this.temporal.workflow.getHandle(workflowId).result(), workflowId),
+    );
   }
 
   /** Votes on the candidate that a run waits for; the run refuses a wrong one with a reason. */
   async review(workflowId: string, review: ReviewUpdate): Promise<{ accepted: true; votes: number }> {
-    return this.temporal.workflow.getHandle(workflowId).executeUpdate<{ accepted: true; votes: number }, [ReviewUpdate]>(UPDATES.review, {
-      args: [review],
-    });
+    return this.temporal.workflow
+      .getHandle(workflowId)
+      .executeUpdate<{ accepted: true; votes: number }, [ReviewUpdate]>(UPDATES.review, {
+        args: [review],
+      });
   }
 
   /** Asks a run to stop; it cleans up behind itself. */
@@ -90,8 +125,12 @@ export class PerennialClient {
   async *runs(filter: { pipeline?: string; awaitingApproval?: boolean } = {}): AsyncGenerator<RunSummary> {
     const conditions = [
       `WorkflowType = '${WORKFLOW_TYPES.lifecycle}'`,
-      ...(filter.pipeline === undefined ? [] : [`${SEARCH_ATTRIBUTES.pipeline.name} = '${filter.pipeline.replaceAll("'", '')}'`]),
-      ...(filter.awaitingApproval === undefined ? [] : [`${SEARCH_ATTRIBUTES.awaitingApproval.name} = ${filter.awaitingApproval}`]),
+      ...(filter.pipeline === undefined
+        ? []
+        : [`${SEARCH_ATTRIBUTES.pipeline.name} = '${filter.pipeline.replaceAll("'", '')}'`]),
+      ...(filter.awaitingApproval === undefined
+        ? []
+        : [`${SEARCH_ATTRIBUTES.awaitingApproval.name} = ${filter.awaitingApproval}`]),
     ];
     for await (const run of this.temporal.workflow.list({ query: conditions.join(' AND ') })) {
       const attribute = (name: string): unknown => run.searchAttributes[name]?.[0];
@@ -123,7 +162,13 @@ export class PerennialClient {
   async rollback(name: string, request: Omit<RollbackUpdate, 'requestId'>): Promise<DeployOutput> {
     const handle = this.temporal.workflow.getHandle(endpointWorkflowId(name));
     const update: RollbackUpdate = { requestId: `rollback-${randomBytes(8).toString('hex')}`, ...request };
-    return deployOutput.parse(await found(handle.executeUpdate(UPDATES.rollback, { args: [update], updateId: update.requestId }), name, 'endpoint'));
+    return deployOutput.parse(
+      await found(
+        handle.executeUpdate(UPDATES.rollback, { args: [update], updateId: update.requestId }),
+        name,
+        'endpoint',
+      ),
+    );
   }
 
   async #start(workflowId: string, input: LifecycleInput): Promise<{ workflowId: string; runId: string }> {
@@ -147,7 +192,12 @@ async function found<T>(answer: Promise<T>, id: string, what = 'run'): Promise<T
     return await answer;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError)
-      throw new PerennialError('InputInvalid', `there is no ${what} ${id}; list them with \`perennial ${what === 'run' ? 'runs' : 'models'}\``, false, { cause: error });
+      throw new PerennialError(
+        'InputInvalid',
+        `there is no ${what} ${id}; list them with \`perennial ${what === 'run' ? 'runs' : 'models'}\``,
+        false,
+        { cause: error },
+      );
     throw error;
   }
 }

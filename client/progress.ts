@@ -17,8 +17,16 @@ function elapsed(stage: StageStatus): string {
   return `${(Math.max(0, end - Date.parse(stage.startedAt)) / 1000).toFixed(1)} s`;
 }
 
-/** One stage as a line. */
-export const stageLine = (stage: StageStatus): string => `${MARK[stage.state]} ${stage.name.padEnd(9)} ${elapsed(stage).padStart(8)}  ${stage.summary ?? ''}`.trimEnd();
+/** Columns that stand before the summary of a stage. */
+const SUMMARY_AT = 24;
+
+/** One stage as a line; the summary is cut where the line would be wider than `width`. */
+export function stageLine(stage: StageStatus, width = Number.POSITIVE_INFINITY): string {
+  const room = width - SUMMARY_AT;
+  const summary = stage.summary ?? '';
+  const shown = summary.length > room ? `${summary.slice(0, Math.max(0, room - 1))}…` : summary;
+  return `${MARK[stage.state]} ${stage.name.padEnd(9)} ${elapsed(stage).padStart(8)}  ${shown}`.trimEnd();
+}
 
 /** A run's stages and links. */
 export function statusText(status: RunStatus): string {
@@ -51,7 +59,7 @@ export class Progress {
 
   #redraw(status: RunStatus): void {
     const width = process.stdout.columns ?? 120;
-    const lines = status.stages.map((stage) => cut(`  ${stageLine(stage)}`, width));
+    const lines = status.stages.map((stage) => `  ${stageLine(stage, width - 3)}`);
     const up = this.#drawn > 0 ? `\u001b[${this.#drawn}A` : '';
     process.stdout.write(`${up}${lines.map((line) => `\u001b[2K${line}`).join('\n')}\n`);
     this.#drawn = lines.length;
@@ -65,18 +73,4 @@ export class Progress {
       this.output.line(`  ${stageLine(stage)}`);
     }
   }
-}
-
-/** Cuts a line to the terminal's width; colour codes take no room. */
-function cut(line: string, width: number): string {
-  let visible = 0;
-  let at = 0;
-  for (const part of line.split(/(\u001b\[[0-9;]*m)/)) {
-    if (!part.startsWith('\u001b')) {
-      if (visible + part.length > width - 1) return `${line.slice(0, at + width - 2 - visible)}…\u001b[0m`;
-      visible += part.length;
-    }
-    at += part.length;
-  }
-  return line;
 }

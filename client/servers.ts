@@ -1,12 +1,14 @@
 import type { Client } from '@temporalio/client';
-import { WORKFLOW_TYPES } from '../contracts/names.ts';
 import { PerennialError } from '../contracts/errors.ts';
+import { WORKFLOW_TYPES } from '../contracts/names.ts';
 import { type ModelServerInfo, modelServerInfo } from '../contracts/serving.ts';
 
 /** The model servers that hold a lease. */
 export async function liveServers(client: Client): Promise<ModelServerInfo[]> {
   const servers: ModelServerInfo[] = [];
-  for await (const workflow of client.workflow.list({ query: `WorkflowType = '${WORKFLOW_TYPES.modelServer}' AND ExecutionStatus = 'Running'` })) {
+  for await (const workflow of client.workflow.list({
+    query: `WorkflowType = '${WORKFLOW_TYPES.modelServer}' AND ExecutionStatus = 'Running'`,
+  })) {
     const info = modelServerInfo.safeParse(workflow.memo?.server);
     if (info.success) servers.push(info.data);
   }
@@ -26,18 +28,37 @@ export interface PredictionAnswer {
  * @param body for example `{ dataframe_records: [{ … }] }`
  * @throws PerennialError `ServerUnavailable`, `InputInvalid` with the server's own words
  */
-export async function predict(url: string, endpoint: string, body: unknown, token?: string): Promise<PredictionAnswer> {
+export async function predict(
+  url: string,
+  endpoint: string,
+  body: unknown,
+  token?: string,
+): Promise<PredictionAnswer> {
   const target = `${url}/endpoints/${encodeURIComponent(endpoint)}/invocations`;
   const response = await fetch(target, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
     body: JSON.stringify(body),
   }).catch((cause: unknown) => {
-    throw new PerennialError('ServerUnavailable', `the model server at ${url} does not answer; look at \`perennial status\``, true, { cause });
+    throw new PerennialError(
+      'ServerUnavailable',
+      `the model server at ${url} does not answer; look at \`perennial status\``,
+      true,
+      { cause },
+    );
   });
   const text = await response.text();
-  if (!response.ok) throw new PerennialError('InputInvalid', `the model server answered ${response.status}: ${text.slice(0, 1_000)}`);
+  if (!response.ok)
+    throw new PerennialError(
+      'InputInvalid',
+      `the model server answered ${response.status}: ${text.slice(0, 1_000)}`,
+    );
   const answer: unknown = JSON.parse(text);
-  const predictions = typeof answer === 'object' && answer !== null && 'predictions' in answer ? answer.predictions : answer;
-  return { server: url, version: response.headers.get('x-perennial-version') ?? response.headers.get('x-model-version'), predictions };
+  const predictions =
+    typeof answer === 'object' && answer !== null && 'predictions' in answer ? answer.predictions : answer;
+  return {
+    server: url,
+    version: response.headers.get('x-perennial-version') ?? response.headers.get('x-model-version'),
+    predictions,
+  };
 }

@@ -26,10 +26,17 @@ export interface LoadedSpec {
 export async function loadSpec(file: string): Promise<LoadedSpec> {
   const path = resolve(file);
   const raw = await readSpec(path);
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw new PerennialError('SpecInvalid', `${file}: expected an object with name, task, data, columns`);
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
+    throw new PerennialError('SpecInvalid', `${file}: expected an object with name, task, data, columns`);
   const input = await selfContained({ ...raw }, dirname(path), file);
   const parsed = pipelineSpec.safeParse(input);
-  if (!parsed.success) throw new PerennialError('SpecInvalid', issueLines(parsed.error, input, pipelineKeys).map((line) => `${file}: ${line}`).join('\n'));
+  if (!parsed.success)
+    throw new PerennialError(
+      'SpecInvalid',
+      issueLines(parsed.error, input, pipelineKeys)
+        .map((line) => `${file}: ${line}`)
+        .join('\n'),
+    );
   return { input, spec: parsed.data };
 }
 
@@ -39,7 +46,11 @@ async function readSpec(path: string): Promise<unknown> {
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new PerennialError('SpecInvalid', `${path}: no such file, or it cannot be read`, false, { cause });
   });
-  if (bytes.length > MAX_BYTES) throw new PerennialError('SpecInvalid', `${path}: ${bytes.length} bytes are too much for a spec; at most ${MAX_BYTES}`);
+  if (bytes.length > MAX_BYTES)
+    throw new PerennialError(
+      'SpecInvalid',
+      `${path}: ${bytes.length} bytes are too much for a spec; at most ${MAX_BYTES}`,
+    );
   // JSON is YAML; one parser gives line and column for both.
   const document = parseDocument(bytes.toString('utf8'));
   const [problem] = document.errors;
@@ -49,24 +60,50 @@ async function readSpec(path: string): Promise<unknown> {
 
 async function importTypeScript(path: string): Promise<unknown> {
   const { tsImport } = await import('tsx/esm/api').catch((cause: unknown) => {
-    throw new PerennialError('SpecInvalid', `${path}: a spec in TypeScript needs the package tsx; run \`npm install tsx\`, or write the spec in YAML`, false, { cause });
+    throw new PerennialError(
+      'SpecInvalid',
+      `${path}: a spec in TypeScript needs the package tsx; run \`npm install tsx\`, or write the spec in YAML`,
+      false,
+      { cause },
+    );
   });
   const module: unknown = await tsImport(pathToFileURL(path).href, import.meta.url);
-  const exported = typeof module === 'object' && module !== null && 'default' in module ? module.default : undefined;
-  if (exported === undefined) throw new PerennialError('SpecInvalid', `${path}: the module has no default export; write \`export default definePipeline({ … })\``);
+  const exported =
+    typeof module === 'object' && module !== null && 'default' in module ? module.default : undefined;
+  if (exported === undefined)
+    throw new PerennialError(
+      'SpecInvalid',
+      `${path}: the module has no default export; write \`export default definePipeline({ … })\``,
+    );
   return JSON.parse(JSON.stringify(exported));
 }
 
 /** Inlines the SQL file and makes source paths absolute, so that the spec means the same wherever it is read. */
-async function selfContained(spec: Record<string, unknown>, folder: string, file: string): Promise<Record<string, unknown>> {
+async function selfContained(
+  spec: Record<string, unknown>,
+  folder: string,
+  file: string,
+): Promise<Record<string, unknown>> {
   const { data } = spec;
   if (!isObject(data)) return spec;
   const absolute = (path: string): string => (isAbsolute(path) ? path : join(folder, path));
   const source = (value: unknown): unknown =>
-    typeof value === 'string' ? absolute(value) : isObject(value) && typeof value.path === 'string' ? { ...value, path: absolute(value.path) } : value;
-  const sources = isObject(data.sources) ? Object.fromEntries(Object.entries(data.sources).map(([name, value]) => [name, source(value)])) : data.sources;
-  const sql = typeof data.sql === 'string' && /^\S+\.sql$/.test(data.sql.trim()) ? await readSql(absolute(data.sql.trim()), file) : data.sql;
-  return { ...spec, data: { ...data, ...(sources === undefined ? {} : { sources }), ...(sql === undefined ? {} : { sql }) } };
+    typeof value === 'string'
+      ? absolute(value)
+      : isObject(value) && typeof value.path === 'string'
+        ? { ...value, path: absolute(value.path) }
+        : value;
+  const sources = isObject(data.sources)
+    ? Object.fromEntries(Object.entries(data.sources).map(([name, value]) => [name, source(value)]))
+    : data.sources;
+  const sql =
+    typeof data.sql === 'string' && /^\S+\.sql$/.test(data.sql.trim())
+      ? await readSql(absolute(data.sql.trim()), file)
+      : data.sql;
+  return {
+    ...spec,
+    data: { ...data, ...(sources === undefined ? {} : { sources }), ...(sql === undefined ? {} : { sql }) },
+  };
 }
 
 const readSql = (path: string, file: string): Promise<string> =>
@@ -74,4 +111,5 @@ const readSql = (path: string, file: string): Promise<string> =>
     throw new PerennialError('SpecInvalid', `${file}: data.sql: there is no file ${path}`, false, { cause });
   });
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

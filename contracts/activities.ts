@@ -85,7 +85,12 @@ export interface EvaluationActivities {
 /** Activities that write to MLflow. */
 export interface TrackingActivities {
   openTracking(input: { spec: PipelineSpec; code: CodeVersion; run: RunIdentity }): Promise<Tracking>;
-  recordData(input: { tracking: Tracking; spec: PipelineSpec; ingest: IngestOutput; split: SplitOutput }): Promise<void>;
+  recordData(input: {
+    tracking: Tracking;
+    spec: PipelineSpec;
+    ingest: IngestOutput;
+    split: SplitOutput;
+  }): Promise<void>;
   register(input: {
     spec: PipelineSpec;
     code: CodeVersion;

@@ -22,6 +22,7 @@ export const duration = z
 export function durationMs(text: string): number {
   const match = PATTERN.exec(text);
   const unit = match?.[2];
-  if (!match || !(unit && unit in UNITS)) throw new RangeError(`"${text}" is not a duration; write 30s, 10m, 2h or 7d`);
+  if (!match || !(unit && unit in UNITS))
+    throw new RangeError(`"${text}" is not a duration; write 30s, 10m, 2h or 7d`);
   return Number(match[1]) * UNITS[unit as keyof typeof UNITS];
 }

@@ -3,7 +3,8 @@
  * `docs/errors.md` documents each of them (a test asserts it).
  */
 export const ERROR_CODES = {
-  SpecInvalid: 'The pipeline spec does not parse. The message names the path, what was expected, and the nearest right word.',
+  SpecInvalid:
+    'The pipeline spec does not parse. The message names the path, what was expected, and the nearest right word.',
   InputInvalid: 'An argument, signal, update or request body has the wrong shape.',
   SourceDenied: 'The spec names a file, host or program that the worker does not allow.',
   SourceNotFound: 'A data source does not exist or matches no file.',

@@ -4,7 +4,11 @@ import type { z } from 'zod';
 const MAX_ISSUES = 10;
 
 const pathOf = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text ? `${text}.${String(part)}` : String(part)), '');
+  path.reduce<string>(
+    (text, part) =>
+      typeof part === 'number' ? `${text}[${part}]` : text ? `${text}.${String(part)}` : String(part),
+    '',
+  );
 
 /** Levenshtein distance, cut off: enough to tell a slip of the pen from another word. */
 function distance(a: string, b: string): number {
@@ -12,7 +16,13 @@ function distance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++)
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      next.push(
+        Math.min(
+          (row[j] ?? 0) + 1,
+          (next[j - 1] ?? 0) + 1,
+          (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+        ),
+      );
     row = next;
   }
   return row[b.length] ?? 0;
@@ -42,7 +52,10 @@ const didYouMean = (word: unknown, known: readonly string[]): string => {
 };
 
 const valueAt = (root: unknown, path: readonly PropertyKey[]): unknown =>
-  path.reduce<unknown>((value, part) => (typeof value === 'object' && value !== null ? Reflect.get(value, part) : undefined), root);
+  path.reduce<unknown>(
+    (value, part) => (typeof value === 'object' && value !== null ? Reflect.get(value, part) : undefined),
+    root,
+  );
 
 /** An issue and how deep it lies: of a union's branches the one that got furthest is the one that was meant. */
 interface Line {
@@ -50,12 +63,20 @@ interface Line {
   text: string;
 }
 
-function linesOf(issue: z.core.$ZodIssue, root: unknown, prefix: readonly PropertyKey[], keys: KnownKeys): Line[] {
+function linesOf(
+  issue: z.core.$ZodIssue,
+  root: unknown,
+  prefix: readonly PropertyKey[],
+  keys: KnownKeys,
+): Line[] {
   const path = [...prefix, ...issue.path];
   switch (issue.code) {
     case 'unrecognized_keys': {
       const known = keys(path);
-      return issue.keys.map((key) => ({ path: [...path, key], text: `is not a known key${didYouMean(key, known)}` }));
+      return issue.keys.map((key) => ({
+        path: [...path, key],
+        text: `is not a known key${didYouMean(key, known)}`,
+      }));
     }
     case 'invalid_value': {
       const words = issue.values.map((value) => String(value));
@@ -63,19 +84,27 @@ function linesOf(issue: z.core.$ZodIssue, root: unknown, prefix: readonly Proper
     }
     case 'invalid_union': {
       if (issue.errors.length === 0) {
-        const note = 'note' in issue && typeof issue.note === 'string' ? ` (${issue.note.toLowerCase()})` : '';
+        const note =
+          'note' in issue && typeof issue.note === 'string' ? ` (${issue.note.toLowerCase()})` : '';
         return [{ path, text: `${issue.message}${note}` }];
       }
-      const branches = issue.errors.map((errors) => errors.flatMap((inner) => linesOf(inner, root, path, keys)));
+      const branches = issue.errors.map((errors) =>
+        errors.flatMap((inner) => linesOf(inner, root, path, keys)),
+      );
       const depth = (lines: Line[]): number => Math.max(...lines.map((line) => line.path.length));
       const best = branches.reduce((a, b) => (depth(b) > depth(a) ? b : a));
-      return depth(best) > path.length ? best : [{ path, text: [...new Set(best.map((line) => line.text))].join('; or ') }];
+      return depth(best) > path.length
+        ? best
+        : [{ path, text: [...new Set(best.map((line) => line.text))].join('; or ') }];
     }
     case 'invalid_type':
       return [
         {
           path,
-          text: valueAt(root, path) === undefined ? `is missing; expected ${issue.expected}` : `expected ${issue.expected}, found ${found(valueAt(root, path))}`,
+          text:
+            valueAt(root, path) === undefined
+              ? `is missing; expected ${issue.expected}`
+              : `expected ${issue.expected}, found ${found(valueAt(root, path))}`,
         },
       ];
     default:
@@ -83,7 +112,8 @@ function linesOf(issue: z.core.$ZodIssue, root: unknown, prefix: readonly Proper
   }
 }
 
-const found = (value: unknown): string => (value === null ? 'nothing (null)' : Array.isArray(value) ? 'a list' : typeof value);
+const found = (value: unknown): string =>
+  value === null ? 'nothing (null)' : Array.isArray(value) ? 'a list' : typeof value;
 
 /** Tells the known keys at a path, for suggestions. */
 export type KnownKeys = (path: readonly PropertyKey[]) => readonly string[];
@@ -99,8 +129,11 @@ export function issueLines(error: z.ZodError, value: unknown, keys: KnownKeys = 
   const lines = error.issues
     .flatMap((issue) => linesOf(issue, value, [], keys))
     .map(({ path, text }) => (path.length > 0 ? `${pathOf(path)}: ${text}` : text));
-  return lines.length > MAX_ISSUES ? [...lines.slice(0, MAX_ISSUES), `and ${lines.length - MAX_ISSUES} more`] : lines;
+  return lines.length > MAX_ISSUES
+    ? [...lines.slice(0, MAX_ISSUES), `and ${lines.length - MAX_ISSUES} more`]
+    : lines;
 }
 
 /** {@link issueLines} in one line. */
-export const describeIssues = (error: z.ZodError, value: unknown): string => issueLines(error, value).join('; ');
+export const describeIssues = (error: z.ZodError, value: unknown): string =>
+  issueLines(error, value).join('; ');

@@ -44,7 +44,11 @@ export const trainerEvent = z.discriminatedUnion('event', [
     metrics: z.record(z.string(), z.number()),
   }),
   z.object({ event: z.literal('checkpoint'), iteration: z.number().int().nonnegative(), path: z.string() }),
-  z.object({ event: z.literal('log'), level: z.enum(['debug', 'info', 'warning', 'error']), message: z.string() }),
+  z.object({
+    event: z.literal('log'),
+    level: z.enum(['debug', 'info', 'warning', 'error']),
+    message: z.string(),
+  }),
 ]);
 export type TrainerEvent = z.infer<typeof trainerEvent>;
 

@@ -24,17 +24,29 @@ export const tableFor = (state: EndpointState, model: ServedModel | null): Route
 });
 
 /** The intent is written down before anything outside changes. */
-export const withPending = (state: EndpointState, request: DeployUpdate): EndpointState => ({ ...state, pending: request });
+export const withPending = (state: EndpointState, request: DeployUpdate): EndpointState => ({
+  ...state,
+  pending: request,
+});
 
 /** A table that servers have been told; the generation never goes back. */
-export const withTable = (state: EndpointState, table: RouteTable, acknowledged: Record<string, number>): EndpointState => ({
+export const withTable = (
+  state: EndpointState,
+  table: RouteTable,
+  acknowledged: Record<string, number>,
+): EndpointState => ({
   ...state,
   table,
   acknowledged: { ...state.acknowledged, ...acknowledged },
 });
 
 /** The change is complete: traffic and alias are at `request.model`. */
-export function completed(state: EndpointState, request: DeployUpdate, output: DeployOutput, at: string): EndpointState {
+export function completed(
+  state: EndpointState,
+  request: DeployUpdate,
+  output: DeployOutput,
+  at: string,
+): EndpointState {
   return {
     ...state,
     current: request.model,
@@ -42,7 +54,14 @@ export function completed(state: EndpointState, request: DeployUpdate, output: D
     pending: null,
     changes: [
       ...state.changes,
-      { at, generation: output.generation, from: state.current?.version ?? null, to: request.model.version, requestedBy: request.requestedBy, outcome: 'done' as const },
+      {
+        at,
+        generation: output.generation,
+        from: state.current?.version ?? null,
+        to: request.model.version,
+        requestedBy: request.requestedBy,
+        outcome: 'done' as const,
+      },
     ].slice(-MAX_CHANGES),
     answered: [...state.answered, { requestId: request.requestId, output }].slice(-MAX_ANSWERED),
   };
@@ -55,7 +74,14 @@ export function reverted(state: EndpointState, request: DeployUpdate, at: string
     pending: null,
     changes: [
       ...state.changes,
-      { at, generation: state.table.generation, from: state.current?.version ?? null, to: request.model.version, requestedBy: request.requestedBy, outcome: 'reverted' as const },
+      {
+        at,
+        generation: state.table.generation,
+        from: state.current?.version ?? null,
+        to: request.model.version,
+        requestedBy: request.requestedBy,
+        outcome: 'reverted' as const,
+      },
     ].slice(-MAX_CHANGES),
   };
 }

@@ -23,17 +23,43 @@ const marginOf = (observed: number, bound: Bound): number =>
 
 function judge(gate: Gate, bound: Bound): GateResult {
   if (bound.observed === undefined)
-    return { gate, condition: bound.condition, passed: false, observed: null, limit: bound.limit, margin: null, note: `${gate.metric} could not be computed` };
+    return {
+      gate,
+      condition: bound.condition,
+      passed: false,
+      observed: null,
+      limit: bound.limit,
+      margin: null,
+      note: `${gate.metric} could not be computed`,
+    };
   const margin = marginOf(bound.observed, bound);
-  return { gate, condition: bound.condition, passed: margin >= 0, observed: bound.observed, limit: bound.limit, margin };
+  return {
+    gate,
+    condition: bound.condition,
+    passed: margin >= 0,
+    observed: bound.observed,
+    limit: bound.limit,
+    margin,
+  };
 }
 
 /** "Better than X by d" as a bound on the metric's own scale. */
-function improvement(gate: Gate, metric: MetricName, name: string, reference: number, observed: number | undefined): Bound {
+function improvement(
+  gate: Gate,
+  metric: MetricName,
+  name: string,
+  reference: number,
+  observed: number | undefined,
+): Bound {
   const lower = lowerIsBetter(metric);
   const limit = lower ? reference - gate.by : reference + gate.by;
   const sign = gate.by < 0 ? '+' : '-';
-  const shift = gate.by === 0 ? '' : lower ? ` ${sign} ${Math.abs(gate.by)}` : ` ${gate.by < 0 ? '-' : '+'} ${Math.abs(gate.by)}`;
+  const shift =
+    gate.by === 0
+      ? ''
+      : lower
+        ? ` ${sign} ${Math.abs(gate.by)}`
+        : ` ${gate.by < 0 ? '-' : '+'} ${Math.abs(gate.by)}`;
   return {
     condition: `${metric} ${lower ? '<=' : '>='} that of the ${name}${shift}`,
     limit,
@@ -51,30 +77,71 @@ function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
   const observed = evidence.test[metric];
   const results: GateResult[] = [];
   if (gate.min !== undefined)
-    results.push(judge(gate, { condition: `${metric} >= ${gate.min}`, limit: gate.min, direction: 'at_least', observed }));
+    results.push(
+      judge(gate, {
+        condition: `${metric} >= ${gate.min}`,
+        limit: gate.min,
+        direction: 'at_least',
+        observed,
+      }),
+    );
   if (gate.max !== undefined)
-    results.push(judge(gate, { condition: `${metric} <= ${gate.max}`, limit: gate.max, direction: 'at_most', observed }));
+    results.push(
+      judge(gate, { condition: `${metric} <= ${gate.max}`, limit: gate.max, direction: 'at_most', observed }),
+    );
   if (gate.betterThan === 'baseline') {
     const reference = evidence.baseline[metric];
     if (reference === undefined) {
-      results.push({ gate, condition: `${metric} better than the baseline`, passed: true, observed: observed ?? null, limit: null, margin: null, note: 'the trivial baseline has no value for this metric' });
+      results.push({
+        gate,
+        condition: `${metric} better than the baseline`,
+        passed: true,
+        observed: observed ?? null,
+        limit: null,
+        margin: null,
+        note: 'the trivial baseline has no value for this metric',
+      });
     } else {
       const result = judge(gate, improvement(gate, metric, 'baseline', reference, observed));
-      results.push(gate.by === 0 && result.margin === 0 ? { ...result, passed: false, note: 'equal to the trivial baseline' } : result);
+      results.push(
+        gate.by === 0 && result.margin === 0
+          ? { ...result, passed: false, note: 'equal to the trivial baseline' }
+          : result,
+      );
     }
   }
   if (gate.betterThan === 'champion') {
     const reference = evidence.champion?.[metric];
     results.push(
       reference === undefined
-        ? { gate, condition: `${metric} not worse than the champion`, passed: true, observed: observed ?? null, limit: null, margin: null, note: 'there is no champion yet' }
+        ? {
+            gate,
+            condition: `${metric} not worse than the champion`,
+            passed: true,
+            observed: observed ?? null,
+            limit: null,
+            margin: null,
+            note: 'there is no champion yet',
+          }
         : judge(gate, improvement(gate, metric, 'champion', reference, observed)),
     );
   }
   if (gate.maxGap !== undefined) {
     const train = evidence.train[metric];
-    const gap = train === undefined || observed === undefined ? undefined : lowerIsBetter(metric) ? observed - train : train - observed;
-    results.push(judge(gate, { condition: `${metric} gap between train and test <= ${gate.maxGap}`, limit: gate.maxGap, direction: 'at_most', observed: gap }));
+    const gap =
+      train === undefined || observed === undefined
+        ? undefined
+        : lowerIsBetter(metric)
+          ? observed - train
+          : train - observed;
+    results.push(
+      judge(gate, {
+        condition: `${metric} gap between train and test <= ${gate.maxGap}`,
+        limit: gate.maxGap,
+        direction: 'at_most',
+        observed: gap,
+      }),
+    );
   }
   return results;
 }
@@ -85,7 +152,10 @@ function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
  * @example
  * judgeGates([{ metric: 'roc_auc', min: 0.85, by: 0 }], evidence).passed
  */
-export function judgeGates(gates: readonly Gate[], evidence: Evidence): { passed: boolean; results: GateResult[] } {
+export function judgeGates(
+  gates: readonly Gate[],
+  evidence: Evidence,
+): { passed: boolean; results: GateResult[] } {
   const results = gates.flatMap((gate) => judgeGate(gate, evidence));
   return { passed: results.every((result) => result.passed), results };
 }

@@ -21,7 +21,12 @@ export interface Ballot {
  * Why a ballot does not count, or `undefined` where it does: a wrong candidate, a second vote of one person,
  * a vote after the decision.
  */
-export function refuseBallot(ballot: Ballot, candidate: string, votes: readonly Vote[], decided: boolean): string | undefined {
+export function refuseBallot(
+  ballot: Ballot,
+  candidate: string,
+  votes: readonly Vote[],
+  decided: boolean,
+): string | undefined {
   if (decided) return 'the decision has been taken already';
   if (ballot.candidate !== undefined && !namesCandidate(ballot.candidate, candidate))
     return `candidate ${ballot.candidate.slice(0, 64)} is not the one under review; that is ${candidate.slice(0, 12)}`;

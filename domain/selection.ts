@@ -1,12 +1,15 @@
-import type { TrainedCandidate } from '../contracts/stages.ts';
 import { lowerIsBetter, type MetricName } from '../contracts/spec/evaluation.ts';
+import type { TrainedCandidate } from '../contracts/stages.ts';
 
 /**
  * The candidate with the best value of the metric on the validation split; the first in the spec's order wins a tie.
  *
  * @throws RangeError where no candidate has a value
  */
-export function selectCandidate(candidates: readonly TrainedCandidate[], metric: MetricName): TrainedCandidate {
+export function selectCandidate(
+  candidates: readonly TrainedCandidate[],
+  metric: MetricName,
+): TrainedCandidate {
   const sign = lowerIsBetter(metric) ? -1 : 1;
   let best: TrainedCandidate | undefined;
   let bestValue = Number.NEGATIVE_INFINITY;

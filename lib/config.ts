@@ -32,13 +32,19 @@ export const CONFIG_VARIABLES = {
  * @example
  * const config = configFromEnv(process.env);
  */
-export function configFromEnv(env: Readonly<Record<string, string | undefined>>, cwd = process.cwd()): PerennialConfig {
+export function configFromEnv(
+  env: Readonly<Record<string, string | undefined>>,
+  cwd = process.cwd(),
+): PerennialConfig {
   const mlflowTrackingUri = env.MLFLOW_TRACKING_URI ?? 'http://127.0.0.1:5000';
   const venv = join(cwd, '.venv', 'bin', 'python');
   return {
     dataDir: resolve(cwd, env.PERENNIAL_DATA_DIR ?? '.perennial'),
     python: env.PERENNIAL_PYTHON ?? (existsSync(venv) ? venv : 'python3'),
-    sourceRoots: (env.PERENNIAL_SOURCE_ROOTS ?? cwd).split(delimiter).filter(Boolean).map((root) => resolve(cwd, root)),
+    sourceRoots: (env.PERENNIAL_SOURCE_ROOTS ?? cwd)
+      .split(delimiter)
+      .filter(Boolean)
+      .map((root) => resolve(cwd, root)),
     mlflowTrackingUri,
     mlflowUi: env.PERENNIAL_MLFLOW_UI ?? withoutCredentials(mlflowTrackingUri),
     taskQueue: env.PERENNIAL_TASK_QUEUE ?? DEFAULT_TASK_QUEUE,

@@ -30,12 +30,21 @@ export interface ModelDirectory {
  * MLflow's column types. A number is always `double`: `long` refuses missing values and `float` refuses ordinary
  * frames. A date goes in as epoch seconds.
  */
-const columnType = (kind: string): 'double' | 'string' => (kind === 'categorical' || kind === 'string' ? 'string' : 'double');
+const columnType = (kind: string): 'double' | 'string' =>
+  kind === 'categorical' || kind === 'string' ? 'string' : 'double';
 
 function signatureJson(signature: ModelSignature): { inputs: string; outputs: string; params: null } {
   return {
-    inputs: JSON.stringify(signature.inputs.map(({ name, kind, optional }) => ({ type: columnType(kind), name, required: !optional }))),
-    outputs: JSON.stringify(signature.outputs.map(({ name, kind }) => ({ type: columnType(kind), name, required: true }))),
+    inputs: JSON.stringify(
+      signature.inputs.map(({ name, kind, optional }) => ({
+        type: columnType(kind),
+        name,
+        required: !optional,
+      })),
+    ),
+    outputs: JSON.stringify(
+      signature.outputs.map(({ name, kind }) => ({ type: columnType(kind), name, required: true })),
+    ),
     params: null,
   };
 }
@@ -50,11 +59,20 @@ export function modelFiles(model: ModelDirectory): Record<string, string | Uint8
   const { python, packages } = model.environment;
   const pins = Object.entries(packages).map(([name, version]) => `${name}==${version}`);
   const columns = model.signature.inputs.map((input) => input.name);
-  const example = { columns, data: model.inputExample.map((row) => columns.map((column) => row[column] ?? null)) };
+  const example = {
+    columns,
+    data: model.inputExample.map((row) => columns.map((column) => row[column] ?? null)),
+  };
   const mlmodel = {
     artifact_path: 'model',
     flavors: {
-      onnx: { code: null, data: 'model.onnx', onnx_session_options: null, onnx_version: packages.onnx ?? '', providers: ['CPUExecutionProvider'] },
+      onnx: {
+        code: null,
+        data: 'model.onnx',
+        onnx_session_options: null,
+        onnx_version: packages.onnx ?? '',
+        providers: ['CPUExecutionProvider'],
+      },
       python_function: {
         data: 'model.onnx',
         env: { conda: 'conda.yaml', virtualenv: 'python_env.yaml' },
@@ -82,8 +100,16 @@ export function modelFiles(model: ModelDirectory): Record<string, string | Uint8
     MLmodel: stringify(mlmodel),
     'model.onnx': model.onnx,
     'requirements.txt': `${pins.join('\n')}\n`,
-    'python_env.yaml': stringify({ python, build_dependencies: ['pip', 'setuptools', 'wheel'], dependencies: ['-r requirements.txt'] }),
-    'conda.yaml': stringify({ channels: ['conda-forge'], dependencies: [`python=${python}`, 'pip', { pip: pins }], name: 'mlflow-env' }),
+    'python_env.yaml': stringify({
+      python,
+      build_dependencies: ['pip', 'setuptools', 'wheel'],
+      dependencies: ['-r requirements.txt'],
+    }),
+    'conda.yaml': stringify({
+      channels: ['conda-forge'],
+      dependencies: [`python=${python}`, 'pip', { pip: pins }],
+      name: 'mlflow-env',
+    }),
     'input_example.json': JSON.stringify(example),
     'serving_input_example.json': JSON.stringify({ dataframe_split: example }),
     ...model.files,
@@ -91,7 +117,10 @@ export function modelFiles(model: ModelDirectory): Record<string, string | Uint8
 }
 
 /** Writes {@link modelFiles} into a folder. */
-export async function writeModelDirectory(folder: string, files: Record<string, string | Uint8Array>): Promise<void> {
+export async function writeModelDirectory(
+  folder: string,
+  files: Record<string, string | Uint8Array>,
+): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name);
     await mkdir(dirname(path), { recursive: true });

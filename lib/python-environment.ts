@@ -34,6 +34,11 @@ async function ask(python: string): Promise<PythonEnvironment> {
     const { stdout } = await promisify(execFile)(python, ['-c', PROGRAM], { timeout: 60_000 });
     return answer.parse(JSON.parse(stdout));
   } catch (cause) {
-    throw new PerennialError('StageFailed', `${python} has not all of ${PACKAGES.join(', ')}; run \`npm run setup\`, or set PERENNIAL_PYTHON to an interpreter that has them`, false, { cause });
+    throw new PerennialError(
+      'StageFailed',
+      `${python} has not all of ${PACKAGES.join(', ')}; run \`npm run setup\`, or set PERENNIAL_PYTHON to an interpreter that has them`,
+      false,
+      { cause },
+    );
   }
 }

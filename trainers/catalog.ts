@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
+import { type TrainerName, trainerName } from '../contracts/spec/candidates.ts';
 import { ownScript } from '../lib/processes/own-script.ts';
 
 /** The trainers that come with Perennial. */
-export const TRAINER_NAMES = ['lightgbm', 'logistic', 'mlp'] as const;
-export type TrainerName = (typeof TRAINER_NAMES)[number];
+export const TRAINER_NAMES = trainerName.options;
 
 /** A program and its first arguments, as `runTrainer` takes them. */
 export interface TrainerCommand {

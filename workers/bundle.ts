@@ -1,7 +1,7 @@
-import { bundleWorkflowCode, type WorkflowBundle } from '@temporalio/worker';
 import { existsSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, type WorkflowBundle } from '@temporalio/worker';
 
 const BUILT = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 

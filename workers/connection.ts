@@ -1,6 +1,6 @@
-import { NativeConnection } from '@temporalio/worker';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { NativeConnection } from '@temporalio/worker';
 
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 5_000;
@@ -18,7 +18,10 @@ export interface WorkerConnection {
  *
  * @see https://docs.temporal.io/develop/environment-configuration
  */
-export async function connect(signal: AbortSignal, onRetry: (address: string) => void): Promise<WorkerConnection> {
+export async function connect(
+  signal: AbortSignal,
+  onRetry: (address: string) => void,
+): Promise<WorkerConnection> {
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const address = connectionOptions.address ?? 'localhost:7233';
   for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LAST_RETRY_MS)) {

@@ -1,10 +1,14 @@
-import { installRuntime, logger, shutdownSignal } from './runtime.ts';
 import { runCheck } from './check.ts';
+import { installRuntime, logger, shutdownSignal } from './runtime.ts';
 import { runServer } from './serve.ts';
 import { runWorker } from './worker.ts';
 
 /** The processes of a platform, by name: `node main.js worker`, `serve`, or `check` (once, for the CLI). */
-const ROLES: Record<string, (signal: AbortSignal) => Promise<void>> = { worker: runWorker, serve: runServer, check: runCheck };
+const ROLES: Record<string, (signal: AbortSignal) => Promise<void>> = {
+  worker: runWorker,
+  serve: runServer,
+  check: runCheck,
+};
 
 const role = ROLES[process.argv[2] ?? ''];
 if (!role) {

@@ -37,10 +37,21 @@ export class MlopsPlugin extends SimplePlugin {
     this.#connection = connection;
     this.#namespace = namespace;
     let client: Client | undefined;
-    const config: PerennialConfig = { ...configFromEnv(process.env), ...this.#overrides, taskQueue: options.taskQueue };
+    const config: PerennialConfig = {
+      ...configFromEnv(process.env),
+      ...this.#overrides,
+      taskQueue: options.taskQueue,
+    };
     const deps = dependencies(config, () => {
-      if (!connection) throw new Error('MlopsPlugin: create the Worker with a `connection`; activities need a client of the same server');
-      client ??= new Client({ connection, namespace, ...(options.dataConverter ? { dataConverter: options.dataConverter } : {}) });
+      if (!connection)
+        throw new Error(
+          'MlopsPlugin: create the Worker with a `connection`; activities need a client of the same server',
+        );
+      client ??= new Client({
+        connection,
+        namespace,
+        ...(options.dataConverter ? { dataConverter: options.dataConverter } : {}),
+      });
       return client;
     });
     const own = options.workflowsPath !== undefined || options.workflowBundle !== undefined;

@@ -2,7 +2,14 @@ import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { destination, type Logger, pino } from 'pino';
 
 /** The one logger of a process: JSON lines on standard error; standard output carries the ready line. */
-export const logger: Logger = pino({ level: process.env.PERENNIAL_LOG_LEVEL ?? 'info', base: null, serializers: { error: pino.stdSerializers.err } }, destination(2));
+export const logger: Logger = pino(
+  {
+    level: process.env.PERENNIAL_LOG_LEVEL ?? 'info',
+    base: null,
+    serializers: { error: pino.stdSerializers.err },
+  },
+  destination(2),
+);
 
 /** Sends the Temporal SDK's own log lines to {@link logger}; the host decides about signals. */
 export function installRuntime(): void {

@@ -1,5 +1,5 @@
-import type { NativeConnection } from '@temporalio/worker';
 import proto from '@temporalio/proto';
+import type { NativeConnection } from '@temporalio/worker';
 import { SEARCH_ATTRIBUTES } from '../contracts/names.ts';
 
 const { INDEXED_VALUE_TYPE_KEYWORD, INDEXED_VALUE_TYPE_BOOL } = proto.temporal.api.enums.v1.IndexedValueType;
@@ -25,7 +25,12 @@ export async function ensureSearchAttributes(connection: NativeConnection, names
     // Two workers that start together both try; the one that comes second finds them.
     const now = await connection.operatorService.listSearchAttributes({ namespace });
     if (missing.every(({ name }) => name in (now.customAttributes ?? {}))) return;
-    const command = missing.map(({ name, type }) => `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${type === 'BOOL' ? 'Bool' : 'Keyword'}`);
-    throw new Error(`the namespace ${namespace} lacks search attributes; run:\n${command.join('\n')}`, { cause });
+    const command = missing.map(
+      ({ name, type }) =>
+        `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${type === 'BOOL' ? 'Bool' : 'Keyword'}`,
+    );
+    throw new Error(`the namespace ${namespace} lacks search attributes; run:\n${command.join('\n')}`, {
+      cause,
+    });
   }
 }

@@ -1,12 +1,11 @@
-import { Client } from '@temporalio/client';
-import { WorkflowFailedError } from '@temporalio/client';
-import { Worker } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { modelServerActivities } from '../activities/model-server.ts';
+import { Client, WorkflowFailedError } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
 import { registered } from '../activities/index.ts';
+import { modelServerActivities } from '../activities/model-server.ts';
 import { modelServerTaskQueue, modelServerWorkflowId, WORKFLOW_TYPES } from '../contracts/names.ts';
 import type { ModelServerInfo } from '../contracts/serving.ts';
 import { configFromEnv } from '../lib/config.ts';
@@ -48,10 +47,20 @@ export async function runServer(signal: AbortSignal): Promise<void> {
 type Surroundings = Pick<Parameters<typeof modelServerActivities>[0], 'config' | 'store' | 'token'>;
 
 /** Keeps a worker on the server's own queue and a lease, for as long as the server lives. */
-async function underControl(server: ModelServer, surroundings: Surroundings, signal: AbortSignal): Promise<void> {
+async function underControl(
+  server: ModelServer,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<void> {
   const { config } = surroundings;
-  const info: ModelServerInfo = { serverId: server.serverId, url: server.url, taskQueue: modelServerTaskQueue(server.serverId) };
-  const link = await connect(signal, (address) => logger.warn(`Temporal at ${address} does not answer; serving goes on, routes cannot change`)).catch(() => undefined);
+  const info: ModelServerInfo = {
+    serverId: server.serverId,
+    url: server.url,
+    taskQueue: modelServerTaskQueue(server.serverId),
+  };
+  const link = await connect(signal, (address) =>
+    logger.warn(`Temporal at ${address} does not answer; serving goes on, routes cannot change`),
+  ).catch(() => undefined);
   if (!link) return;
   const worker = await Worker.create({
     connection: link.connection,
@@ -71,7 +80,12 @@ async function underControl(server: ModelServer, surroundings: Surroundings, sig
 }
 
 /** Starts the server's workflow, and again whenever it has ended: after an outage, the lease was lost. */
-async function keepLease(client: Client, info: ModelServerInfo, taskQueue: string, signal: AbortSignal): Promise<void> {
+async function keepLease(
+  client: Client,
+  info: ModelServerInfo,
+  taskQueue: string,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     try {
       const handle = await client.workflow.start(WORKFLOW_TYPES.modelServer, {
@@ -86,10 +100,12 @@ async function keepLease(client: Client, info: ModelServerInfo, taskQueue: strin
       if (signal.aborted) await handle.terminate('the server was stopped').catch(() => undefined);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof WorkflowFailedError)) logger.warn({ error }, 'the lease could not be taken; serving goes on');
+      if (!(error instanceof WorkflowFailedError))
+        logger.warn({ error }, 'the lease could not be taken; serving goes on');
     }
     await sleep(LEASE_RETRY_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-const aborted = (signal: AbortSignal): Promise<void> => new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

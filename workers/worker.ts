@@ -15,7 +15,9 @@ const SHUTDOWN_GRACE = '10s';
 /** Runs the worker of lifecycles until `signal` aborts. */
 export async function runWorker(signal: AbortSignal): Promise<void> {
   const config = configFromEnv(process.env);
-  const { connection, namespace } = await connect(signal, (address) => logger.warn(`Temporal at ${address} does not answer yet; trying again`));
+  const { connection, namespace } = await connect(signal, (address) =>
+    logger.warn(`Temporal at ${address} does not answer yet; trying again`),
+  );
   try {
     await ensureSearchAttributes(connection, namespace);
     await removeDeadScratch(config);

@@ -38,12 +38,24 @@ export const evaluate = evaluation('evaluate', POLICIES.data, 'Judge the winner 
 export const openTracking = tracking('openTracking', POLICIES.tracker, 'Open the MLflow run');
 export const recordData = tracking('recordData', POLICIES.tracker, 'Log the dataset inputs');
 export const register = tracking('register', POLICIES.tracker, 'Register the model version');
-export const retireCandidate = tracking('retireCandidate', POLICIES.tracker, 'Mark the version as not deployed');
+export const retireCandidate = tracking(
+  'retireCandidate',
+  POLICIES.tracker,
+  'Mark the version as not deployed',
+);
 export const closeTracking = tracking('closeTracking', POLICIES.tracker, 'Close the MLflow run');
 export const setChampion = tracking('setChampion', POLICIES.tracker, 'Point the alias champion');
 
-export const listModelServers = deployment('listModelServers', POLICIES.control, 'List the live model servers');
-export const announceServer = deployment('announceServer', POLICIES.control, 'Tell the endpoints of the server');
+export const listModelServers = deployment(
+  'listModelServers',
+  POLICIES.control,
+  'List the live model servers',
+);
+export const announceServer = deployment(
+  'announceServer',
+  POLICIES.control,
+  'Tell the endpoints of the server',
+);
 export const requestDeploy = deployment('requestDeploy', POLICIES.rollout, 'Ask the endpoint to deploy');
 
 /** Activities of one model server run on that server's own queue. */

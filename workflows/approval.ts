@@ -8,14 +8,23 @@ import type { LifecycleRun } from './lifecycle-run.ts';
  * Waits until the review board has decided, or the policy's time is over. Reminders are written to the worker's
  * log and counted in the status.
  */
-export async function awaitApproval(run: LifecycleRun, spec: PipelineSpec, candidate: string): Promise<ApprovalOutput> {
+export async function awaitApproval(
+  run: LifecycleRun,
+  spec: PipelineSpec,
+  candidate: string,
+): Promise<ApprovalOutput> {
   const { required, quorum, timeout, onTimeout } = spec.approval;
   const { board } = run;
   const policyVote = (decision: 'approve' | 'reject', reason: string): void =>
     board.cast({ decision, by: 'policy', reason }, 'policy', new Date().toISOString());
   if (!required) {
     policyVote('approve', 'the spec asks for no approval');
-    return { decision: 'approved', candidate, votes: [...board.votes], reason: 'the spec asks for no approval' };
+    return {
+      decision: 'approved',
+      candidate,
+      votes: [...board.votes],
+      reason: 'the spec asks for no approval',
+    };
   }
 
   board.open(candidate, quorum);
@@ -23,7 +32,14 @@ export async function awaitApproval(run: LifecycleRun, spec: PipelineSpec, candi
   const deadline = new Date(since + durationMs(timeout)).toISOString();
   let remindersSent = 0;
   const show = (): void =>
-    run.awaiting({ candidate, since: new Date(since).toISOString(), deadline, quorum, votes: [...board.votes], remindersSent });
+    run.awaiting({
+      candidate,
+      since: new Date(since).toISOString(),
+      deadline,
+      quorum,
+      votes: [...board.votes],
+      remindersSent,
+    });
   show();
 
   const reminders = new CancellationScope();
@@ -31,14 +47,18 @@ export async function awaitApproval(run: LifecycleRun, spec: PipelineSpec, candi
     for (const after of spec.approval.reminders.map(durationMs).sort((a, b) => a - b)) {
       await sleep(Math.max(1, since + after - Date.now()), { summary: 'Reminder of the approval' });
       remindersSent += 1;
-      log.warn(`candidate ${candidate.slice(0, 12)} of ${spec.name} still waits for approval, until ${deadline}`);
+      log.warn(
+        `candidate ${candidate.slice(0, 12)} of ${spec.name} still waits for approval, until ${deadline}`,
+      );
       show();
     }
   });
   reminding.catch(() => undefined);
 
   try {
-    const decided = await condition(() => board.decision !== undefined, durationMs(timeout), { summary: 'Time-out of the approval' });
+    const decided = await condition(() => board.decision !== undefined, durationMs(timeout), {
+      summary: 'Time-out of the approval',
+    });
     if (!decided) policyVote(onTimeout, `nobody decided within ${timeout}; the policy says ${onTimeout}`);
     board.close();
     const decision = onTimeoutDecision(decided, board.decision, onTimeout);
@@ -55,4 +75,5 @@ const onTimeoutDecision = (
   decided: boolean,
   decision: 'approved' | 'rejected' | undefined,
   onTimeout: 'approve' | 'reject',
-): 'approved' | 'rejected' => (decided && decision ? decision : onTimeout === 'approve' ? 'approved' : 'rejected');
+): 'approved' | 'rejected' =>
+  decided && decision ? decision : onTimeout === 'approve' ? 'approved' : 'rejected';

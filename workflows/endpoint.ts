@@ -1,5 +1,21 @@
-import { allHandlersFinished, ApplicationFailure, condition, continueAsNew, log, setHandler, workflowInfo } from '@temporalio/workflow';
-import { type DeployUpdate, deployUpdate, type EndpointInput, endpointInput, type EndpointState, rollbackUpdate, serverJoinedSignal } from '../contracts/endpoint.ts';
+import {
+  ApplicationFailure,
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  log,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import {
+  type DeployUpdate,
+  deployUpdate,
+  type EndpointInput,
+  type EndpointState,
+  endpointInput,
+  rollbackUpdate,
+  serverJoinedSignal,
+} from '../contracts/endpoint.ts';
 import type { ModelServerInfo, RouteTable } from '../contracts/serving.ts';
 import type { DeployOutput } from '../contracts/stages.ts';
 import { completed, emptyEndpoint, reverted, tableFor, withPending, withTable } from '../domain/endpoint.ts';
@@ -20,7 +36,11 @@ export async function endpoint(argument: unknown): Promise<void> {
   const input = parseInput(endpointInput, argument, 'the argument of workflow endpoint');
   const entity = new Endpoint(input.state ?? emptyEndpoint(input.endpoint));
   await entity.live(input.continueAfter);
-  const next: EndpointInput = { endpoint: input.endpoint, state: entity.state, continueAfter: input.continueAfter };
+  const next: EndpointInput = {
+    endpoint: input.endpoint,
+    state: entity.state,
+    continueAfter: input.continueAfter,
+  };
   await continueAsNew<typeof endpoint>(next);
 }
 
@@ -37,7 +57,9 @@ class Endpoint {
     setHandler(handlers.deploy, (update) => this.#deploy(parseInput(deployUpdate, update, 'update deploy')), {
       validator: (update) => void parseInput(deployUpdate, update, 'update deploy'),
     });
-    setHandler(handlers.rollback, (update) => this.#rollback(update), { validator: (update) => this.#checkRollback(update) });
+    setHandler(handlers.rollback, (update) => this.#rollback(update), {
+      validator: (update) => this.#checkRollback(update),
+    });
   }
 
   /** Serves handlers and keeps servers up to date until it is time to continue as new. */
@@ -56,7 +78,9 @@ class Endpoint {
 
   /** Whether a live server has not confirmed the table in force. */
   #unacknowledged(): boolean {
-    return Object.values(this.state.acknowledged).some((generation) => generation < this.state.table.generation);
+    return Object.values(this.state.acknowledged).some(
+      (generation) => generation < this.state.table.generation,
+    );
   }
 
   #onServerJoined(signal: unknown): void {
@@ -83,7 +107,9 @@ class Endpoint {
   async #resumePending(): Promise<void> {
     const { pending } = this.state;
     if (pending)
-      await this.#exclusive(() => this.#change(pending)).catch((error: unknown) => log.warn(`the pending change was reverted: ${String(error)}`));
+      await this.#exclusive(() => this.#change(pending)).catch((error: unknown) =>
+        log.warn(`the pending change was reverted: ${String(error)}`),
+      );
   }
 
   async #deploy(request: DeployUpdate): Promise<DeployOutput> {
@@ -97,7 +123,10 @@ class Endpoint {
     const request = parseInput(rollbackUpdate, argument, 'update rollback');
     const repeated = this.state.answered.some((item) => item.requestId === request.requestId);
     if (!this.state.previous && !repeated)
-      throw ApplicationFailure.nonRetryable('update rollback: there is no version before the current one', 'InputInvalid');
+      throw ApplicationFailure.nonRetryable(
+        'update rollback: there is no version before the current one',
+        'InputInvalid',
+      );
   }
 
   #rollback(argument: unknown): Promise<DeployOutput> {
@@ -105,7 +134,11 @@ class Endpoint {
     const model = this.state.previous;
     const answered = this.state.answered.find((item) => item.requestId === requestId);
     if (answered) return Promise.resolve(answered.output);
-    if (!model) throw ApplicationFailure.nonRetryable('update rollback: there is no version before the current one', 'InputInvalid');
+    if (!model)
+      throw ApplicationFailure.nonRetryable(
+        'update rollback: there is no version before the current one',
+        'InputInvalid',
+      );
     return this.#deploy({ model, requestId, requestedBy });
   }
 
@@ -130,7 +163,12 @@ class Endpoint {
       await this.#offer(tableFor(this.state, before.current), (await listModelServers({})).servers);
       this.state = reverted(this.state, request, new Date().toISOString());
       this.#changes += 1;
-      const why = error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : String(error);
+      const why =
+        error instanceof Error
+          ? error.cause instanceof Error
+            ? error.cause.message
+            : error.message
+          : String(error);
       throw ApplicationFailure.nonRetryable(
         `version ${request.model.version} could not be rolled out to ${before.table.endpoint}: ${why}; ${before.current ? `version ${before.current.version} serves again` : 'nothing serves, as before'}`,
         'RolloutFailed',
@@ -144,17 +182,28 @@ class Endpoint {
     const stillLive = new Set((await listModelServers({})).servers.map((server) => server.serverId));
     const failed = refusals.filter((refusal) => stillLive.has(refusal.serverId));
     if (failed.length > 0)
-      throw ApplicationFailure.nonRetryable(failed.map(({ serverId, why }) => `server ${serverId}: ${why}`).join('; '), 'RolloutFailed');
-    const servers = Object.entries(this.state.acknowledged).filter(([, generation]) => generation === table.generation);
-    if (servers.length === 0) throw ApplicationFailure.nonRetryable('every model server went away', 'ServerUnavailable');
+      throw ApplicationFailure.nonRetryable(
+        failed.map(({ serverId, why }) => `server ${serverId}: ${why}`).join('; '),
+        'RolloutFailed',
+      );
+    const servers = Object.entries(this.state.acknowledged).filter(
+      ([, generation]) => generation === table.generation,
+    );
+    if (servers.length === 0)
+      throw ApplicationFailure.nonRetryable('every model server went away', 'ServerUnavailable');
     return servers.map(([serverId]) => serverId);
   }
 
   /** Offers a table to servers and writes down who took it; returns who did not, and why. */
   async #offer(table: RouteTable, servers: ModelServerInfo[]): Promise<{ serverId: string; why: string }[]> {
     const previous = this.state.acknowledged;
-    this.state = { ...withTable(this.state, table, {}), acknowledged: Object.fromEntries(servers.map(({ serverId }) => [serverId, previous[serverId] ?? -1])) };
-    const answers = await Promise.allSettled(servers.map((server) => serverActivities(server.taskQueue).applyRoutes({ table })));
+    this.state = {
+      ...withTable(this.state, table, {}),
+      acknowledged: Object.fromEntries(servers.map(({ serverId }) => [serverId, previous[serverId] ?? -1])),
+    };
+    const answers = await Promise.allSettled(
+      servers.map((server) => serverActivities(server.taskQueue).applyRoutes({ table })),
+    );
     const refusals: { serverId: string; why: string }[] = [];
     for (const [index, answer] of answers.entries()) {
       const serverId = servers[index]?.serverId ?? '';

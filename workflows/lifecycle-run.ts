@@ -1,7 +1,7 @@
 import {
   ActivityFailure,
-  allHandlersFinished,
   ApplicationFailure,
+  allHandlersFinished,
   ChildWorkflowFailure,
   log,
   setCurrentDetails,
@@ -10,8 +10,14 @@ import {
   type WorkflowInfo,
 } from '@temporalio/workflow';
 import type { RunIdentity, Tracking } from '../contracts/activities.ts';
-import { approveSignal, type LifecycleResult, rejectSignal, type RunStatus, reviewUpdate } from '../contracts/lifecycle.ts';
-import { STAGES, type RegisterOutput, type StageName, type StageOutputs } from '../contracts/stages.ts';
+import {
+  approveSignal,
+  type LifecycleResult,
+  type RunStatus,
+  rejectSignal,
+  reviewUpdate,
+} from '../contracts/lifecycle.ts';
+import { type RegisterOutput, STAGES, type StageName, type StageOutputs } from '../contracts/stages.ts';
 import type { Ballot } from '../domain/review.ts';
 import { closeTracking, retireCandidate } from './activities.ts';
 import { handlers } from './handlers.ts';
@@ -40,7 +46,9 @@ export class LifecycleRun {
     setHandler(handlers.input, () => argument);
     setHandler(handlers.approve, (signal) => this.#onSignal('approve', signal));
     setHandler(handlers.reject, (signal) => this.#onSignal('reject', signal));
-    setHandler(handlers.review, (update) => this.#onReview(update), { validator: (update) => this.#checkReview(update) });
+    setHandler(handlers.review, (update) => this.#onReview(update), {
+      validator: (update) => this.#checkReview(update),
+    });
     this.#show();
   }
 
@@ -159,11 +167,16 @@ export class LifecycleRun {
 
   async #retire(why: string): Promise<void> {
     if (this.#registered && !this.#progress.outputs.deploy)
-      await retireCandidate({ modelName: this.#registered.modelName, version: this.#registered.version, why });
+      await retireCandidate({
+        modelName: this.#registered.modelName,
+        version: this.#registered.version,
+        why,
+      });
   }
 
   async #close(status: 'FINISHED' | 'FAILED' | 'KILLED', outcome: string, message: string): Promise<void> {
-    if (this.#tracking) await closeTracking({ tracking: this.#tracking, run: this.identity, status, outcome, message });
+    if (this.#tracking)
+      await closeTracking({ tracking: this.#tracking, run: this.identity, status, outcome, message });
   }
 
   /** A signal cannot be refused; one that does not count is written down. */
@@ -181,7 +194,8 @@ export class LifecycleRun {
   #checkReview(argument: unknown): void {
     const review = parseInput(reviewUpdate, argument, 'update review');
     const refusal = this.board.refusal(review);
-    if (refusal !== undefined) throw ApplicationFailure.nonRetryable(`update review: ${refusal}`, 'InputInvalid');
+    if (refusal !== undefined)
+      throw ApplicationFailure.nonRetryable(`update review: ${refusal}`, 'InputInvalid');
   }
 
   #onReview(argument: unknown): { accepted: true; votes: number } {
@@ -200,6 +214,7 @@ const now = (): string => new Date().toISOString();
 
 /** The innermost message, which is the one that was written for people. */
 function rootMessage(error: unknown): string {
-  if ((error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) && error.cause) return rootMessage(error.cause);
+  if ((error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) && error.cause)
+    return rootMessage(error.cause);
   return error instanceof Error ? error.message : String(error);
 }

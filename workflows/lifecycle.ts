@@ -1,4 +1,10 @@
-import { CancellationScope, condition, executeChild, isCancellation, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  executeChild,
+  isCancellation,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { Tracking } from '../contracts/activities.ts';
 import { durationMs } from '../contracts/durations.ts';
 import { type LifecycleResult, lifecycleInput } from '../contracts/lifecycle.ts';
@@ -48,26 +54,46 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     run.tracked(tracking);
 
     const data = await ingestAndCheck(run, spec);
-    const split = await run.stage('split', summaries.split, () => activities.split({ table: data.table, spec }));
+    const split = await run.stage('split', summaries.split, () =>
+      activities.split({ table: data.table, spec }),
+    );
     await run.once('split', () => activities.recordData({ tracking, spec, ingest: data, split }));
     const prepared = await run.stage('prepare', summaries.prepare, () => activities.prepare({ split, spec }));
-    const trained = await run.stage('train', summaries.train, () => train(run, spec, split, prepared, tracking));
+    const trained = await run.stage('train', summaries.train, () =>
+      train(run, spec, split, prepared, tracking),
+    );
     const evaluated = await run.stage('evaluate', summaries.evaluate, () =>
       activities.evaluate({ spec, split, prepared, train: trained, tracking }),
     );
     const gates = await run.stage('gates', summaries.gates, async () => judge(spec, evaluated));
-    if (!gates.passed) return await run.end('gates_failed', `no deployment: ${failedGates(gates.results).join('; ')}`);
+    if (!gates.passed)
+      return await run.end('gates_failed', `no deployment: ${failedGates(gates.results).join('; ')}`);
 
     const registered = await run.stage('register', summaries.register, () =>
-      activities.register({ spec, code: input.code, run: run.identity, tracking, ingest: data, split, prepared, train: trained, evaluate: evaluated, gates }),
+      activities.register({
+        spec,
+        code: input.code,
+        run: run.identity,
+        tracking,
+        ingest: data,
+        split,
+        prepared,
+        train: trained,
+        evaluate: evaluated,
+        gates,
+      }),
     );
     run.registered(registered);
 
-    const approval = await run.stage('approval', summaries.approval, () => awaitApproval(run, spec, evaluated.candidate));
+    const approval = await run.stage('approval', summaries.approval, () =>
+      awaitApproval(run, spec, evaluated.candidate),
+    );
     if (approval.decision === 'rejected') return await endRejected(run, approval);
 
     await run.stage('precheck', summaries.precheck, () => precheck(spec, evaluated, registered));
-    const deployed = await run.stage('deploy', summaries.deploy, () => deploy(run, spec, evaluated, registered));
+    const deployed = await run.stage('deploy', summaries.deploy, () =>
+      deploy(run, spec, evaluated, registered),
+    );
     return await run.end('deployed', `version ${deployed.version} serves endpoint ${deployed.endpoint}`);
   } catch (error) {
     await CancellationScope.nonCancellable(() => run.abort(error, isCancellation(error)));
@@ -79,22 +105,46 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
 }
 
 async function ingestAndCheck(run: LifecycleRun, spec: PipelineSpec): Promise<IngestOutput> {
-  const data = await run.stage('ingest', summaries.ingest, () => activities.ingest({ data: spec.data, target: spec.columns.target }));
+  const data = await run.stage('ingest', summaries.ingest, () =>
+    activities.ingest({ data: spec.data, target: spec.columns.target }),
+  );
   await run.stage('validate', summaries.validate, () => activities.validate({ table: data.table, spec }));
   return data;
 }
 
-function train(run: LifecycleRun, spec: PipelineSpec, split: SplitOutput, prepared: PrepareOutput, tracking: Tracking): Promise<TrainOutput> {
+function train(
+  run: LifecycleRun,
+  spec: PipelineSpec,
+  split: SplitOutput,
+  prepared: PrepareOutput,
+  tracking: Tracking,
+): Promise<TrainOutput> {
   return executeChild<typeof training>(WORKFLOW_TYPES.training, {
     workflowId: trainingWorkflowId(run.identity.workflowId, run.identity.runId),
-    args: [{ candidates: spec.candidates, task: spec.task, target: spec.columns.target, training: spec.training, split, prepared, tracking, run: run.identity }],
+    args: [
+      {
+        candidates: spec.candidates,
+        task: spec.task,
+        target: spec.columns.target,
+        training: spec.training,
+        split,
+        prepared,
+        tracking,
+        run: run.identity,
+      },
+    ],
     staticSummary: `Train ${spec.candidates.map((candidate) => candidate.name).join(', ')}`,
   });
 }
 
 function judge(spec: PipelineSpec, evaluated: EvaluateOutput): GatesOutput {
   const { test, train: onTrain, baseline, champion } = evaluated;
-  return judgeGates(spec.evaluation.gates, { test, train: onTrain, baseline, champion: champion?.test ?? null });
+  return judgeGates(spec.evaluation.gates, {
+    test,
+    train: onTrain,
+    baseline,
+    champion: champion?.test ?? null,
+  });
 }
 
 async function endRejected(run: LifecycleRun, approval: ApprovalOutput): Promise<LifecycleResult> {
@@ -102,7 +152,11 @@ async function endRejected(run: LifecycleRun, approval: ApprovalOutput): Promise
   return run.end(timedOut ? 'approval_timed_out' : 'rejected', approval.reason);
 }
 
-async function precheck(spec: PipelineSpec, evaluated: EvaluateOutput, registered: RegisterOutput): Promise<PrecheckOutput> {
+async function precheck(
+  spec: PipelineSpec,
+  evaluated: EvaluateOutput,
+  registered: RegisterOutput,
+): Promise<PrecheckOutput> {
   const { rows, tolerance, maxLatency } = spec.deployment.precheck;
   const servers = await liveServers();
   const checks = servers.map((server) =>
@@ -118,7 +172,12 @@ async function precheck(spec: PipelineSpec, evaluated: EvaluateOutput, registere
   return { servers: await Promise.all(checks) };
 }
 
-function deploy(run: LifecycleRun, spec: PipelineSpec, evaluated: EvaluateOutput, registered: RegisterOutput): Promise<DeployOutput> {
+function deploy(
+  run: LifecycleRun,
+  spec: PipelineSpec,
+  evaluated: EvaluateOutput,
+  registered: RegisterOutput,
+): Promise<DeployOutput> {
   return activities.requestDeploy({
     endpoint: spec.deployment.endpoint,
     request: {

@@ -12,14 +12,22 @@ z.config({ jitless: true });
  *
  * @throws ApplicationFailure of type `code`
  */
-export function parseInput<T extends z.ZodType>(schema: T, value: unknown, what: string, code: ErrorCode = 'InputInvalid'): z.output<T> {
+export function parseInput<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  what: string,
+  code: ErrorCode = 'InputInvalid',
+): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw ApplicationFailure.nonRetryable(`${what}: ${describeIssues(result.error, value)}`, code);
 }
 
 /** Like {@link parseInput} for signal handlers, which must never throw: the value, or why it was refused. */
-export function parseSignal<T extends z.ZodType>(schema: T, value: unknown): { value: z.output<T> } | { refusal: string } {
+export function parseSignal<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+): { value: z.output<T> } | { refusal: string } {
   const result = schema.safeParse(value);
   return result.success ? { value: result.data } : { refusal: describeIssues(result.error, value) };
 }

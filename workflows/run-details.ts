@@ -10,7 +10,9 @@ const MARK: Record<StageStatus['state'], string> = {
 };
 
 const seconds = (stage: StageStatus): string =>
-  stage.startedAt && stage.endedAt ? `${((Date.parse(stage.endedAt) - Date.parse(stage.startedAt)) / 1000).toFixed(1)} s` : '';
+  stage.startedAt && stage.endedAt
+    ? `${((Date.parse(stage.endedAt) - Date.parse(stage.startedAt)) / 1000).toFixed(1)} s`
+    : '';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
@@ -21,7 +23,10 @@ export function runDetails(status: RunStatus): string {
     '',
     '| | stage | time | |',
     '| --- | --- | --- | --- |',
-    ...status.stages.map((stage) => `| ${MARK[stage.state]} | ${stage.name} | ${seconds(stage)} | ${cell(stage.summary ?? '')} |`),
+    ...status.stages.map(
+      (stage) =>
+        `| ${MARK[stage.state]} | ${stage.name} | ${seconds(stage)} | ${cell(stage.summary ?? '')} |`,
+    ),
   ];
   if (status.awaiting)
     lines.push(

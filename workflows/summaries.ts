@@ -33,21 +33,27 @@ export const train = (output: stages.TrainOutput): string =>
     ...output.failed.map((candidate) => `${candidate.name} failed`),
   ].join(', ');
 
-export const evaluate = (output: stages.EvaluateOutput): string => `${output.winner.name}: ${metrics(output.test)}`;
+export const evaluate = (output: stages.EvaluateOutput): string =>
+  `${output.winner.name}: ${metrics(output.test)}`;
 
 export const gates = (output: stages.GatesOutput): string =>
-  output.passed ? `${output.results.length} of ${output.results.length} passed` : failedGates(output.results).join('; ');
+  output.passed
+    ? `${output.results.length} of ${output.results.length} passed`
+    : failedGates(output.results).join('; ');
 
-export const register = (output: stages.RegisterOutput): string => `${output.modelName} version ${output.version}`;
+export const register = (output: stages.RegisterOutput): string =>
+  `${output.modelName} version ${output.version}`;
 
 export const approval = (output: stages.ApprovalOutput): string =>
   `${output.decision} by ${output.votes.map((vote) => vote.by).join(', ')}`;
 
 export const precheck = (output: stages.PrecheckOutput): string =>
   output.servers
-    .map((server) => `${server.serverId}: ${server.rows} rows, largest difference ${server.maxDifference.toExponential(1)}, p95 ${server.p95Ms.toFixed(1)} ms`)
+    .map(
+      (server) =>
+        `${server.serverId}: ${server.rows} rows, largest difference ${server.maxDifference.toExponential(1)}, p95 ${server.p95Ms.toFixed(1)} ms`,
+    )
     .join('; ');
 
 export const deploy = (output: stages.DeployOutput): string =>
   `version ${output.version} on ${output.servers.length} server(s), generation ${output.generation}${output.previousVersion ? `, before: version ${output.previousVersion}` : ''}`;
-

@@ -18,11 +18,17 @@ export async function training(input: TrainingInput): Promise<TrainOutput> {
 
   const trainOne = async (candidate: Candidate): Promise<void> => {
     try {
-      output.trained.push(await trainCandidate(candidate.name, durationMs(shared.training.timeout))({ ...shared, candidate }));
+      output.trained.push(
+        await trainCandidate(candidate.name, durationMs(shared.training.timeout))({ ...shared, candidate }),
+      );
     } catch (error) {
       if (isCancellation(error)) throw error;
       const cause = error instanceof ActivityFailure && error.cause ? error.cause : error;
-      output.failed.push({ name: candidate.name, trainer: candidate.trainer, error: cause instanceof Error ? cause.message : String(cause) });
+      output.failed.push({
+        name: candidate.name,
+        trainer: candidate.trainer,
+        error: cause instanceof Error ? cause.message : String(cause),
+      });
     }
   };
   const lane = async (): Promise<void> => {

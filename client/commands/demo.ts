@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
-import type { LifecycleResult } from '../../contracts/lifecycle.ts';
 import { PerennialError } from '../../contracts/errors.ts';
+import type { LifecycleResult } from '../../contracts/lifecycle.ts';
 import { codeVersion } from '../code-version.ts';
 import { type Context, withContext } from '../context.ts';
 import { follow } from '../follow.ts';
@@ -40,22 +40,39 @@ export function registerDemoCommand(program: Command): void {
 async function demo(options: DemoOptions, dataDir: string, output: Output): Promise<number> {
   const folder = join(packageRoot(), 'examples', options.example);
   const specFile = join(folder, 'pipeline.yaml');
-  if (!existsSync(specFile)) throw new PerennialError('InputInvalid', `there is no example ${options.example}; use flights or bank`);
-  if (!existsSync(join(folder, 'data'))) throw new PerennialError('InputInvalid', `the data of the example are missing; run \`npm run setup\` in a checkout of Perennial`);
+  if (!existsSync(specFile))
+    throw new PerennialError('InputInvalid', `there is no example ${options.example}; use flights or bank`);
+  if (!existsSync(join(folder, 'data')))
+    throw new PerennialError(
+      'InputInvalid',
+      `the data of the example are missing; run \`npm run setup\` in a checkout of Perennial`,
+    );
   const { input, spec } = await loadSpec(specFile);
 
   const startedAt = performance.now();
   output.line(pc.bold('Platform'));
-  const own = runningPlatform(dataDir) ? undefined : await startPlatform({ dataDir, sourceRoots: [join(packageRoot(), 'examples')] }, (line) => output.line(line));
+  const own = runningPlatform(dataDir)
+    ? undefined
+    : await startPlatform({ dataDir, sourceRoots: [join(packageRoot(), 'examples')] }, (line) =>
+        output.line(line),
+      );
   own?.stopOnSignals();
   if (!own) output.line('  already running');
   const platformSeconds = (performance.now() - startedAt) / 1000;
   try {
     return await withContext(dataDir, async (context) => {
       output.line(pc.bold('\nMain job'));
-      const { workflowId } = await context.perennial.start(input, { code: await codeVersion(packageRoot()), startedBy: 'perennial demo' });
+      const { workflowId } = await context.perennial.start(input, {
+        code: await codeVersion(packageRoot()),
+        startedBy: 'perennial demo',
+      });
       const approve = options.approve === true || !output.interactive;
-      const result = await follow(context, workflowId, output, approve ? { approveAs: 'perennial demo' } : {});
+      const result = await follow(
+        context,
+        workflowId,
+        output,
+        approve ? { approveAs: 'perennial demo' } : {},
+      );
       const spent = await timeSpent(context.perennial.temporal, workflowId, result.waitedMs);
       if (result.outcome !== 'deployed') {
         output.result({ result, spent }, () => `\n${result.outcome}: ${result.message}`);
@@ -63,8 +80,13 @@ async function demo(options: DemoOptions, dataDir: string, output: Output): Prom
       }
       const answers = await askServed(context, spec.deployment.endpoint, result);
       const links = await linksOf(context, workflowId);
-      const seconds = { platform: platformSeconds, ...Object.fromEntries(Object.entries(spent).map(([name, value]) => [name, value / 1000])) };
-      output.result({ result, predictions: answers, links, seconds }, () => summary(result, answers, links, seconds));
+      const seconds = {
+        platform: platformSeconds,
+        ...Object.fromEntries(Object.entries(spent).map(([name, value]) => [name, value / 1000])),
+      };
+      output.result({ result, predictions: answers, links, seconds }, () =>
+        summary(result, answers, links, seconds),
+      );
       if (options.keep && own) {
         output.line(`\nLeft running; Ctrl-C or \`perennial down\` stops it.`);
         await own.closed;
@@ -77,7 +99,11 @@ async function demo(options: DemoOptions, dataDir: string, output: Output): Prom
 }
 
 /** Rows of the test split, as they went through the pre-deployment checks, sent to the deployed endpoint. */
-async function askServed(context: Context, endpoint: string, result: LifecycleResult): Promise<{ rows: Record<string, unknown>[]; predictions: unknown; server: string }> {
+async function askServed(
+  context: Context,
+  endpoint: string,
+  result: LifecycleResult,
+): Promise<{ rows: Record<string, unknown>[]; predictions: unknown; server: string }> {
   const [server] = await liveServers(context.perennial.temporal);
   if (!server) throw new PerennialError('ServerUnavailable', 'no model server is live');
   const rows = await inputExample(context, result);
@@ -89,7 +115,10 @@ async function askServed(context: Context, endpoint: string, result: LifecycleRe
 async function inputExample(context: Context, result: LifecycleResult): Promise<Record<string, unknown>[]> {
   const modelId = result.outputs.register?.modelId ?? '';
   const bytes = await context.mlflow().artifacts.downloadBytes({ modelId, path: 'input_example.json' });
-  const { columns, data } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { columns: string[]; data: unknown[][] };
+  const { columns, data } = JSON.parse(Buffer.from(bytes).toString('utf8')) as {
+    columns: string[];
+    data: unknown[][];
+  };
   return data.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]])));
 }
 
@@ -97,7 +126,11 @@ async function linksOf(context: Context, workflowId: string): Promise<Record<str
   const status = await context.perennial.status(workflowId);
   const [server] = await liveServers(context.perennial.temporal);
   return {
-    ...(context.temporalUi ? { 'Temporal UI': `${context.temporalUi}/namespaces/default/workflows/${encodeURIComponent(workflowId)}` } : {}),
+    ...(context.temporalUi
+      ? {
+          'Temporal UI': `${context.temporalUi}/namespaces/default/workflows/${encodeURIComponent(workflowId)}`,
+        }
+      : {}),
     ...status.links,
     ...(server ? { 'Model server': `${server.url}/v2/models/${status.pipeline}` } : {}),
   };
@@ -116,7 +149,10 @@ function summary(
     `\n${pc.bold('Done')}: ${result.message} (generation ${deploy?.generation})`,
     `  ${evaluate?.winner.name} on the untouched test split: ${metrics.join(', ')}`,
     `\n${pc.bold('Predictions')} of the served model for ${answers.rows.length} rows of the test split`,
-    predictionTable(answers.predictions).split('\n').map((line) => `  ${line}`).join('\n'),
+    predictionTable(answers.predictions)
+      .split('\n')
+      .map((line) => `  ${line}`)
+      .join('\n'),
     `\n${pc.bold('Look at')}`,
     ...Object.entries(links).map(([name, url]) => `  ${name.padEnd(14)} ${url}`),
     `\n${pc.bold('Time')}  ${time.join(', ')}`,

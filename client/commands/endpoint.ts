@@ -17,8 +17,14 @@ export function registerEndpointCommands(program: Command): void {
           output.result(state, () =>
             [
               `${name}: version ${state.current?.version ?? 'none'}, generation ${state.table.generation}${state.previous ? `, before: version ${state.previous.version}` : ''}`,
-              ...Object.entries(state.acknowledged).map(([server, generation]) => `  server ${server}: generation ${generation}${generation < state.table.generation ? ' (behind)' : ''}`),
-              ...state.changes.map((change) => `  ${change.at.slice(0, 19).replace('T', ' ')}  ${change.from ?? 'none'} → ${change.to ?? 'none'}  ${change.outcome}  by ${change.requestedBy}`),
+              ...Object.entries(state.acknowledged).map(
+                ([server, generation]) =>
+                  `  server ${server}: generation ${generation}${generation < state.table.generation ? ' (behind)' : ''}`,
+              ),
+              ...state.changes.map(
+                (change) =>
+                  `  ${change.at.slice(0, 19).replace('T', ' ')}  ${change.from ?? 'none'} → ${change.to ?? 'none'}  ${change.outcome}  by ${change.requestedBy}`,
+              ),
             ].join('\n'),
           );
           return EXIT.ok;
@@ -37,7 +43,11 @@ export function registerEndpointCommands(program: Command): void {
       return guarded(output.json, () =>
         withContext(dataDirOf(command), async ({ perennial }) => {
           const result = await perennial.rollback(name, { requestedBy: options.by, reason: options.reason });
-          output.result(result, () => `version ${result.version} serves ${name} again (before: ${result.previousVersion}), generation ${result.generation}`);
+          output.result(
+            result,
+            () =>
+              `version ${result.version} serves ${name} again (before: ${result.previousVersion}), generation ${result.generation}`,
+          );
           return EXIT.ok;
         }),
       );

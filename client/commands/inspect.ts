@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { collect } from '../../packages/mlflow-client-ts/src/index.ts';
-import type { RunSummary } from '../perennial-client.ts';
 import { withContext } from '../context.ts';
 import { columns, EXIT, guarded, outputOf } from '../output.ts';
-import { formatStatus } from '../platform/status.ts';
+import type { RunSummary } from '../perennial-client.ts';
 import { runningPlatform } from '../platform/running.ts';
+import { formatStatus } from '../platform/status.ts';
 import { statusText } from '../progress.ts';
 import { dataDirOf } from './options.ts';
 
@@ -21,7 +21,11 @@ export function registerInspectCommands(program: Command): void {
       return guarded(output.json, async () => {
         if (workflowId === undefined) {
           const platform = runningPlatform(dataDirOf(command));
-          output.result(platform ?? null, () => (platform ? formatStatus(platform) : `nothing runs on ${dataDirOf(command)}; start it with \`perennial up\``));
+          output.result(platform ?? null, () =>
+            platform
+              ? formatStatus(platform)
+              : `nothing runs on ${dataDirOf(command)}; start it with \`perennial up\``,
+          );
           return platform ? EXIT.ok : EXIT.failed;
         }
         return withContext(dataDirOf(command), async ({ perennial }) => {
@@ -42,7 +46,10 @@ export function registerInspectCommands(program: Command): void {
       return guarded(output.json, () =>
         withContext(dataDirOf(command), async ({ perennial }) => {
           const found: RunSummary[] = [];
-          const filter = { ...(options.pipeline ? { pipeline: options.pipeline } : {}), ...(options.awaiting ? { awaitingApproval: true } : {}) };
+          const filter = {
+            ...(options.pipeline ? { pipeline: options.pipeline } : {}),
+            ...(options.awaiting ? { awaitingApproval: true } : {}),
+          };
           for await (const run of perennial.runs(filter)) {
             found.push(run);
             if (found.length >= LIST_LIMIT) break;
@@ -77,25 +84,53 @@ export function registerInspectCommands(program: Command): void {
           const mlflow = context.mlflow();
           if (name === undefined) {
             const models = await collect(mlflow.registeredModels.search({ limit: LIST_LIMIT }));
-            const rows = models.map((model) => ({ name: model.name, champion: model.aliases.champion ?? null, challenger: model.aliases.challenger ?? null, description: model.description ?? '' }));
+            const rows = models.map((model) => ({
+              name: model.name,
+              champion: model.aliases.champion ?? null,
+              challenger: model.aliases.challenger ?? null,
+              description: model.description ?? '',
+            }));
             output.result(rows, () =>
-              columns([['MODEL', 'CHAMPION', 'CHALLENGER', 'DESCRIPTION'], ...rows.map((row) => [row.name, row.champion ?? '–', row.challenger ?? '–', row.description.slice(0, 70)])]),
+              columns([
+                ['MODEL', 'CHAMPION', 'CHALLENGER', 'DESCRIPTION'],
+                ...rows.map((row) => [
+                  row.name,
+                  row.champion ?? '–',
+                  row.challenger ?? '–',
+                  row.description.slice(0, 70),
+                ]),
+              ]),
             );
             return EXIT.ok;
           }
           const { aliases } = await mlflow.registeredModels.get({ name });
           const versions = await collect(
-            mlflow.modelVersions.search({ filter: `name = '${name.replaceAll("'", '')}'`, orderBy: ['version_number DESC'], limit: LIST_LIMIT }),
+            mlflow.modelVersions.search({
+              filter: `name = '${name.replaceAll("'", '')}'`,
+              orderBy: ['version_number DESC'],
+              limit: LIST_LIMIT,
+            }),
           );
           const rows = versions.map((version) => ({
             version: version.version,
-            aliases: Object.entries(aliases).filter(([, target]) => target === version.version).map(([alias]) => alias),
+            aliases: Object.entries(aliases)
+              .filter(([, target]) => target === version.version)
+              .map(([alias]) => alias),
             outcome: version.tags['perennial.outcome'] ?? '',
             run: version.tags['perennial.workflow_id'] ?? '',
             description: version.description ?? '',
           }));
           output.result(rows, () =>
-            columns([['VERSION', 'ALIASES', 'OUTCOME', 'RUN', 'DESCRIPTION'], ...rows.map((row) => [row.version, row.aliases.join(','), row.outcome, row.run, row.description])]),
+            columns([
+              ['VERSION', 'ALIASES', 'OUTCOME', 'RUN', 'DESCRIPTION'],
+              ...rows.map((row) => [
+                row.version,
+                row.aliases.join(','),
+                row.outcome,
+                row.run,
+                row.description,
+              ]),
+            ]),
           );
           return EXIT.ok;
         }),

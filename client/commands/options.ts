@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
 import { resolve } from 'node:path';
+import type { Command } from 'commander';
 
 /** The data directory that the global option `--data-dir` or `PERENNIAL_DATA_DIR` names. */
 export function dataDirOf(command: Command): string {

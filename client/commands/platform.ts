@@ -19,12 +19,19 @@ interface UpOptions {
 }
 
 /** Starts a platform and says on the way what is ready. */
-export async function startPlatform(options: PlatformOptions, say: (line: string) => void): Promise<Platform> {
+export async function startPlatform(
+  options: PlatformOptions,
+  say: (line: string) => void,
+): Promise<Platform> {
   return Platform.start({
     ...options,
     onEvent: ({ part, seconds }) => {
-      if (part.state === 'ready') say(`  ${pc.green('✓')} ${part.name.padEnd(8)} ${part.url ?? ''}${seconds === undefined ? '' : pc.dim(` ${seconds.toFixed(1)} s`)}`);
-      else if (part.state === 'restarting' || part.state === 'failed') say(`  ${pc.yellow('!')} ${part.name} ${part.state}: ${part.note ?? ''}`);
+      if (part.state === 'ready')
+        say(
+          `  ${pc.green('✓')} ${part.name.padEnd(8)} ${part.url ?? ''}${seconds === undefined ? '' : pc.dim(` ${seconds.toFixed(1)} s`)}`,
+        );
+      else if (part.state === 'restarting' || part.state === 'failed')
+        say(`  ${pc.yellow('!')} ${part.name} ${part.state}: ${part.note ?? ''}`);
     },
   });
 }
@@ -38,7 +45,10 @@ export function registerPlatformCommands(program: Command): void {
     .option('--namespace <name>', 'Temporal namespace')
     .option('--mlflow-uri <url>', 'use an MLflow server that exists')
     .option('--source-root <dir...>', 'folders that specs may read data from; default: the working directory')
-    .addHelpText('after', '\nExamples:\n  $ perennial up\n  $ perennial up --mlflow-uri https://mlflow.example.com --source-root /data')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ perennial up\n  $ perennial up --mlflow-uri https://mlflow.example.com --source-root /data',
+    )
     .action((options: UpOptions, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, async () => {
@@ -62,7 +72,10 @@ export function registerPlatformCommands(program: Command): void {
         });
         if (!platform) return EXIT.ok;
         platform.stopOnSignals();
-        output.result(platform.status(), () => `\n${formatStatus(platform.status())}\nCtrl-C or \`perennial down\` stops it.`);
+        output.result(
+          platform.status(),
+          () => `\n${formatStatus(platform.status())}\nCtrl-C or \`perennial down\` stops it.`,
+        );
         await platform.closed;
         return EXIT.ok;
       });
@@ -88,7 +101,10 @@ export function registerPlatformCommands(program: Command): void {
       const output = outputOf(command);
       return guarded(output.json, async () => {
         const result = await backup(dataDirOf(command), file);
-        output.result(result, () => `wrote ${result.file}: ${result.files} files, ${(result.bytes / 1e6).toFixed(1)} MB`);
+        output.result(
+          result,
+          () => `wrote ${result.file}: ${result.files} files, ${(result.bytes / 1e6).toFixed(1)} MB`,
+        );
         return EXIT.ok;
       });
     });
@@ -102,7 +118,11 @@ export function registerPlatformCommands(program: Command): void {
       const output = outputOf(command);
       return guarded(output.json, async () => {
         const result = await restore(file, dataDirOf(command), { force: options.force === true });
-        output.result(result, () => `restored ${result.files} files of ${result.createdAt} into ${result.dataDir}${result.replaced ? `; what was there lies in ${result.replaced}` : ''}`);
+        output.result(
+          result,
+          () =>
+            `restored ${result.files} files of ${result.createdAt} into ${result.dataDir}${result.replaced ? `; what was there lies in ${result.replaced}` : ''}`,
+        );
         return EXIT.ok;
       });
     });
@@ -114,7 +134,9 @@ export function registerPlatformCommands(program: Command): void {
     program
       .command(name)
       .description(description)
-      .action((_options: unknown, command: Command) => guarded(outputOf(command).json, () => runRole(name, dataDirOf(command))));
+      .action((_options: unknown, command: Command) =>
+        guarded(outputOf(command).json, () => runRole(name, dataDirOf(command))),
+      );
 }
 
 /** Runs a long-lived role in a process of its own, with this process's signals and streams. */
@@ -123,10 +145,17 @@ function runRole(role: string, dataDir: string): Promise<number> {
   const env: NodeJS.ProcessEnv = { ...process.env, PERENNIAL_DATA_DIR: dataDir };
   if (!env.TEMPORAL_ADDRESS && platform) env.TEMPORAL_ADDRESS = platform.temporalAddress;
   if (!env.MLFLOW_TRACKING_URI && platform?.mlflowUri) env.MLFLOW_TRACKING_URI = platform.mlflowUri;
-  const child = spawn(process.execPath, [`${packageRoot()}/dist/workers/main.js`, role], { stdio: 'inherit', env });
+  const child = spawn(process.execPath, [`${packageRoot()}/dist/workers/main.js`, role], {
+    stdio: 'inherit',
+    env,
+  });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
-    child.once('error', (cause) => reject(new PerennialError('StageFailed', `${role} could not be started: ${cause.message}`, false, { cause })));
+    child.once('error', (cause) =>
+      reject(
+        new PerennialError('StageFailed', `${role} could not be started: ${cause.message}`, false, { cause }),
+      ),
+    );
     child.once('exit', (code) => resolve(code ?? EXIT.failed));
   });
 }

@@ -13,16 +13,31 @@ export function registerPredictCommand(program: Command): void {
   program
     .command('predict')
     .argument('<endpoint>', 'name of the endpoint')
-    .argument('[file]', 'JSON: a row, a list of rows, or a body of the scoring protocol; default: standard input')
+    .argument(
+      '[file]',
+      'JSON: a row, a list of rows, or a body of the scoring protocol; default: standard input',
+    )
     .description('ask a served model')
-    .addHelpText('after', '\nExamples:\n  $ perennial predict bank-subscription rows.json\n  $ echo \'{"age": 41, "job": "technician"}\' | perennial predict bank-subscription')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ perennial predict bank-subscription rows.json\n  $ echo \'{"age": 41, "job": "technician"}\' | perennial predict bank-subscription',
+    )
     .action((endpoint: string, file: string | undefined, _options: unknown, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, () =>
         withContext(dataDirOf(command), async ({ perennial }) => {
           const [server] = await liveServers(perennial.temporal);
-          if (!server) throw new PerennialError('ServerUnavailable', 'no model server is live; start one with `perennial up`');
-          const answer = await predict(server.url, endpoint, bodyOf(await read(file)), process.env.PERENNIAL_SECRET_SERVER_TOKEN);
+          if (!server)
+            throw new PerennialError(
+              'ServerUnavailable',
+              'no model server is live; start one with `perennial up`',
+            );
+          const answer = await predict(
+            server.url,
+            endpoint,
+            bodyOf(await read(file)),
+            process.env.PERENNIAL_SECRET_SERVER_TOKEN,
+          );
           output.result(answer, () => predictionTable(answer.predictions));
           return EXIT.ok;
         }),
@@ -35,12 +50,19 @@ async function read(file: string | undefined): Promise<unknown> {
     file === undefined
       ? Buffer.concat(await process.stdin.toArray()).toString('utf8')
       : await readFile(file, 'utf8').catch((cause: unknown) => {
-          throw new PerennialError('InputInvalid', `${file}: no such file, or it cannot be read`, false, { cause });
+          throw new PerennialError('InputInvalid', `${file}: no such file, or it cannot be read`, false, {
+            cause,
+          });
         });
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new PerennialError('InputInvalid', `${file ?? 'standard input'} is not JSON: ${cause instanceof Error ? cause.message : ''}`, false, { cause });
+    throw new PerennialError(
+      'InputInvalid',
+      `${file ?? 'standard input'} is not JSON: ${cause instanceof Error ? cause.message : ''}`,
+      false,
+      { cause },
+    );
   }
 }
 
@@ -48,13 +70,20 @@ async function read(file: string | undefined): Promise<unknown> {
 function bodyOf(value: unknown): unknown {
   if (Array.isArray(value)) return { dataframe_records: value };
   const protocol = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'];
-  return typeof value === 'object' && value !== null && protocol.some((key) => key in value) ? value : { dataframe_records: [value] };
+  return typeof value === 'object' && value !== null && protocol.some((key) => key in value)
+    ? value
+    : { dataframe_records: [value] };
 }
 
 /** Answers as a table, the first rows of many. */
 export function predictionTable(predictions: unknown): string {
   if (!Array.isArray(predictions)) return JSON.stringify(predictions, null, 2);
-  const rows = predictions.slice(0, SHOWN).map((row): Record<string, unknown> => (typeof row === 'object' && row !== null ? { ...row } : { prediction: row }));
+  const rows = predictions
+    .slice(0, SHOWN)
+    .map(
+      (row): Record<string, unknown> =>
+        typeof row === 'object' && row !== null ? { ...row } : { prediction: row },
+    );
   const names = Object.keys(rows[0] ?? {});
   const cell = (value: unknown): string => (typeof value === 'number' ? value.toFixed(4) : String(value));
   const more = predictions.length > SHOWN ? `\n… and ${predictions.length - SHOWN} more` : '';

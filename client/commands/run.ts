@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
+import { PerennialError } from '../../contracts/errors.ts';
+import { nearest } from '../../contracts/issues.ts';
+import { STAGES, type StageName } from '../../contracts/stages.ts';
 import { codeVersion } from '../code-version.ts';
 import { withContext } from '../context.ts';
 import { follow } from '../follow.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
 import { statusText } from '../progress.ts';
-import { STAGES, type StageName } from '../../contracts/stages.ts';
-import { PerennialError } from '../../contracts/errors.ts';
-import { nearest } from '../../contracts/issues.ts';
 import { loadSpec } from '../spec-file.ts';
 import { dataDirOf } from './options.ts';
 
@@ -27,7 +27,10 @@ export function registerRunCommands(program: Command): void {
     .option('--no-wait', 'start it and return')
     .option('--approve', 'approve the candidate without asking (for scripts)')
     .option('--by <name>', 'name of the approver with --approve', 'perennial run --approve')
-    .addHelpText('after', '\nExamples:\n  $ perennial run examples/bank/pipeline.yaml\n  $ perennial run pipeline.yaml --approve --by ci --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ perennial run examples/bank/pipeline.yaml\n  $ perennial run pipeline.yaml --approve --by ci --json',
+    )
     .action((file: string, options: RunOptions, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, async () => {
@@ -38,11 +41,22 @@ export function registerRunCommands(program: Command): void {
             ...(options.workflowId ? { workflowId: options.workflowId } : {}),
           });
           if (!options.wait) {
-            output.result(started, () => `started ${started.workflowId}; follow it with \`perennial status ${started.workflowId}\``);
+            output.result(
+              started,
+              () =>
+                `started ${started.workflowId}; follow it with \`perennial status ${started.workflowId}\``,
+            );
             return EXIT.ok;
           }
-          output.line(`${spec.name}: run ${started.workflowId}${context.temporalUi ? `, ${context.temporalUi}/namespaces/default/workflows/${encodeURIComponent(started.workflowId)}` : ''}`);
-          const result = await follow(context, started.workflowId, output, options.approve ? { approveAs: options.by ?? '' } : {});
+          output.line(
+            `${spec.name}: run ${started.workflowId}${context.temporalUi ? `, ${context.temporalUi}/namespaces/default/workflows/${encodeURIComponent(started.workflowId)}` : ''}`,
+          );
+          const result = await follow(
+            context,
+            started.workflowId,
+            output,
+            options.approve ? { approveAs: options.by ?? '' } : {},
+          );
           output.result(result, () => `${result.outcome}: ${result.message}`);
           return result.outcome === 'deployed' ? EXIT.ok : EXIT.notDeployed;
         });
@@ -54,13 +68,19 @@ export function registerRunCommands(program: Command): void {
     .argument('<run>', 'id of a run that has ended')
     .requiredOption('--from <stage>', `stage to start at: ${STAGES.join(', ')}`)
     .description('take an ended run up again with what it already has')
-    .addHelpText('after', '\nExample:\n  $ perennial retry flights-delay-20261121-101500-3f2a --from register')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ perennial retry flights-delay-20261121-101500-3f2a --from register',
+    )
     .action((workflowId: string, options: { from: string }, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, () =>
         withContext(dataDirOf(command), async ({ perennial }) => {
           const started = await perennial.retry(workflowId, stageOf(options.from));
-          output.result(started, () => `started ${started.workflowId}; follow it with \`perennial status ${started.workflowId}\``);
+          output.result(
+            started,
+            () => `started ${started.workflowId}; follow it with \`perennial status ${started.workflowId}\``,
+          );
           return EXIT.ok;
         }),
       );
@@ -86,8 +106,13 @@ export function registerRunCommands(program: Command): void {
   program
     .command('render')
     .argument('<spec>', 'pipeline spec: .yaml, .json or .ts')
-    .description('print the self-contained argument of workflow lifecycle, for `temporal workflow start --input-file`')
-    .addHelpText('after', '\nExample:\n  $ perennial render pipeline.yaml > run.json\n  $ temporal workflow start --type lifecycle --task-queue perennial --workflow-id first --input-file run.json')
+    .description(
+      'print the self-contained argument of workflow lifecycle, for `temporal workflow start --input-file`',
+    )
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ perennial render pipeline.yaml > run.json\n  $ temporal workflow start --type lifecycle --task-queue perennial --workflow-id first --input-file run.json',
+    )
     .action((file: string, _options: unknown, command: Command) =>
       guarded(outputOf(command).json, async () => {
         const { input } = await loadSpec(file);
@@ -101,5 +126,8 @@ function stageOf(word: string): StageName {
   const stage = STAGES.find((name) => name === word);
   if (stage) return stage;
   const hint = nearest(word, STAGES);
-  throw new PerennialError('InputInvalid', `--from: there is no stage ${word}${hint ? `; did you mean ${hint}?` : ''} The stages are ${STAGES.join(', ')}`);
+  throw new PerennialError(
+    'InputInvalid',
+    `--from: there is no stage ${word}${hint ? `; did you mean ${hint}?` : ''} The stages are ${STAGES.join(', ')}`,
+  );
 }

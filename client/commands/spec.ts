@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
@@ -34,11 +34,18 @@ export function registerSpecCommands(program: Command): void {
       return guarded(output.json, async () => {
         const { input, spec } = await loadSpec(file);
         const answer = checkAnswer.parse(await askChecker(JSON.stringify(input)));
-        if (!answer.ok) throw new PerennialError('SpecInvalid', `${file}: ${isCode(answer.code) ? `${answer.code}: ` : ''}${answer.message}`);
+        if (!answer.ok)
+          throw new PerennialError(
+            'SpecInvalid',
+            `${file}: ${isCode(answer.code) ? `${answer.code}: ` : ''}${answer.message}`,
+          );
         output.result(answer, () =>
           [
             `${pc.green('✓')} ${spec.name}: ${answer.sources.map((source) => `${source.name} (${source.files} file(s), ${source.columns} columns)`).join(', ')}`,
-            columns([['COLUMN', 'TYPE', 'ROLE'], ...answer.columns.map((column) => [column.name, column.type, column.role])]),
+            columns([
+              ['COLUMN', 'TYPE', 'ROLE'],
+              ...answer.columns.map((column) => [column.name, column.type, column.role]),
+            ]),
           ].join('\n'),
         );
         return EXIT.ok;
@@ -62,15 +69,26 @@ export function registerSpecCommands(program: Command): void {
     .action((folder: string, _options: unknown, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, async () => {
-        const files = Object.entries(TEMPLATE).map(([name, content]) => ({ path: join(folder, name), content: content() }));
+        const files = Object.entries(TEMPLATE).map(([name, content]) => ({
+          path: join(folder, name),
+          content: content(),
+        }));
         const taken = files.find(({ path }) => existsSync(path));
-        if (taken) throw new PerennialError('InputInvalid', `${taken.path} exists already; nothing was written. Name another folder`);
+        if (taken)
+          throw new PerennialError(
+            'InputInvalid',
+            `${taken.path} exists already; nothing was written. Name another folder`,
+          );
         for (const { path, content } of files) {
           await mkdir(dirname(path), { recursive: true });
           await writeFile(path, content);
         }
         const paths = files.map(({ path }) => path);
-        output.result({ files: paths }, () => `wrote ${paths.join(', ')}\nnext: perennial check ${paths[0]}; perennial up; perennial run ${paths[0]}`);
+        output.result(
+          { files: paths },
+          () =>
+            `wrote ${paths.join(', ')}\nnext: perennial check ${paths[0]}; perennial up; perennial run ${paths[0]}`,
+        );
         return EXIT.ok;
       });
     });
@@ -78,7 +96,9 @@ export function registerSpecCommands(program: Command): void {
 
 /** The data engine lives on the worker's side; it is asked in a process of its own, so that no platform need run. */
 function askChecker(spec: string): Promise<unknown> {
-  const child = spawn(process.execPath, [`${packageRoot()}/dist/workers/main.js`, 'check'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [`${packageRoot()}/dist/workers/main.js`, 'check'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
   child.stdin.end(spec);
@@ -87,7 +107,8 @@ function askChecker(spec: string): Promise<unknown> {
     child.once('close', (code) => {
       const text = Buffer.concat(chunks).toString('utf8').trim();
       if (code === 0 && text) resolve(JSON.parse(text));
-      else reject(new PerennialError('StageFailed', 'the check ended with an error; its own words stand above'));
+      else
+        reject(new PerennialError('StageFailed', 'the check ended with an error; its own words stand above'));
     });
   });
 }

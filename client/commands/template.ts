@@ -20,14 +20,17 @@ function customers(): string {
     const hours = Math.round(draw() * 800) / 10;
     const risk = 1 / (1 + Math.exp(-(0.6 * calls - 0.04 * hours + (plan === 'basic' ? 0.8 : 0) - 1)));
     const joined = new Date(Date.UTC(2025, 0, 1 + Math.floor(draw() * 500))).toISOString().slice(0, 10);
-    lines.push([i, joined, plan, fee, calls, draw() < 0.05 ? '' : hours, draw() < risk ? 'yes' : 'no'].join(','));
+    lines.push(
+      [i, joined, plan, fee, calls, draw() < 0.05 ? '' : hours, draw() < risk ? 'yes' : 'no'].join(','),
+    );
   }
   return `${lines.join('\n')}\n`;
 }
 
 /** The files that `perennial init` writes, by path. */
 export const TEMPLATE: Record<string, () => string> = {
-  'pipeline.yaml': () => `# Will the customer leave? A small pipeline to start from; \`perennial schema\` prints all that can stand here.
+  'pipeline.yaml':
+    () => `# Will the customer leave? A small pipeline to start from; \`perennial schema\` prints all that can stand here.
 name: customer-churn
 task: binary
 data:

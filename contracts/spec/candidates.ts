@@ -16,19 +16,20 @@ const candidateObject = z.strictObject({
     .meta({ description: "By default the trainer's name." }),
   trainer: trainerName,
   parameters: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])).default({}),
-  maxIterations: z
-    .number()
-    .int()
-    .min(1)
-    .max(100_000)
-    .optional()
-    .meta({ description: "Boosting rounds, epochs or solver iterations; by default 500 (with early stopping), 300, 20." }),
+  maxIterations: z.number().int().min(1).max(100_000).optional().meta({
+    description:
+      'Boosting rounds, epochs or solver iterations; by default 500 (with early stopping), 300, 20.',
+  }),
 });
 
 /** A model to try: the name of a trainer, or the trainer with parameters. */
 export const candidate = z
   .union([trainerName.transform((trainer) => candidateObject.parse({ trainer })), candidateObject])
-  .transform((value) => ({ ...value, name: value.name ?? value.trainer, maxIterations: value.maxIterations ?? DEFAULT_ITERATIONS[value.trainer] }));
+  .transform((value) => ({
+    ...value,
+    name: value.name ?? value.trainer,
+    maxIterations: value.maxIterations ?? DEFAULT_ITERATIONS[value.trainer],
+  }));
 export type Candidate = z.infer<typeof candidate>;
 
 export const candidatesSpec = z
@@ -44,7 +45,13 @@ export const candidatesSpec = z
 export const trainingSpec = z
   .strictObject({
     seed: z.number().int().min(0).max(2_147_483_647).default(42),
-    parallelism: z.number().int().min(1).max(64).default(2).meta({ description: 'Candidates trained at the same time.' }),
+    parallelism: z
+      .number()
+      .int()
+      .min(1)
+      .max(64)
+      .default(2)
+      .meta({ description: 'Candidates trained at the same time.' }),
     threads: z.number().int().min(1).max(256).default(2).meta({ description: 'Threads of one trainer.' }),
     timeout: duration.default('1h').meta({ description: 'The longest one candidate may train.' }),
   })

@@ -11,8 +11,18 @@ export const deploymentSpec = z
       .meta({ description: "One endpoint is one registered model. By default the pipeline's name." }),
     precheck: z
       .strictObject({
-        rows: z.number().int().min(1).max(10_000).default(200).meta({ description: 'Rows of the test split that are sent to the server.' }),
-        tolerance: z.number().positive().default(1e-6).meta({ description: 'Largest difference from the answers of the evaluation.' }),
+        rows: z
+          .number()
+          .int()
+          .min(1)
+          .max(10_000)
+          .default(200)
+          .meta({ description: 'Rows of the test split that are sent to the server.' }),
+        tolerance: z
+          .number()
+          .positive()
+          .default(1e-6)
+          .meta({ description: 'Largest difference from the answers of the evaluation.' }),
         maxLatency: duration.default('1s').meta({ description: '95th percentile of single-row requests.' }),
       })
       .prefault({}),
@@ -26,10 +36,16 @@ export const monitoringSpec = z
     drift: z
       .strictObject({
         window: duration.default('1d'),
-        psi: z.number().positive().default(0.2).meta({ description: 'Population stability index that counts as drift.' }),
+        psi: z
+          .number()
+          .positive()
+          .default(0.2)
+          .meta({ description: 'Population stability index that counts as drift.' }),
       })
       .optional(),
-    quality: z.strictObject({ metric: z.string(), min: z.number().optional(), max: z.number().optional() }).optional(),
+    quality: z
+      .strictObject({ metric: z.string(), min: z.number().optional(), max: z.number().optional() })
+      .optional(),
     groundTruthDelay: duration.optional(),
   })
   .optional();

@@ -2,12 +2,33 @@ import { z } from 'zod';
 
 /** Metrics by task, in the names of scikit-learn. Those with `_loss`, `brier`, `error` are better when lower. */
 export const METRICS = {
-  binary: ['roc_auc', 'average_precision', 'log_loss', 'brier_score', 'accuracy', 'precision', 'recall', 'f1', 'expected_calibration_error'],
-  multiclass: ['roc_auc', 'log_loss', 'brier_score', 'accuracy', 'macro_precision', 'macro_recall', 'macro_f1', 'expected_calibration_error'],
+  binary: [
+    'roc_auc',
+    'average_precision',
+    'log_loss',
+    'brier_score',
+    'accuracy',
+    'precision',
+    'recall',
+    'f1',
+    'expected_calibration_error',
+  ],
+  multiclass: [
+    'roc_auc',
+    'log_loss',
+    'brier_score',
+    'accuracy',
+    'macro_precision',
+    'macro_recall',
+    'macro_f1',
+    'expected_calibration_error',
+  ],
   regression: ['root_mean_squared_error', 'mean_absolute_error', 'r2', 'median_absolute_error'],
 } as const;
 
-export const metricName = z.enum([...new Set([...METRICS.binary, ...METRICS.multiclass, ...METRICS.regression])]);
+export const metricName = z.enum([
+  ...new Set([...METRICS.binary, ...METRICS.multiclass, ...METRICS.regression]),
+]);
 export type MetricName = z.infer<typeof metricName>;
 
 const LOWER_IS_BETTER: ReadonlySet<MetricName> = new Set<MetricName>([
@@ -28,30 +49,35 @@ export const gate = z
     metric: metricName,
     min: z.number().optional().meta({ description: 'The value must be at least this.' }),
     max: z.number().optional().meta({ description: 'The value must be at most this.' }),
-    betterThan: z
-      .enum(['baseline', 'champion'])
-      .optional()
-      .meta({
-        description:
-          'baseline: a model that always predicts the base rate (mean, most frequent class) of the training rows. champion: the version in production, judged on the same test rows; passes where there is none.',
-      }),
-    by: z
-      .number()
-      .default(0)
-      .meta({ description: 'With betterThan: the least improvement, in units of the metric. A negative one allows to be a little worse.' }),
-    maxGap: z
-      .number()
-      .nonnegative()
-      .optional()
-      .meta({ description: 'The largest amount by which the test split may be worse than the training split.' }),
+    betterThan: z.enum(['baseline', 'champion']).optional().meta({
+      description:
+        'baseline: a model that always predicts the base rate (mean, most frequent class) of the training rows. champion: the version in production, judged on the same test rows; passes where there is none.',
+    }),
+    by: z.number().default(0).meta({
+      description:
+        'With betterThan: the least improvement, in units of the metric. A negative one allows to be a little worse.',
+    }),
+    maxGap: z.number().nonnegative().optional().meta({
+      description: 'The largest amount by which the test split may be worse than the training split.',
+    }),
   })
-  .refine((value) => [value.min, value.max, value.betterThan, value.maxGap].filter((part) => part !== undefined).length >= 1, {
-    error: 'one of min, max, betterThan, maxGap',
-  });
+  .refine(
+    (value) =>
+      [value.min, value.max, value.betterThan, value.maxGap].filter((part) => part !== undefined).length >= 1,
+    {
+      error: 'one of min, max, betterThan, maxGap',
+    },
+  );
 export type Gate = z.infer<typeof gate>;
 
 export const evaluationSpec = z.strictObject({
-  metric: metricName.optional().meta({ description: 'Chooses among the candidates, on the validation split. Default: roc_auc, log_loss or root_mean_squared_error by task.' }),
-  gates: z.array(gate).optional().meta({ description: 'Default: better than the baseline, and not worse than the champion.' }),
+  metric: metricName.optional().meta({
+    description:
+      'Chooses among the candidates, on the validation split. Default: roc_auc, log_loss or root_mean_squared_error by task.',
+  }),
+  gates: z
+    .array(gate)
+    .optional()
+    .meta({ description: 'Default: better than the baseline, and not worse than the champion.' }),
 });
 export type EvaluationSpec = z.infer<typeof evaluationSpec>;

@@ -9,11 +9,14 @@ export function pipelineJsonSchema(): Record<string, unknown> {
 }
 
 type Node = Record<string, unknown>;
-const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isNode = (value: unknown): value is Node =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The alternatives that a schema node stands for. */
 const alternatives = (node: Node): Node[] => {
-  const branches = [node.anyOf, node.oneOf, node.allOf].flatMap((list) => (Array.isArray(list) ? list.filter(isNode) : []));
+  const branches = [node.anyOf, node.oneOf, node.allOf].flatMap((list) =>
+    Array.isArray(list) ? list.filter(isNode) : [],
+  );
   return [node, ...branches.flatMap(alternatives)];
 };
 

@@ -3,13 +3,17 @@ import { approvalSpec } from './approval.ts';
 import { candidatesSpec, trainingSpec } from './candidates.ts';
 import { columnsSpec, dataSpec } from './data.ts';
 import { deploymentSpec, monitoringSpec } from './deployment.ts';
-import { type Gate, evaluationSpec, METRICS, type MetricName } from './evaluation.ts';
+import { evaluationSpec, type Gate, METRICS, type MetricName } from './evaluation.ts';
 import { expectation } from './expectations.ts';
 import { featuresSpec } from './features.ts';
 import { splitSpec } from './split.ts';
 import { type Task, task } from './task.ts';
 
-const DEFAULT_METRIC = { binary: 'roc_auc', multiclass: 'log_loss', regression: 'root_mean_squared_error' } as const satisfies Record<Task, MetricName>;
+const DEFAULT_METRIC = {
+  binary: 'roc_auc',
+  multiclass: 'log_loss',
+  regression: 'root_mean_squared_error',
+} as const satisfies Record<Task, MetricName>;
 
 const defaultGates = (metric: MetricName): Gate[] => [
   { metric, betterThan: 'baseline', by: 0 },
@@ -50,15 +54,30 @@ export const pipelineSpec = z
     const allowed: readonly string[] = METRICS[spec.task];
     const used = [
       ...(spec.evaluation.metric ? [{ metric: spec.evaluation.metric, path: ['evaluation', 'metric'] }] : []),
-      ...(spec.evaluation.gates ?? []).map((item, index) => ({ metric: item.metric, path: ['evaluation', 'gates', index, 'metric'] })),
+      ...(spec.evaluation.gates ?? []).map((item, index) => ({
+        metric: item.metric,
+        path: ['evaluation', 'gates', index, 'metric'],
+      })),
     ];
     for (const { metric, path } of used)
       if (!allowed.includes(metric))
-        context.addIssue({ code: 'custom', path, message: `${metric} does not fit task ${spec.task}; use one of ${allowed.join(', ')}` });
+        context.addIssue({
+          code: 'custom',
+          path,
+          message: `${metric} does not fit task ${spec.task}; use one of ${allowed.join(', ')}`,
+        });
     if (spec.split.method === 'time' && !spec.columns.timestamp)
-      context.addIssue({ code: 'custom', path: ['columns', 'timestamp'], message: 'split.method time needs the timestamp column' });
+      context.addIssue({
+        code: 'custom',
+        path: ['columns', 'timestamp'],
+        message: 'split.method time needs the timestamp column',
+      });
     if (spec.columns.positive !== undefined && spec.task !== 'binary')
-      context.addIssue({ code: 'custom', path: ['columns', 'positive'], message: 'only task binary has a positive class' });
+      context.addIssue({
+        code: 'custom',
+        path: ['columns', 'positive'],
+        message: 'only task binary has a positive class',
+      });
   })
   .transform((spec) => {
     const metric: MetricName = spec.evaluation.metric ?? DEFAULT_METRIC[spec.task];

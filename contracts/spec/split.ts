@@ -2,7 +2,10 @@ import { z } from 'zod';
 
 const moment = z
   .string()
-  .regex(/^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?)?$/, 'a date such as 2013-07-01 or a time such as 2013-07-01T00:00:00Z')
+  .regex(
+    /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?)?$/,
+    'a date such as 2013-07-01 or a time such as 2013-07-01T00:00:00Z',
+  )
   .meta({ description: 'UTC where no offset stands.' });
 
 /** By time: each part is the rows with `timestamp` before its bound (and not before the previous one). */

@@ -3,14 +3,26 @@ import type { RankingPoint } from '../statistics/ranking.ts';
 import { renderChart, thin } from './render.ts';
 
 const axis = (name: string) => ({ type: 'value', name, nameLocation: 'middle', nameGap: 32, min: 0, max: 1 });
-const DIAGONAL = { type: 'line', data: [[0, 0], [1, 1]], symbol: 'none', lineStyle: { type: 'dashed', color: '#999999', width: 1 }, silent: true };
+const DIAGONAL = {
+  type: 'line',
+  data: [
+    [0, 0],
+    [1, 1],
+  ],
+  symbol: 'none',
+  lineStyle: { type: 'dashed', color: '#999999', width: 1 },
+  silent: true,
+};
 
 /** Receiver operating characteristic. */
 export function rocChart(curve: readonly RankingPoint[], area: number | undefined): string {
   const last = curve.at(-1);
   const positives = last?.truePositives || 1;
   const negatives = last?.falsePositives || 1;
-  const points = thin([[0, 0], ...curve.map((point) => [point.falsePositives / negatives, point.truePositives / positives])]);
+  const points = thin([
+    [0, 0],
+    ...curve.map((point) => [point.falsePositives / negatives, point.truePositives / positives]),
+  ]);
   return renderChart({
     title: { text: `ROC curve${area === undefined ? '' : `, area ${area.toFixed(4)}`}`, left: 'center' },
     xAxis: axis('false positive rate'),
@@ -22,7 +34,12 @@ export function rocChart(curve: readonly RankingPoint[], area: number | undefine
 /** Precision against recall. */
 export function precisionRecallChart(curve: readonly RankingPoint[]): string {
   const positives = curve.at(-1)?.truePositives || 1;
-  const points = thin(curve.map((point) => [point.truePositives / positives, point.truePositives / (point.truePositives + point.falsePositives)]));
+  const points = thin(
+    curve.map((point) => [
+      point.truePositives / positives,
+      point.truePositives / (point.truePositives + point.falsePositives),
+    ]),
+  );
   return renderChart({
     title: { text: 'Precision and recall', left: 'center' },
     xAxis: axis('recall'),
@@ -37,7 +54,10 @@ export function calibrationChart(bins: readonly CalibrationBin[]): string {
     title: { text: 'Calibration', left: 'center' },
     xAxis: axis('predicted probability'),
     yAxis: axis('observed share'),
-    series: [{ type: 'line', data: bins.map((bin) => [bin.predicted, bin.observed]), symbolSize: 8 }, DIAGONAL],
+    series: [
+      { type: 'line', data: bins.map((bin) => [bin.predicted, bin.observed]), symbolSize: 8 },
+      DIAGONAL,
+    ],
   });
 }
 
@@ -48,9 +68,21 @@ export function confusionChart(classNames: readonly string[], counts: readonly n
   return renderChart({
     title: { text: 'Confusion matrix', left: 'center' },
     grid: { left: 110, right: 24, top: 56, bottom: 80 },
-    xAxis: { type: 'category', data: [...classNames], name: 'predicted', nameLocation: 'middle', nameGap: 32 },
+    xAxis: {
+      type: 'category',
+      data: [...classNames],
+      name: 'predicted',
+      nameLocation: 'middle',
+      nameGap: 32,
+    },
     yAxis: { type: 'category', data: [...classNames], name: 'actual', inverse: true },
-    visualMap: { min: 0, max: Math.max(1, ...counts), calculable: false, show: false, inRange: { color: ['#f2f6fa', '#0072B2'] } },
+    visualMap: {
+      min: 0,
+      max: Math.max(1, ...counts),
+      calculable: false,
+      show: false,
+      inRange: { color: ['#f2f6fa', '#0072B2'] },
+    },
     series: [{ type: 'heatmap', data, label: { show: size <= 12 } }],
   });
 }
@@ -68,7 +100,13 @@ export function residualChart(truth: Float64Array, predictions: Float64Array, bi
   }
   return renderChart({
     title: { text: 'Residuals (0.5 to 99.5 %)', left: 'center' },
-    xAxis: { type: 'category', data: counts.map((_, i) => (low + (i + 0.5) * width).toPrecision(3)), name: 'truth − prediction', nameLocation: 'middle', nameGap: 32 },
+    xAxis: {
+      type: 'category',
+      data: counts.map((_, i) => (low + (i + 0.5) * width).toPrecision(3)),
+      name: 'truth − prediction',
+      nameLocation: 'middle',
+      nameGap: 32,
+    },
     yAxis: { type: 'value', name: 'rows' },
     series: [{ type: 'bar', data: counts, barCategoryGap: '5%' }],
   });

@@ -1,19 +1,37 @@
 import { calibrationBins } from '../statistics/calibration.ts';
 import { type Problem, positiveIndex } from '../statistics/judge.ts';
 import { rankingCurve, rocAuc } from '../statistics/ranking.ts';
-import { calibrationChart, confusionChart, precisionRecallChart, residualChart, rocChart } from './evaluation-charts.ts';
+import {
+  calibrationChart,
+  confusionChart,
+  precisionRecallChart,
+  residualChart,
+  rocChart,
+} from './evaluation-charts.ts';
 
 /** Classes beyond this make a confusion matrix unreadable. */
 const MAX_CONFUSION_CLASSES = 30;
 
 /** The plots that fit a task, as SVG. Arguments as in `judge`. */
-export function evaluationPlots(problem: Problem, labels: Int32Array | Float32Array, predictions: Float64Array): { name: string; title: string; svg: string }[] {
+export function evaluationPlots(
+  problem: Problem,
+  labels: Int32Array | Float32Array,
+  predictions: Float64Array,
+): { name: string; title: string; svg: string }[] {
   if (problem.task === 'regression')
-    return [{ name: 'residuals', title: 'Residuals', svg: residualChart(Float64Array.from(labels), predictions) }];
+    return [
+      { name: 'residuals', title: 'Residuals', svg: residualChart(Float64Array.from(labels), predictions) },
+    ];
   if (problem.task === 'multiclass') {
     const size = problem.classNames.length;
     if (size > MAX_CONFUSION_CLASSES) return [];
-    return [{ name: 'confusion', title: 'Confusion matrix', svg: confusionChart(problem.classNames, confusion(labels, predictions, size)) }];
+    return [
+      {
+        name: 'confusion',
+        title: 'Confusion matrix',
+        svg: confusionChart(problem.classNames, confusion(labels, predictions, size)),
+      },
+    ];
   }
   const positive = positiveIndex(problem);
   const positives = Uint8Array.from(labels, (label) => (label === positive ? 1 : 0));
@@ -21,7 +39,11 @@ export function evaluationPlots(problem: Problem, labels: Int32Array | Float32Ar
   return [
     { name: 'roc', title: 'ROC curve', svg: rocChart(curve, rocAuc(curve)) },
     { name: 'precision-recall', title: 'Precision and recall', svg: precisionRecallChart(curve) },
-    { name: 'calibration', title: 'Calibration', svg: calibrationChart(calibrationBins(positives, predictions)) },
+    {
+      name: 'calibration',
+      title: 'Calibration',
+      svg: calibrationChart(calibrationBins(positives, predictions)),
+    },
   ];
 }
 
@@ -29,7 +51,8 @@ function confusion(labels: Int32Array | Float32Array, predictions: Float64Array,
   const counts = new Array<number>(size * size).fill(0);
   for (let i = 0; i < labels.length; i++) {
     let best = 0;
-    for (let k = 1; k < size; k++) if ((predictions[i * size + k] ?? 0) > (predictions[i * size + best] ?? 0)) best = k;
+    for (let k = 1; k < size; k++)
+      if ((predictions[i * size + k] ?? 0) > (predictions[i * size + best] ?? 0)) best = k;
     const cell = (labels[i] ?? 0) * size + best;
     counts[cell] = (counts[cell] ?? 0) + 1;
   }

@@ -1,4 +1,4 @@
-import { init, type EChartsCoreOption } from 'echarts';
+import { type EChartsCoreOption, init } from 'echarts';
 
 /** Size of every chart, in CSS pixels. */
 const SIZE = { width: 560, height: 400 };

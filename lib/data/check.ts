@@ -21,7 +21,11 @@ export interface DataCheck {
  * @param tempDir folder for what DuckDB spills
  * @throws PerennialError with the first problem
  */
-export async function checkAgainstData(spec: PipelineSpec, roots: readonly string[], tempDir: string): Promise<DataCheck> {
+export async function checkAgainstData(
+  spec: PipelineSpec,
+  roots: readonly string[],
+  tempDir: string,
+): Promise<DataCheck> {
   const open = await Database.create({ tempDir });
   try {
     const sources: DataCheck['sources'] = [];
@@ -38,16 +42,28 @@ export async function checkAgainstData(spec: PipelineSpec, roots: readonly strin
     const locked = await Database.create({ tempDir, onlyPaths: paths });
     try {
       for (const view of views) await locked.run(view, 'SourceUnreadable');
-      const query = spec.data.sql === undefined ? `SELECT * FROM ${quoteIdent(sources[0]?.name ?? '')}` : await oneSelect(locked, spec.data.sql);
+      const query =
+        spec.data.sql === undefined
+          ? `SELECT * FROM ${quoteIdent(sources[0]?.name ?? '')}`
+          : await oneSelect(locked, spec.data.sql);
       const columns = await locked.columns(`(${query}\n)`, 'SqlInvalid', 'data.sql');
       const known = columns.map((column) => column.name);
-      for (const [index, { where }] of spec.data.rowFilter.entries()) await oneSelect(locked, `SELECT (${where}\n) FROM (${query}\n)`, `data.rowFilter[${index}].where`);
+      for (const [index, { where }] of spec.data.rowFilter.entries())
+        await oneSelect(locked, `SELECT (${where}\n) FROM (${query}\n)`, `data.rowFilter[${index}].where`);
       for (const [index, rule] of spec.expectations.entries())
-        for (const column of columnsOf(rule)) if (!known.includes(column)) throw missingColumn(`expectations[${index}]`, column, known);
+        for (const column of columnsOf(rule))
+          if (!known.includes(column)) throw missingColumn(`expectations[${index}]`, column, known);
       const features = new Map(featureColumns(columns, spec).map((column) => [column.name, column.kind]));
       const { target, entity, timestamp } = spec.columns;
       const role = (name: string): string => {
-        const plain = name === target ? 'target' : entity.includes(name) ? 'entity' : name === timestamp ? 'timestamp' : 'ignored';
+        const plain =
+          name === target
+            ? 'target'
+            : entity.includes(name)
+              ? 'entity'
+              : name === timestamp
+                ? 'timestamp'
+                : 'ignored';
         const kind = features.get(name);
         return kind ? `${plain === 'ignored' ? '' : `${plain}, `}feature (${kind})` : plain;
       };

@@ -5,10 +5,15 @@ import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { missingColumn } from './snapshot.ts';
 
-const literal = (value: string | number | boolean): string => (typeof value === 'string' ? quoteLiteral(value) : String(value));
+const literal = (value: string | number | boolean): string =>
+  typeof value === 'string' ? quoteLiteral(value) : String(value);
+
+/** A quotient is rounded like the share that somebody wrote down: 29 of 100 are 0.29, while 0.29 · 100 is less than 29. */
+const share = (count: number, rows: number): number => (rows === 0 ? 0 : count / rows);
 
 /** The columns that an expectation speaks of. */
-export const columnsOf = (rule: Expectation): string[] => ('columns' in rule ? rule.columns : 'column' in rule ? [rule.column] : []);
+export const columnsOf = (rule: Expectation): string[] =>
+  'columns' in rule ? rule.columns : 'column' in rule ? [rule.column] : [];
 
 /** In words, for reports. */
 export function describeExpectation(rule: Expectation): string {
@@ -34,8 +39,10 @@ function violations(rule: Exclude<Expectation, { expect: 'row_count' }>): string
     case 'not_null':
       return `count(*) FILTER (WHERE ${quoteIdent(rule.column)} IS NULL)`;
     case 'unique': {
-      const key = rule.columns.map(quoteIdent).join(', ');
-      return `count(*) - count(DISTINCT (${key}))`;
+      // As in SQL's UNIQUE, a key with a missing part equals no other.
+      const columns = rule.columns.map(quoteIdent);
+      const whole = `FILTER (WHERE ${columns.map((column) => `${column} IS NOT NULL`).join(' AND ')})`;
+      return `count(*) ${whole} - count(DISTINCT row(${columns.join(', ')})) ${whole}`;
     }
     case 'range': {
       const bounds = [
@@ -57,13 +64,24 @@ function violations(rule: Exclude<Expectation, { expect: 'row_count' }>): string
  * @param relation an SQL relation
  * @throws PerennialError `ColumnMissing`; a violated expectation is a result, not an error
  */
-export async function checkExpectations(database: Database, relation: string, table: TableRef, rules: readonly Expectation[]): Promise<ExpectationResult[]> {
+export async function checkExpectations(
+  database: Database,
+  relation: string,
+  table: TableRef,
+  rules: readonly Expectation[],
+): Promise<ExpectationResult[]> {
   const known = table.columns.map((column) => column.name);
   for (const [index, rule] of rules.entries())
-    for (const column of columnsOf(rule)) if (!known.includes(column)) throw missingColumn(`expectations[${index}]`, column, known);
+    for (const column of columnsOf(rule))
+      if (!known.includes(column)) throw missingColumn(`expectations[${index}]`, column, known);
 
-  const counted = rules.flatMap((rule, index) => (rule.expect === 'row_count' ? [] : [`${violations(rule)} AS v${index}`]));
-  const row = counted.length > 0 ? await database.row(`SELECT ${counted.join(', ')} FROM ${relation}`, 'ColumnInvalid', 'expectations') : {};
+  const counted = rules.flatMap((rule, index) =>
+    rule.expect === 'row_count' ? [] : [`${violations(rule)} AS v${index}`],
+  );
+  const row =
+    counted.length > 0
+      ? await database.row(`SELECT ${counted.join(', ')} FROM ${relation}`, 'ColumnInvalid', 'expectations')
+      : {};
   return rules.map((rule, index) => {
     const shared = { expectation: describeExpectation(rule), severity: rule.severity, rows: table.rows };
     if (rule.expect === 'row_count') {
@@ -71,6 +89,6 @@ export async function checkExpectations(database: Database, relation: string, ta
       return { ...shared, passed, violations: passed ? 0 : 1 };
     }
     const count = Number(row[`v${index}`] ?? 0);
-    return { ...shared, passed: count <= rule.maxShare * table.rows, violations: count };
+    return { ...shared, passed: share(count, table.rows) <= rule.maxShare, violations: count };
   });
 }

@@ -21,7 +21,8 @@ export interface JoinOptions {
   scratchDir: string;
   /** Rows whose target is missing have no label and are set aside; left out for tables without a target. */
   target?: string;
-  onDatabase?: (database: Database) => void;
+  /** Aborting interrupts the join. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -39,10 +40,16 @@ export async function joinSources(
   const paths = await Promise.all(snapshots.map((item) => options.store.path(item.snapshot.artifact)));
   const spill = `${options.scratchDir}/spill`;
   const database = await Database.create({ tempDir: spill, onlyPaths: [...paths, output, spill] });
-  options.onDatabase?.(database);
+  const stop = (): void => database.interrupt();
+  options.signal?.addEventListener('abort', stop);
   try {
-    for (const [index, item] of snapshots.entries()) await database.viewOfParquet(item.name, paths[index] ?? '');
-    const query = data.sql === undefined ? `SELECT * FROM ${quoteIdent(snapshots[0]?.name ?? '')}` : await oneSelect(database, data.sql);
+    options.signal?.throwIfAborted();
+    for (const [index, item] of snapshots.entries())
+      await database.viewOfParquet(item.name, paths[index] ?? '');
+    const query =
+      data.sql === undefined
+        ? `SELECT * FROM ${quoteIdent(snapshots[0]?.name ?? '')}`
+        : await oneSelect(database, data.sql);
     const reasons = await reasonsOf(database, data, query, options.target);
     await database.run(
       `CREATE TEMP TABLE joined AS SELECT *, ${reasonExpression(reasons)} AS ${REASON} FROM (${query}\n)`,
@@ -51,14 +58,23 @@ export async function joinSources(
     );
     // Joins run in parallel: without a total order the file would have other bytes each time.
     const order = data.sql === undefined ? '' : 'ORDER BY ALL';
-    const rows = await database.copyToParquet(`SELECT * EXCLUDE (${REASON}) FROM joined WHERE ${REASON} IS NULL ${order}`, output);
-    const counts = await database.rows(`SELECT ${REASON} AS reason, count(*) AS rows FROM joined WHERE ${REASON} IS NOT NULL GROUP BY 1`);
+    const rows = await database.copyToParquet(
+      `SELECT * EXCLUDE (${REASON}) FROM joined WHERE ${REASON} IS NULL ${order}`,
+      output,
+    );
+    const counts = await database.rows(
+      `SELECT ${REASON} AS reason, count(*) AS rows FROM joined WHERE ${REASON} IS NOT NULL GROUP BY 1`,
+    );
     const columns = await database.columns(`read_parquet(${quoteLiteral(output)})`);
     return {
       table: { artifact: await options.store.putFile(output, MEDIA_TYPES.parquet), rows, columns },
-      setAside: reasons.map(({ reason }) => ({ reason, rows: Number(counts.find((count) => count.reason === reason)?.rows ?? 0) })),
+      setAside: reasons.map(({ reason }) => ({
+        reason,
+        rows: Number(counts.find((count) => count.reason === reason)?.rows ?? 0),
+      })),
     };
   } finally {
+    options.signal?.removeEventListener('abort', stop);
     database.close();
   }
 }
@@ -68,16 +84,45 @@ interface Reason {
   reason: string;
 }
 
-async function reasonsOf(database: Database, data: DataSpec, query: string, target: string | undefined): Promise<Reason[]> {
+async function reasonsOf(
+  database: Database,
+  data: DataSpec,
+  query: string,
+  target: string | undefined,
+): Promise<Reason[]> {
   for (const [index, { where }] of data.rowFilter.entries())
-    await oneSelect(database, `SELECT (${where}\n) FROM (${query}\n)`, `data.rowFilter[${index}].where`);
+    await oneCondition(database, where, query, `data.rowFilter[${index}].where`);
   const columns = await database.columns(`(${query}\n)`, 'SqlInvalid', 'data.sql');
-  const label = target !== undefined && columns.some((column) => column.name === target) ? [{ where: `${quoteIdent(target)} IS NULL`, reason: `the target ${target} is missing` }] : [];
+  if (columns.some((column) => column.name === REASON))
+    throw new PerennialError('SqlInvalid', `data.sql: the column name ${REASON} is taken; choose another`);
+  const label =
+    target !== undefined && columns.some((column) => column.name === target)
+      ? [{ where: `${quoteIdent(target)} IS NULL`, reason: `the target ${target} is missing` }]
+      : [];
   return [...data.rowFilter, ...label];
 }
 
+/** @throws PerennialError `SqlInvalid` where the condition is more than one value of a row */
+async function oneCondition(
+  database: Database,
+  condition: string,
+  query: string,
+  where: string,
+): Promise<void> {
+  const tested = await oneSelect(database, `SELECT (${condition}\n) FROM (${query}\n)`, where);
+  // COLUMNS(*) and the like would become several conditions, and the table would get columns that nobody asked for.
+  const columns = await database.columns(`(${tested}\n)`, 'SqlInvalid', where);
+  if (columns.length !== 1)
+    throw new PerennialError(
+      'SqlInvalid',
+      `${where}: expected one condition, found ${columns.length} values; write one that is true or false for a row`,
+    );
+}
+
 const reasonExpression = (reasons: readonly Reason[]): string =>
-  reasons.length === 0 ? 'NULL::VARCHAR' : `CASE ${reasons.map(({ where, reason }) => `WHEN (${where}\n) THEN ${quoteLiteral(reason)}`).join(' ')} END`;
+  reasons.length === 0
+    ? 'NULL::VARCHAR'
+    : `CASE ${reasons.map(({ where, reason }) => `WHEN (${where}\n) THEN ${quoteLiteral(reason)}`).join(' ')} END`;
 
 /**
  * The text of exactly one SELECT, as DuckDB's own parser sees it.
@@ -85,15 +130,33 @@ const reasonExpression = (reasons: readonly Reason[]): string =>
  * @throws PerennialError `SqlInvalid`
  */
 export async function oneSelect(database: Database, sql: string, where = 'data.sql'): Promise<string> {
-  const words = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 800);
+  const words = (error: unknown): string =>
+    (error instanceof Error ? error.message : String(error))
+      // The engine's words for a text without any statement.
+      .replace(/^Error in native callback$/, 'there is no statement')
+      .slice(0, 800);
   const statements = await database.connection.extractStatements(sql).catch((error: unknown) => {
     throw new PerennialError('SqlInvalid', `${where}: ${words(error)}`, false, { cause: error });
   });
-  if (statements.count !== 1) throw new PerennialError('SqlInvalid', `${where}: expected exactly one SELECT, found ${statements.count} statements`);
+  if (statements.count !== 1)
+    throw new PerennialError(
+      'SqlInvalid',
+      `${where}: expected exactly one SELECT, found ${statements.count} statements`,
+    );
   const prepared = await statements.prepare(0).catch((error: unknown) => {
     throw new PerennialError('SqlInvalid', `${where}: ${words(error)}`, false, { cause: error });
   });
   if (prepared.statementType !== StatementType.SELECT)
     throw new PerennialError('SqlInvalid', `${where}: only a SELECT is allowed`);
-  return sql.trim().replace(/;\s*$/, '');
+  return withoutEnd(database, sql.trim());
+}
+
+/** The statement without the semicolons and comments that follow it: it becomes a subquery. */
+async function withoutEnd(database: Database, sql: string): Promise<string> {
+  const end = /(;|--[^\n]*$|\/\*[^*]*\*\/|\s)+$/.exec(sql);
+  if (!end?.[0].includes(';')) return sql;
+  const bare = sql.slice(0, end.index);
+  // The end may have been cut out of a text literal: then what is left is no statement.
+  const statements = await database.connection.extractStatements(bare).catch(() => undefined);
+  return statements?.count === 1 ? bare : sql;
 }

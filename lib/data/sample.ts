@@ -10,7 +10,13 @@ import { rawColumnsSql } from '../features/raw-sql.ts';
  *
  * @param predictions row-major `[n, outputs]` in the order of the signature's numeric outputs
  */
-export async function sampleRows(database: Database, parquetPath: string, signature: ModelSignature, predictions: Float64Array, limit: number): Promise<SampleSet> {
+export async function sampleRows(
+  database: Database,
+  parquetPath: string,
+  signature: ModelSignature,
+  predictions: Float64Array,
+  limit: number,
+): Promise<SampleSet> {
   const outputs = signature.outputs.filter((output) => output.kind === 'float').map((output) => output.name);
   const total = predictions.length / outputs.length;
   const step = Math.max(1, Math.floor(total / limit));
@@ -21,9 +27,20 @@ export async function sampleRows(database: Database, parquetPath: string, signat
     `SELECT ${rawColumnsSql(columns, types)} FROM ${relation} WHERE file_row_number % ${step} = 0 ORDER BY file_row_number LIMIT ${limit}`,
   );
   const value = (cell: unknown): number | string | null =>
-    typeof cell === 'number' ? (Number.isFinite(cell) ? cell : null) : typeof cell === 'string' && cell !== '' ? cell : null;
+    typeof cell === 'number'
+      ? Number.isFinite(cell)
+        ? cell
+        : null
+      : typeof cell === 'string' && cell !== ''
+        ? cell
+        : null;
   return {
     rows: rows.map((row) => Object.fromEntries(signature.inputs.map(({ name }) => [name, value(row[name])]))),
-    expected: Object.fromEntries(outputs.map((output, k) => [output, rows.map((_, i) => predictions[i * step * outputs.length + k] ?? Number.NaN)])),
+    expected: Object.fromEntries(
+      outputs.map((output, k) => [
+        output,
+        rows.map((_, i) => predictions[i * step * outputs.length + k] ?? Number.NaN),
+      ]),
+    ),
   };
 }

@@ -1,8 +1,8 @@
+import { PerennialError } from '../../contracts/errors.ts';
+import { nearest } from '../../contracts/issues.ts';
 import type { TableRef } from '../../contracts/refs.ts';
 import { MEDIA_TYPES } from '../../contracts/refs.ts';
 import type { FileSource } from '../../contracts/spec/data.ts';
-import { PerennialError } from '../../contracts/errors.ts';
-import { nearest } from '../../contracts/issues.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
@@ -13,25 +13,34 @@ const list = (values: readonly string[]): string => `[${values.map(quoteLiteral)
 /**
  * The query that reads a source's files in file order.
  *
- * @param options.sampleRows CSV: rows that are looked at for types; default all, so that a late text is not an error
+ * @param options.sampleRows CSV, JSON Lines: rows that are looked at for types; default all, so that a late text is not an error
  */
-export function readQuery(source: FileSource, { files, format }: SourceFiles, options: { sampleRows?: number } = {}): string {
+export function readQuery(
+  source: FileSource,
+  { files, format }: SourceFiles,
+  options: { sampleRows?: number } = {},
+): string {
   const { sampleRows = -1 } = options;
   const readers: Record<SourceFiles['format'], () => string> = {
     csv: () => {
       const options = [
-        `nullstr = ${list(source.nullValues)}`,
+        // The engine refuses an empty list; without one, only the empty text is missing.
+        ...(source.nullValues.length > 0 ? [`nullstr = ${list(source.nullValues)}`] : []),
         'header = true',
         `sample_size = ${sampleRows}`,
         ...(source.delimiter ? [`delim = ${quoteLiteral(source.delimiter)}`] : []),
         ...(Object.keys(source.types).length > 0
-          ? [`types = {${Object.entries(source.types).map(([column, type]) => `${quoteLiteral(column)}: ${quoteLiteral(type)}`).join(', ')}}`]
+          ? [
+              `types = {${Object.entries(source.types)
+                .map(([column, type]) => `${quoteLiteral(column)}: ${quoteLiteral(type)}`)
+                .join(', ')}}`,
+            ]
           : []),
       ];
       return `read_csv(${list(files)}, ${options.join(', ')})`;
     },
     parquet: () => `read_parquet(${list(files)})`,
-    jsonl: () => `read_json(${list(files)}, format = 'newline_delimited')`,
+    jsonl: () => `read_json(${list(files)}, format = 'newline_delimited', sample_size = ${sampleRows})`,
   };
   const number = source.rowNumber ? `, row_number() OVER () AS ${quoteIdent(source.rowNumber)}` : '';
   return `SELECT *${number} FROM ${readers[format]()}`;
@@ -55,11 +64,32 @@ export async function snapshotSource(
   if (Object.keys(source.types).length > 0) await checkTypedColumns(database, name, source, found);
   const rows = await database.copyToParquet(query, scratch, 'SourceUnreadable', `source ${name}`);
   const columns = await database.columns(`read_parquet(${quoteLiteral(scratch)})`);
+  const [only] = columns;
+  // Where lines have different numbers of fields, detection gives up and takes each line for one field.
+  if (
+    found.format === 'csv' &&
+    source.delimiter === undefined &&
+    columns.length === 1 &&
+    /[,;|\t]/.test(only?.name ?? '')
+  )
+    throw new PerennialError(
+      'SourceUnreadable',
+      `source ${name}: no delimiter splits all lines alike, so that ${only?.name} would be one column; mend the lines with too many or too few fields, or set delimiter`,
+    );
   return { artifact: await store.putFile(scratch, MEDIA_TYPES.parquet), rows, columns };
 }
 
-async function checkTypedColumns(database: Database, name: string, source: FileSource, found: SourceFiles): Promise<void> {
-  const columns = await database.columns(`(${readQuery({ ...source, types: {} }, found)})`, 'SourceUnreadable', `source ${name}`);
+async function checkTypedColumns(
+  database: Database,
+  name: string,
+  source: FileSource,
+  found: SourceFiles,
+): Promise<void> {
+  const columns = await database.columns(
+    `(${readQuery({ ...source, types: {} }, found)})`,
+    'SourceUnreadable',
+    `source ${name}`,
+  );
   const known = columns.map((column) => column.name);
   for (const column of Object.keys(source.types))
     if (!known.includes(column)) throw missingColumn(`source ${name}, types`, column, known);
@@ -70,6 +100,6 @@ export function missingColumn(where: string, column: string, known: readonly str
   const hint = nearest(column, known);
   return new PerennialError(
     'ColumnMissing',
-    `${where}: there is no column ${column}${hint ? `; did you mean ${hint}?` : ''} The columns are ${known.slice(0, 40).join(', ')}${known.length > 40 ? ', …' : ''}`,
+    `${where}: there is no column ${column}${hint ? `; did you mean ${hint}?` : '.'} The columns are ${known.slice(0, 40).join(', ')}${known.length > 40 ? ', …' : ''}`,
   );
 }

@@ -47,15 +47,25 @@ export async function findSourceFiles(
           'SourceDenied',
           `source ${name}: ${source.path} lies outside of the folders that this worker may read (${roots.join(', ')}); move the data or set PERENNIAL_SOURCE_ROOTS on the worker`,
         );
-    return { files, sha256: options.digest ? await digestOf(files) : '', format: formatOf(name, source, files[0] ?? '') };
+    return {
+      files,
+      sha256: options.digest ? await digestOf(files) : '',
+      format: formatOf(name, source, files[0] ?? ''),
+    };
   }
-  throw new PerennialError('SourceNotFound', `source ${name}: no file matches ${source.path}; looked at ${patterns.join(', ')}`);
+  throw new PerennialError(
+    'SourceNotFound',
+    `source ${name}: no file matches ${source.path}; looked at ${patterns.join(', ')}`,
+  );
 }
 
 function formatOf(name: string, source: FileSource, file: string): SourceFiles['format'] {
   const format = source.format ?? FORMATS.find(([pattern]) => pattern.test(file))?.[1];
   if (!format)
-    throw new PerennialError('SourceUnreadable', `source ${name}: the format of ${source.path} is not known from its name; set format to csv, parquet or jsonl`);
+    throw new PerennialError(
+      'SourceUnreadable',
+      `source ${name}: the format of ${source.path} is not known from its name; set format to csv, parquet or jsonl`,
+    );
   return format;
 }
 

@@ -21,7 +21,10 @@ function conditions(spec: SplitTask, table: TableRef): Record<Part, string> {
     const moment = (text: string): string => `CAST(${quoteLiteral(text)} AS TIMESTAMPTZ)`;
     const column = `CAST(${quoteIdent(name)} AS TIMESTAMPTZ)`;
     const between = (from: string | undefined, before: string | undefined): string =>
-      [...(from ? [`${column} >= ${moment(from)}`] : []), ...(before ? [`${column} < ${moment(before)}`] : [])].join(' AND ');
+      [
+        ...(from ? [`${column} >= ${moment(from)}`] : []),
+        ...(before ? [`${column} < ${moment(before)}`] : []),
+      ].join(' AND ');
     return {
       train: between(split.train.from, split.train.before),
       validation: between(split.train.before, split.validation.before),
@@ -46,7 +49,14 @@ function conditions(spec: SplitTask, table: TableRef): Record<Part, string> {
  *
  * @throws PerennialError `ColumnMissing`, `ColumnInvalid`, `SplitEmpty`
  */
-export async function splitTable(database: Database, relation: string, table: TableRef, spec: SplitTask, store: ArtifactStore, scratchDir: string): Promise<SplitOutput> {
+export async function splitTable(
+  database: Database,
+  relation: string,
+  table: TableRef,
+  spec: SplitTask,
+  store: ArtifactStore,
+  scratchDir: string,
+): Promise<SplitOutput> {
   const known = table.columns.map((column) => column.name);
   const { target } = spec.columns;
   if (!known.includes(target)) throw missingColumn('columns.target', target, known);
@@ -54,22 +64,52 @@ export async function splitTable(database: Database, relation: string, table: Ta
   const parts = {} as Record<Part, TableRef>;
   for (const part of PARTS) {
     const path = `${scratchDir}/${part}.parquet`;
-    const rows = await database.copyToParquet(`SELECT * FROM ${relation} WHERE ${where[part]}`, path, 'ColumnInvalid', `split, part ${part}`);
-    if (rows === 0) throw new PerennialError('SplitEmpty', `split: part ${part} has no rows; look at the split's bounds and the data's time range`);
+    const rows = await database.copyToParquet(
+      `SELECT * FROM ${relation} WHERE ${where[part]}`,
+      path,
+      'ColumnInvalid',
+      `split, part ${part}`,
+    );
+    if (rows === 0)
+      throw new PerennialError(
+        'SplitEmpty',
+        `split: part ${part} has no rows; look at the split's bounds and the data's time range`,
+      );
     parts[part] = { artifact: await store.putFile(path, MEDIA_TYPES.parquet), rows, columns: table.columns };
   }
-  const learned = spec.task === 'regression' ? await learnMean(database, relation, where.train, target) : await learnClasses(database, relation, where, spec);
-  return { ...parts, unused: table.rows - parts.train.rows - parts.validation.rows - parts.test.rows, ...learned };
+  const learned =
+    spec.task === 'regression'
+      ? await learnMean(database, relation, where.train, target)
+      : await learnClasses(database, relation, where, spec);
+  return {
+    ...parts,
+    unused: table.rows - parts.train.rows - parts.validation.rows - parts.test.rows,
+    ...learned,
+  };
 }
 
 type Learned = Pick<SplitOutput, 'classNames' | 'positiveClass' | 'baseline'>;
 
-async function learnMean(database: Database, relation: string, train: string, target: string): Promise<Learned> {
-  const row = await database.row(`SELECT avg(CAST(${quoteIdent(target)} AS DOUBLE)) AS mean FROM ${relation} WHERE ${train}`, 'ColumnInvalid', `columns.target ${target} of a regression`);
+async function learnMean(
+  database: Database,
+  relation: string,
+  train: string,
+  target: string,
+): Promise<Learned> {
+  const row = await database.row(
+    `SELECT avg(CAST(${quoteIdent(target)} AS DOUBLE)) AS mean FROM ${relation} WHERE ${train}`,
+    'ColumnInvalid',
+    `columns.target ${target} of a regression`,
+  );
   return { classNames: [], positiveClass: null, baseline: { classShares: [], mean: Number(row.mean) } };
 }
 
-async function learnClasses(database: Database, relation: string, where: Record<Part, string>, spec: SplitTask): Promise<Learned> {
+async function learnClasses(
+  database: Database,
+  relation: string,
+  where: Record<Part, string>,
+  spec: SplitTask,
+): Promise<Learned> {
   const target = quoteIdent(spec.columns.target);
   const counts = await database.rows(
     `SELECT CAST(${target} AS VARCHAR) AS class, ${PARTS.map((part) => `count(*) FILTER (WHERE ${where[part]}) AS ${part}`).join(', ')} FROM ${relation} GROUP BY ${target} ORDER BY ${target}`,
@@ -77,18 +117,42 @@ async function learnClasses(database: Database, relation: string, where: Record<
   const present = counts.filter((row) => PARTS.some((part) => Number(row[part]) > 0));
   const unseen = present.filter((row) => Number(row.train) === 0).map((row) => String(row.class));
   if (unseen.length > 0)
-    throw new PerennialError('SplitEmpty', `split: ${unseen.length} class(es) of ${spec.columns.target} occur only outside of the training part; widen it`);
+    throw new PerennialError(
+      'SplitEmpty',
+      `split: ${unseen.length} class(es) of ${spec.columns.target} occur only outside of the training part; widen it`,
+    );
   const classNames = present.map((row) => String(row.class));
-  if (classNames.length < 2) throw new PerennialError('SplitEmpty', `split: the training part has only one class of ${spec.columns.target}; there is nothing to learn`);
+  if (classNames.length < 2)
+    throw new PerennialError(
+      'SplitEmpty',
+      `split: the training part has only one class of ${spec.columns.target}; there is nothing to learn`,
+    );
   if (spec.task === 'binary' && classNames.length !== 2)
-    throw new PerennialError('ColumnInvalid', `columns.target: ${spec.columns.target} has ${classNames.length} classes, task binary needs 2; use task multiclass${classNames.length > 50 ? ' or regression' : ''}`);
-  if (classNames.length > 1000) throw new PerennialError('ColumnInvalid', `columns.target: ${spec.columns.target} has ${classNames.length} classes, at most 1000 are supported; use task regression`);
+    throw new PerennialError(
+      'ColumnInvalid',
+      `columns.target: ${spec.columns.target} has ${classNames.length} classes, task binary needs 2; use task multiclass${classNames.length > 50 ? ' or regression' : ''}`,
+    );
+  if (classNames.length > 1000)
+    throw new PerennialError(
+      'ColumnInvalid',
+      `columns.target: ${spec.columns.target} has ${classNames.length} classes, at most 1000 are supported; use task regression`,
+    );
   for (const part of PARTS)
     if (present.filter((row) => Number(row[part]) > 0).length < 2)
-      throw new PerennialError('SplitEmpty', `split: part ${part} has only one class of ${spec.columns.target}; it cannot judge a model`);
+      throw new PerennialError(
+        'SplitEmpty',
+        `split: part ${part} has only one class of ${spec.columns.target}; it cannot judge a model`,
+      );
   const positiveClass = spec.task === 'binary' ? (spec.columns.positive ?? classNames[1] ?? null) : null;
   if (positiveClass !== null && !classNames.includes(positiveClass))
-    throw new PerennialError('ColumnInvalid', `columns.positive: ${positiveClass} is not a class of ${spec.columns.target}; the classes are ${classNames.join(', ')}`);
+    throw new PerennialError(
+      'ColumnInvalid',
+      `columns.positive: ${positiveClass} is not a class of ${spec.columns.target}; the classes are ${classNames.join(', ')}`,
+    );
   const total = present.reduce((sum, row) => sum + Number(row.train), 0);
-  return { classNames, positiveClass, baseline: { classShares: present.map((row) => Number(row.train) / total), mean: null } };
+  return {
+    classNames,
+    positiveClass,
+    baseline: { classShares: present.map((row) => Number(row.train) / total), mean: null },
+  };
 }

@@ -1,6 +1,7 @@
-import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
-import { PerennialError, type ErrorCode } from '../../contracts/errors.ts';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { type ErrorCode, PerennialError } from '../../contracts/errors.ts';
 import type { TableRef } from '../../contracts/refs.ts';
+import { withoutValues } from './engine-words.ts';
 import { quoteIdent, quoteLiteral } from './sql.ts';
 
 /** Options of {@link Database.create}. */
@@ -66,31 +67,58 @@ export class Database {
   }
 
   /** The rows of a query as objects; 64-bit integers come as numbers. For small results. */
-  async rows(sql: string, code: ErrorCode = 'StageFailed', what = 'a query'): Promise<Record<string, unknown>[]> {
+  async rows(
+    sql: string,
+    code: ErrorCode = 'StageFailed',
+    what = 'a query',
+  ): Promise<Record<string, unknown>[]> {
     const reader = await this.connection.runAndReadAll(sql).catch(refused(code, what));
-    return reader.getRowObjectsJS().map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, typeof value === 'bigint' ? Number(value) : value])));
+    return reader
+      .getRowObjectsJS()
+      .map((row) =>
+        Object.fromEntries(
+          Object.entries(row).map(([key, value]) => [key, typeof value === 'bigint' ? Number(value) : value]),
+        ),
+      );
   }
 
   /** The one row of an aggregate. */
-  async row(sql: string, code: ErrorCode = 'StageFailed', what = 'a query'): Promise<Record<string, unknown>> {
+  async row(
+    sql: string,
+    code: ErrorCode = 'StageFailed',
+    what = 'a query',
+  ): Promise<Record<string, unknown>> {
     return (await this.rows(sql, code, what))[0] ?? {};
   }
 
   /** Names and types of a relation's columns, in order. */
-  async columns(relation: string, code: ErrorCode = 'StageFailed', what = 'a table'): Promise<TableRef['columns']> {
+  async columns(
+    relation: string,
+    code: ErrorCode = 'StageFailed',
+    what = 'a table',
+  ): Promise<TableRef['columns']> {
     const rows = await this.rows(`DESCRIBE SELECT * FROM ${relation}`, code, what);
     return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
   }
 
   /** Writes a query's rows as Parquet, in the query's order. */
-  async copyToParquet(query: string, path: string, code: ErrorCode = 'StageFailed', what = 'a table'): Promise<number> {
+  async copyToParquet(
+    query: string,
+    path: string,
+    code: ErrorCode = 'StageFailed',
+    what = 'a table',
+  ): Promise<number> {
     const row = await this.row(`COPY (${query}\n) TO ${quoteLiteral(path)} (${PARQUET})`, code, what);
     return Number(row.Count ?? 0);
   }
 
   /** A view over one Parquet file. */
   async viewOfParquet(name: string, path: string): Promise<void> {
-    await this.run(`CREATE VIEW ${quoteIdent(name)} AS SELECT * FROM read_parquet(${quoteLiteral(path)})`, 'SourceUnreadable', `table ${name}`);
+    await this.run(
+      `CREATE VIEW ${quoteIdent(name)} AS SELECT * FROM read_parquet(${quoteLiteral(path)})`,
+      'SourceUnreadable',
+      `table ${name}`,
+    );
   }
 
   /** Stops what is running; it rejects with an interrupt. */
@@ -104,11 +132,16 @@ export class Database {
   }
 }
 
-/** The engine's own words, without its stack and without the values that it may quote from the data. */
-const refused =
+/** Turns DuckDB's refusal into an error with a code; an interrupt stays what it is. */
+export const refused =
   (code: ErrorCode, what: string) =>
   (error: unknown): never => {
-    const words = (error instanceof Error ? error.message : String(error)).split('\n').slice(0, 6).join('\n').slice(0, 800);
-    if (/INTERRUPT/i.test(words)) throw error;
-    throw new PerennialError(code, `${what}: ${words}`, /out of memory|no space left/i.test(words), { cause: error });
+    const words = error instanceof Error ? error.message : String(error);
+    if (/^INTERRUPT/i.test(words)) throw error;
+    throw new PerennialError(
+      code,
+      `${what}: ${withoutValues(words)}`,
+      /out of memory|no space left/i.test(words),
+      { cause: error },
+    );
   };

@@ -1,4 +1,10 @@
-const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ESCAPES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /** Markup that is safe to put into a page as it is. */
 export class Markup {
@@ -13,7 +19,8 @@ type Part = string | number | null | undefined | Markup | readonly Part[];
 const render = (part: Part): string => {
   if (part === null || part === undefined) return '';
   if (part instanceof Markup) return part.text;
-  if (typeof part === 'string' || typeof part === 'number') return String(part).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
+  if (typeof part === 'string' || typeof part === 'number')
+    return String(part).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
   return part.map(render).join('');
 };
 
@@ -42,5 +49,6 @@ export const page = (title: string, body: Markup): string =>
 /** A table; numbers are aligned to the right. */
 export const table = (headers: readonly string[], rows: readonly (readonly Part[])[]): Markup =>
   html`<table><thead><tr>${headers.map((header) => html`<th>${header}</th>`)}</tr></thead><tbody>${rows.map(
-    (row) => html`<tr>${row.map((cell) => (typeof cell === 'number' ? html`<td class="number">${cell.toLocaleString('en-US', { maximumFractionDigits: 4 })}</td>` : html`<td>${cell}</td>`))}</tr>`,
+    (row) =>
+      html`<tr>${row.map((cell) => (typeof cell === 'number' ? html`<td class="number">${cell.toLocaleString('en-US', { maximumFractionDigits: 4 })}</td>` : html`<td>${cell}</td>`))}</tr>`,
   )}</tbody></table>`;

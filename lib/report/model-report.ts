@@ -1,7 +1,14 @@
 import type { MetricValues } from '../../contracts/reports.ts';
 import { lowerIsBetter, type MetricName, metricName } from '../../contracts/spec/evaluation.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
-import type { EvaluateOutput, GatesOutput, IngestOutput, PrepareOutput, SplitOutput, TrainOutput } from '../../contracts/stages.ts';
+import type {
+  EvaluateOutput,
+  GatesOutput,
+  IngestOutput,
+  PrepareOutput,
+  SplitOutput,
+  TrainOutput,
+} from '../../contracts/stages.ts';
 import { html, Markup, page, table } from './html.ts';
 
 /** What a report is made from. */
@@ -21,12 +28,19 @@ export interface ReportFacts {
   plots: { title: string; svg: string }[];
 }
 
-const names = (...values: MetricValues[]): MetricName[] => metricName.options.filter((name) => values.some((value) => value[name] !== undefined));
+const names = (...values: MetricValues[]): MetricName[] =>
+  metricName.options.filter((name) => values.some((value) => value[name] !== undefined));
 
 function metricTable({ evaluate }: ReportFacts): Markup {
   const { test, train, baseline, champion } = evaluate;
   return table(
-    ['metric', 'candidate, test', 'candidate, train', 'trivial baseline, test', ...(champion ? [`champion (version ${champion.version}), test`] : [])],
+    [
+      'metric',
+      'candidate, test',
+      'candidate, train',
+      'trivial baseline, test',
+      ...(champion ? [`champion (version ${champion.version}), test`] : []),
+    ],
     names(test, train).map((name) => [
       `${name} (${lowerIsBetter(name) ? 'lower' : 'higher'} is better)`,
       test[name],
@@ -53,8 +67,22 @@ function candidateTable({ train, evaluate, spec }: ReportFacts): Markup {
   return table(
     ['candidate', 'trainer', `${metric}, validation`, 'iterations', 'seconds', ''],
     [
-      ...train.trained.map((item) => [item.name, item.trainer, item.validation[metric], item.bestIteration, item.seconds, item.name === evaluate.winner.name ? 'chosen' : '']),
-      ...train.failed.map((item) => [item.name, item.trainer, null, null, null, html`<span class="fail">failed</span>: ${item.error.slice(0, 300)}`]),
+      ...train.trained.map((item) => [
+        item.name,
+        item.trainer,
+        item.validation[metric],
+        item.bestIteration,
+        item.seconds,
+        item.name === evaluate.winner.name ? 'chosen' : '',
+      ]),
+      ...train.failed.map((item) => [
+        item.name,
+        item.trainer,
+        null,
+        null,
+        null,
+        html`<span class="fail">failed</span>: ${item.error.slice(0, 300)}`,
+      ]),
     ],
   );
 }
@@ -62,22 +90,43 @@ function candidateTable({ train, evaluate, spec }: ReportFacts): Markup {
 const dataTable = ({ ingest }: ReportFacts): Markup =>
   table(
     ['source', 'rows', 'file digest'],
-    ingest.sources.map((source) => [source.name, source.snapshot.rows, html`<code>${source.sourceSha256.slice(0, 16)}</code>`]),
+    ingest.sources.map((source) => [
+      source.name,
+      source.snapshot.rows,
+      html`<code>${source.sourceSha256.slice(0, 16)}</code>`,
+    ]),
   );
 
 const asideTable = ({ ingest }: ReportFacts): Markup =>
-  ingest.setAside.length === 0 ? html`` : html`<p>Rows set aside:</p>${table(['reason', 'rows'], ingest.setAside.map((item) => [item.reason, item.rows]))}`;
+  ingest.setAside.length === 0
+    ? html``
+    : html`<p>Rows set aside:</p>${table(
+        ['reason', 'rows'],
+        ingest.setAside.map((item) => [item.reason, item.rows]),
+      )}`;
 
-const plots = (facts: ReportFacts): Markup => html`<div class="plots">${facts.plots.map((plot) => html`<figure>${new Markup(plot.svg)}</figure>`)}</div>`;
+const plots = (facts: ReportFacts): Markup =>
+  html`<div class="plots">${facts.plots.map((plot) => html`<figure>${new Markup(plot.svg)}</figure>`)}</div>`;
 
 const provenance = ({ run, code, ingest, prepared, evaluate }: ReportFacts): Markup =>
-  table(['what', 'which'], [
-    ['workflow', html`<code>${run.workflowId}</code> run <code>${run.runId}</code>`],
-    ['code', code.commit ? html`<code>${code.commit.slice(0, 12)}</code>${code.dirty ? ' with uncommitted changes' : ''}` : 'not in a git repository'],
-    ['data', html`<code>${ingest.digest.slice(0, 16)}</code>`],
-    ['features', html`<code>${prepared.preprocess.sha256.slice(0, 16)}</code>, ${prepared.featureCount} columns`],
-    ['model', html`<code>${evaluate.candidate}</code>`],
-  ]);
+  table(
+    ['what', 'which'],
+    [
+      ['workflow', html`<code>${run.workflowId}</code> run <code>${run.runId}</code>`],
+      [
+        'code',
+        code.commit
+          ? html`<code>${code.commit.slice(0, 12)}</code>${code.dirty ? ' with uncommitted changes' : ''}`
+          : 'not in a git repository',
+      ],
+      ['data', html`<code>${ingest.digest.slice(0, 16)}</code>`],
+      [
+        'features',
+        html`<code>${prepared.preprocess.sha256.slice(0, 16)}</code>, ${prepared.featureCount} columns`,
+      ],
+      ['model', html`<code>${evaluate.candidate}</code>`],
+    ],
+  );
 
 const splitLine = ({ split }: ReportFacts): Markup =>
   html`<p>Training ${split.train.rows.toLocaleString('en-US')} rows, validation ${split.validation.rows.toLocaleString('en-US')}, test ${split.test.rows.toLocaleString('en-US')}; ${split.unused.toLocaleString('en-US')} rows belong to no part.</p>`;
@@ -109,7 +158,12 @@ export function approvalPage(facts: ReportFacts): string {
     before === undefined || after === undefined
       ? 'There is no champion yet: this would be the first version in production.'
       : `${metric} on the test split goes from ${before.toFixed(4)} (version ${evaluate.champion?.version}) to ${after.toFixed(4)}.`;
-  const review = JSON.stringify({ decision: 'approve', by: 'YOUR NAME', reason: 'WHY', candidate: evaluate.candidate.slice(0, 12) });
+  const review = JSON.stringify({
+    decision: 'approve',
+    by: 'YOUR NAME',
+    reason: 'WHY',
+    candidate: evaluate.candidate.slice(0, 12),
+  });
   return page(
     `Approve ${facts.modelName} version ${facts.version}`,
     html`<h1>Approve ${facts.modelName} version ${facts.version}?</h1>

@@ -14,7 +14,11 @@ export interface CalibrationBin {
  * @param probabilities `[n]`, 0 to 1
  * @param bins default 10
  */
-export function calibrationBins(outcomes: Uint8Array, probabilities: Float64Array, bins = 10): CalibrationBin[] {
+export function calibrationBins(
+  outcomes: Uint8Array,
+  probabilities: Float64Array,
+  bins = 10,
+): CalibrationBin[] {
   const rows = new Float64Array(bins);
   const predicted = new Float64Array(bins);
   const observed = new Float64Array(bins);
@@ -25,7 +29,11 @@ export function calibrationBins(outcomes: Uint8Array, probabilities: Float64Arra
     predicted[bin] = (predicted[bin] ?? 0) + p;
     observed[bin] = (observed[bin] ?? 0) + (outcomes[i] ?? 0);
   }
-  return Array.from(rows, (count, bin) => ({ rows: count, predicted: (predicted[bin] ?? 0) / count, observed: (observed[bin] ?? 0) / count })).filter((bin) => bin.rows > 0);
+  return Array.from(rows, (count, bin) => ({
+    rows: count,
+    predicted: (predicted[bin] ?? 0) / count,
+    observed: (observed[bin] ?? 0) / count,
+  })).filter((bin) => bin.rows > 0);
 }
 
 /** Expected calibration error (Naeini et al. 2015): the mean distance of predicted and observed, weighted by rows. */

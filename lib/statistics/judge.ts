@@ -7,7 +7,8 @@ import { binaryMetrics, multiclassMetrics, regressionMetrics } from './metrics.t
 export type Problem = { task: Task } & Pick<SplitOutput, 'classNames' | 'positiveClass' | 'baseline'>;
 
 /** Index of the positive class; `1` where the task has none. */
-export const positiveIndex = ({ classNames, positiveClass }: Problem): number => (positiveClass === null ? 1 : classNames.indexOf(positiveClass));
+export const positiveIndex = ({ classNames, positiveClass }: Problem): number =>
+  positiveClass === null ? 1 : classNames.indexOf(positiveClass);
 
 /**
  * All metrics of a task.
@@ -15,7 +16,11 @@ export const positiveIndex = ({ classNames, positiveClass }: Problem): number =>
  * @param labels class indices or numbers, `[n]`
  * @param answers binary: probability of the positive class `[n]`; multiclass: row-major `[n, classes]`; regression: `[n]`
  */
-export function judge(problem: Problem, labels: Int32Array | Float32Array, answers: Float32Array | Float64Array): MetricValues {
+export function judge(
+  problem: Problem,
+  labels: Int32Array | Float32Array,
+  answers: Float32Array | Float64Array,
+): MetricValues {
   const predictions = Float64Array.from(answers);
   switch (problem.task) {
     case 'binary':
@@ -34,7 +39,10 @@ export function trivialPredictions(problem: Problem, rows: number): Float64Array
     case 'binary':
       return new Float64Array(rows).fill(classShares[positiveIndex(problem)] ?? 0);
     case 'multiclass':
-      return Float64Array.from({ length: rows * classShares.length }, (_, i) => classShares[i % classShares.length] ?? 0);
+      return Float64Array.from(
+        { length: rows * classShares.length },
+        (_, i) => classShares[i % classShares.length] ?? 0,
+      );
     case 'regression':
       return new Float64Array(rows).fill(mean ?? 0);
   }

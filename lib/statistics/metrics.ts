@@ -9,7 +9,9 @@ const clamp = (p: number): number => Math.min(1 - EPSILON, Math.max(EPSILON, p))
 
 /** Only finite values are a result; a metric that is not defined on the rows is left out. */
 const finite = (values: Partial<Record<MetricName, number | undefined>>): MetricValues =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && Number.isFinite(value)));
+  Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined && Number.isFinite(value)),
+  );
 
 const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
 
@@ -20,7 +22,11 @@ const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part /
  * @param positive index of the positive class
  * @param probabilities of the positive class, `[n]`
  */
-export function binaryMetrics(labels: Int32Array, positive: number, probabilities: Float64Array): MetricValues {
+export function binaryMetrics(
+  labels: Int32Array,
+  positive: number,
+  probabilities: Float64Array,
+): MetricValues {
   const n = labels.length;
   const positives = Uint8Array.from(labels, (label) => (label === positive ? 1 : 0));
   let logLoss = 0;
@@ -58,7 +64,11 @@ export function binaryMetrics(labels: Int32Array, positive: number, probabilitie
  * @param labels class indices `[n]`
  * @param probabilities row-major `[n, classes]`
  */
-export function multiclassMetrics(labels: Int32Array, classes: number, probabilities: Float64Array): MetricValues {
+export function multiclassMetrics(
+  labels: Int32Array,
+  classes: number,
+  probabilities: Float64Array,
+): MetricValues {
   const n = labels.length;
   const tp = new Float64Array(classes);
   const said = new Float64Array(classes);
@@ -83,11 +93,17 @@ export function multiclassMetrics(labels: Int32Array, classes: number, probabili
     if (best === label) tp[label] = (tp[label] ?? 0) + 1;
   }
   const present = Array.from({ length: classes }, (_, k) => k).filter((k) => (actual[k] ?? 0) > 0);
-  const mean = (of: (k: number) => number): number => present.reduce((sum, k) => sum + of(k), 0) / present.length;
+  const mean = (of: (k: number) => number): number =>
+    present.reduce((sum, k) => sum + of(k), 0) / present.length;
   const precision = (k: number): number => ratio(tp[k] ?? 0, said[k] ?? 0);
   const recall = (k: number): number => ratio(tp[k] ?? 0, actual[k] ?? 0);
   const oneVersusRest = (k: number): number =>
-    rocAuc(rankingCurve(Uint8Array.from(labels, (label) => (label === k ? 1 : 0)), Float64Array.from({ length: n }, (_, i) => probabilities[i * classes + k] ?? 0))) ?? Number.NaN;
+    rocAuc(
+      rankingCurve(
+        Uint8Array.from(labels, (label) => (label === k ? 1 : 0)),
+        Float64Array.from({ length: n }, (_, i) => probabilities[i * classes + k] ?? 0),
+      ),
+    ) ?? Number.NaN;
   return finite({
     roc_auc: mean(oneVersusRest),
     log_loss: logLoss / n,

@@ -28,7 +28,8 @@ export function rankingCurve(positives: Uint8Array, scores: Float64Array): Ranki
     if (positives[row]) truePositives++;
     else falsePositives++;
     const score = scores[row] ?? 0;
-    if (i === order.length - 1 || scores[order[i + 1] ?? 0] !== score) points.push({ threshold: score, truePositives, falsePositives });
+    if (i === order.length - 1 || scores[order[i + 1] ?? 0] !== score)
+      points.push({ threshold: score, truePositives, falsePositives });
   }
   return points;
 }
@@ -45,7 +46,8 @@ export function rocAuc(curve: readonly RankingPoint[]): number | undefined {
   let area = 0;
   let previous: RankingPoint = { threshold: Number.POSITIVE_INFINITY, truePositives: 0, falsePositives: 0 };
   for (const point of curve) {
-    area += ((point.falsePositives - previous.falsePositives) * (point.truePositives + previous.truePositives)) / 2;
+    area +=
+      ((point.falsePositives - previous.falsePositives) * (point.truePositives + previous.truePositives)) / 2;
     previous = point;
   }
   return area / (last.truePositives * last.falsePositives);

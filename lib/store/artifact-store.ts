@@ -75,10 +75,17 @@ export class ArtifactStore {
   async path(ref: ArtifactRef): Promise<string> {
     const path = this.#blobPath(ref.sha256);
     const info = await stat(path).catch(() => undefined);
-    if (!info) throw new PerennialError('ArtifactMissing', `artifact ${ref.uri} (${ref.mediaType}) is not in the store at ${this.root}; restore it from a backup or run the stage again`);
+    if (!info)
+      throw new PerennialError(
+        'ArtifactMissing',
+        `artifact ${ref.uri} (${ref.mediaType}) is not in the store at ${this.root}; restore it from a backup or run the stage again`,
+      );
     if (!this.#verified.has(ref.sha256)) {
       if (info.size !== ref.bytes || (await sha256OfFile(path)) !== ref.sha256)
-        throw new PerennialError('ArtifactCorrupt', `artifact ${ref.uri} has other bytes than its digest says; delete ${path} and run the stage again`);
+        throw new PerennialError(
+          'ArtifactCorrupt',
+          `artifact ${ref.uri} has other bytes than its digest says; delete ${path} and run the stage again`,
+        );
       this.#verified.add(ref.sha256);
     }
     return path;

@@ -1,4 +1,4 @@
-import { distance } from 'fastest-levenshtein';
+import { nearest } from '../../contracts/issues.ts';
 import type { ModelInput, ModelSignature } from '../../contracts/serving.ts';
 import type { ColumnBatch, InputColumn } from '../../lib/onnx/tabular-session.ts';
 import { badRequest, RequestError } from '../request-error.ts';
@@ -108,18 +108,15 @@ export class InputSchema {
     const shown = JSON.stringify(
       name.length > SHOWN_NAME_LENGTH ? `${name.slice(0, SHOWN_NAME_LENGTH)}…` : name,
     );
-    let nearest = '';
-    let best = Number.POSITIVE_INFINITY;
     // The distance of a very long name is costly to compute and tells nothing.
-    if (name.length <= SHOWN_NAME_LENGTH)
-      for (const input of this.inputs) {
-        const candidate = distance(name.toLowerCase(), input.name.toLowerCase());
-        if (candidate < best) [best, nearest] = [candidate, input.name];
-      }
-    const remedy =
-      best <= Math.max(2, Math.floor(nearest.length / 3))
-        ? `did you mean "${nearest}"?`
-        : "leave it out; the model's metadata lists its inputs";
+    const hint =
+      name.length <= SHOWN_NAME_LENGTH
+        ? nearest(
+            name,
+            this.inputs.map((input) => input.name),
+          )
+        : undefined;
+    const remedy = hint ? `did you mean "${hint}"?` : "leave it out; the model's metadata lists its inputs";
     return badRequest(`the model has no column ${shown}; ${remedy}`);
   }
 }

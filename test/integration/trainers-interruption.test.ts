@@ -4,8 +4,9 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { TrainerName } from '../../contracts/spec/candidates.ts';
 import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
-import { type TrainerName, trainerCommand } from '../../trainers/catalog.ts';
+import { trainerCommand } from '../../trainers/catalog.ts';
 import { predict, python, requestFor, sample, scratchFolder, train } from './trainers-support.ts';
 
 let folder = { path: '', remove: async () => {} };

@@ -3,11 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { TrainerName } from '../../contracts/spec/candidates.ts';
 import type { Task } from '../../contracts/spec/task.ts';
 import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
 import { writeNpy } from '../../lib/npy.ts';
 import { runTrainer, type TrainerOutcome } from '../../lib/processes/run-program.ts';
-import { type TrainerName, trainerCommand } from '../../trainers/catalog.ts';
+import { trainerCommand } from '../../trainers/catalog.ts';
 import { seededRandom } from '../../trainers/typescript/random.ts';
 
 export const TASKS = ['binary', 'multiclass', 'regression'] as const;

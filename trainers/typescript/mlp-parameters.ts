@@ -1,6 +1,6 @@
-import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.ts';
+import { nearest } from '../../contracts/issues.ts';
 import type { Task } from '../../contracts/spec/task.ts';
 import type { TrainerRequest } from '../../contracts/trainer.ts';
 
@@ -51,11 +51,8 @@ export function mlpParameters(task: Task, given: TrainerRequest['parameters']): 
   const allowed = Object.keys(schema.shape).sort();
   for (const name of Object.keys(given)) {
     if (allowed.includes(name)) continue;
-    const [nearest] = allowed
-      .map((word) => ({ word, edits: distance(name.toLowerCase(), word) }))
-      .sort((a, b) => a.edits - b.edits);
-    const hint =
-      nearest && nearest.edits <= nearest.word.length / 2 ? ` Did you mean "${nearest.word}"?` : '';
+    const word = nearest(name, allowed);
+    const hint = word ? ` Did you mean "${word}"?` : '';
     throw new PerennialError(
       'TrainerContract',
       `The parameter "${name}" is unknown.${hint} Allowed: ${allowed.join(', ')}.`,
