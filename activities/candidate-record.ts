@@ -16,7 +16,11 @@ export interface CandidateResult {
   bestIteration: number;
 }
 
-/** The MLflow run of one candidate, a child of the lifecycle's run: metrics per iteration while it trains, the rest at the end. */
+/**
+ * The MLflow run of one candidate, a child of the lifecycle's run: metrics per iteration while it trains, the rest at
+ * the end. MLflow tells repeated metrics by key, step, value and time; so the time of a metric is made from the run's
+ * start and the step, and an attempt that repeats steps of an earlier one adds nothing.
+ */
 export class CandidateRecord {
   readonly #buffer: MetricInput[] = [];
   #flushing: Promise<void> = Promise.resolve();
@@ -25,6 +29,7 @@ export class CandidateRecord {
   private constructor(
     private readonly mlflow: MlflowClient,
     readonly runId: string,
+    private readonly startTime: number,
   ) {
     this.#timer = setInterval(() => this.#flush(), FLUSH_MS);
   }
@@ -50,12 +55,13 @@ export class CandidateRecord {
       runId,
       params: { trainer: candidate.trainer, seed: String(training.seed) },
     });
-    return new CandidateRecord(mlflow, runId);
+    const { info } = await mlflow.runs.get({ runId });
+    return new CandidateRecord(mlflow, runId, info.startTime ?? 0);
   }
 
   /** Notes the metrics of an iteration; they are sent about once a second. */
   progress(step: number, metrics: Record<string, number>): void {
-    const timestamp = Date.now();
+    const timestamp = this.startTime + step;
     for (const [key, value] of Object.entries(metrics))
       if (Number.isFinite(value)) this.#buffer.push({ key, value, step, timestamp });
   }
@@ -64,7 +70,7 @@ export class CandidateRecord {
     this.#flush();
     await this.#flushing;
     const { runId } = this;
-    const timestamp = Date.now();
+    const timestamp = this.startTime;
     const finalMetrics = {
       ...result.validation,
       training_seconds: result.seconds,

@@ -91,8 +91,7 @@ async function ingest(
       store,
       scratchDir,
       target,
-      onDatabase: (database) =>
-        frame.signal.addEventListener('abort', () => database.interrupt(), { once: true }),
+      signal: frame.signal,
     },
   );
   const identity = {

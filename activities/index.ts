@@ -6,6 +6,7 @@ import type { ActivityDependencies } from './dependencies.ts';
 import { deploymentActivities } from './deployment.ts';
 import { evaluate } from './evaluate.ts';
 import { framed } from './frame.ts';
+import { housekeepingActivities } from './housekeeping.ts';
 import { register } from './register.ts';
 import { runTracking } from './tracking.ts';
 import { trainCandidate } from './train-candidate.ts';
@@ -21,6 +22,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     register: framed(config, (input) => register(deps, input)),
     ...aliasActivities(deps),
     ...deploymentActivities(deps),
+    ...housekeepingActivities(deps),
   };
 }
 

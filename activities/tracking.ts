@@ -1,4 +1,5 @@
 import type { Tracking, TrackingActivities } from '../contracts/activities.ts';
+import { RunManifests } from '../lib/store/run-manifests.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';
 import { findOrCreateRun } from './mlflow-runs.ts';
@@ -101,7 +102,7 @@ export function runTracking(
       await deps.mlflow().runs.logInputs({ runId, datasets: [...sources, ...parts] });
     }),
 
-    closeTracking: framed(deps.config, async ({ tracking, status, outcome, message }) => {
+    closeTracking: framed(deps.config, async ({ tracking, run, status, outcome, message, artifacts }) => {
       const mlflow = deps.mlflow();
       const { runId } = tracking;
       await mlflow.runs.logBatch({
@@ -109,6 +110,8 @@ export function runTracking(
         tags: { 'perennial.outcome': outcome, 'perennial.message': message.slice(0, 4_000) },
       });
       await mlflow.runs.finish({ runId, status });
+      const { root } = await deps.store();
+      await new RunManifests(root).write({ ...run, outcome, endedAt: new Date().toISOString(), artifacts });
       if (status === 'FINISHED') return;
       // Candidates that were being trained when the run ended do not stay "running" for ever.
       for await (const child of mlflow.runs.search({

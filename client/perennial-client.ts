@@ -3,6 +3,11 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { type EndpointState, endpointState, type RollbackUpdate } from '../contracts/endpoint.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import {
+  type HousekeepingInput,
+  type HousekeepingResult,
+  housekeepingResult,
+} from '../contracts/housekeeping.ts';
+import {
   type CodeVersion,
   type LifecycleInput,
   type LifecycleResult,
@@ -168,6 +173,18 @@ export class PerennialClient {
         name,
         'endpoint',
       ),
+    );
+  }
+
+  /** Deletes artifacts that only failed or cancelled runs name. */
+  async collectGarbage(keep: HousekeepingInput = {}): Promise<HousekeepingResult> {
+    return housekeepingResult.parse(
+      await this.temporal.workflow.execute(WORKFLOW_TYPES.housekeeping, {
+        taskQueue: this.taskQueue,
+        workflowId: `housekeeping-${randomBytes(4).toString('hex')}`,
+        args: [keep],
+        staticSummary: 'Delete what failed runs left behind',
+      }),
     );
   }
 

@@ -1,4 +1,6 @@
+import type { z } from 'zod';
 import type { DeployUpdate, EndpointState, RollbackUpdate } from './endpoint.ts';
+import type { HousekeepingResult, housekeepingInput } from './housekeeping.ts';
 import type { CodeVersion } from './lifecycle.ts';
 import type { ArtifactRef } from './refs.ts';
 import type { ModelServerInfo, RouteAck, RouteTable, ServedModel } from './serving.ts';
@@ -111,6 +113,8 @@ export interface TrackingActivities {
     status: 'FINISHED' | 'FAILED' | 'KILLED';
     outcome: string;
     message: string;
+    /** Digests of the artifacts that the run refers to. */
+    artifacts: string[];
   }): Promise<void>;
   /** Points the alias `champion` at a version; nothing else writes it. `null` removes the alias. */
   setChampion(input: { modelName: string; version: string | null }): Promise<void>;
@@ -140,11 +144,17 @@ export interface ModelServerActivities {
   }): Promise<{ serverId: string; rows: number; maxDifference: number; p95Ms: number }>;
 }
 
+/** Activities that tidy up. */
+export interface HousekeepingActivities {
+  collectGarbage(input: z.output<typeof housekeepingInput>): Promise<HousekeepingResult>;
+}
+
 export type PerennialActivities = DataActivities &
   TrainingActivities &
   EvaluationActivities &
   TrackingActivities &
-  DeploymentActivities;
+  DeploymentActivities &
+  HousekeepingActivities;
 
 /** Update and query shapes of an endpoint, for typed clients. */
 export interface EndpointHandlers {

@@ -2,11 +2,18 @@ import type { z } from 'zod';
 
 /** Issues shown at the most; the rest are counted. */
 const MAX_ISSUES = 10;
+/** Longest part of a path that is shown, and longest word that is looked up: keys come from outside. */
+const MAX_WORD = 64;
+
+const shown = (part: PropertyKey): string => {
+  const text = String(part);
+  return text.length > MAX_WORD ? `${text.slice(0, MAX_WORD)}…` : text;
+};
 
 const pathOf = (path: readonly PropertyKey[]): string =>
   path.reduce<string>(
     (text, part) =>
-      typeof part === 'number' ? `${text}[${part}]` : text ? `${text}.${String(part)}` : String(part),
+      typeof part === 'number' ? `${text}[${part}]` : text ? `${text}.${shown(part)}` : shown(part),
     '',
   );
 
@@ -34,6 +41,7 @@ function distance(a: string, b: string): number {
  * @example nearest('colums', ['columns', 'data']) === 'columns'
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
+  if (word.length > MAX_WORD) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of known) {
@@ -113,7 +121,13 @@ function linesOf(
 }
 
 const found = (value: unknown): string =>
-  value === null ? 'nothing (null)' : Array.isArray(value) ? 'a list' : typeof value;
+  value === null
+    ? 'nothing (null)'
+    : Array.isArray(value)
+      ? 'a list'
+      : typeof value === 'number' && !Number.isFinite(value)
+        ? String(value)
+        : typeof value;
 
 /** Tells the known keys at a path, for suggestions. */
 export type KnownKeys = (path: readonly PropertyKey[]) => readonly string[];
@@ -126,12 +140,13 @@ export type KnownKeys = (path: readonly PropertyKey[]) => readonly string[];
  * @param keys the known keys of the object at a path; without it no key is suggested
  */
 export function issueLines(error: z.ZodError, value: unknown, keys: KnownKeys = () => []): string[] {
-  const lines = error.issues
+  // Of ten thousand wrong entries ten are looked at: a workflow has to answer within seconds.
+  const looked = error.issues.slice(0, MAX_ISSUES);
+  const lines = looked
     .flatMap((issue) => linesOf(issue, value, [], keys))
     .map(({ path, text }) => (path.length > 0 ? `${pathOf(path)}: ${text}` : text));
-  return lines.length > MAX_ISSUES
-    ? [...lines.slice(0, MAX_ISSUES), `and ${lines.length - MAX_ISSUES} more`]
-    : lines;
+  const more = Math.max(0, lines.length - MAX_ISSUES) + error.issues.length - looked.length;
+  return more > 0 ? [...lines.slice(0, MAX_ISSUES), `and ${more} more`] : lines;
 }
 
 /** {@link issueLines} in one line. */

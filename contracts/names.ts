@@ -8,6 +8,7 @@ export const WORKFLOW_TYPES = {
   training: 'training',
   endpoint: 'endpoint',
   modelServer: 'modelServer',
+  housekeeping: 'housekeeping',
 } as const;
 
 export const SIGNALS = {
@@ -45,6 +46,9 @@ export const modelServerTaskQueue = (serverId: string): string => `perennial-ser
 /** The child workflow that trains the candidates of a lifecycle run. */
 export const trainingWorkflowId = (lifecycleWorkflowId: string, runId: string): string =>
   `${lifecycleWorkflowId}/training/${runId}`;
+
+/** The schedule by which the worker has housekeeping done once a day. */
+export const HOUSEKEEPING_SCHEDULE = 'perennial-housekeeping';
 
 /** Prefix of every activity type, so that a foreign worker's own activities are never replaced. */
 export const ACTIVITY_PREFIX = 'perennial.';

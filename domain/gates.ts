@@ -70,7 +70,8 @@ function improvement(
 
 /**
  * Judges one gate. A gate with several conditions (`min` and `betterThan`, say) gives one result for each.
- * A trivial baseline must be beaten strictly: a model that only equals it has learned nothing.
+ * A trivial baseline must be beaten strictly: a model that only equals it has learned nothing. A metric that could
+ * not be computed passes no gate.
  */
 function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
   const { metric } = gate;
@@ -91,15 +92,18 @@ function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
     );
   if (gate.betterThan === 'baseline') {
     const reference = evidence.baseline[metric];
-    if (reference === undefined) {
+    if (reference === undefined || observed === undefined) {
       results.push({
         gate,
         condition: `${metric} better than the baseline`,
-        passed: true,
+        passed: observed !== undefined,
         observed: observed ?? null,
         limit: null,
         margin: null,
-        note: 'the trivial baseline has no value for this metric',
+        note:
+          observed === undefined
+            ? `${metric} could not be computed`
+            : 'the trivial baseline has no value for this metric',
       });
     } else {
       const result = judge(gate, improvement(gate, metric, 'baseline', reference, observed));
@@ -112,18 +116,24 @@ function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
   }
   if (gate.betterThan === 'champion') {
     const reference = evidence.champion?.[metric];
+    const comparable = reference !== undefined && observed !== undefined;
     results.push(
-      reference === undefined
-        ? {
+      comparable
+        ? judge(gate, improvement(gate, metric, 'champion', reference, observed))
+        : {
             gate,
             condition: `${metric} not worse than the champion`,
-            passed: true,
+            passed: observed !== undefined && evidence.champion === null,
             observed: observed ?? null,
             limit: null,
             margin: null,
-            note: 'there is no champion yet',
-          }
-        : judge(gate, improvement(gate, metric, 'champion', reference, observed)),
+            note:
+              observed === undefined
+                ? `${metric} could not be computed`
+                : evidence.champion
+                  ? `${metric} of the champion could not be computed`
+                  : 'there is no champion yet',
+          },
     );
   }
   if (gate.maxGap !== undefined) {
@@ -167,6 +177,6 @@ export function failedGates(results: readonly GateResult[]): string[] {
     .map((result) =>
       result.observed === null || result.margin === null
         ? `${result.condition}: ${result.note ?? 'not computed'}`
-        : `${result.condition}: was ${result.observed.toFixed(4)}, limit ${result.limit?.toFixed(4)}, short by ${Math.abs(result.margin).toFixed(4)}`,
+        : `${result.condition}: was ${result.observed.toFixed(4)}, limit ${result.limit?.toFixed(4)}, ${result.note ?? `short by ${Math.abs(result.margin).toFixed(4)}`}`,
     );
 }

@@ -7,7 +7,9 @@ const MIN_PREFIX = 8;
 export const namesCandidate = (named: string, candidate: string): boolean =>
   named.length >= MIN_PREFIX && candidate.startsWith(named.toLowerCase());
 
-const sameName = (a: string, b: string): boolean => a.trim().toLowerCase() === b.trim().toLowerCase();
+/** Keyboards differ in how they compose letters: "é" may be one character or two. */
+const plainName = (name: string): string => name.normalize('NFKC').trim().toLowerCase();
+const sameName = (a: string, b: string): boolean => plainName(a) === plainName(b);
 
 /** A vote before it is dated. */
 export interface Ballot {

@@ -6,6 +6,7 @@ import { removeDeadScratch } from '../activities/scratch.ts';
 import { configFromEnv } from '../lib/config.ts';
 import { workflowBundle } from './bundle.ts';
 import { connect } from './connection.ts';
+import { ensureHousekeeping } from './housekeeping.ts';
 import { announceReady, logger } from './runtime.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 
@@ -32,6 +33,7 @@ export async function runWorker(signal: AbortSignal): Promise<void> {
       workflowTaskPollerBehavior: { type: 'autoscaling' },
       activityTaskPollerBehavior: { type: 'autoscaling' },
     });
+    await ensureHousekeeping(client, config.taskQueue);
     const running = worker.run();
     announceReady();
     signal.addEventListener('abort', () => worker.shutdown(), { once: true });

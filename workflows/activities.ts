@@ -3,6 +3,7 @@ import type {
   DataActivities,
   DeploymentActivities,
   EvaluationActivities,
+  HousekeepingActivities,
   ModelServerActivities,
   TrackingActivities,
   TrainingActivities,
@@ -27,6 +28,7 @@ const evaluation = stub<EvaluationActivities>();
 const tracking = stub<TrackingActivities>();
 const deployment = stub<DeploymentActivities>();
 const server = stub<ModelServerActivities>();
+const tidying = stub<HousekeepingActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
@@ -57,6 +59,8 @@ export const announceServer = deployment(
   'Tell the endpoints of the server',
 );
 export const requestDeploy = deployment('requestDeploy', POLICIES.rollout, 'Ask the endpoint to deploy');
+
+export const collectGarbage = tidying('collectGarbage', POLICIES.data, 'Delete what failed runs left behind');
 
 /** Activities of one model server run on that server's own queue. */
 export const serverActivities = (taskQueue: string): ModelServerActivities => ({

@@ -60,10 +60,11 @@ export async function awaitApproval(
       summary: 'Time-out of the approval',
     });
     if (!decided) policyVote(onTimeout, `nobody decided within ${timeout}; the policy says ${onTimeout}`);
-    board.close();
     const decision = onTimeoutDecision(decided, board.decision, onTimeout);
     return { decision, candidate, votes: [...board.votes], reason: board.votes.at(-1)?.reason ?? '' };
   } finally {
+    // Also after a cancellation: no vote is accepted while the run cleans up.
+    board.close();
     reminders.cancel();
     run.waited(Date.now() - since);
     run.awaiting(null);

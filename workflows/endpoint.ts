@@ -1,6 +1,7 @@
 import {
   ApplicationFailure,
   allHandlersFinished,
+  CancellationScope,
   condition,
   continueAsNew,
   log,
@@ -16,6 +17,7 @@ import {
   rollbackUpdate,
   serverJoinedSignal,
 } from '../contracts/endpoint.ts';
+import { endpointWorkflowId } from '../contracts/names.ts';
 import type { ModelServerInfo, RouteTable } from '../contracts/serving.ts';
 import type { DeployOutput } from '../contracts/stages.ts';
 import { completed, emptyEndpoint, reverted, tableFor, withPending, withTable } from '../domain/endpoint.ts';
@@ -30,12 +32,25 @@ import { RECONCILE_INTERVAL } from './policies.ts';
  * or back together. Lives for ever, by continue-as-new.
  *
  * A reader may see, for the moment between the two steps, the new version serving while the alias still names the
- * old one; never the other way round.
+ * old one; never the other way round. A cancellation waits for the change that is under way.
+ *
+ * @throws ApplicationFailure `InputInvalid`, also under any other workflow id than the endpoint's own: a second
+ *   workflow would be a second writer
  */
 export async function endpoint(argument: unknown): Promise<void> {
   const input = parseInput(endpointInput, argument, 'the argument of workflow endpoint');
+  const own = endpointWorkflowId(input.endpoint);
+  if (workflowInfo().workflowId !== own)
+    throw ApplicationFailure.nonRetryable(
+      `the workflow of endpoint ${input.endpoint} has the id ${own} and no other; start it under that id`,
+      'InputInvalid',
+    );
   const entity = new Endpoint(input.state ?? emptyEndpoint(input.endpoint));
-  await entity.live(input.continueAfter);
+  try {
+    await entity.live(input.continueAfter);
+  } finally {
+    await CancellationScope.nonCancellable(() => entity.quiet());
+  }
   const next: EndpointInput = {
     endpoint: input.endpoint,
     state: entity.state,
@@ -44,9 +59,17 @@ export async function endpoint(argument: unknown): Promise<void> {
   await continueAsNew<typeof endpoint>(next);
 }
 
+/** A server that did not take a table. */
+interface Refusal {
+  serverId: string;
+  why: string;
+}
+
 class Endpoint {
   state: EndpointState;
-  #busy = false;
+  /** How many works wait for their turn or are under way, and the last of them. */
+  #works = 0;
+  #last: Promise<unknown> = Promise.resolve();
   #changes = 0;
   #stale = true;
 
@@ -67,13 +90,17 @@ class Endpoint {
     await this.#resumePending();
     const over = (): boolean => this.#changes >= continueAfter || workflowInfo().continueAsNewSuggested;
     while (!over()) {
-      if (this.#stale && !this.#busy) await this.#exclusive(() => this.#reconcile());
-      const wake = (): boolean => over() || (this.#stale && !this.#busy);
+      if (this.#stale && this.#works === 0) await this.#exclusive(() => this.#reconcile());
+      const wake = (): boolean => over() || (this.#stale && this.#works === 0);
       if (this.#unacknowledged()) {
         if (!(await condition(wake, RECONCILE_INTERVAL))) this.#stale = true;
       } else await condition(wake);
     }
-    await condition(() => allHandlersFinished() && !this.#busy);
+  }
+
+  /** Waits until every request is answered and no change is under way. */
+  async quiet(): Promise<void> {
+    await condition(() => allHandlersFinished() && this.#works === 0);
   }
 
   /** Whether a live server has not confirmed the table in force. */
@@ -92,14 +119,18 @@ class Endpoint {
     this.#stale = true;
   }
 
-  /** One change at a time, in the order of arrival. */
+  /**
+   * One work at a time, in the order of arrival, each to its end. A chain of promises and not a `condition` on a
+   * flag: the release of a flag lets all that wait for it through at once.
+   */
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    await condition(() => !this.#busy);
-    this.#busy = true;
+    this.#works += 1;
+    const turn = this.#last.then(() => CancellationScope.nonCancellable(work));
+    this.#last = turn.catch(() => undefined);
     try {
-      return await work();
+      return await turn;
     } finally {
-      this.#busy = false;
+      this.#works -= 1;
     }
   }
 
@@ -112,10 +143,15 @@ class Endpoint {
       );
   }
 
-  async #deploy(request: DeployUpdate): Promise<DeployOutput> {
+  #deploy(request: DeployUpdate): Promise<DeployOutput> {
+    return this.#once(request.requestId, () => this.#change(request));
+  }
+
+  /** Carries a request out when it is its turn; one that was carried out before gets its answer again. */
+  #once(requestId: string, work: () => Promise<DeployOutput>): Promise<DeployOutput> {
     return this.#exclusive(async () => {
-      const answered = this.state.answered.find((item) => item.requestId === request.requestId);
-      return answered ? answered.output : this.#change(request);
+      const answered = this.state.answered.find((item) => item.requestId === requestId);
+      return answered ? answered.output : work();
     });
   }
 
@@ -129,17 +165,19 @@ class Endpoint {
       );
   }
 
+  /** A rollback is about the version that its sender saw; where another came into force meanwhile, it is refused. */
   #rollback(argument: unknown): Promise<DeployOutput> {
     const { requestId, requestedBy } = parseInput(rollbackUpdate, argument, 'update rollback');
-    const model = this.state.previous;
-    const answered = this.state.answered.find((item) => item.requestId === requestId);
-    if (answered) return Promise.resolve(answered.output);
-    if (!model)
-      throw ApplicationFailure.nonRetryable(
-        'update rollback: there is no version before the current one',
-        'InputInvalid',
-      );
-    return this.#deploy({ model, requestId, requestedBy });
+    const seen = this.state.current?.version;
+    return this.#once(requestId, async () => {
+      const { current, previous } = this.state;
+      if (!previous || current?.version !== seen)
+        throw ApplicationFailure.nonRetryable(
+          `update rollback: version ${current?.version} took the place of version ${seen} while the request waited; look at the endpoint and ask again`,
+          'InputInvalid',
+        );
+      return this.#change({ model: previous, requestId, requestedBy });
+    });
   }
 
   /** Intent, then traffic, then alias; back to the old table where one of them cannot be had. */
@@ -187,15 +225,27 @@ class Endpoint {
         'RolloutFailed',
       );
     const servers = Object.entries(this.state.acknowledged).filter(
-      ([, generation]) => generation === table.generation,
+      ([, generation]) => generation === this.state.table.generation,
     );
     if (servers.length === 0)
       throw ApplicationFailure.nonRetryable('every model server went away', 'ServerUnavailable');
     return servers.map(([serverId]) => serverId);
   }
 
-  /** Offers a table to servers and writes down who took it; returns who did not, and why. */
-  async #offer(table: RouteTable, servers: ModelServerInfo[]): Promise<{ serverId: string; why: string }[]> {
+  /**
+   * Offers a table to servers and writes down who took it; returns who did not, and why. A server may be ahead,
+   * where the endpoint's workflow was terminated and started afresh: the table then goes out under a generation
+   * above that server's.
+   */
+  async #offer(table: RouteTable, servers: ModelServerInfo[]): Promise<Refusal[]> {
+    const refusals = await this.#offerOnce(table, servers);
+    const highest = Math.max(...Object.values(this.state.acknowledged));
+    return highest > table.generation
+      ? this.#offer({ ...table, generation: highest + 1 }, servers)
+      : refusals;
+  }
+
+  async #offerOnce(table: RouteTable, servers: ModelServerInfo[]): Promise<Refusal[]> {
     const previous = this.state.acknowledged;
     this.state = {
       ...withTable(this.state, table, {}),
@@ -204,7 +254,7 @@ class Endpoint {
     const answers = await Promise.allSettled(
       servers.map((server) => serverActivities(server.taskQueue).applyRoutes({ table })),
     );
-    const refusals: { serverId: string; why: string }[] = [];
+    const refusals: Refusal[] = [];
     for (const [index, answer] of answers.entries()) {
       const serverId = servers[index]?.serverId ?? '';
       if (answer.status === 'fulfilled') this.state.acknowledged[serverId] = answer.value.generation;

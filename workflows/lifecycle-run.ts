@@ -10,6 +10,7 @@ import {
   type WorkflowInfo,
 } from '@temporalio/workflow';
 import type { RunIdentity, Tracking } from '../contracts/activities.ts';
+import { artifactDigests } from '../contracts/artifact-digests.ts';
 import {
   approveSignal,
   type LifecycleResult,
@@ -32,6 +33,7 @@ export class LifecycleRun {
   readonly identity: RunIdentity;
   readonly board = new ReviewBoard();
   readonly #progress: RunProgress;
+  readonly #argument: unknown;
   #tracking: Tracking | undefined;
   #registered: RegisterOutput | undefined;
   /** Outputs of an earlier run, for the stages that are not run again. */
@@ -39,6 +41,7 @@ export class LifecycleRun {
 
   /** @param argument what the workflow was started with; a retry starts from it */
   constructor(info: WorkflowInfo, argument: unknown) {
+    this.#argument = argument;
     this.identity = { workflowId: info.workflowId, runId: info.runId };
     this.#progress = new RunProgress(this.identity);
     setHandler(handlers.status, () => this.status);
@@ -119,11 +122,6 @@ export class LifecycleRun {
     return output;
   }
 
-  /** Runs work that belongs to a stage, unless that stage was taken over. */
-  async once(stage: StageName, work: () => Promise<void>): Promise<void> {
-    if (this.#earlier[stage] === undefined) await work();
-  }
-
   /** Shows that the run waits for a person, or no longer does. */
   awaiting(request: RunStatus['awaiting']): void {
     this.#progress.awaiting(request);
@@ -154,15 +152,25 @@ export class LifecycleRun {
     };
   }
 
-  /** Leaves nothing half done behind a failure or a cancellation. */
+  /**
+   * Leaves nothing half done behind a failure or a cancellation. A clean-up that fails is logged: it must neither
+   * hide why the run ended nor keep the next one from being done.
+   */
   async abort(error: unknown, cancelled: boolean): Promise<void> {
     const message = cancelled ? 'cancelled' : rootMessage(error);
     this.#progress.awaiting(null);
     this.#progress.fail(message, now(), cancelled);
     this.#show();
     if (this.status.pipeline) upsertSearchAttributes([searchAttributes.awaitingApproval(false)]);
-    await this.#retire(cancelled ? 'cancelled' : 'failed');
-    await this.#close(cancelled ? 'KILLED' : 'FAILED', cancelled ? 'cancelled' : 'failed', message);
+    const outcome = cancelled ? 'cancelled' : 'failed';
+    const cleanUps = [
+      () => this.#retire(outcome),
+      () => this.#close(cancelled ? 'KILLED' : 'FAILED', outcome, message),
+    ];
+    for (const cleanUp of cleanUps)
+      await cleanUp().catch((problem: unknown) =>
+        log.error(`clean-up after the run failed: ${rootMessage(problem)}`),
+      );
   }
 
   async #retire(why: string): Promise<void> {
@@ -176,7 +184,14 @@ export class LifecycleRun {
 
   async #close(status: 'FINISHED' | 'FAILED' | 'KILLED', outcome: string, message: string): Promise<void> {
     if (this.#tracking)
-      await closeTracking({ tracking: this.#tracking, run: this.identity, status, outcome, message });
+      await closeTracking({
+        tracking: this.#tracking,
+        run: this.identity,
+        status,
+        outcome,
+        message,
+        artifacts: artifactDigests([this.#progress.outputs, this.#argument]),
+      });
   }
 
   /** A signal cannot be refused; one that does not count is written down. */

@@ -1,4 +1,5 @@
 import {
+  ApplicationFailure,
   CancellationScope,
   condition,
   executeChild,
@@ -57,7 +58,8 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     const split = await run.stage('split', summaries.split, () =>
       activities.split({ table: data.table, spec }),
     );
-    await run.once('split', () => activities.recordData({ tracking, spec, ingest: data, split }));
+    // Also where the stages were taken over: every MLflow run names its data.
+    await activities.recordData({ tracking, spec, ingest: data, split });
     const prepared = await run.stage('prepare', summaries.prepare, () => activities.prepare({ split, spec }));
     const trained = await run.stage('train', summaries.train, () =>
       train(run, spec, split, prepared, tracking),
@@ -88,13 +90,21 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     const approval = await run.stage('approval', summaries.approval, () =>
       awaitApproval(run, spec, evaluated.candidate),
     );
+    if (approval.candidate !== evaluated.candidate)
+      throw ApplicationFailure.nonRetryable(
+        'the approval that was taken over is of another candidate; resume at approval or before',
+        'InputInvalid',
+      );
     if (approval.decision === 'rejected') return await endRejected(run, approval);
 
     await run.stage('precheck', summaries.precheck, () => precheck(spec, evaluated, registered));
-    const deployed = await run.stage('deploy', summaries.deploy, () =>
-      deploy(run, spec, evaluated, registered),
-    );
-    return await run.end('deployed', `version ${deployed.version} serves endpoint ${deployed.endpoint}`);
+    // The endpoint goes through with what it was asked for; a cancellation now would retire a champion.
+    return await CancellationScope.nonCancellable(async () => {
+      const deployed = await run.stage('deploy', summaries.deploy, () =>
+        deploy(run, spec, evaluated, registered),
+      );
+      return run.end('deployed', `version ${deployed.version} serves endpoint ${deployed.endpoint}`);
+    });
   } catch (error) {
     await CancellationScope.nonCancellable(() => run.abort(error, isCancellation(error)));
     throw error;

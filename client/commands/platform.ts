@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import { PerennialError } from '../../contracts/errors.ts';
+import { withContext } from '../context.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
 import { backup, restore } from '../platform/backup.ts';
 import type { PlatformOptions } from '../platform/options.ts';
@@ -36,7 +37,7 @@ export async function startPlatform(
   });
 }
 
-/** `up`, `down`, `backup`, `restore`, `worker`, `serve`. */
+/** `up`, `down`, `backup`, `restore`, `gc`, `worker`, `serve`. */
 export function registerPlatformCommands(program: Command): void {
   program
     .command('up')
@@ -125,6 +126,26 @@ export function registerPlatformCommands(program: Command): void {
         );
         return EXIT.ok;
       });
+    });
+
+  program
+    .command('gc')
+    .description('delete artifacts that only failed or cancelled runs name; the worker does it once a day')
+    .option('--keep-failed-runs <duration>', 'how long failed runs can be taken up again', '7d')
+    .option('--keep-unnamed <duration>', 'how long artifacts that no run names are kept', '7d')
+    .action((options: { keepFailedRuns: string; keepUnnamed: string }, command: Command) => {
+      const output = outputOf(command);
+      return guarded(output.json, () =>
+        withContext(dataDirOf(command), async ({ perennial }) => {
+          const result = await perennial.collectGarbage(options);
+          output.result(
+            result,
+            () =>
+              `deleted ${result.deletedArtifacts} artifacts (${(result.deletedBytes / 1e6).toFixed(1)} MB), kept ${result.keptArtifacts}`,
+          );
+          return EXIT.ok;
+        }),
+      );
     });
 
   for (const [name, description] of [

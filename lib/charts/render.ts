@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type EChartsCoreOption, init } from 'echarts';
 
 /** Size of every chart, in CSS pixels. */
@@ -22,10 +23,25 @@ export function renderChart(option: EChartsCoreOption): string {
       grid: { left: 64, right: 24, top: 56, bottom: 56 },
       ...option,
     });
-    return chart.renderToSVGString();
+    return withOwnNames(chart.renderToSVGString());
   } finally {
     chart.dispose();
   }
+}
+
+/**
+ * ECharts counts ids and classes through the life of the process: the same chart would be another file each time,
+ * and charts of two processes would take each other's styles on one page. Here they are counted within the chart and
+ * carry its digest.
+ */
+function withOwnNames(svg: string): string {
+  const numbers = new Map<string, number>();
+  const counted = svg.replace(/\bzr\d+-(?:cls-|[a-z])\d+\b/g, (name) => {
+    if (!numbers.has(name)) numbers.set(name, numbers.size);
+    return `zr-${numbers.get(name)}`;
+  });
+  const digest = createHash('sha256').update(counted).digest('hex').slice(0, 8);
+  return counted.replace(/\bzr-(\d+)\b/g, `chart-${digest}-$1`);
 }
 
 /** At most `limit` points of a curve, evenly chosen, the first and the last among them. */

@@ -130,13 +130,8 @@ const reasonExpression = (reasons: readonly Reason[]): string =>
  * @throws PerennialError `SqlInvalid`
  */
 export async function oneSelect(database: Database, sql: string, where = 'data.sql'): Promise<string> {
-  const words = (error: unknown): string =>
-    (error instanceof Error ? error.message : String(error))
-      // The engine's words for a text without any statement.
-      .replace(/^Error in native callback$/, 'there is no statement')
-      .slice(0, 800);
   const statements = await database.connection.extractStatements(sql).catch((error: unknown) => {
-    throw new PerennialError('SqlInvalid', `${where}: ${words(error)}`, false, { cause: error });
+    throw new PerennialError('SqlInvalid', `${where}: ${wordsOf(error)}`, false, { cause: error });
   });
   if (statements.count !== 1)
     throw new PerennialError(
@@ -144,19 +139,32 @@ export async function oneSelect(database: Database, sql: string, where = 'data.s
       `${where}: expected exactly one SELECT, found ${statements.count} statements`,
     );
   const prepared = await statements.prepare(0).catch((error: unknown) => {
-    throw new PerennialError('SqlInvalid', `${where}: ${words(error)}`, false, { cause: error });
+    throw new PerennialError('SqlInvalid', `${where}: ${wordsOf(error)}`, false, { cause: error });
   });
   if (prepared.statementType !== StatementType.SELECT)
     throw new PerennialError('SqlInvalid', `${where}: only a SELECT is allowed`);
   return withoutEnd(database, sql.trim());
 }
 
-/** The statement without the semicolons and comments that follow it: it becomes a subquery. */
+/** DuckDB's words for a text that holds no statement, only comments or semicolons. */
+const NO_STATEMENT = 'Error in native callback';
+
+function wordsOf(error: unknown): string {
+  const words = error instanceof Error ? error.message : String(error);
+  return words === NO_STATEMENT ? 'there is no statement' : words.slice(0, 800);
+}
+
+/** The statement without semicolons and comments after it: it becomes a subquery. */
 async function withoutEnd(database: Database, sql: string): Promise<string> {
-  const end = /(;|--[^\n]*$|\/\*[^*]*\*\/|\s)+$/.exec(sql);
-  if (!end?.[0].includes(';')) return sql;
-  const bare = sql.slice(0, end.index);
-  // The end may have been cut out of a text literal: then what is left is no statement.
-  const statements = await database.connection.extractStatements(bare).catch(() => undefined);
-  return statements?.count === 1 ? bare : sql;
+  const count = (text: string): Promise<number | undefined> =>
+    database.connection.extractStatements(text).then(
+      (statements) => statements.count,
+      (error: unknown) => (error instanceof Error && error.message === NO_STATEMENT ? 0 : undefined),
+    );
+  // A semicolon may also stand in a literal or a comment: the parser knows which one ends the statement.
+  for (const { index } of sql.matchAll(/;/g)) {
+    const statement = sql.slice(0, index);
+    if ((await count(statement)) === 1 && (await count(sql.slice(index))) === 0) return statement;
+  }
+  return sql;
 }

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { ArtifactRef, MediaType } from '../../contracts/refs.ts';
@@ -105,6 +105,24 @@ export class ArtifactStore {
   /** The parsed JSON of an artifact; check it with its schema. */
   async json(ref: ArtifactRef): Promise<unknown> {
     return JSON.parse((await this.bytes(ref)).toString('utf8'));
+  }
+
+  /** All artifacts, with when they were last written or asked for. */
+  async blobs(): Promise<{ sha256: string; bytes: number; touchedAt: number }[]> {
+    const folder = join(this.root, 'sha256');
+    const found: { sha256: string; bytes: number; touchedAt: number }[] = [];
+    for (const prefix of await readdir(folder))
+      for (const rest of await readdir(join(folder, prefix))) {
+        const info = await stat(join(folder, prefix, rest));
+        found.push({ sha256: prefix + rest, bytes: info.size, touchedAt: info.mtimeMs });
+      }
+    return found;
+  }
+
+  /** Deletes an artifact; the garbage collector's alone. */
+  async remove(sha256: string): Promise<void> {
+    this.#verified.delete(sha256);
+    await rm(this.#blobPath(sha256), { force: true });
   }
 
   async #adopt(temp: string, sha256: string, mediaType: string): Promise<ArtifactRef> {

@@ -1,0 +1,85 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { collect, MlflowClient } from '../../packages/mlflow-client-ts/src/index.ts';
+
+/** What stands in MLflow about one registered model. */
+export interface RegistryFacts {
+  versions: { version: string; outcome: string | undefined; workflowId: string | undefined }[];
+  aliases: Record<string, string>;
+}
+
+export async function registryFacts(mlflowUri: string, name: string): Promise<RegistryFacts> {
+  const mlflow = new MlflowClient({ trackingUri: mlflowUri });
+  const { aliases } = await mlflow.registeredModels.get({ name });
+  const versions = await collect(mlflow.modelVersions.search({ filter: `name = '${name}'` }));
+  return {
+    versions: versions
+      .map(({ version, tags }) => ({
+        version,
+        outcome: tags['perennial.outcome'],
+        workflowId: tags['perennial.workflow_id'],
+      }))
+      .sort((a, b) => Number(a.version) - Number(b.version)),
+    aliases: { ...aliases },
+  };
+}
+
+/** Runs of an experiment in MLflow: those of lifecycles, and those of candidates below them. */
+export async function runFacts(mlflowUri: string, experiment: string, workflowId: string) {
+  const mlflow = new MlflowClient({ trackingUri: mlflowUri });
+  const experimentId = await mlflow.experiments.getOrCreate({ name: experiment });
+  const own = await collect(
+    mlflow.runs.search({
+      experimentIds: [experimentId],
+      filter: `tags.\`perennial.workflow_id\` = '${workflowId}'`,
+    }),
+  );
+  const candidates = await Promise.all(
+    own.map((run) =>
+      collect(
+        mlflow.runs.search({
+          experimentIds: [experimentId],
+          filter: `tags.\`mlflow.parentRunId\` = '${run.info.runId}'`,
+        }),
+      ),
+    ),
+  );
+  const models = await collect(
+    mlflow.loggedModels.search({
+      experimentIds: [experimentId],
+      filter: `tags.\`perennial.key\` LIKE '${workflowId}/%'`,
+    }),
+  );
+  return {
+    lifecycle: own.map((run) => run.info.status),
+    candidates: candidates.flat().map((run) => `${run.info.runName}: ${run.info.status}`),
+    loggedModels: models.length,
+  };
+}
+
+const servedModels = z.object({
+  versions: z.array(z.string()),
+  generation: z.number(),
+  loaded: z.array(z.object({ version: z.string(), weight: z.number() })),
+});
+
+/** What a model server says about an endpoint. */
+export async function servedFacts(serverUrl: string, endpoint: string): Promise<unknown> {
+  const response = await fetch(`${serverUrl}/v2/models/${endpoint}`);
+  const text = await response.text();
+  return response.ok ? servedModels.parse(JSON.parse(text)) : text;
+}
+
+/** Processes of this machine whose command line holds a text; how a test sees that no trainer is left. */
+export function processesWith(text: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text);
+      } catch {
+        return false; // it has ended meanwhile
+      }
+    });
+}

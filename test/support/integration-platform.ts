@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client, WorkflowFailedError } from '@temporalio/client';
+import { ActivityFailure } from '@temporalio/common';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import getPort from 'get-port';
+import { pino } from 'pino';
+import { type ActivityDependencies, dependencies } from '../../activities/dependencies.ts';
+import { createActivities, registered } from '../../activities/index.ts';
+import { modelServerActivities } from '../../activities/model-server.ts';
+import { DEFAULT_LIMITS } from '../../client/platform/options.ts';
+import { Platform } from '../../client/platform/platform.ts';
+import { findPython } from '../../client/platform/programs.ts';
+import type { ModelServerActivities, PerennialActivities } from '../../contracts/activities.ts';
+import {
+  ACTIVITY_PREFIX,
+  DEFAULT_TASK_QUEUE,
+  modelServerTaskQueue,
+  modelServerWorkflowId,
+  WORKFLOW_TYPES,
+} from '../../contracts/names.ts';
+import type { ModelServerInfo } from '../../contracts/serving.ts';
+import type { PerennialConfig } from '../../lib/config.ts';
+import { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import { ModelServer } from '../../serving/server.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const SERVER_ID = 'test-server';
+
+/** Every activity that there is, in whatever process it runs. */
+export type AllActivities = PerennialActivities & ModelServerActivities;
+export type ActivityName = keyof AllActivities & string;
+export type InputOf<K extends ActivityName> = Parameters<AllActivities[K]>[0];
+export type OutputOf<K extends ActivityName> = Awaited<ReturnType<AllActivities[K]>>;
+
+/**
+ * Temporal, MLflow, a worker and a model server with everything real: the servers are processes of their own, the
+ * worker and the model server run in the test's process, so that a test can look at them.
+ */
+export class TestPlatform {
+  readonly #closing: (() => Promise<void>)[] = [];
+
+  private constructor(
+    /** Folder of everything; gone after {@link close}. */
+    readonly folder: string,
+    readonly config: PerennialConfig,
+    readonly deps: ActivityDependencies,
+    readonly client: Client,
+    readonly server: ModelServer,
+    /** The names under which activities can be run. */
+    readonly activityNames: readonly string[],
+  ) {}
+
+  static async start(): Promise<TestPlatform> {
+    quietRuntime();
+    const folder = await mkdtemp(join(tmpdir(), 'perennial-integration-'));
+    const dataDir = join(folder, 'data');
+    const closing: (() => Promise<void>)[] = [() => rm(folder, { recursive: true, force: true })];
+    try {
+      const ports = { temporal: await getPort(), temporalUi: await getPort(), mlflow: await getPort() };
+      const servers = await Platform.start({
+        dataDir,
+        parts: ['temporal', 'mlflow'],
+        ports,
+        limits: { ...DEFAULT_LIMITS, graceMs: 5_000 },
+      });
+      closing.unshift(() => servers.stop());
+      const { temporalAddress, mlflowUri = '' } = servers.status();
+      const config: PerennialConfig = {
+        dataDir,
+        python: findPython(undefined),
+        sourceRoots: [ROOT],
+        mlflowTrackingUri: mlflowUri,
+        mlflowUi: mlflowUri,
+        taskQueue: DEFAULT_TASK_QUEUE,
+      };
+      const connection = await NativeConnection.connect({ address: temporalAddress });
+      closing.unshift(() => connection.close());
+      const client = new Client({ connection });
+      const deps = dependencies(config, () => client);
+      const store = await deps.store();
+      const server = await ModelServer.create({
+        serverId: SERVER_ID,
+        store: await ArtifactStore.create(store.root),
+        routesFile: join(folder, 'routes.json'),
+        logger: pino({ level: 'silent' }),
+      });
+      closing.unshift(() => server.close());
+      const activities = createActivities(deps);
+      const ofServer = modelServerActivities({ config, server, store });
+      closing.unshift(
+        await running(
+          await Worker.create({
+            connection,
+            taskQueue: config.taskQueue,
+            workflowsPath: fileURLToPath(new URL('./integration-workflows.ts', import.meta.url)),
+            activities: registered(activities),
+          }),
+        ),
+        await running(
+          await Worker.create({
+            connection,
+            taskQueue: modelServerTaskQueue(SERVER_ID),
+            activities: registered(ofServer),
+          }),
+        ),
+      );
+      const names = [...Object.keys(activities), ...Object.keys(ofServer)];
+      const platform = new TestPlatform(folder, config, deps, client, server, names);
+      platform.#closing.push(...closing);
+      return platform;
+    } catch (error) {
+      for (const close of closing) await close();
+      throw error;
+    }
+  }
+
+  /** The model server as endpoints know it. */
+  get serverInfo(): ModelServerInfo {
+    return { serverId: SERVER_ID, url: this.server.url, taskQueue: modelServerTaskQueue(SERVER_ID) };
+  }
+
+  /** Gives the model server its lease, as its own process would. Resolves when endpoints can find it. */
+  async takeLease(): Promise<void> {
+    const workflowId = modelServerWorkflowId(SERVER_ID);
+    await this.client.workflow.start(WORKFLOW_TYPES.modelServer, {
+      workflowId,
+      taskQueue: this.config.taskQueue,
+      args: [this.serverInfo],
+      memo: { server: this.serverInfo },
+    });
+    for (;;) {
+      const { servers } = await this.run('listModelServers', {});
+      if (servers.length > 0) return;
+    }
+  }
+
+  /** Runs one activity by a workflow; throws the activity's own failure. */
+  async run<K extends ActivityName>(name: K, input: InputOf<K>, workflowId?: string): Promise<OutputOf<K>> {
+    const onServer = name === 'holdLease' || name === 'applyRoutes' || name === 'precheck';
+    const argument = {
+      type: `${ACTIVITY_PREFIX}${name}`,
+      input,
+      ...(onServer ? { taskQueue: this.serverInfo.taskQueue } : {}),
+    };
+    try {
+      return await this.client.workflow.execute('oneActivity', {
+        workflowId: workflowId ?? `${name}-${randomUUID()}`,
+        taskQueue: this.config.taskQueue,
+        args: [argument],
+      });
+    } catch (error) {
+      const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+      throw cause instanceof ActivityFailure && cause.cause ? cause.cause : error;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closing) await close();
+  }
+}
+
+/** Starts a worker; the answer stops it. */
+async function running(worker: Worker): Promise<() => Promise<void>> {
+  const ended = worker.run();
+  return async () => {
+    worker.shutdown();
+    await ended;
+  };
+}
+
+let quiet = false;
+/** One runtime per process; a refused activity is the subject of a test, not news. */
+function quietRuntime(): void {
+  if (quiet) return;
+  quiet = true;
+  Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] });
+}

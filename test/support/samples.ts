@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import type { Tracking } from '../../contracts/activities.ts';
+import { type ArtifactRef, MEDIA_TYPES, type MediaType, type TableRef } from '../../contracts/refs.ts';
+import type { ModelSignature, ServedModel } from '../../contracts/serving.ts';
+import type { PipelineSpecInput } from '../../contracts/spec/pipeline.ts';
+import type {
+  EvaluateOutput,
+  IngestOutput,
+  PrepareOutput,
+  RegisterOutput,
+  SplitOutput,
+  TrainedCandidate,
+  ValidateOutput,
+} from '../../contracts/stages.ts';
+
+/** A reference as the artifact store would give it; the same name gives the same digest. */
+export function artifact(name: string, mediaType: MediaType = MEDIA_TYPES.parquet): ArtifactRef {
+  const sha256 = createHash('sha256').update(name).digest('hex');
+  return { uri: `cas:${sha256}`, sha256, bytes: 4_096, mediaType };
+}
+
+/** A spec that is whole without any file, with short times. */
+export const smallSpec = (changes: Partial<PipelineSpecInput> = {}): PipelineSpecInput => ({
+  name: 'churn',
+  task: 'binary',
+  data: { sources: { customers: 'customers.csv' } },
+  columns: { target: 'churned' },
+  approval: { timeout: '10m', reminders: [] },
+  ...changes,
+});
+
+const table = (name: string, rows: number): TableRef => ({
+  artifact: artifact(name),
+  rows,
+  columns: [
+    { name: 'age', type: 'INTEGER' },
+    { name: 'plan', type: 'VARCHAR' },
+    { name: 'churned', type: 'VARCHAR' },
+  ],
+});
+
+export const signature: ModelSignature = {
+  inputs: [
+    { name: 'age', kind: 'numeric', optional: true },
+    { name: 'plan', kind: 'categorical', optional: true },
+  ],
+  outputs: [
+    { name: 'label', kind: 'string' },
+    { name: 'probability', kind: 'float' },
+  ],
+};
+
+/** A version as an endpoint is asked to serve it. */
+export const servedModel = (version: string): ServedModel => ({
+  version,
+  onnx: artifact(`model ${version}`, MEDIA_TYPES.onnx),
+  signature,
+});
+
+export const tracking: Tracking = {
+  experimentId: '1',
+  runId: '0123456789abcdef0123456789abcdef',
+  url: 'http://mlflow.test/#/experiments/1/runs/0123456789abcdef0123456789abcdef',
+};
+
+export const ingested: IngestOutput = {
+  table: table('joined', 1_000),
+  digest: artifact('joined').sha256,
+  sources: [
+    {
+      name: 'customers',
+      path: 'customers.csv',
+      snapshot: table('customers', 1_010),
+      sourceSha256: artifact('customers.csv').sha256,
+    },
+  ],
+  setAside: [{ reason: 'no label', rows: 10 }],
+};
+
+export const validated: ValidateOutput = {
+  rows: 1_000,
+  results: [
+    { expectation: 'not_null age', severity: 'error', passed: true, violations: 0, rows: 1_000 },
+    { expectation: 'unique id', severity: 'warn', passed: false, violations: 3, rows: 1_000 },
+  ],
+};
+
+export const parts: SplitOutput = {
+  train: table('train', 600),
+  validation: table('validation', 200),
+  test: table('test', 200),
+  unused: 0,
+  classNames: ['no', 'yes'],
+  positiveClass: 'yes',
+  baseline: { classShares: [0.7, 0.3], mean: null },
+};
+
+const matrix = (name: string, rows: number) => ({
+  features: artifact(`${name} features`, MEDIA_TYPES.npy),
+  labels: artifact(`${name} labels`, MEDIA_TYPES.npy),
+  rows,
+});
+
+export const prepared: PrepareOutput = {
+  plan: artifact('plan', MEDIA_TYPES.json),
+  preprocess: artifact('preprocess', MEDIA_TYPES.onnx),
+  featureNames: artifact('feature names', MEDIA_TYPES.json),
+  featureCount: 7,
+  train: matrix('train', 600),
+  validation: matrix('validation', 200),
+  notes: [],
+};
+
+/** What training one candidate gives; LightGBM is the better one. */
+export const trained = (name: string, trainer: string): TrainedCandidate => ({
+  name,
+  trainer,
+  mlflowRunId: artifact(`run of ${name}`).sha256.slice(0, 32),
+  model: artifact(`model of ${name}`, MEDIA_TYPES.onnx),
+  signature,
+  iterations: 120,
+  bestIteration: 90,
+  seconds: 1.5,
+  validation: { roc_auc: trainer === 'lightgbm' ? 0.91 : 0.88, log_loss: 0.31 },
+});
+
+/** The evaluation of a winner that keeps the default gates. */
+export const evaluated = (winner: TrainedCandidate): EvaluateOutput => ({
+  winner,
+  candidate: winner.model.sha256,
+  test: { roc_auc: 0.9, log_loss: 0.32, brier_score: 0.09, accuracy: 0.88 },
+  train: { roc_auc: 0.93, log_loss: 0.27, brier_score: 0.07, accuracy: 0.91 },
+  baseline: { roc_auc: 0.5, log_loss: 0.61, brier_score: 0.21, accuracy: 0.7 },
+  champion: null,
+  samples: artifact('samples', MEDIA_TYPES.json),
+  plots: [{ name: 'roc', title: 'ROC curve', artifact: artifact('roc', MEDIA_TYPES.svg) }],
+  report: artifact('report', MEDIA_TYPES.json),
+});
+
+export const registered: RegisterOutput = {
+  modelName: 'churn',
+  version: '1',
+  modelId: 'm-0123456789abcdef0123456789abcdef',
+  approvalPage: 'http://mlflow.test/#/models/churn/versions/1',
+};

@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import { activityInfo, heartbeat, sleep } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { ModelServerActivities, PerennialActivities } from '../../contracts/activities.ts';
+import { ACTIVITY_PREFIX } from '../../contracts/names.ts';
+import type { ModelServerInfo } from '../../contracts/serving.ts';
+import * as samples from './samples.ts';
+
+type Activities = PerennialActivities & ModelServerActivities;
+type ActivityName = keyof Activities & string;
+/** Only the parameter and the answer of an activity matter to the workflows. */
+type ActivityFunction = (input: never) => Promise<unknown>;
+
+const heldUntilCancelled = async (): Promise<never> => {
+  for (;;) {
+    heartbeat();
+    await sleep(200);
+  }
+};
+
+/** Activities that answer as the real ones do when all goes well. */
+function goodActivities(scenario: Scenario): Activities {
+  return {
+    loadSpec: async () => ({ spec: { ...samples.smallSpec() } }),
+    ingest: async () => samples.ingested,
+    validate: async () => samples.validated,
+    split: async () => samples.parts,
+    prepare: async () => samples.prepared,
+    trainCandidate: async ({ candidate }) => samples.trained(candidate.name, candidate.trainer),
+    evaluate: async ({ train }) => {
+      const [winner] = train.trained;
+      if (!winner) throw ApplicationFailure.nonRetryable('nothing to judge', 'StageFailed');
+      return samples.evaluated(winner);
+    },
+    openTracking: async () => samples.tracking,
+    recordData: async () => undefined,
+    register: async () => samples.registered,
+    retireCandidate: async () => undefined,
+    closeTracking: async () => undefined,
+    setChampion: async () => undefined,
+    listModelServers: async () => ({ servers: scenario.servers }),
+    announceServer: async () => undefined,
+    requestDeploy: async ({ endpoint, request }) => ({
+      endpoint,
+      version: request.model.version,
+      generation: 1,
+      previousVersion: null,
+      servers: scenario.servers.map(({ serverId }) => serverId),
+    }),
+    holdLease: heldUntilCancelled,
+    applyRoutes: async ({ table }) => ({
+      serverId: scenario.serverOfTask(),
+      endpoint: table.endpoint,
+      generation: table.generation,
+      versions: table.routes.map(({ model }) => model.version),
+    }),
+    precheck: async ({ rows }) => ({
+      serverId: scenario.serverOfTask(),
+      rows,
+      maxDifference: 0,
+      p95Ms: 1.5,
+    }),
+  };
+}
+
+const NAMES: readonly ActivityName[] = Object.keys(
+  goodActivities({ servers: [], serverOfTask: () => '' } satisfies ScenarioView as Scenario),
+) as ActivityName[];
+
+type ScenarioView = Pick<Scenario, 'servers' | 'serverOfTask'>;
+
+const scenarios = new Map<string, Scenario>();
+
+/**
+ * What one test makes of the world: its activities, its model servers, and what was asked of them. Its `id` is part
+ * of the ids of all its workflows, by which one worker serves many tests side by side.
+ */
+export class Scenario {
+  readonly id: string;
+  readonly calls: { name: ActivityName; input: unknown; server: string }[] = [];
+  /** The live model servers. */
+  servers: ModelServerInfo[] = [];
+  readonly #activities: Record<ActivityName, ActivityFunction>;
+
+  constructor(own: Partial<Activities> = {}, id = `s${randomUUID().slice(0, 8)}`) {
+    this.id = id;
+    this.#activities = { ...goodActivities(this), ...own };
+    scenarios.set(this.id, this);
+  }
+
+  /** Replaces an activity from now on. */
+  let<K extends ActivityName>(name: K, activity: Activities[K]): void {
+    this.#activities[name] = activity;
+  }
+
+  /** A live server whose activities the test's own worker on `taskQueue` runs. */
+  addServer(name: string, taskQueue: string): ModelServerInfo {
+    const info = { serverId: `${this.id}-${name}`, url: 'http://127.0.0.1:1', taskQueue };
+    this.servers = [...this.servers, info];
+    return info;
+  }
+
+  /** Inside a server's activity: the name of the server. */
+  serverOfTask(): string {
+    const { taskQueue } = activityInfo();
+    return this.servers.find((server) => server.taskQueue === taskQueue)?.serverId ?? taskQueue;
+  }
+
+  /** The inputs of every call of one activity, in order. */
+  inputs<K extends ActivityName>(name: K): Parameters<Activities[K]>[0][] {
+    return this.calls.filter((call) => call.name === name).map((call) => call.input as never);
+  }
+
+  count(name: ActivityName): number {
+    return this.inputs(name).length;
+  }
+
+  perform(name: ActivityName, input: unknown): Promise<unknown> {
+    this.calls.push({ name, input, server: activityInfo().taskQueue });
+    return this.#activities[name](input as never);
+  }
+}
+
+/** Activities for a worker: each call goes to the scenario whose id stands in the workflow's id. */
+export function scenarioActivities(): Record<string, (input: unknown) => Promise<unknown>> {
+  const perform =
+    (name: ActivityName) =>
+    (input: unknown): Promise<unknown> => {
+      const { workflowId } = activityInfo().workflowExecution ?? { workflowId: '' };
+      const scenario = [...scenarios.values()].find(({ id }) => workflowId.includes(id));
+      if (!scenario) throw ApplicationFailure.nonRetryable(`no scenario for workflow ${workflowId}`, 'Test');
+      return scenario.perform(name, input);
+    };
+  return Object.fromEntries(NAMES.map((name) => [`${ACTIVITY_PREFIX}${name}`, perform(name)]));
+}
