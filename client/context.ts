@@ -9,6 +9,9 @@ import { runningPlatform } from './platform/running.ts';
 /** Where a command works: the platform of the data directory where one runs, else what the environment says. */
 export interface Surroundings {
   dataDir: string;
+  /** `host:port` of the Temporal frontend. */
+  temporalAddress: string;
+  namespace: string;
   temporalUi: string | undefined;
   mlflowUri: string | undefined;
 }
@@ -49,6 +52,8 @@ export async function connect(dataDir: string, env: NodeJS.ProcessEnv = process.
   const taskQueue = env.PERENNIAL_TASK_QUEUE ?? DEFAULT_TASK_QUEUE;
   return {
     dataDir,
+    temporalAddress: address,
+    namespace,
     temporalUi: platform?.temporalUi,
     mlflowUri,
     perennial: new PerennialClient(new Client({ connection, namespace }), taskQueue),

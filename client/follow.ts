@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pc from 'picocolors';
@@ -14,17 +15,33 @@ export interface FollowOptions {
   approveAs?: string;
 }
 
-/** The three ways to answer, with everything filled in. */
-export function waysToApprove(status: RunStatus): string[] {
+/** Where the Temporal CLI looks by itself. */
+const CLI_DEFAULT = { addresses: ['localhost:7233', '127.0.0.1:7233'], namespace: 'default' };
+
+/** The three ways to answer, with everything filled in, also where the server is not at its usual address. */
+export function waysToApprove(
+  status: RunStatus,
+  where: Pick<Context, 'temporalAddress' | 'namespace' | 'dataDir'>,
+): string[] {
   const candidate = status.awaiting?.candidate.slice(0, 12) ?? '';
   const review = JSON.stringify({ decision: 'approve', by: 'YOUR NAME', reason: 'WHY', candidate });
   const signal = JSON.stringify({ by: 'YOUR NAME', reason: 'WHY', candidate });
+  const dataDir = where.dataDir === resolve('.perennial') ? '' : ` --data-dir ${quoted(where.dataDir)}`;
+  const server = [
+    ...(CLI_DEFAULT.addresses.includes(where.temporalAddress) ? [] : ['--address', where.temporalAddress]),
+    ...(where.namespace === CLI_DEFAULT.namespace ? [] : ['--namespace', where.namespace]),
+  ];
+  const target = [`--workflow-id ${status.workflowId}`, ...server].join(' ');
   return [
-    `perennial approve ${status.workflowId} --by "YOUR NAME" --reason "WHY"`,
-    `temporal workflow update execute --workflow-id ${status.workflowId} --name review --input '${review}'`,
-    `temporal workflow signal --workflow-id ${status.workflowId} --name approve --input '${signal}'`,
+    `perennial${dataDir} approve ${status.workflowId} --by "YOUR NAME" --reason "WHY"`,
+    `temporal workflow update execute ${target} --name review --input '${review}'`,
+    `temporal workflow signal ${target} --name approve --input '${signal}'`,
   ];
 }
+
+/** A path as a shell takes it. */
+const quoted = (path: string): string =>
+  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 
 /**
  * Follows a run to its end, shows its progress, and asks for the approval on a terminal. Without a terminal it says
@@ -79,7 +96,7 @@ async function answer(
   );
   for (const [name, url] of Object.entries(status.links)) output.line(`  ${name}: ${url}`);
   output.line('  Approve here, or from another terminal or program:');
-  for (const way of waysToApprove(status)) output.line(`    ${way}`);
+  for (const way of waysToApprove(status, context)) output.line(`    ${way}`);
   if (output.interactive) await askOnTerminal(context, status, ended);
 }
 

@@ -114,11 +114,13 @@ export class PerennialClient {
 
   /** Votes on the candidate that a run waits for; the run refuses a wrong one with a reason. */
   async review(workflowId: string, review: ReviewUpdate): Promise<{ accepted: true; votes: number }> {
-    return this.temporal.workflow
-      .getHandle(workflowId)
-      .executeUpdate<{ accepted: true; votes: number }, [ReviewUpdate]>(UPDATES.review, {
+    const handle = this.temporal.workflow.getHandle(workflowId);
+    return found(
+      handle.executeUpdate<{ accepted: true; votes: number }, [ReviewUpdate]>(UPDATES.review, {
         args: [review],
-      });
+      }),
+      workflowId,
+    );
   }
 
   /** Asks a run to stop; it cleans up behind itself. */

@@ -56,9 +56,6 @@ export async function predict(
   const answer: unknown = JSON.parse(text);
   const predictions =
     typeof answer === 'object' && answer !== null && 'predictions' in answer ? answer.predictions : answer;
-  return {
-    server: url,
-    version: response.headers.get('x-perennial-version') ?? response.headers.get('x-model-version'),
-    predictions,
-  };
+  const version = response.headers.get('perennial-model-version');
+  return { server: url, version: version === null ? null : decodeURIComponent(version), predictions };
 }

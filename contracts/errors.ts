@@ -9,7 +9,6 @@ export const ERROR_CODES = {
   SourceDenied: 'The spec names a file, host or program that the worker does not allow.',
   SourceNotFound: 'A data source does not exist or matches no file.',
   SourceUnreadable: 'A data source exists but cannot be parsed.',
-  SecretMissing: 'A ${env:PERENNIAL_SECRET_…} reference is not set on the worker.',
   SqlInvalid: "The spec's SQL is not exactly one SELECT, or DuckDB refuses it.",
   ColumnMissing: 'A column that the spec names is not in the data.',
   ColumnInvalid: 'A column has a type or content that its role does not allow.',
@@ -24,12 +23,9 @@ export const ERROR_CODES = {
   ArtifactCorrupt: "An artifact's bytes do not match its digest.",
   TrackerUnavailable: 'The MLflow server cannot be reached, or answers 429 or 5xx. Retried.',
   TrackerRejected: 'The MLflow server refused a request.',
-  ApprovalRejected: 'A reviewer rejected the candidate.',
-  ApprovalTimedOut: 'Nobody decided within the time that the approval policy allows.',
   ServerUnavailable: 'No live model server holds a lease, or one did not answer in time. Retried.',
   PrecheckFailed: 'The loaded model did not give the expected answers within the limits.',
   RolloutFailed: 'The endpoint could not apply its routes; the previous ones are in force again.',
-  RolloutSuperseded: 'A newer rollout took the place of this one.',
   StageFailed: 'A stage failed for a reason that has no code of its own.',
 } as const;
 

@@ -79,7 +79,7 @@ async function demo(options: DemoOptions, dataDir: string, output: Output): Prom
         return EXIT.notDeployed;
       }
       const answers = await askServed(context, spec.deployment.endpoint, result);
-      const links = await linksOf(context, workflowId);
+      const links = await linksOf(context, workflowId, spec.deployment.endpoint);
       const seconds = {
         platform: platformSeconds,
         ...Object.fromEntries(Object.entries(spent).map(([name, value]) => [name, value / 1000])),
@@ -122,7 +122,11 @@ async function inputExample(context: Context, result: LifecycleResult): Promise<
   return data.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]])));
 }
 
-async function linksOf(context: Context, workflowId: string): Promise<Record<string, string>> {
+async function linksOf(
+  context: Context,
+  workflowId: string,
+  endpoint: string,
+): Promise<Record<string, string>> {
   const status = await context.perennial.status(workflowId);
   const [server] = await liveServers(context.perennial.temporal);
   return {
@@ -132,7 +136,7 @@ async function linksOf(context: Context, workflowId: string): Promise<Record<str
         }
       : {}),
     ...status.links,
-    ...(server ? { 'Model server': `${server.url}/v2/models/${status.pipeline}` } : {}),
+    ...(server ? { 'Model server': `${server.url}/v2/models/${endpoint}` } : {}),
   };
 }
 

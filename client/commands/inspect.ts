@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { collect } from '../../packages/mlflow-client-ts/src/index.ts';
+import { PerennialError } from '../../contracts/errors.ts';
+import { collect, MlflowError } from '../../packages/mlflow-client-ts/src/index.ts';
 import { withContext } from '../context.ts';
 import { columns, EXIT, guarded, outputOf } from '../output.ts';
 import type { RunSummary } from '../perennial-client.ts';
@@ -103,7 +104,15 @@ export function registerInspectCommands(program: Command): void {
             );
             return EXIT.ok;
           }
-          const { aliases } = await mlflow.registeredModels.get({ name });
+          const { aliases } = await mlflow.registeredModels.get({ name }).catch((cause: unknown) => {
+            if (!(cause instanceof MlflowError && cause.isNotFound)) throw cause;
+            throw new PerennialError(
+              'InputInvalid',
+              `there is no model ${name}; list them with \`perennial models\``,
+              false,
+              { cause },
+            );
+          });
           const versions = await collect(
             mlflow.modelVersions.search({
               filter: `name = '${name.replaceAll("'", '')}'`,

@@ -8,11 +8,6 @@ export const identifier = z
     'letters, digits and _; not starting with a digit; at most 63 characters',
   );
 
-/** `${env:PERENNIAL_SECRET_…}`: the only way a secret is named in a spec. Resolved inside activities. */
-export const secretRef = z
-  .string()
-  .regex(/^\$\{env:PERENNIAL_SECRET_[A-Z0-9_]+\}$/, 'a reference such as ${env:PERENNIAL_SECRET_NAME}');
-
 /** A file or a glob of files with the same columns. */
 export const fileSource = z.strictObject({
   path: z

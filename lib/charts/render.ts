@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type EChartsCoreOption, init } from 'echarts';
 
 /** Size of every chart, in CSS pixels. */
-const SIZE = { width: 560, height: 400 };
+const SIZE = { width: 540, height: 380 };
 
 /** Colours that people with colour-vision deficiencies can tell apart (Okabe and Ito 2008). */
 export const COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9'];

@@ -39,8 +39,8 @@ body { margin: 2rem auto; max-width: 1180px; padding: 0 1rem; color: #1c2733; ba
 h1 { margin-bottom: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #d7dee6; }
 table { border-collapse: collapse; margin: .8rem 0; } th, td { padding: .3rem .8rem; border-bottom: 1px solid #e6ebf0; text-align: left; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; } .pass { color: #00684a; font-weight: 600; } .fail { color: #b3401c; font-weight: 600; }
-.muted { color: #5b6b7b; } code { background: #f2f5f8; padding: .1rem .3rem; border-radius: 3px; } pre { background: #f2f5f8; padding: .8rem; overflow-x: auto; }
-.plots { display: flex; flex-wrap: wrap; gap: 1rem; }`;
+.muted { color: #5b6b7b; } code { background: #f2f5f8; padding: .1rem .3rem; border-radius: 3px; } pre { background: #f2f5f8; padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+.plots { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; }`;
 
 /** A whole page, with nothing loaded from anywhere. */
 export const page = (title: string, body: Markup): string =>

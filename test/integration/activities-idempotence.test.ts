@@ -125,6 +125,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     outcome: 'deployed',
     message: 'version 1 is in production',
   }),
+  collectGarbage: () => ({ keepFailedRuns: '7d', keepUnnamed: '7d' }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
 
@@ -220,23 +221,27 @@ async function outsideWorld() {
 async function filesOf(folder: string): Promise<Record<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const files: Record<string, string> = {};
-  for (const entry of entries.filter((item) => item.isFile()).map((item) => join(item.parentPath, item.name)))
-    files[relative(folder, entry)] = entry.endsWith('trainer-stderr.txt')
-      ? 'words of a trainer'
-      : createHash('sha256')
-          .update(await readFile(entry))
-          .digest('hex');
+  for (const { name, parentPath } of entries.filter((item) => item.isFile())) {
+    const content = await readFile(join(parentPath, name));
+    const path = relative(folder, join(parentPath, name));
+    if (path.startsWith('runs/')) files[path] = JSON.stringify(withoutClock(JSON.parse(content.toString())));
+    else if (name === 'trainer-stderr.txt') files[path] = 'words of a trainer, with its times';
+    else files[path] = createHash('sha256').update(content).digest('hex');
+  }
   return files;
 }
 
-const CLOCK = /^(end_time|last_update_time|last_updated_time|last_updated_timestamp|seconds|p95Ms)$/;
+const CLOCK = /^(end_time|endedAt|last_update_time|last_updated_time|last_updated_timestamp|seconds|p95Ms)$/;
 
-/** Times that are measured anew each time; everything else must be the same. */
+/** Without times that are measured anew each time; everything else must be the same. */
 function withoutClock(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutClock);
+  if (Array.isArray(value)) return value.filter((item) => !isTrainingTime(item)).map(withoutClock);
   if (typeof value !== 'object' || value === null) return value;
-  const clock = Reflect.get(value, 'key') === 'training_seconds' ? /^value$/ : CLOCK;
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, clock.test(key) ? 'a time' : withoutClock(inner)]),
+    Object.entries(value).map(([key, inner]) => [key, CLOCK.test(key) ? 'a time' : withoutClock(inner)]),
   );
 }
+
+/** The one metric that is a measured time: each attempt adds its own. */
+const isTrainingTime = (row: unknown): boolean =>
+  typeof row === 'object' && row !== null && Reflect.get(row, 'key') === 'training_seconds';

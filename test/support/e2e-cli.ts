@@ -50,7 +50,9 @@ export function cli(args: readonly string[], options: CliOptions): Promise<CliAn
 export async function cliJson<T>(args: readonly string[], options: CliOptions): Promise<T> {
   const answer = await cli(['--json', ...args], options);
   if (answer.code !== 0)
-    throw new Error(`perennial ${args.join(' ')} ended with ${answer.code}: ${answer.stdout}${answer.stderr}`);
+    throw new Error(
+      `perennial ${args.join(' ')} ended with ${answer.code}: ${answer.stdout}${answer.stderr}`,
+    );
   return JSON.parse(answer.stdout) as T;
 }
 
@@ -102,9 +104,17 @@ export const startCli = (args: readonly string[], options: CliOptions): RunningC
   startNode([CLI, '--data-dir', options.dataDir, ...args], options.env ?? {}, options.cwd);
 
 /** Starts a Node program in a clean environment. */
-export const startNode = (args: readonly string[], env: Record<string, string>, cwd?: string): RunningCommand =>
+export const startNode = (
+  args: readonly string[],
+  env: Record<string, string>,
+  cwd?: string,
+): RunningCommand =>
   new RunningCommand(
-    spawn(process.execPath, [...args], { cwd, env: cleanEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] }),
+    spawn(process.execPath, [...args], {
+      cwd,
+      env: cleanEnvironment(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
   );
 
 /** A shell as a user has it: `perennial` and `temporal` are in its `PATH`. */

@@ -57,17 +57,20 @@ export async function runFacts(mlflowUri: string, experiment: string, workflowId
   };
 }
 
-const servedModels = z.object({
+const served = z.object({
   versions: z.array(z.string()),
-  generation: z.number(),
-  loaded: z.array(z.object({ version: z.string(), weight: z.number() })),
+  parameters: z.object({ generation: z.number(), loaded: z.array(z.object({ weight: z.number() }).loose()) }),
 });
 
-/** What a model server says about an endpoint. */
-export async function servedFacts(serverUrl: string, endpoint: string): Promise<unknown> {
+/** What a model server says about an endpoint: the versions that it has loaded, their weights, the generation. */
+export async function servedFacts(serverUrl: string, endpoint: string) {
   const response = await fetch(`${serverUrl}/v2/models/${endpoint}`);
-  const text = await response.text();
-  return response.ok ? servedModels.parse(JSON.parse(text)) : text;
+  const { versions, parameters } = served.parse(await response.json());
+  return {
+    versions,
+    weights: parameters.loaded.map(({ weight }) => weight),
+    generation: parameters.generation,
+  };
 }
 
 /** Processes of this machine whose command line holds a text; how a test sees that no trainer is left. */

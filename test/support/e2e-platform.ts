@@ -2,7 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stopRunning } from '../../client/platform/running.ts';
-import { type PartName, type PlatformStatus, platformStatus, readState } from '../../client/platform/state.ts';
+import {
+  type PartName,
+  type PlatformStatus,
+  platformStatus,
+  readState,
+} from '../../client/platform/state.ts';
 import { type RunningCommand, startCli } from './e2e-cli.ts';
 
 /** A folder of this test file's own. */

@@ -19,7 +19,7 @@ const heldUntilCancelled = async (): Promise<never> => {
 };
 
 /** Activities that answer as the real ones do when all goes well. */
-function goodActivities(scenario: Scenario): Activities {
+function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask'>): Activities {
   return {
     loadSpec: async () => ({ spec: { ...samples.smallSpec() } }),
     ingest: async () => samples.ingested,
@@ -38,24 +38,24 @@ function goodActivities(scenario: Scenario): Activities {
     retireCandidate: async () => undefined,
     closeTracking: async () => undefined,
     setChampion: async () => undefined,
-    listModelServers: async () => ({ servers: scenario.servers }),
+    listModelServers: async () => ({ servers: world.servers }),
     announceServer: async () => undefined,
     requestDeploy: async ({ endpoint, request }) => ({
       endpoint,
       version: request.model.version,
       generation: 1,
       previousVersion: null,
-      servers: scenario.servers.map(({ serverId }) => serverId),
+      servers: world.servers.map(({ serverId }) => serverId),
     }),
     holdLease: heldUntilCancelled,
     applyRoutes: async ({ table }) => ({
-      serverId: scenario.serverOfTask(),
+      serverId: world.serverOfTask(),
       endpoint: table.endpoint,
       generation: table.generation,
       versions: table.routes.map(({ model }) => model.version),
     }),
     precheck: async ({ rows }) => ({
-      serverId: scenario.serverOfTask(),
+      serverId: world.serverOfTask(),
       rows,
       maxDifference: 0,
       p95Ms: 1.5,
@@ -63,11 +63,7 @@ function goodActivities(scenario: Scenario): Activities {
   };
 }
 
-const NAMES: readonly ActivityName[] = Object.keys(
-  goodActivities({ servers: [], serverOfTask: () => '' } satisfies ScenarioView as Scenario),
-) as ActivityName[];
-
-type ScenarioView = Pick<Scenario, 'servers' | 'serverOfTask'>;
+const NAMES = Object.keys(goodActivities({ servers: [], serverOfTask: () => '' })) as ActivityName[];
 
 const scenarios = new Map<string, Scenario>();
 

@@ -1,0 +1,462 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PlatformStatus } from '../../client/platform/state.ts';
+import type { EndpointState } from '../../contracts/endpoint.ts';
+import type { LifecycleResult, RunStatus } from '../../contracts/lifecycle.ts';
+import {
+  type CliOptions,
+  cli,
+  cliJson,
+  type RunningCommand,
+  startCli,
+  UserShell,
+} from '../support/e2e-cli.ts';
+import { processesWith, registryFacts, runFacts, servedFacts } from '../support/e2e-facts.ts';
+import { ownFolder, pidOf, removePlatform, UpPlatform } from '../support/e2e-platform.ts';
+import { BANK, BANK_SPEC, bankSpecFile, LONG_TRAINING } from '../support/e2e-spec.ts';
+
+const MINUTE = 60_000;
+const ENDPOINT = 'bank-subscription';
+/** Rows of the example, as its query gives them. */
+const ROW = {
+  ...{ age: 41, job: 'technician', marital: 'married', education: 'secondary', in_default: 'no' },
+  ...{ balance: 1_270, housing: 'yes', loan: 'no', contact: 'cellular', day: 5, month: 'may' },
+  ...{ campaign: 1, pdays: -1, previous: 0, poutcome: 'unknown' },
+};
+
+const folder = ownFolder('e2e');
+const dataDir = join(folder, 'data dir');
+const options: CliOptions = { dataDir };
+let shell: UserShell;
+let up: UpPlatform;
+let platform: PlatformStatus;
+
+const serverUrl = (): string => platform.parts.find(({ name }) => name === 'server')?.url ?? '';
+const mlflowUri = (): string => platform.mlflowUri ?? '';
+const start = async (): Promise<void> => {
+  up = await UpPlatform.up(dataDir, [BANK]);
+  platform = up.status;
+};
+
+/** Keeps Temporal's usual port, so that every printed command must name the one that was taken instead. */
+const occupant = createServer((socket) => socket.destroy());
+
+beforeAll(async () => {
+  shell = new UserShell(folder);
+  await new Promise<void>((resolve) => {
+    occupant.once('error', () => resolve()); // somebody else has it: as good
+    occupant.listen(7233, '127.0.0.1', resolve);
+  });
+  await start();
+}, 3 * MINUTE);
+afterAll(async () => {
+  occupant.close();
+  await removePlatform(dataDir, folder);
+}, MINUTE);
+
+/** Starts a run and returns at once. */
+const begin = async (file: string): Promise<string> =>
+  (await cliJson<{ workflowId: string }>(['run', '--no-wait', file], options)).workflowId;
+
+const statusOf = (workflowId: string): Promise<RunStatus> => cliJson(['status', workflowId], options);
+
+/** Polls a run's status until it is in one of the states. */
+async function until(workflowId: string, ...states: RunStatus['state'][]): Promise<RunStatus> {
+  await expect
+    .poll(async () => (await statusOf(workflowId)).state, { timeout: 2 * MINUTE, interval: 300 })
+    .toBeOneOf(states);
+  return statusOf(workflowId);
+}
+
+/** The ways to approve that a waiting `run` prints. */
+const waysToApprove = (command: RunningCommand) =>
+  command.find((stdout) => {
+    const lines = stdout.split('\n').map((line) => line.trim());
+    const found = {
+      id: /run (\S+?),/.exec(stdout)?.[1] ?? '',
+      cli: lines.find((line) => line.startsWith('perennial ')),
+      update: lines.find((line) => line.startsWith('temporal workflow update')),
+      signal: lines.find((line) => line.startsWith('temporal workflow signal')),
+    };
+    return found.cli && found.update && found.signal ? found : undefined;
+  });
+
+const signed = (line: string | undefined): string =>
+  (line ?? '').replaceAll('YOUR NAME', 'Ada').replaceAll('WHY', 'better on all slices');
+
+const approve = (workflowId: string) =>
+  cliJson(['approve', workflowId, '--by', 'Ada', '--reason', 'fine'], options);
+
+describe.sequential('the main job by the command line', () => {
+  it('has all parts up, and a second `up` changes nothing', async () => {
+    expect(platform.parts.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      'temporal ready',
+      'mlflow ready',
+      'worker ready',
+      'server ready',
+    ]);
+    expect(await cliJson<PlatformStatus>(['up'], options)).toEqual(platform);
+    expect(await cliJson<PlatformStatus>(['status'], options)).toEqual(platform);
+  });
+
+  it('checks the spec against the data without running it', async () => {
+    const answer = await cliJson<{ columns: { name: string; role: string }[] }>(['check', BANK_SPEC], {
+      ...options,
+      env: { PERENNIAL_SOURCE_ROOTS: BANK },
+    });
+    const roles = Object.fromEntries(answer.columns.map(({ name, role }) => [name, role]));
+    expect(roles).toMatchObject({ subscribed: 'target', call: 'entity', called_on: 'timestamp' });
+  });
+
+  it('runs to an approval by update from the Temporal CLI, and serves', { timeout: 3 * MINUTE }, async () => {
+    const run = startCli(['run', BANK_SPEC], options);
+    const { id, update } = await waysToApprove(run);
+    const early = await shell.run(
+      signed(update).replace(/"candidate":"[0-9a-f]+"/, '"candidate":"00000000"'),
+    );
+    expect(early.code).not.toBe(0);
+    expect(early.stderr).toContain('candidate');
+    expect(await shell.run(signed(update))).toMatchObject({ code: 0 });
+    const ended = await run.ended;
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toContain(`deployed: version 1 serves endpoint ${ENDPOINT}`);
+
+    const status = await statusOf(id);
+    expect(status.stages.map(({ state }) => state)).toEqual(Array(11).fill('done'));
+    expect(status).toMatchObject({ state: 'done', outcome: 'deployed', error: null, refused: [] });
+    expect(await registryFacts(mlflowUri(), ENDPOINT)).toEqual({
+      versions: [{ version: '1', outcome: 'deployed', workflowId: id }],
+      aliases: { champion: '1' },
+    });
+    expect(await runFacts(mlflowUri(), 'bank-subscription', id)).toEqual({
+      lifecycle: ['FINISHED'],
+      candidates: expect.arrayContaining(['lightgbm: FINISHED', 'logistic: FINISHED']),
+      loggedModels: 1,
+    });
+    expect(await servedFacts(serverUrl(), ENDPOINT)).toEqual({
+      versions: ['1'],
+      weights: [100],
+      generation: 1,
+    });
+  });
+
+  it('compares the second run with the champion, and takes an approval by signal', {
+    timeout: 3 * MINUTE,
+  }, async () => {
+    const file = await bankSpecFile(folder, 'second', {
+      candidates: ['logistic'],
+      evaluation: { gates: [{ metric: 'roc_auc', betterThan: 'champion', by: -0.05 }] },
+    });
+    const run = startCli(['run', file], options);
+    const { id, signal } = await waysToApprove(run);
+    const waiting = await cliJson<{ workflowId: string }[]>(['runs', '--awaiting'], options);
+    expect(waiting.map(({ workflowId }) => workflowId)).toEqual([id]);
+    expect(await shell.run(signed(signal))).toMatchObject({ code: 0 });
+    expect(await run.ended).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('deployed: version 2'),
+    });
+
+    const shown = await shell.run(
+      `temporal workflow result -w ${id} --address ${platform.temporalAddress} -o json`,
+    );
+    const { result } = JSON.parse(shown.stdout) as { result: LifecycleResult };
+    expect(result.outputs.evaluate?.champion?.version).toBe('1');
+    expect(result.outputs.evaluate?.champion?.test.roc_auc).toBeGreaterThan(0.55);
+    const [gate] = result.outputs.gates?.results ?? [];
+    expect(gate?.condition).toContain('that of the champion');
+    expect(gate?.limit).toBeCloseTo((result.outputs.evaluate?.champion?.test.roc_auc ?? 0) - 0.05, 9);
+    expect(result.outputs.approval?.votes).toMatchObject([{ by: 'Ada', how: 'signal', decision: 'approve' }]);
+    expect(result.outputs.deploy).toMatchObject({ version: '2', previousVersion: '1', generation: 2 });
+    expect(await cliJson<{ workflowId: string }[]>(['runs', '--awaiting'], options)).toEqual([]);
+    const all = await cliJson<{ modelVersion: string; status: string }[]>(['runs'], options);
+    expect(all.map(({ modelVersion, status }) => `${modelVersion} ${status}`)).toEqual([
+      `${ENDPOINT}/2 COMPLETED`,
+      `${ENDPOINT}/1 COMPLETED`,
+    ]);
+  });
+
+  it('ends with 3 where the candidate is rejected', { timeout: 3 * MINUTE }, async () => {
+    const file = await bankSpecFile(folder, 'rejected', { candidates: ['logistic'] });
+    const run = startCli(['run', file], options);
+    const { id } = await waysToApprove(run);
+    const without = await cli(['reject', id, '--by', 'Ada'], options);
+    expect(without).toMatchObject({ code: 2, stderr: expect.stringContaining('--reason') });
+    await cliJson(['reject', id, '--by', 'Ada', '--reason', 'the data look wrong'], options);
+    expect(await run.ended).toMatchObject({
+      code: 3,
+      stdout: expect.stringContaining('rejected: the data look wrong'),
+    });
+    const { aliases, versions } = await registryFacts(mlflowUri(), ENDPOINT);
+    expect(aliases).toEqual({ champion: '2' });
+    expect(versions.at(-1)).toEqual({ version: '3', outcome: 'rejected', workflowId: id });
+    const late = await cli(['approve', id, '--by', 'Bob', '--candidate', '00000000'], options);
+    expect(late.code).toBe(1);
+    expect(late.stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('ends with 3 where a gate fails, and says by how much', { timeout: 3 * MINUTE }, async () => {
+    const file = await bankSpecFile(folder, 'gates', {
+      candidates: ['logistic'],
+      evaluation: { gates: [{ metric: 'roc_auc', min: 0.99 }] },
+    });
+    const ended = await cli(['run', file, '--approve', '--by', 'ci'], options);
+    expect(ended.code).toBe(3);
+    expect(ended.stdout).toMatch(
+      /gates_failed: no deployment: roc_auc >= 0.99: was 0\.\d{4}.*short by 0\.\d{4}/,
+    );
+  });
+
+  it('predicts from a file and from standard input', async () => {
+    const file = join(folder, 'rows.json');
+    writeFileSync(file, JSON.stringify([ROW, { ...ROW, job: 'retired', poutcome: 'success' }]));
+    interface Answer {
+      version: string;
+      predictions: { label: string; probability: number }[];
+    }
+    const fromFile = await cliJson<Answer>(['predict', ENDPOINT, file], options);
+    expect(fromFile.version).toBe('2');
+    expect(fromFile.predictions).toHaveLength(2);
+    const [first, second] = fromFile.predictions;
+    expect(first?.probability).toBeGreaterThan(0);
+    expect(second?.probability).toBeGreaterThan(first?.probability ?? 1);
+    const fromInput = await cliJson<Answer>(['predict', ENDPOINT], {
+      ...options,
+      input: JSON.stringify(ROW),
+    });
+    expect(fromInput.predictions).toEqual([first]);
+    const table = await cli(['predict', ENDPOINT, file], options);
+    expect(table.stdout).toMatch(/^label +probability\n/);
+
+    const wrong = await cli(['predict', ENDPOINT], {
+      ...options,
+      input: JSON.stringify({ ...ROW, agee: 3 }),
+    });
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('"age"') });
+    const none = await cli(['predict', 'nothing-here'], { ...options, input: JSON.stringify(ROW) });
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining('nothing-here') });
+  });
+
+  it('lists models and versions, shows the endpoint, and rolls it back', { timeout: MINUTE }, async () => {
+    expect(await cliJson(['models'], options)).toMatchObject([
+      { name: ENDPOINT, champion: '2', challenger: null },
+    ]);
+    const versions = await cliJson<{ version: string; aliases: string[]; outcome: string }[]>(
+      ['models', ENDPOINT],
+      options,
+    );
+    expect(versions.map(({ version, aliases, outcome }) => [version, aliases, outcome])).toEqual([
+      ['3', [], 'rejected'],
+      ['2', ['champion'], 'deployed'],
+      ['1', [], 'deployed'],
+    ]);
+    const before = await cliJson<EndpointState>(['endpoint', ENDPOINT], options);
+    expect(before).toMatchObject({ current: { version: '2' }, previous: { version: '1' } });
+
+    await cliJson(['rollback', ENDPOINT, '--by', 'Ada', '--reason', 'complaints'], options);
+    const after = await cliJson<EndpointState>(['endpoint', ENDPOINT], options);
+    expect(after).toMatchObject({
+      current: { version: '1' },
+      table: { generation: 3 },
+      acknowledged: { local: 3 },
+    });
+    expect(after.changes.at(-1)).toMatchObject({ from: '2', to: '1', requestedBy: 'Ada', outcome: 'done' });
+    expect((await registryFacts(mlflowUri(), ENDPOINT)).aliases).toEqual({ champion: '1' });
+    expect(await servedFacts(serverUrl(), ENDPOINT)).toMatchObject({ versions: ['1'], generation: 3 });
+    const missing = await cli(['endpoint', 'nothing-here'], options);
+    expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('no endpoint nothing-here') });
+  });
+
+  it('takes a failed run up again at a stage', { timeout: 3 * MINUTE }, async () => {
+    const id = await begin(await bankSpecFile(folder, 'failing', { candidates: ['logistic'] }));
+    const { awaiting } = await until(id, 'awaiting_approval');
+    const early = await cli(['retry', id, '--from', 'register'], options);
+    expect(early).toMatchObject({ code: 2, stderr: expect.stringContaining('still running') });
+    // The model's bytes are gone from the store while it waits: the check before the deployment fails.
+    const blob = storedBlob(awaiting?.candidate ?? '');
+    renameSync(blob, `${blob}.gone`);
+    await approve(id);
+    const failed = await until(id, 'failed');
+    renameSync(`${blob}.gone`, blob);
+    expect(failed).toMatchObject({ stage: 'precheck', error: expect.stringContaining('cas:') });
+    expect((await registryFacts(mlflowUri(), ENDPOINT)).versions.at(-1)).toMatchObject({ outcome: 'failed' });
+
+    const unknown = await cli(['retry', id, '--from', 'registr'], options);
+    expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('did you mean register?') });
+    const again = await cliJson<{ workflowId: string }>(['retry', id, '--from', 'register'], options);
+    const waiting = await until(again.workflowId, 'awaiting_approval');
+    expect(waiting.awaiting?.candidate).toBe(awaiting?.candidate);
+    expect(waiting.stages.slice(0, 8).map(({ state }) => state)).toEqual([
+      ...Array(7).fill('reused'),
+      'done',
+    ]);
+    await approve(again.workflowId);
+    expect(await until(again.workflowId, 'done', 'failed')).toMatchObject({ outcome: 'deployed' });
+    expect((await registryFacts(mlflowUri(), ENDPOINT)).versions.map(({ outcome }) => outcome)).toEqual([
+      'deployed',
+      'deployed',
+      'rejected',
+      'failed',
+      'deployed',
+    ]);
+  });
+
+  it('cleans up behind a cancelled run', { timeout: 2 * MINUTE }, async () => {
+    const file = await bankSpecFile(folder, 'cancelled', {
+      name: 'bank-cancelled',
+      candidates: LONG_TRAINING,
+    });
+    const id = await begin(file);
+    const scratch = join(dataDir, 'scratch');
+    await expect.poll(() => processesWith(scratch).length, { timeout: MINUTE }).toBeGreaterThan(0);
+    expect(await cliJson<RunStatus>(['cancel', id], options)).toMatchObject({
+      state: 'cancelled',
+      stage: 'train',
+    });
+    expect(await runFacts(mlflowUri(), 'bank-cancelled', id)).toEqual({
+      lifecycle: ['KILLED'],
+      candidates: ['lightgbm: KILLED'],
+      loggedModels: 0,
+    });
+    await expect.poll(() => processesWith(scratch)).toEqual([]);
+    const open = await shell.run(
+      `temporal workflow count --query "ExecutionStatus='Running' AND WorkflowType IN ('lifecycle','training')" --address ${platform.temporalAddress} -o json`,
+    );
+    expect(Number((JSON.parse(open.stdout) as { count?: string }).count ?? 0)).toBe(0);
+  });
+
+  it('serves on while Temporal and MLflow are dead, and mends itself', { timeout: 2 * MINUTE }, async () => {
+    const supervisor = platform.supervisor?.pid ?? 0;
+    const ask = async () => {
+      const response = await fetch(`${serverUrl()}/endpoints/${ENDPOINT}/invocations`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ dataframe_records: [ROW] }),
+      });
+      return { status: response.status, version: response.headers.get('perennial-model-version') };
+    };
+    const before = await ask();
+    expect(before).toEqual({ status: 200, version: '5' });
+    // A stopped supervisor brings nothing back.
+    process.kill(supervisor, 'SIGSTOP');
+    try {
+      for (const name of ['temporal', 'mlflow'] as const) process.kill(pidOf(dataDir, name), 'SIGKILL');
+      await expect(fetch(mlflowUri())).rejects.toThrow();
+      const answers = new Set<string>();
+      for (let second = 0; second < 10; second += 1) {
+        answers.add(JSON.stringify(await ask()));
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+      expect([...answers]).toEqual([JSON.stringify(before)]);
+    } finally {
+      process.kill(supervisor, 'SIGCONT');
+    }
+    await expect
+      .poll(async () => (await cli(['endpoint', ENDPOINT], options)).stdout, {
+        timeout: MINUTE,
+        interval: 1_000,
+      })
+      .toContain('version 5');
+    await expect.poll(async () => (await cli(['models'], options)).code, { timeout: MINUTE }).toBe(0);
+    expect(await ask()).toEqual(before);
+  });
+
+  it('goes on after `down` and `up` with a run that waits for its approval', {
+    timeout: 4 * MINUTE,
+  }, async () => {
+    const id = await begin(await bankSpecFile(folder, 'waiting', { candidates: ['logistic'] }));
+    const before = await until(id, 'awaiting_approval');
+    const stopped = await cliJson<{ wasRunning: boolean }>(['down'], options);
+    expect(stopped.wasRunning).toBe(true);
+    expect(await up.command.ended).toMatchObject({ code: 0 });
+    expect(processesWith(dataDir)).toEqual([]);
+    expect(await cli(['status'], options)).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('perennial up'),
+    });
+
+    await start();
+    // The routes are in a file of the server's own: it answers before anybody tells it anything.
+    expect(await servedFacts(serverUrl(), ENDPOINT)).toMatchObject({ versions: ['5'] });
+    expect(await until(id, 'awaiting_approval')).toEqual(before);
+    await approve(id);
+    expect(await until(id, 'done', 'failed')).toMatchObject({ outcome: 'deployed' });
+    expect(await servedFacts(serverUrl(), ENDPOINT)).toMatchObject({ versions: ['6'], weights: [100] });
+    expect((await registryFacts(mlflowUri(), ENDPOINT)).aliases).toEqual({ champion: '6' });
+  });
+});
+
+describe.sequential('what goes wrong', () => {
+  const STACK = /^\s+at .*[(:]\d+/m;
+  const refused = async (code: number, args: string[], words: string[], where = options) => {
+    const answer = await cli(args, where);
+    expect({ code: answer.code, stdout: answer.stdout }).toEqual({ code, stdout: '' });
+    for (const word of words) expect(answer.stderr).toContain(word);
+    expect(answer.stderr).not.toMatch(STACK);
+    const json = await cli(['--json', ...args], where);
+    expect(json.code).toBe(code);
+    return json.stdout ? (JSON.parse(json.stdout) as unknown) : undefined;
+  };
+
+  it('a wrong key names its path and the nearest right word', async () => {
+    const file = join(folder, 'wrong.yaml');
+    writeFileSync(
+      file,
+      readFileSync(BANK_SPEC, 'utf8')
+        .replace('positive:', 'postive:')
+        .replaceAll(/(bank\.csv|calls\.sql)/g, (name) => (name === 'bank.csv' ? name : join(BANK, name))),
+    );
+    for (const command of ['check', 'run', 'render']) {
+      const json = await refused(2, [command, file], [file, 'columns.postive', 'did you mean "positive"?']);
+      expect(json).toMatchObject({ error: { code: 'SpecInvalid' } });
+    }
+  });
+
+  it('a missing file, run, stage, or option', { timeout: MINUTE }, async () => {
+    await refused(2, ['run', join(folder, 'none.yaml')], ['none.yaml', 'no such file']);
+    await refused(2, ['predict', ENDPOINT, join(folder, 'none.json')], ['none.json', 'no such file']);
+    for (const command of [['status'], ['cancel'], ['approve', '--by', 'Ada'], ['retry', '--from', 'train']])
+      await refused(2, [...command, 'no-such-run'], ['there is no run no-such-run', 'perennial runs']);
+    await refused(
+      2,
+      ['approve', '--by', 'Ada', '--candidate', '00000000', 'no-such-run'],
+      ['no run no-such-run'],
+    );
+    await refused(2, ['rollback', 'no-such-endpoint', '--by', 'Ada'], ['no endpoint no-such-endpoint']);
+    await refused(2, ['models', 'no-such-model'], ['no-such-model']);
+    expect(await cli(['rnu'], options)).toMatchObject({ code: 2, stderr: expect.stringContaining('run') });
+    expect(await cli(['--help'], options)).toMatchObject({ code: 0 });
+  });
+
+  it('data outside of the folders that the worker may read', { timeout: MINUTE }, async () => {
+    const outside = join(folder, 'rows.csv');
+    writeFileSync(outside, 'id,y\n1,true\n2,false\n');
+    const file = await bankSpecFile(folder, 'outside', {
+      ...{ name: 'outside', data: { sources: { bank: outside } } },
+      ...{ columns: { target: 'y', entity: 'id' }, split: undefined },
+    });
+    const ended = await cli(['run', file, '--approve'], options);
+    expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining('rows.csv') });
+    expect(ended.stderr).not.toMatch(STACK);
+  });
+
+  it('no platform', { timeout: MINUTE }, async () => {
+    const where = { dataDir: join(folder, 'nothing'), env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } };
+    await refused(2, ['runs'], ['no Temporal server answers at 127.0.0.1:1', 'perennial up'], where);
+    expect(await cli(['down'], where)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('nothing ran'),
+    });
+  });
+});
+
+/** The file of a blob in the artifact store. */
+function storedBlob(sha256: string): string {
+  expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+  const path = join(dataDir, 'artifacts', 'sha256', sha256.slice(0, 2), sha256);
+  expect(createHash('sha256').update(readFileSync(path)).digest('hex')).toBe(sha256);
+  return path;
+}
