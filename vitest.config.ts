@@ -1,11 +1,17 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 const SECOND = 1_000;
+const results = process.env.PERENNIAL_TEST_RESULTS;
 
 /** One project for each rung of the test ladder; `npx vitest run --project unit` runs one of them. */
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    // A folder in which CI adds the counts up.
+    reporters: results
+      ? ['default', ['json', { outputFile: join(results, `${process.pid}.json`) }]]
+      : ['default'],
     projects: [
       {
         test: {
@@ -26,10 +32,20 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts', 'packages/*/test/integration/**/*.test.ts'],
+          include: ['test/integration/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 120 * SECOND,
           hookTimeout: 180 * SECOND,
+        },
+      },
+      {
+        test: {
+          name: 'mlflow-client',
+          root: 'packages/mlflow-client-ts',
+          include: ['test/integration/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          testTimeout: 30 * SECOND,
+          hookTimeout: 90 * SECOND,
         },
       },
       {

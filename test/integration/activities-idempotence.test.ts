@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadSpec } from '../../client/spec-file.ts';
+import { artifactDigests } from '../../contracts/artifact-digests.ts';
 import type { ArtifactRef } from '../../contracts/refs.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
@@ -124,6 +125,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     status: 'FINISHED',
     outcome: 'deployed',
     message: 'version 1 is in production',
+    artifacts: artifactDigests([story.data, story.of('trainCandidate'), story.of('evaluate')]),
   }),
   collectGarbage: () => ({ keepFailedRuns: '7d', keepUnnamed: '7d' }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),

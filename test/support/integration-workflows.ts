@@ -1,4 +1,4 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 
 /** The workflows of the package, as a worker of one's own has them. */
 export * from '../../workflows/index.ts';
@@ -16,6 +16,7 @@ export async function oneActivity({ type, input, taskQueue }: OneActivity): Prom
     startToCloseTimeout: '5m',
     heartbeatTimeout: '20s',
     retry: { maximumAttempts: 1 },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     ...(taskQueue === undefined ? {} : { taskQueue }),
   });
   return proxy[type]?.(input);

@@ -103,13 +103,18 @@ export class WorkflowBench {
     input: Partial<LifecycleInput> = {},
     suffix = '',
   ): Promise<Lifecycle> {
+    return this.lifecycleOf(scenario, { spec: { ...smallSpec(spec) }, ...input }, suffix);
+  }
+
+  /** Starts a lifecycle with an argument of the test's own. */
+  async lifecycleOf(scenario: Scenario, input: LifecycleInput, suffix = ''): Promise<Lifecycle> {
     if (scenario.servers.length === 0) scenario.addServer('a', this.taskQueue);
     const handle = await this.client.workflow.start<(input: LifecycleInput) => Promise<LifecycleResult>>(
       WORKFLOW_TYPES.lifecycle,
       {
         workflowId: `${scenario.id}${suffix}`,
         taskQueue: this.taskQueue,
-        args: [{ spec: { ...smallSpec(spec) }, ...input }],
+        args: [input],
       },
     );
     return new Lifecycle(handle);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { lifecycleResult, runStatus } from '../../contracts/lifecycle.ts';
 import { SIGNALS } from '../../contracts/names.ts';
 import { refusal } from '../support/failures.ts';
+import { Gate } from '../support/gate.ts';
 import { Scenario } from '../support/scenario.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -88,7 +89,7 @@ describe.concurrent('the approval of a candidate', () => {
   });
 
   it('deploys when the time is over and the policy says so, whatever the quorum', async () => {
-    const approval = { timeout: '300ms', onTimeout: 'approve', quorum: 3, reminders: [] } as const;
+    const approval = { timeout: '300ms', onTimeout: 'approve' as const, quorum: 3, reminders: [] };
     const run = await bench.lifecycle(new Scenario(), { approval });
     const { outcome, outputs } = await run.handle.result();
     expect(outcome).toBe('deployed');
@@ -154,30 +155,24 @@ describe.concurrent('the approval of a candidate', () => {
   });
 
   it('refuses votes before there is a candidate and after the decision', async () => {
-    let release = (): void => undefined;
-    const gate = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    let finish = (): void => undefined;
-    const end = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    const scenario = new Scenario({ recordData: () => gate });
-    scenario.let('precheck', async () => {
-      await end;
-      return { serverId: 'a', rows: 200, maxDifference: 0, p95Ms: 1 };
+    const recorded = new Gate();
+    const checked = new Gate();
+    const scenario = new Scenario({ recordData: () => recorded.opened });
+    scenario.let('precheck', async ({ rows }) => {
+      await checked.opened;
+      return { serverId: 'a', rows, maxDifference: 0, p95Ms: 1 };
     });
     const run = await bench.lifecycle(scenario);
     await eventually(async () => scenario.inputs('recordData')[0], 'the data to be recorded');
     expect(await refusal(run.approve('f'.repeat(64)))).toContain('not waiting for an approval');
     await run.handle.signal(SIGNALS.approve, { by: 'early' });
-    release();
+    recorded.open();
     const { candidate } = await run.awaiting();
     await run.approve(candidate);
     await eventually(async () => scenario.inputs('precheck')[0], 'the pre-deployment check');
     expect(await refusal(run.approve(candidate, 'late'))).toContain('the decision has been taken already');
     await run.handle.signal(SIGNALS.reject, { by: 'late', reason: 'no' });
-    finish();
+    checked.open();
     expect((await run.handle.result()).outcome).toBe('deployed');
     expect((await run.status()).refused.map(({ reason }) => reason)).toEqual([
       'the run is not waiting for an approval',

@@ -1,0 +1,82 @@
+import type { CodeVersion } from '../../contracts/lifecycle.ts';
+import type { ServedModel } from '../../contracts/serving.ts';
+import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { judgeGates } from '../../domain/gates.ts';
+import type { OutputOf, TestPlatform } from './integration-platform.ts';
+
+/** What the activities of a whole run gave. */
+export interface FinishedRun {
+  ingest: OutputOf<'ingest'>;
+  split: OutputOf<'split'>;
+  prepared: OutputOf<'prepare'>;
+  train: { trained: OutputOf<'trainCandidate'>[]; failed: [] };
+  evaluate: OutputOf<'evaluate'>;
+  register: OutputOf<'register'>;
+  tracking: OutputOf<'openTracking'>;
+  model: ServedModel;
+}
+
+/** Runs the activities of a lifecycle one after the other, from raw files to a served champion; nobody is asked. */
+export async function runLifecycle(
+  platform: TestPlatform,
+  spec: PipelineSpec,
+  code: CodeVersion,
+  workflowId = `${spec.name}-1`,
+): Promise<FinishedRun> {
+  const run = { workflowId, runId: '00000000-0000-0000-0000-000000000001' };
+  const tracking = await platform.run('openTracking', { spec, code, run });
+  const ingest = await platform.run('ingest', { data: spec.data, target: spec.columns.target });
+  await platform.run('validate', { table: ingest.table, spec });
+  const split = await platform.run('split', { table: ingest.table, spec });
+  await platform.run('recordData', { tracking, spec, ingest, split });
+  const prepared = await platform.run('prepare', { split, spec });
+  const { task, training, columns } = spec;
+  const trained: OutputOf<'trainCandidate'>[] = [];
+  for (const candidate of spec.candidates)
+    trained.push(
+      await platform.run('trainCandidate', {
+        candidate,
+        task,
+        target: columns.target,
+        training,
+        split,
+        prepared,
+        tracking,
+        run,
+      }),
+    );
+  const train: FinishedRun['train'] = { trained, failed: [] };
+  const evaluate = await platform.run('evaluate', { spec, split, prepared, train, tracking });
+  const { test, train: onTrain, baseline, champion } = evaluate;
+  const gates = judgeGates(spec.evaluation.gates, {
+    test,
+    train: onTrain,
+    baseline,
+    champion: champion?.test ?? null,
+  });
+  const registered = await platform.run('register', {
+    spec,
+    code,
+    run,
+    tracking,
+    ingest,
+    split,
+    prepared,
+    train,
+    evaluate,
+    gates,
+  });
+  const { winner } = evaluate;
+  const model = { version: registered.version, onnx: winner.model, signature: winner.signature };
+  const request = { model, requestId: `${workflowId}/1`, requestedBy: workflowId };
+  await platform.run('requestDeploy', { endpoint: spec.deployment.endpoint, request });
+  await platform.run('closeTracking', {
+    tracking,
+    run,
+    status: 'FINISHED',
+    outcome: 'deployed',
+    message: '',
+    artifacts: [],
+  });
+  return { ingest, split, prepared, train, evaluate, register: registered, tracking, model };
+}

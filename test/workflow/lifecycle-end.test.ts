@@ -1,0 +1,203 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { SIGNALS, trainingWorkflowId } from '../../contracts/names.ts';
+import { failure, refusal } from '../support/failures.ts';
+import { Gate } from '../support/gate.ts';
+import { evaluated, trained } from '../support/samples.ts';
+import { Scenario } from '../support/scenario.ts';
+import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
+
+let bench: WorkflowBench;
+beforeAll(async () => {
+  bench = await WorkflowBench.start(inject('temporal'));
+});
+afterAll(() => bench.close());
+
+const refuse = (type: string, message: string) => async (): Promise<never> => {
+  throw ApplicationFailure.nonRetryable(message, type);
+};
+
+describe.concurrent('how a lifecycle run ends', () => {
+  it('registers nothing where a gate fails, and says which and by how much', async () => {
+    const scenario = new Scenario();
+    const gates = [{ metric: 'roc_auc', min: 0.95 } as const, { metric: 'brier_score', max: 0.1 } as const];
+    const run = await bench.lifecycle(scenario, { evaluation: { gates } });
+    expect(await run.handle.result()).toMatchObject({
+      outcome: 'gates_failed',
+      message: 'no deployment: roc_auc >= 0.95: was 0.9000, limit 0.9500, short by 0.0500',
+      modelName: null,
+      version: null,
+    });
+    expect(scenario.count('register') + scenario.count('retireCandidate')).toBe(0);
+    expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'FINISHED', outcome: 'gates_failed' }]);
+    const { stages } = await run.status();
+    expect(stages.filter(({ state }) => state === 'skipped').map(({ name }) => name)).toEqual([
+      'register',
+      'approval',
+      'precheck',
+      'deploy',
+    ]);
+  });
+
+  it('keeps the champion where the winner is worse', async () => {
+    const scenario = new Scenario();
+    const worse = {
+      ...evaluated(trained('lightgbm', 'lightgbm')),
+      champion: { version: '7', test: { roc_auc: 0.92 } },
+    };
+    scenario.let('evaluate', async () => worse);
+    const run = await bench.lifecycle(scenario);
+    expect((await run.handle.result()).message).toBe(
+      'no deployment: roc_auc >= that of the champion: was 0.9000, limit 0.9200, short by 0.0200',
+    );
+  });
+
+  it('fails with the words of a stage that failed, and closes the MLflow run', async () => {
+    const message = 'not_null age: 12 of 1000 rows violate it';
+    const scenario = new Scenario({ validate: refuse('ValidationFailed', message) });
+    const run = await bench.lifecycle(scenario);
+    expect(await failure(run.handle.result())).toEqual({ type: 'ValidationFailed', message });
+    expect(scenario.count('split')).toBe(0);
+    expect(scenario.inputs('closeTracking')).toMatchObject([
+      { status: 'FAILED', outcome: 'failed', message },
+    ]);
+    const status = await run.status();
+    expect(status).toMatchObject({ state: 'failed', outcome: null, error: message });
+    expect(status.stages[1]).toMatchObject({ name: 'validate', state: 'failed', summary: message });
+    expect(status.stages[2]).toEqual({ name: 'split', state: 'skipped' });
+  });
+
+  it('tries what is transient again', async () => {
+    const scenario = new Scenario();
+    let attempts = 0;
+    scenario.let('openTracking', async () => {
+      attempts += 1;
+      if (attempts < 3) throw ApplicationFailure.retryable('MLflow answers 503', 'TrackerUnavailable');
+      return { experimentId: '1', runId: 'r', url: 'http://mlflow.test/' };
+    });
+    const run = await bench.lifecycle(scenario, { approval: { required: false } });
+    expect((await run.handle.result()).outcome).toBe('deployed');
+    expect(attempts).toBe(3);
+  });
+
+  it('marks the registered version where a later stage fails', async () => {
+    const message = 'version 1 of churn answers otherwise than the evaluation';
+    const scenario = new Scenario({ precheck: refuse('PrecheckFailed', message) });
+    const run = await bench.lifecycle(scenario, { approval: { required: false } });
+    expect(await failure(run.handle.result())).toEqual({ type: 'PrecheckFailed', message });
+    expect(scenario.inputs('retireCandidate')).toEqual([{ modelName: 'churn', version: '1', why: 'failed' }]);
+    expect(scenario.count('requestDeploy')).toBe(0);
+  });
+
+  it('says why it failed even where the clean-up fails too', async () => {
+    const scenario = new Scenario({
+      precheck: refuse('PrecheckFailed', 'too slow'),
+      retireCandidate: refuse('TrackerRejected', 'no such version'),
+    });
+    const run = await bench.lifecycle(scenario, { approval: { required: false } });
+    expect(await failure(run.handle.result())).toEqual({ type: 'PrecheckFailed', message: 'too slow' });
+    expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'FAILED', message: 'too slow' }]);
+  });
+
+  it('goes on without a candidate that cannot be trained', async () => {
+    const scenario = new Scenario();
+    scenario.let('trainCandidate', async ({ candidate }) => {
+      if (candidate.name === 'lightgbm')
+        throw ApplicationFailure.nonRetryable('out of memory', 'TrainerFailed');
+      return trained(candidate.name, candidate.trainer);
+    });
+    const run = await bench.lifecycle(scenario, { approval: { required: false } });
+    const { outcome, outputs } = await run.handle.result();
+    expect(outcome).toBe('deployed');
+    expect(outputs.train?.failed).toEqual([
+      { name: 'lightgbm', trainer: 'lightgbm', error: 'out of memory' },
+    ]);
+    expect(outputs.train?.trained.map(({ name }) => name)).toEqual(['logistic']);
+  });
+
+  it('fails where no candidate can be trained, with the reason of each', async () => {
+    const scenario = new Scenario();
+    scenario.let('trainCandidate', async ({ candidate }) => {
+      throw ApplicationFailure.nonRetryable(`${candidate.trainer} stopped`, 'TrainerFailed');
+    });
+    const run = await bench.lifecycle(scenario);
+    expect(await failure(run.handle.result())).toEqual({
+      type: 'AllCandidatesFailed',
+      message: 'no candidate could be trained: lightgbm: lightgbm stopped; logistic: logistic stopped',
+    });
+    expect(scenario.count('evaluate')).toBe(0);
+  });
+
+  it('stops the training when it is cancelled', async () => {
+    const never = new Gate();
+    const scenario = new Scenario();
+    scenario.let('trainCandidate', async ({ candidate }) => {
+      await never.opened;
+      return trained(candidate.name, candidate.trainer);
+    });
+    const run = await bench.lifecycle(scenario);
+    await eventually(async () => scenario.inputs('trainCandidate')[1], 'both trainers');
+    await run.handle.cancel();
+    expect((await failure(run.handle.result())).type).toBe('Cancelled');
+    never.open();
+    const { workflowId, runId } = await run.status();
+    const child = bench.client.workflow.getHandle(trainingWorkflowId(workflowId, runId));
+    expect((await child.describe()).status.name).toBe('CANCELLED');
+    expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'KILLED', outcome: 'cancelled' }]);
+    expect(scenario.count('retireCandidate')).toBe(0);
+    expect(await run.status()).toMatchObject({ state: 'cancelled', error: 'cancelled', outcome: null });
+  });
+
+  it('retires the candidate when it is cancelled while people look at it, and takes no vote any more', async () => {
+    const cleanUp = new Gate();
+    const scenario = new Scenario({ retireCandidate: () => cleanUp.opened });
+    const run = await bench.lifecycle(scenario);
+    const { candidate } = await run.awaiting();
+    await run.handle.cancel();
+    await eventually(async () => scenario.inputs('retireCandidate')[0], 'the clean-up');
+    expect(await refusal(run.approve(candidate))).toContain('update review:');
+    await run.handle.signal(SIGNALS.approve, { by: 'ada' });
+    cleanUp.open();
+    expect((await failure(run.handle.result())).type).toBe('Cancelled');
+    expect(scenario.inputs('retireCandidate')).toMatchObject([{ why: 'cancelled' }]);
+    expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'KILLED' }]);
+    const status = await run.status();
+    expect(status).toMatchObject({ state: 'cancelled', awaiting: null });
+    expect(status.refused).toHaveLength(1);
+  });
+
+  it('does not retire a version that the endpoint is rolling out when it is cancelled', async () => {
+    const rollout = new Gate();
+    const scenario = new Scenario();
+    scenario.let('requestDeploy', async ({ endpoint, request }) => {
+      await rollout.opened;
+      return {
+        endpoint,
+        version: request.model.version,
+        generation: 3,
+        previousVersion: null,
+        servers: ['a'],
+      };
+    });
+    const run = await bench.lifecycle(scenario, { approval: { required: false } });
+    await eventually(async () => scenario.inputs('requestDeploy')[0], 'the rollout');
+    await run.handle.cancel();
+    await eventually(async () => {
+      const { events } = await run.handle.fetchHistory();
+      return events?.find((event) => event.workflowExecutionCancelRequestedEventAttributes);
+    }, 'the cancellation to be known');
+    rollout.open();
+    expect((await run.handle.result()).outcome).toBe('deployed');
+    expect(scenario.count('retireCandidate')).toBe(0);
+    expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'FINISHED', outcome: 'deployed' }]);
+  });
+
+  it('fails with the words of an endpoint that refuses', async () => {
+    const message =
+      'version 1 could not be rolled out to churn: server a: out of memory; nothing serves, as before';
+    const scenario = new Scenario({ requestDeploy: refuse('RolloutFailed', message) });
+    const run = await bench.lifecycle(scenario, { approval: { required: false } });
+    expect(await failure(run.handle.result())).toEqual({ type: 'RolloutFailed', message });
+    expect(scenario.inputs('retireCandidate')).toMatchObject([{ why: 'failed' }]);
+  });
+});
