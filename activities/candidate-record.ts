@@ -13,6 +13,7 @@ export interface CandidateResult {
   validation: MetricValues;
   seconds: number;
   stderrPath: string;
+  iterations: number;
   bestIteration: number;
 }
 
@@ -70,7 +71,8 @@ export class CandidateRecord {
     this.#flush();
     await this.#flushing;
     const { runId } = this;
-    const timestamp = this.startTime;
+    // After the last iteration's: MLflow shows the latest value of a key, and the model stands for the best iteration.
+    const timestamp = this.startTime + result.iterations + 1;
     const finalMetrics = {
       ...result.validation,
       training_seconds: result.seconds,
@@ -84,7 +86,7 @@ export class CandidateRecord {
       metrics: Object.entries(finalMetrics).map(([key, value]) => ({
         key: key in result.validation ? `validation_${key}` : key,
         value,
-        step: 0,
+        step: result.iterations,
         timestamp,
       })),
       tags: Object.fromEntries(

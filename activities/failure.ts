@@ -4,7 +4,7 @@ import { MlflowError } from '../packages/mlflow-client-ts/src/index.ts';
 
 /**
  * The failure that Temporal is told: a code of contracts/errors.ts, a message for people, retryable only where
- * trying again can help. Causes stay in the worker's log; they may quote data.
+ * trying again can help. Causes are left out: they may quote data.
  */
 export function toFailure(error: unknown): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;

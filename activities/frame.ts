@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { activityInfo, cancellationSignal, heartbeat, log } from '@temporalio/activity';
+import { PerennialError } from '../contracts/errors.ts';
 import type { PerennialConfig } from '../lib/config.ts';
 import { toFailure } from './failure.ts';
 
@@ -44,8 +45,13 @@ export function framed<I, O>(
         },
       });
     } catch (error) {
-      if (!cancellationSignal().aborted) log.error('activity failed', { error });
-      throw cancellationSignal().aborted ? (cancellationSignal().reason ?? error) : toFailure(error);
+      if (cancellationSignal().aborted) throw cancellationSignal().reason ?? error;
+      // Causes may quote rows of the data; only what has no message of its own is logged whole.
+      log.error(
+        'activity failed',
+        error instanceof PerennialError ? { code: error.code, reason: error.message } : { error },
+      );
+      throw toFailure(error);
     } finally {
       clearInterval(timer);
       if (scratch) await rm(scratch, { recursive: true, force: true });

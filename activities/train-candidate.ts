@@ -97,6 +97,7 @@ export async function trainCandidate(
       validation,
       seconds,
       stderrPath,
+      iterations: result.iterations,
       bestIteration: result.bestIteration,
     });
     return {

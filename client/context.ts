@@ -1,3 +1,4 @@
+import { createConnection } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { PerennialError } from '../contracts/errors.ts';
@@ -36,18 +37,22 @@ export async function connect(dataDir: string, env: NodeJS.ProcessEnv = process.
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const address =
     env.TEMPORAL_ADDRESS ?? connectionOptions.address ?? platform?.temporalAddress ?? 'localhost:7233';
-  const connection = await Connection.connect({
-    ...connectionOptions,
-    address,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-  }).catch((cause: unknown) => {
+  const nobody = (cause?: unknown): never => {
     throw new PerennialError(
       'InputInvalid',
       `no Temporal server answers at ${address}; start the platform with \`perennial up\`, or set TEMPORAL_ADDRESS`,
       false,
       { cause },
     );
-  });
+  };
+  // gRPC tries a refused port again until its time is over. A part of a platform that runs may come back; where
+  // none runs, nothing will.
+  if (!platform && (await isRefused(address))) nobody();
+  const connection = await Connection.connect({
+    ...connectionOptions,
+    address,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+  }).catch(nobody);
   const mlflowUri = env.MLFLOW_TRACKING_URI ?? platform?.mlflowUri;
   const taskQueue = env.PERENNIAL_TASK_QUEUE ?? DEFAULT_TASK_QUEUE;
   return {
@@ -67,6 +72,20 @@ export async function connect(dataDir: string, env: NodeJS.ProcessEnv = process.
     },
     close: () => connection.close(),
   };
+}
+
+/** Whether this machine has nobody at a loopback address. Other hosts may lie behind a proxy. */
+function isRefused(address: string): Promise<boolean> {
+  const [, host, port] = /^(localhost|127\.0\.0\.1):(\d+)$/.exec(address) ?? [];
+  if (host === undefined) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const socket = createConnection({ host, port: Number(port) });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', (error) => resolve('code' in error && error.code === 'ECONNREFUSED'));
+  });
 }
 
 /** Runs work with a connection that is closed at its end. */

@@ -210,6 +210,13 @@ async function found<T>(answer: Promise<T>, id: string, what = 'run'): Promise<T
   try {
     return await answer;
   } catch (error) {
+    if (error instanceof WorkflowNotFoundError && what === 'run' && /already completed/.test(error.message))
+      throw new PerennialError(
+        'InputInvalid',
+        `run ${id} has ended already; look at it with \`perennial status ${id}\``,
+        false,
+        { cause: error },
+      );
     if (error instanceof WorkflowNotFoundError)
       throw new PerennialError(
         'InputInvalid',

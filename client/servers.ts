@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import { z } from 'zod';
 import { PerennialError } from '../contracts/errors.ts';
 import { WORKFLOW_TYPES } from '../contracts/names.ts';
 import { type ModelServerInfo, modelServerInfo } from '../contracts/serving.ts';
@@ -51,11 +52,22 @@ export async function predict(
   if (!response.ok)
     throw new PerennialError(
       'InputInvalid',
-      `the model server answered ${response.status}: ${text.slice(0, 1_000)}`,
+      `the model server answered ${response.status}: ${wordsOf(text)}`,
     );
   const answer: unknown = JSON.parse(text);
   const predictions =
     typeof answer === 'object' && answer !== null && 'predictions' in answer ? answer.predictions : answer;
   const version = response.headers.get('perennial-model-version');
   return { server: url, version: version === null ? null : decodeURIComponent(version), predictions };
+}
+
+const errorBody = z.object({ message: z.string() });
+
+/** What an error body says to a person; where it is something else than ours, its beginning. */
+function wordsOf(text: string): string {
+  try {
+    return errorBody.parse(JSON.parse(text)).message;
+  } catch {
+    return text.slice(0, 1_000);
+  }
 }

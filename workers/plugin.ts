@@ -5,6 +5,7 @@ import { dependencies } from '../activities/dependencies.ts';
 import { createActivities, registered } from '../activities/index.ts';
 import { configFromEnv, type PerennialConfig } from '../lib/config.ts';
 import { workflowsPath } from './bundle.ts';
+import { HEARTBEAT_THROTTLE } from './connection.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 
 /** Options of {@link MlopsPlugin}; what is left out comes from the environment. */
@@ -56,6 +57,7 @@ export class MlopsPlugin extends SimplePlugin {
     });
     const own = options.workflowsPath !== undefined || options.workflowBundle !== undefined;
     return super.configureWorker({
+      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       ...options,
       ...(own ? {} : { workflowsPath: workflowsPath() }),
       activities: { ...options.activities, ...registered(createActivities(deps)) },

@@ -11,7 +11,7 @@ import type { ModelServerInfo } from '../contracts/serving.ts';
 import { configFromEnv } from '../lib/config.ts';
 import { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { ModelServer } from '../serving/server.ts';
-import { connect } from './connection.ts';
+import { connect, HEARTBEAT_THROTTLE } from './connection.ts';
 import { announceReady, logger } from './runtime.ts';
 
 const LEASE_RETRY_MS = 2_000;
@@ -66,6 +66,7 @@ async function underControl(
     connection: link.connection,
     namespace: link.namespace,
     taskQueue: info.taskQueue,
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     activities: registered(modelServerActivities({ server, ...surroundings })),
   });
   const client = new Client({ connection: link.connection, namespace: link.namespace });

@@ -5,7 +5,7 @@ import { createActivities, registered } from '../activities/index.ts';
 import { removeDeadScratch } from '../activities/scratch.ts';
 import { configFromEnv } from '../lib/config.ts';
 import { workflowBundle } from './bundle.ts';
-import { connect } from './connection.ts';
+import { connect, HEARTBEAT_THROTTLE } from './connection.ts';
 import { ensureHousekeeping } from './housekeeping.ts';
 import { announceReady, logger } from './runtime.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
@@ -30,6 +30,7 @@ export async function runWorker(signal: AbortSignal): Promise<void> {
       workflowBundle: await workflowBundle(),
       activities: registered(createActivities(dependencies(config, () => client))),
       shutdownGraceTime: SHUTDOWN_GRACE,
+      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       workflowTaskPollerBehavior: { type: 'autoscaling' },
       activityTaskPollerBehavior: { type: 'autoscaling' },
     });

@@ -15,7 +15,13 @@ export const POLICIES = {
   tracker: {
     startToCloseTimeout: '10m',
     heartbeatTimeout: '20s',
-    retry: { initialInterval: '500ms', backoffCoefficient: 1.5, maximumInterval: '10s' },
+    retry: {
+      initialInterval: '500ms',
+      backoffCoefficient: 1.5,
+      maximumInterval: '10s',
+      // What is not an outage would fail the same way for ever.
+      nonRetryableErrorTypes: ['StageFailed'],
+    },
   },
   /** Looks at other workflows. */
   control: {

@@ -67,9 +67,13 @@ export function temporalPart(
     name: 'temporal',
     command: cli,
     args: temporalArguments(ports, namespace),
-    env: Object.fromEntries(
-      Object.entries(env).filter(([name]) => !/^(TEMPORAL_|PERENNIAL_SECRET_)/.test(name)),
-    ),
+    env: {
+      ...Object.fromEntries(
+        Object.entries(env).filter(([name]) => !/^(TEMPORAL_|PERENNIAL_SECRET_)/.test(name)),
+      ),
+      // The server would ask its makers for newer versions.
+      TEMPORAL_VERSION_CHECK_DISABLED: '1',
+    },
     cwd: paths.temporal,
     log: join(paths.logs, 'temporal.log'),
     url: address,

@@ -140,7 +140,7 @@ describe('other hosts answer as the model server does', () => {
     expect(missing('numeric')).toBeGreaterThan(1_000);
     expect(missing('categorical')).toBeGreaterThan(100);
     expect(inputs.map(({ kind }) => kind)).toContain('datetime');
-    expect(await unseenCategories()).toBeGreaterThan(10);
+    expect(await unseenCategories()).toBeGreaterThan(5);
     expect(new Set(ours.probability).size).toBeGreaterThan(1_000);
   });
 
@@ -169,7 +169,7 @@ describe('other hosts answer as the model server does', () => {
     expect(theirs.missing).toBeGreaterThan(1_000);
     expect(largestDifference(theirs.answers.probability)).toBeLessThanOrEqual(TOLERANCE);
     expect(theirs.answers.label).toEqual(ours.label);
-    expect(new Set(Object.values(theirs.integers))).toEqual(new Set(['int64', 'Int64']));
+    expect(new Set(Object.values(theirs.integers))).toEqual(new Set(['int32', 'float64']));
     expect(largestDifference(theirs.answersToIntegers.probability)).toBeLessThanOrEqual(TOLERANCE);
     const text = run.model.signature.inputs
       .filter(({ kind }) => kind === 'categorical')
@@ -239,7 +239,10 @@ describe('what MLflow holds of the run', () => {
     });
     for (const [name, value] of Object.entries(run.evaluate.test))
       expect(data.metrics.find((metric) => metric.key === `test_${name}`)?.value, name).toBe(value);
-    const contexts = inputs.datasets.map(({ dataset, tags }) => [dataset.name, tags['mlflow.data.context']]);
+    const contexts = inputs.datasets.map(({ dataset, tags }) => [
+      dataset.name,
+      tags?.['mlflow.data.context'],
+    ]);
     expect(contexts.sort()).toEqual([
       ['airports', 'source'],
       ['flights', 'source'],
@@ -272,16 +275,16 @@ describe('what MLflow holds of the run', () => {
       const trained = run.train.trained.find((item) => item.name === info.runName);
       expect(data.params.trainer).toBe(info.runName);
       const steps = await collect(
-        mlflow.runs.metricHistory({ runId: info.runId, metricKey: 'validation_log_loss' }),
+        mlflow.runs.metricHistory({ runId: info.runId, key: 'validation_log_loss' }),
       );
-      const atIteration = steps.filter((metric) => metric.step > 0);
-      expect(atIteration.length).toBeGreaterThan(5);
-      expect(new Set(atIteration.map((metric) => metric.step)).size).toBe(atIteration.length);
-      expect(Math.max(...atIteration.map((metric) => metric.step))).toBeLessThanOrEqual(
-        trained?.iterations ?? 0,
-      );
-      const auc = data.metrics.find((metric) => metric.key === 'validation_roc_auc');
-      expect(auc?.value).toBe(trained?.validation.roc_auc);
+      const iterations = trained?.iterations ?? 0;
+      const during = steps.filter((metric) => metric.timestamp === (info.startTime ?? 0) + metric.step);
+      expect(during.length).toBeGreaterThan(info.runName === 'lightgbm' ? 5 : 1);
+      expect(new Set(during.map((metric) => metric.step)).size).toBe(during.length);
+      expect(Math.max(...during.map((metric) => metric.step))).toBe(iterations);
+      // What the run shows is the finished model, not its last iteration.
+      for (const [name, value] of Object.entries(trained?.validation ?? {}))
+        expect(data.metrics.find((metric) => metric.key === `validation_${name}`)?.value, name).toBe(value);
     }
   });
 

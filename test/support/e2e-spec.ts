@@ -32,3 +32,12 @@ export const LONG_TRAINING = [
     parameters: { learning_rate: 0.0001, early_stopping_rounds: 0 },
   },
 ];
+
+/** A candidate that trains for some ten seconds, with checkpoints on the way, and ends. */
+export const MEDIUM_TRAINING = [
+  {
+    trainer: 'lightgbm',
+    maxIterations: 2_000,
+    parameters: { learning_rate: 0.005, num_leaves: 7, early_stopping_rounds: 0 },
+  },
+];

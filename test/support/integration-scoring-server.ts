@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import getPort from 'get-port';
 
 /** MLflow's own scoring server. */
@@ -27,6 +27,8 @@ export async function serveByMlflow(options: {
     stdio: ['ignore', out, out],
     env: {
       ...process.env,
+      // The command looks for uvicorn in PATH.
+      PATH: `${dirname(options.python)}${delimiter}${process.env.PATH ?? ''}`,
       MLFLOW_TRACKING_URI: options.trackingUri,
       MLFLOW_DISABLE_TELEMETRY: 'true',
       DO_NOT_TRACK: 'true',

@@ -36,15 +36,15 @@ def plain(value):
 
 
 def whole(column):
-    """As pandas reads a file: int64 where nothing is missing, else its nullable integer."""
-    return column.astype("int64") if column.notna().all() else column.astype("Int64")
+    """Whole numbers as pandas holds them: integers, but floats where one is missing. MLflow refuses int64 here."""
+    return column.astype("int32") if column.notna().all() else column
 
 
 integers = frame.copy()
 changed = {}
 for name, kind in types.items():
     column = frame[name]
-    if kind == "double" and (column.dropna() % 1 == 0).all():
+    if kind == "double" and (column.dropna() % 1 == 0).all() and column.abs().max() < 2**31:
         integers[name] = whole(column)
         changed[name] = str(integers[name].dtype)
 

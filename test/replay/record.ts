@@ -1,0 +1,158 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { LifecycleInput } from '../../contracts/lifecycle.ts';
+import { modelServerWorkflowId, QUERIES, trainingWorkflowId, WORKFLOW_TYPES } from '../../contracts/names.ts';
+import type { StageOutputs } from '../../contracts/stages.ts';
+import { failure } from '../support/failures.ts';
+import { servedModel } from '../support/samples.ts';
+import { Scenario } from '../support/scenario.ts';
+import { temporalCli } from '../support/temporal-cli.ts';
+import { startTemporalServer } from '../support/temporal-server.ts';
+import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
+import { bundleTo } from '../support/workflow-code.ts';
+
+/**
+ * Records the histories that replay.test.ts replays: `npx tsx test/replay/record.ts`. Run it for a new version whose
+ * workflows are meant to decide otherwise, and keep the files of the versions that still have running workflows.
+ */
+const HISTORIES = fileURLToPath(new URL('./histories/', import.meta.url));
+
+const server = await startTemporalServer();
+
+/** Stack traces name files of the machine that recorded. */
+const scrubbed = (key: string, value: unknown): unknown => (key === 'stackTrace' ? undefined : value);
+
+/** Writes a history as `temporal workflow show --output json` gives it. */
+async function save(name: string, handle: WorkflowHandle, runId?: string): Promise<void> {
+  const which = ['--workflow-id', handle.workflowId, ...(runId === undefined ? [] : ['--run-id', runId])];
+  const shown = await temporalCli(server.cli, server.address, [
+    'workflow',
+    'show',
+    ...which,
+    '--output',
+    'json',
+  ]);
+  if (shown.code !== 0) throw new Error(`the history of ${handle.workflowId} cannot be had: ${shown.text}`);
+  await writeFile(join(HISTORIES, `${name}.json`), `${JSON.stringify(JSON.parse(shown.text, scrubbed))}\n`);
+}
+
+async function approval(bench: WorkflowBench): Promise<void> {
+  const run = await bench.lifecycle(new Scenario({}, 'recorded-approval'), {
+    approval: { quorum: 2, timeout: '7d', reminders: ['100ms', '1d'] },
+  });
+  const { candidate } = await run.awaiting();
+  await eventually(
+    async () => ((await run.status()).awaiting?.remindersSent === 1 ? true : undefined),
+    'a reminder',
+  );
+  await run.handle.signal('approve', { by: 'ada', reason: 'fine' });
+  await run.handle.signal('approve', { by: 'ada' });
+  await run.approve(candidate, 'grace');
+  await run.handle.result();
+  await save('approval', run.handle);
+  const { workflowId, runId } = await run.status();
+  await save('training', bench.client.workflow.getHandle(trainingWorkflowId(workflowId, runId)));
+}
+
+async function rejection(bench: WorkflowBench): Promise<void> {
+  const run = await bench.lifecycle(new Scenario({}, 'recorded-rejection'));
+  const { candidate } = await run.awaiting();
+  await run.review({ decision: 'reject', by: 'ada', reason: 'the recall is too low', candidate });
+  await run.handle.result();
+  await save('rejection', run.handle);
+}
+
+async function gatesFailed(bench: WorkflowBench): Promise<void> {
+  const evaluation = { gates: [{ metric: 'roc_auc' as const, min: 0.99 }] };
+  const run = await bench.lifecycle(new Scenario({}, 'recorded-gates'), { evaluation });
+  await run.handle.result();
+  await save('gates-failed', run.handle);
+}
+
+/** A stage that fails, and the run that takes it up again. */
+async function failedStageAndRetry(bench: WorkflowBench): Promise<void> {
+  const scenario = new Scenario({}, 'recorded-failure');
+  scenario.let('precheck', async () => {
+    throw ApplicationFailure.nonRetryable('too slow', 'PrecheckFailed');
+  });
+  const run = await bench.lifecycle(scenario, { approval: { required: false } });
+  await failure(run.handle.result());
+  await save('failed-stage', run.handle);
+
+  scenario.let('precheck', async ({ rows }) => ({ serverId: 'a', rows, maxDifference: 0, p95Ms: 1 }));
+  const outputs = await run.handle.query<StageOutputs>(QUERIES.outputs);
+  const input = await run.handle.query<LifecycleInput>(QUERIES.input);
+  const { workflowId, runId } = await run.status();
+  const resume = { workflowId, runId, from: 'precheck' as const, outputs };
+  const again = await bench.lifecycleOf(scenario, { ...input, resume }, '-again');
+  await again.handle.result();
+  await save('retry', again.handle);
+}
+
+async function cancellation(bench: WorkflowBench): Promise<void> {
+  const run = await bench.lifecycle(new Scenario({}, 'recorded-cancellation'));
+  await run.awaiting();
+  await run.handle.cancel();
+  await failure(run.handle.result());
+  await save('cancellation', run.handle);
+}
+
+/** An endpoint that deploys, reverts, continues as new and rolls back. */
+async function endpoint(bench: WorkflowBench): Promise<void> {
+  const scenario = new Scenario({}, 'recorded-endpoint');
+  scenario.addServer('a', bench.taskQueue);
+  const entity = await bench.endpoint(scenario, { continueAfter: 3 });
+  const { runId } = await entity.handle.describe();
+  await entity.deploy(servedModel('1'));
+  scenario.let('setChampion', async () => {
+    throw ApplicationFailure.nonRetryable('there is no such version', 'TrackerRejected');
+  });
+  await entity.deploy(servedModel('2')).catch(() => undefined);
+  scenario.let('setChampion', async () => undefined);
+  await entity.deploy(servedModel('3'));
+  await eventually(
+    async () => ((await entity.handle.describe()).runId === runId ? undefined : true),
+    'a new run',
+  );
+  await entity.rollback('rollback');
+  await save('endpoint-before', entity.handle, runId);
+  await save('endpoint-after', entity.handle);
+}
+
+async function modelServer(bench: WorkflowBench): Promise<void> {
+  const { id } = new Scenario({ holdLease: async () => undefined }, 'recorded-server');
+  const handle = await bench.client.workflow.start(WORKFLOW_TYPES.modelServer, {
+    workflowId: modelServerWorkflowId(id),
+    taskQueue: bench.taskQueue,
+    args: [{ serverId: id, url: 'http://127.0.0.1:1', taskQueue: bench.taskQueue }],
+  });
+  await handle.result();
+  await save('model-server', handle);
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'perennial-record-'));
+try {
+  const bundle = await bundleTo(join(folder, 'workflow-bundle.js'));
+  const bench = await WorkflowBench.start({ address: server.address, bundle, identity: 'recorder' });
+  try {
+    for (const record of [
+      approval,
+      rejection,
+      gatesFailed,
+      failedStageAndRetry,
+      cancellation,
+      endpoint,
+      modelServer,
+    ])
+      await record(bench);
+  } finally {
+    await bench.close();
+  }
+} finally {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,176 @@
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { expect } from 'vitest';
+import { z } from 'zod';
+import { PerennialClient } from '../../client/perennial-client.ts';
+import { readyUrl } from '../../client/platform/own-part.ts';
+import { Platform } from '../../client/platform/platform.ts';
+import { findPython, packageRoot } from '../../client/platform/programs.ts';
+import { trainingWorkflowId } from '../../contracts/names.ts';
+import { type RunningCommand, startNode } from './e2e-cli.ts';
+import { registryFacts, runFacts, servedFacts } from './e2e-facts.ts';
+import { MlflowProxy } from './e2e-mlflow-proxy.ts';
+import { ownFolder, removePlatform } from './e2e-platform.ts';
+import { BANK, bankSpec } from './e2e-spec.ts';
+
+const MAIN = join(packageRoot(), 'dist', 'workers', 'main.js');
+const SERVER_ID = 'chaos';
+
+const heartbeat = z.object({ iteration: z.number(), checkpoint: z.object({ uri: z.string() }).nullable() });
+
+/** The platform's own Temporal and MLflow, with worker and model server as processes that a test starts and kills. */
+export class ChaosPlatform {
+  server: RunningCommand | undefined;
+  worker: RunningCommand | undefined;
+  serverUrl = '';
+
+  private constructor(
+    readonly folder: string,
+    readonly platform: Platform,
+    /** Between the worker and MLflow. */
+    readonly proxy: MlflowProxy,
+    readonly connection: Connection,
+    readonly perennial: PerennialClient,
+  ) {}
+
+  static async create(name: string): Promise<ChaosPlatform> {
+    const folder = ownFolder(`chaos-${name}`);
+    const platform = await Platform.start({ dataDir: join(folder, 'data'), parts: ['temporal', 'mlflow'] });
+    const { mlflowUri = '', temporalAddress } = platform.status();
+    const proxy = await MlflowProxy.start(mlflowUri);
+    const connection = await Connection.connect({ address: temporalAddress });
+    const perennial = new PerennialClient(new Client({ connection }));
+    const chaos = new ChaosPlatform(folder, platform, proxy, connection, perennial);
+    await Promise.all([chaos.startWorker(), chaos.startServer()]);
+    return chaos;
+  }
+
+  get dataDir(): string {
+    return this.platform.status().dataDir;
+  }
+
+  /** MLflow itself, past the proxy. */
+  get mlflowUri(): string {
+    return this.platform.status().mlflowUri ?? '';
+  }
+
+  async startWorker(): Promise<void> {
+    const worker = startNode([MAIN, 'worker'], this.#environment());
+    this.worker = worker;
+    await worker.find(readyUrl);
+  }
+
+  async startServer(): Promise<void> {
+    const server = startNode([MAIN, 'serve'], this.#environment());
+    this.server = server;
+    this.serverUrl = await server.find(readyUrl);
+  }
+
+  /** Ends a process as a power cut would. */
+  async kill(role: 'worker' | 'server'): Promise<void> {
+    this[role]?.child.kill('SIGKILL');
+    await this[role]?.ended;
+  }
+
+  /** Starts a run of the bank example on an endpoint of its own; nobody is asked to approve. */
+  async run(name: string, changes: Record<string, unknown> = {}): Promise<string> {
+    const spec = await bankSpec({
+      name,
+      candidates: ['logistic'],
+      approval: { required: false },
+      ...changes,
+    });
+    return (await this.perennial.start(spec)).workflowId;
+  }
+
+  /** Waits until a run's training has a checkpoint that its next attempt will find; the iteration of it. */
+  async checkpointed(workflowId: string): Promise<number> {
+    let iteration: number | undefined;
+    await expect
+      .poll(
+        async () => {
+          const { runId } = await this.perennial.status(workflowId);
+          const handle = this.perennial.temporal.workflow.getHandle(trainingWorkflowId(workflowId, runId));
+          const description = await handle.describe().catch(() => undefined);
+          for (const activity of description?.raw.pendingActivities ?? []) {
+            const [payload] = activity.heartbeatDetails?.payloads ?? [];
+            const details = payload?.data
+              ? JSON.parse(Buffer.from(payload.data).toString('utf8'))
+              : undefined;
+            const parsed = heartbeat.safeParse(details);
+            if (parsed.success && parsed.data.checkpoint) iteration = parsed.data.iteration;
+          }
+          return iteration;
+        },
+        { timeout: 60_000, interval: 100 },
+      )
+      .toBeGreaterThan(0);
+    return iteration ?? 0;
+  }
+
+  /** How often activities of a type were started in a workflow: the attempt that completed. */
+  async attempts(workflowId: string, type: string): Promise<number[]> {
+    const { events } = await this.perennial.temporal.workflow.getHandle(workflowId).fetchHistory();
+    const scheduled = (events ?? [])
+      .filter(
+        (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === `perennial.${type}`,
+      )
+      .map(({ eventId }) => String(eventId));
+    return (events ?? []).flatMap(({ activityTaskStartedEventAttributes: started }) =>
+      started && scheduled.includes(String(started.scheduledEventId)) ? [started.attempt ?? 0] : [],
+    );
+  }
+
+  /**
+   * Asserts that a run came to exactly one of everything: one MLflow run for it and one for each candidate, one logged
+   * model, one version, one change of the endpoint, one route.
+   */
+  async expectOneDeployment(workflowId: string, name: string, candidates: readonly string[]): Promise<void> {
+    expect(await this.perennial.result(workflowId)).toMatchObject({ outcome: 'deployed', version: '1' });
+    expect(await runFacts(this.mlflowUri, name, workflowId)).toEqual({
+      lifecycle: ['FINISHED'],
+      candidates: candidates.map((candidate) => `${candidate}: FINISHED`),
+      loggedModels: 1,
+    });
+    expect(await registryFacts(this.mlflowUri, name)).toEqual({
+      versions: [{ version: '1', outcome: 'deployed', workflowId }],
+      aliases: { champion: '1' },
+    });
+    const endpoint = await this.perennial.endpoint(name);
+    expect(endpoint).toMatchObject({
+      pending: null,
+      current: { version: '1' },
+      previous: null,
+      acknowledged: { [SERVER_ID]: 1 },
+    });
+    expect(endpoint.changes.map(({ from, to, outcome }) => ({ from, to, outcome }))).toEqual([
+      { from: null, to: '1', outcome: 'done' },
+    ]);
+    expect(await servedFacts(this.serverUrl, name)).toEqual({
+      versions: ['1'],
+      weights: [100],
+      generation: 1,
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.kill('worker'), this.kill('server')]);
+    await this.connection.close();
+    await this.proxy.close();
+    await this.platform.stop();
+    await removePlatform(this.dataDir, this.folder);
+  }
+
+  #environment(): Record<string, string> {
+    return {
+      TEMPORAL_ADDRESS: this.platform.status().temporalAddress,
+      MLFLOW_TRACKING_URI: this.proxy.url,
+      PERENNIAL_DATA_DIR: this.dataDir,
+      PERENNIAL_SOURCE_ROOTS: BANK,
+      PERENNIAL_PYTHON: findPython(undefined),
+      PERENNIAL_SERVER_ID: SERVER_ID,
+      PERENNIAL_SERVER_PORT: '0',
+      PERENNIAL_CHECKPOINT_SECONDS: '0.5',
+    };
+  }
+}

@@ -1,0 +1,305 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { endpointState } from '../../contracts/endpoint.ts';
+import { QUERIES, SIGNALS, WORKFLOW_TYPES } from '../../contracts/names.ts';
+import { failure, refusal } from '../support/failures.ts';
+import { Gate } from '../support/gate.ts';
+import { servedModel } from '../support/samples.ts';
+import { Scenario } from '../support/scenario.ts';
+import { type Endpoint, eventually, WorkflowBench } from '../support/workflow-bench.ts';
+
+let bench: WorkflowBench;
+beforeAll(async () => {
+  bench = await WorkflowBench.start(inject('temporal'));
+});
+afterAll(() => bench.close());
+
+/** An endpoint with one live server. */
+async function served(own: ConstructorParameters<typeof Scenario>[0] = {}, continueAfter?: number) {
+  const scenario = new Scenario(own);
+  const server = scenario.addServer('a', bench.taskQueue).serverId;
+  const endpoint = await bench.endpoint(scenario, continueAfter === undefined ? {} : { continueAfter });
+  return { scenario, endpoint, server };
+}
+
+/** What servers were told, as "generation: versions". */
+const told = (scenario: Scenario): string[] =>
+  scenario
+    .inputs('applyRoutes')
+    .map(({ table }) => `${table.generation}: ${table.routes.map(({ model }) => model.version).join(' ')}`);
+
+const aliases = (scenario: Scenario) => scenario.inputs('setChampion').map(({ version }) => version);
+
+const settled = (endpoint: Endpoint) =>
+  eventually(async () => {
+    const state = await endpoint.state();
+    return state.pending === null ? state : undefined;
+  }, 'the end of the change');
+
+describe.concurrent('an endpoint', () => {
+  it('serves nothing before its first deployment', async () => {
+    const { scenario, endpoint } = await served();
+    expect(endpointState.parse(await endpoint.state())).toMatchObject({
+      table: { generation: 0, routes: [] },
+      current: null,
+      changes: [],
+    });
+    expect(told(scenario)).toEqual([]);
+  });
+
+  it('gives traffic and alias to the first version, then to the second', async () => {
+    const { scenario, endpoint, server } = await served();
+    expect(await endpoint.deploy(servedModel('1'))).toEqual({
+      endpoint: scenario.id,
+      version: '1',
+      generation: 1,
+      previousVersion: null,
+      servers: [server],
+    });
+    expect(await endpoint.deploy(servedModel('2'))).toMatchObject({ generation: 2, previousVersion: '1' });
+    expect(told(scenario)).toEqual(['1: 1', '2: 2']);
+    expect(aliases(scenario)).toEqual(['1', '2']);
+    const state = endpointState.parse(await endpoint.state());
+    expect(state).toMatchObject({ current: { version: '2' }, previous: { version: '1' }, pending: null });
+    expect(state.changes).toMatchObject([
+      { from: null, to: '1', outcome: 'done', requestedBy: 'test' },
+      { from: '1', to: '2', outcome: 'done' },
+    ]);
+  });
+
+  it('tells the servers before it moves the alias', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    const order = scenario.calls.map(({ name }) => name).filter((name) => name !== 'listModelServers');
+    expect(order).toEqual(['applyRoutes', 'setChampion']);
+  });
+
+  it('carries a request out once, however often it is sent', async () => {
+    const { scenario, endpoint } = await served();
+    const together = await Promise.all([1, 2, 3].map(() => endpoint.deploy(servedModel('1'), 'same')));
+    const later = await endpoint.deploy(servedModel('1'), 'same');
+    expect(new Set([...together, later].map((answer) => JSON.stringify(answer))).size).toBe(1);
+    expect(aliases(scenario)).toEqual(['1']);
+  });
+
+  it('carries out one change at a time, in the order of arrival', async () => {
+    const { scenario, endpoint } = await served();
+    let busy = 0;
+    let most = 0;
+    const hold = new Gate();
+    scenario.let('setChampion', async () => {
+      busy += 1;
+      most = Math.max(most, busy);
+      await hold.opened;
+      busy -= 1;
+    });
+    const versions = ['1', '2', '3', '4', '5'];
+    const first = endpoint.deploy(servedModel('1'));
+    await eventually(async () => scenario.inputs('setChampion')[0], 'the first change');
+    const rest: Promise<unknown>[] = [];
+    for (const version of versions.slice(1)) {
+      rest.push(endpoint.deploy(servedModel(version)));
+      await eventually(async () => {
+        const { events } = await endpoint.handle.fetchHistory();
+        const accepted = events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
+        return accepted?.length === rest.length + 1 ? true : undefined;
+      }, 'the update to be accepted');
+    }
+    hold.open();
+    await Promise.all([first, ...rest]);
+    expect(most).toBe(1);
+    expect(aliases(scenario)).toEqual(versions);
+    expect(told(scenario)).toEqual(versions.map((version) => `${version}: ${version}`));
+  });
+
+  it('goes back to the old routes, under a higher generation, where a server refuses', async () => {
+    const { scenario, endpoint, server } = await served();
+    await endpoint.deploy(servedModel('1'));
+    scenario.let('applyRoutes', async ({ table }) => {
+      if (table.routes.some(({ model }) => model.version === '2'))
+        throw ApplicationFailure.nonRetryable('the model needs 9 GB, 4 GB are free', 'ModelInvalid');
+      return { serverId: server, endpoint: scenario.id, generation: table.generation, versions: [] };
+    });
+    expect(await refusal(endpoint.deploy(servedModel('2')))).toBe(
+      `version 2 could not be rolled out to ${scenario.id}: server ${server}: the model needs 9 GB, 4 GB are free; version 1 serves again`,
+    );
+    expect(told(scenario)).toEqual(['1: 1', '2: 2', '3: 1']);
+    expect(aliases(scenario)).toEqual(['1']);
+    const state = await settled(endpoint);
+    expect(state).toMatchObject({ current: { version: '1' }, previous: null, table: { generation: 3 } });
+    expect(state.acknowledged).toEqual({ [server]: 3 });
+    expect(state.changes.at(-1)).toMatchObject({ from: '1', to: '2', outcome: 'reverted' });
+    expect(await endpoint.deploy(servedModel('3'))).toMatchObject({ generation: 4, previousVersion: '1' });
+  });
+
+  it('goes back to the old routes where the alias cannot be moved', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    scenario.let('setChampion', async () => {
+      throw ApplicationFailure.nonRetryable('there is no version 2', 'TrackerRejected');
+    });
+    expect(await refusal(endpoint.deploy(servedModel('2')))).toContain(
+      'there is no version 2; version 1 serves again',
+    );
+    expect(told(scenario)).toEqual(['1: 1', '2: 2', '3: 1']);
+    expect((await settled(endpoint)).current?.version).toBe('1');
+  });
+
+  it('takes all routes away where the first deployment fails', async () => {
+    const { scenario, endpoint } = await served({
+      setChampion: async () => {
+        throw ApplicationFailure.nonRetryable('no', 'TrackerRejected');
+      },
+    });
+    expect(await refusal(endpoint.deploy(servedModel('1')))).toContain('nothing serves, as before');
+    expect(told(scenario)).toEqual(['1: 1', '2: ']);
+  });
+
+  it('rolls back to the version before, and refuses where there is none', async () => {
+    const { scenario, endpoint } = await served();
+    expect(await refusal(endpoint.rollback('r0'))).toContain('there is no version before the current one');
+    await endpoint.deploy(servedModel('1'));
+    expect(await refusal(endpoint.rollback('r1'))).toContain('there is no version before the current one');
+    await endpoint.deploy(servedModel('2'));
+    expect(await endpoint.rollback('r2')).toMatchObject({
+      version: '1',
+      previousVersion: '2',
+      generation: 3,
+    });
+    expect(await endpoint.rollback('r2')).toMatchObject({ version: '1', generation: 3 });
+    expect(aliases(scenario)).toEqual(['1', '2', '1']);
+  });
+
+  it('refuses a rollback where another version came into force while it waited', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await endpoint.deploy(servedModel('2'));
+    const hold = new Gate();
+    scenario.let('setChampion', () => hold.opened);
+    const third = endpoint.deploy(servedModel('3'));
+    await eventually(async () => scenario.inputs('setChampion')[2], 'the third change');
+    const twice = [endpoint.rollback('r1'), endpoint.rollback('r2')].map(refusal);
+    await eventually(async () => {
+      const { events } = await endpoint.handle.fetchHistory();
+      return events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes)[4];
+    }, 'the rollbacks to be accepted');
+    hold.open();
+    await third;
+    for (const why of await Promise.all(twice))
+      expect(why).toContain('version 3 took the place of version 2');
+    expect(aliases(scenario)).toEqual(['1', '2', '3']);
+  });
+
+  it('offers its routes to a server that joins', async () => {
+    const { scenario, endpoint, server } = await served();
+    await endpoint.deploy(servedModel('1'));
+    const joined = await bench.addServer(scenario, 'b');
+    const info = scenario.servers.find(({ serverId }) => serverId === joined);
+    await endpoint.handle.signal(SIGNALS.serverJoined, info);
+    const state = await eventually(async () => {
+      const now = await endpoint.state();
+      return now.acknowledged[joined] === 1 ? now : undefined;
+    }, 'the new server to take the routes');
+    expect(state.acknowledged).toEqual({ [server]: 1, [joined]: 1 });
+    expect(told(scenario).every((line) => line === '1: 1')).toBe(true);
+    expect((await endpoint.deploy(servedModel('2'))).servers.sort()).toEqual([server, joined].sort());
+  });
+
+  it('keeps its state and its answers when it continues as new', async () => {
+    const { scenario, endpoint } = await served({}, 2);
+    const { runId } = await endpoint.handle.describe();
+    await endpoint.deploy(servedModel('1'));
+    const answer = await endpoint.deploy(servedModel('2'));
+    await eventually(
+      async () => ((await endpoint.handle.describe()).runId === runId ? undefined : true),
+      'a new run',
+    );
+    expect(await endpoint.state()).toMatchObject({
+      current: { version: '2' },
+      previous: { version: '1' },
+      table: { generation: 2 },
+    });
+    expect(await endpoint.deploy(servedModel('2'))).toEqual(answer);
+    expect(aliases(scenario)).toEqual(['1', '2']);
+    expect(await endpoint.rollback('r')).toMatchObject({ version: '1', generation: 3 });
+  });
+
+  it('is not held up by a server that died', async () => {
+    const { scenario, endpoint, server } = await served();
+    scenario.addServer('dead', `perennial-server-${scenario.id}-dead`);
+    const [alive] = scenario.servers;
+    let listed = 0;
+    // Listed when the change begins; its lease is over when the change asks again.
+    scenario.let('listModelServers', async () => {
+      listed += 1;
+      return { servers: listed <= 1 || !alive ? scenario.servers : [alive] };
+    });
+    expect(await endpoint.deploy(servedModel('1'))).toMatchObject({ servers: [server], generation: 1 });
+    expect(aliases(scenario)).toEqual(['1']);
+  });
+
+  it('fails a change where every server died meanwhile', async () => {
+    const scenario = new Scenario();
+    scenario.addServer('dead', `perennial-server-${scenario.id}-dead`);
+    let listed = 0;
+    scenario.let('listModelServers', async () => {
+      listed += 1;
+      return { servers: listed <= 1 ? scenario.servers : [] };
+    });
+    const endpoint = await bench.endpoint(scenario);
+    expect(await refusal(endpoint.deploy(servedModel('1')))).toContain('every model server went away');
+    expect(aliases(scenario)).toEqual([]);
+  });
+
+  it('catches up with servers that are ahead of an endpoint that was started afresh', async () => {
+    let inForce = { generation: 7, versions: ['old'] };
+    const { scenario, endpoint, server } = await served({
+      applyRoutes: async ({ table }) => {
+        if (table.generation > inForce.generation)
+          inForce = {
+            generation: table.generation,
+            versions: table.routes.map(({ model }) => model.version),
+          };
+        return { serverId: server, endpoint: table.endpoint, ...inForce };
+      },
+    });
+    expect(await endpoint.deploy(servedModel('8'))).toMatchObject({ generation: 8, servers: [server] });
+    expect(inForce).toEqual({ generation: 8, versions: ['8'] });
+    expect(aliases(scenario)).toEqual(['8']);
+  });
+
+  it('finishes the change that is under way when it is cancelled', async () => {
+    const hold = new Gate();
+    const { scenario, endpoint } = await served({ setChampion: () => hold.opened });
+    const change = endpoint.deploy(servedModel('1'));
+    await eventually(async () => scenario.inputs('setChampion')[0], 'the change');
+    await endpoint.handle.cancel();
+    await eventually(async () => {
+      const { events } = await endpoint.handle.fetchHistory();
+      return events?.find((event) => event.workflowExecutionCancelRequestedEventAttributes);
+    }, 'the cancellation to be known');
+    hold.open();
+    expect(await change).toMatchObject({ version: '1', generation: 1 });
+    expect((await failure(endpoint.handle.result())).type).toBe('Cancelled');
+    expect(told(scenario)).toEqual(['1: 1']);
+  });
+
+  it('is the only writer: under another id it does not start', async () => {
+    const scenario = new Scenario();
+    const second = await bench.client.workflow.start(WORKFLOW_TYPES.endpoint, {
+      workflowId: `second-${scenario.id}`,
+      taskQueue: bench.taskQueue,
+      args: [{ endpoint: scenario.id }],
+    });
+    expect(await failure(second.result())).toEqual({
+      type: 'InputInvalid',
+      message: `the workflow of endpoint ${scenario.id} has the id endpoint/${scenario.id} and no other; start it under that id`,
+    });
+  });
+
+  it('answers its query with what the contract says', async () => {
+    const { endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    expect(endpointState.safeParse(await endpoint.handle.query(QUERIES.endpoint)).success).toBe(true);
+  });
+});
