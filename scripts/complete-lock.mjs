@@ -5,8 +5,30 @@ import { fileURLToPath } from 'node:url';
 
 const path = fileURLToPath(new URL('../package-lock.json', import.meta.url));
 const lock = JSON.parse(readFileSync(path, 'utf8'));
-const SYSTEMS = ['darwin', 'win32', 'linux', 'android', 'freebsd', 'netbsd', 'openbsd', 'sunos', 'aix', 'openharmony'];
-const PROCESSORS = ['arm64', 'x64', 'ia32', 'arm', 'ppc64', 's390x', 'riscv64', 'loong64', 'mips64el', 'wasm32'];
+const SYSTEMS = [
+  'darwin',
+  'win32',
+  'linux',
+  'android',
+  'freebsd',
+  'netbsd',
+  'openbsd',
+  'sunos',
+  'aix',
+  'openharmony',
+];
+const PROCESSORS = [
+  'arm64',
+  'x64',
+  'ia32',
+  'arm',
+  'ppc64',
+  's390x',
+  'riscv64',
+  'loong64',
+  'mips64el',
+  'wasm32',
+];
 
 /** The words of a package name such as `@swc/core-linux-arm64-musl`. */
 const wordsOf = (name) => name.split(/[/-]/);
@@ -16,14 +38,21 @@ const added = [];
 for (const [owner, entry] of Object.entries(lock.packages))
   for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
     const place = `node_modules/${name}`;
-    if (lock.packages[`${owner}/${place}`] || lock.packages[place] || !/^\d+\.\d+\.\d+/.test(version)) continue;
+    if (lock.packages[`${owner}/${place}`] || lock.packages[place] || !/^\d+\.\d+\.\d+/.test(version))
+      continue;
     const words = wordsOf(name);
     lock.packages[place] = {
       version,
-      ...only('cpu', PROCESSORS.find((processor) => words.includes(processor))),
+      ...only(
+        'cpu',
+        PROCESSORS.find((processor) => words.includes(processor)),
+      ),
       ...(entry.dev ? { dev: true } : {}),
       optional: true,
-      ...only('os', SYSTEMS.find((system) => words.includes(system))),
+      ...only(
+        'os',
+        SYSTEMS.find((system) => words.includes(system)),
+      ),
     };
     added.push(`${name} ${version}`);
   }

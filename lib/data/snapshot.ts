@@ -27,6 +27,8 @@ export function readQuery(
         // The engine refuses an empty list; without one, only the empty text is missing.
         ...(source.nullValues.length > 0 ? [`nullstr = ${list(source.nullValues)}`] : []),
         'header = true',
+        // The header is the first line: detection would otherwise skip lines until the rest looks regular.
+        'skip = 0',
         `sample_size = ${sampleRows}`,
         ...(source.delimiter ? [`delim = ${quoteLiteral(source.delimiter)}`] : []),
         ...(Object.keys(source.types).length > 0

@@ -15,6 +15,8 @@ export function withoutValues(words: string): string {
   if (ABOUT_THE_QUERY.test(words)) return words.split('\n').slice(0, 6).join('\n').slice(0, LIMIT).trim();
   if (/not utf-8 encoded/.test(words))
     return 'the text is not UTF-8; convert it, for example by `iconv -f UTF-16 -t UTF-8`';
+  if (/Error when sniffing file/.test(words))
+    return 'the CSV dialect cannot be found out: lines have different numbers of fields, or quotes are not closed; mend them, or set delimiter';
   const csv = /CSV Error on Line: (\d+)/.exec(words);
   if (csv) return csvWords(words, csv[1] ?? '');
   const json = /^Invalid Input Error: (Malformed JSON|JSON transform error).* in line (\d+)/s.exec(words);

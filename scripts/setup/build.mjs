@@ -1,7 +1,7 @@
 // dist/ from the TypeScript sources.
 
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lockDigest } from './node-modules.mjs';
 import { execute, ROOT, SetupError } from './steps.mjs';
@@ -70,7 +70,9 @@ function expand(pattern) {
     .filter((path) => existsSync(join(ROOT, path)));
 }
 
+/** A file, or the sources of a folder. */
 function sourcesIn(folder) {
+  if (statSync(join(ROOT, folder)).isFile()) return [folder];
   const names = readdirSync(join(ROOT, folder), { recursive: true }).map(String).sort();
   return names
     .filter((name) => /\.(ts|mts|json)$/.test(name) && !name.endsWith('.test.ts'))

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { trainingWorkflowId } from '../../contracts/names.ts';
 import { ChaosPlatform } from '../support/e2e-chaos.ts';
 import { registryFacts, servedFacts } from '../support/e2e-facts.ts';
 import { callOf, type Fate } from '../support/e2e-mlflow-proxy.ts';
@@ -72,7 +73,7 @@ describe.sequential('a server that is killed', () => {
     await chaos.expectOneDeployment(workflowId, name, ['lightgbm']);
     const { runId } = await chaos.perennial.status(workflowId);
     // The worker lived on: one attempt trained to its end.
-    expect(await chaos.attempts(`${workflowId}/training/${runId}`, 'trainCandidate')).toEqual([1]);
+    expect(await chaos.attempts(trainingWorkflowId(workflowId, runId), 'trainCandidate')).toEqual([1]);
   });
 });
 

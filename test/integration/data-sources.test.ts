@@ -127,6 +127,9 @@ describe('CSV', () => {
     const refusal = data.snapshot('ragged.csv');
     await expect(refusal).rejects.toMatchObject({ code: 'SourceUnreadable' });
     await expect(refusal).rejects.toThrow(/no delimiter splits all lines alike/);
+    await expect(data.snapshot('ragged.csv', { delimiter: ',' })).rejects.toThrow(
+      /different numbers of fields/,
+    );
   });
 
   it('with one column', async () => {
@@ -153,7 +156,7 @@ describe('other formats', () => {
 
   it.each([
     ['broken.jsonl', '{"a":"Ann Example"}\n{"a": Ann\n', /Malformed JSON, line \d+$/],
-    ['broken.parquet', 'no parquet at all', /too small to be a Parquet file/],
+    ['broken.parquet', 'no parquet at all', /magic bytes|too small/],
     ['broken.csv.gz', 'not packed', /GZIP/],
   ])('%s is refused', async (name, content, words) => {
     await data.write(name, content);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { homedir, hostname, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -6,31 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { type ReplayResult, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { z } from 'zod';
 import { bundleTo } from '../support/workflow-code.ts';
+import { readHistory } from './history-file.ts';
 
 const FOLDER = fileURLToPath(new URL('./histories/', import.meta.url));
 const BROKEN = fileURLToPath(new URL('./broken/index.ts', import.meta.url));
 
-/** Only what says whose history it is. */
-const recorded = z.object({
-  events: z
-    .array(
-      z.looseObject({
-        workflowExecutionStartedEventAttributes: z.object({ workflowId: z.string() }).optional(),
-      }),
-    )
-    .min(1),
-});
-
 const histories = readdirSync(FOLDER)
   .filter((file) => file.endsWith('.json'))
-  .map((file) => {
-    const text = readFileSync(join(FOLDER, file), 'utf8');
-    const history = recorded.parse(JSON.parse(text));
-    const workflowId = history.events[0]?.workflowExecutionStartedEventAttributes?.workflowId ?? '';
-    return { name: file.replace('.json', ''), text, history, workflowId };
-  });
+  .map((file) => ({ name: file.replace('.json', ''), ...readHistory(join(FOLDER, file)) }));
 
 /** Replays one history against a bundle. */
 async function replay(

@@ -83,9 +83,8 @@ export class ChaosPlatform {
     return (await this.perennial.start(spec)).workflowId;
   }
 
-  /** Waits until a run's training has a checkpoint that its next attempt will find; the iteration of it. */
-  async checkpointed(workflowId: string): Promise<number> {
-    let iteration: number | undefined;
+  /** Waits until a run's training is at an iteration, and has a checkpoint that its next attempt will find. */
+  async checkpointed(workflowId: string, iteration = 1): Promise<void> {
     await expect
       .poll(
         async () => {
@@ -98,14 +97,13 @@ export class ChaosPlatform {
               ? JSON.parse(Buffer.from(payload.data).toString('utf8'))
               : undefined;
             const parsed = heartbeat.safeParse(details);
-            if (parsed.success && parsed.data.checkpoint) iteration = parsed.data.iteration;
+            if (parsed.success && parsed.data.checkpoint) return parsed.data.iteration;
           }
-          return iteration;
+          return 0;
         },
         { timeout: 60_000, interval: 100 },
       )
-      .toBeGreaterThan(0);
-    return iteration ?? 0;
+      .toBeGreaterThanOrEqual(iteration);
   }
 
   /** How often activities of a type were started in a workflow: the attempt that completed. */

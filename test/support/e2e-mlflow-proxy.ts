@@ -24,6 +24,8 @@ export class MlflowProxy {
   readonly #upstream: URL;
   readonly #server: Server;
   readonly #triggers: Trigger[] = [];
+  /** Told of every request. */
+  listener: ((message: ProxiedRequest) => void) | undefined;
   #port = 0;
 
   private constructor(upstream: string) {
@@ -93,6 +95,7 @@ export class MlflowProxy {
       path: incoming.url ?? '',
       body: body.toString('utf8'),
     };
+    this.listener?.(message);
     if ((await this.#fate('request', message)) === 'drop') return void answer.destroy();
     const response = await this.#forward(incoming, body);
     const content = Buffer.concat(await response.toArray());

@@ -37,7 +37,7 @@ export const LONG_TRAINING = [
 export const MEDIUM_TRAINING = [
   {
     trainer: 'lightgbm',
-    maxIterations: 2_000,
+    maxIterations: 3_000,
     parameters: { learning_rate: 0.005, num_leaves: 7, early_stopping_rounds: 0 },
   },
 ];
