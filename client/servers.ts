@@ -52,7 +52,7 @@ export async function predict(
   if (!response.ok)
     throw new PerennialError(
       'InputInvalid',
-      `the model server answered ${response.status}: ${wordsOf(text)}`,
+      `endpoint ${endpoint}: the model server answered ${response.status}: ${wordsOf(text)}`,
     );
   const answer: unknown = JSON.parse(text);
   const predictions =

@@ -59,6 +59,9 @@ const didYouMean = (word: unknown, known: readonly string[]): string => {
   return hint && hint !== word ? `; did you mean "${hint}"?` : '';
 };
 
+const oneOf = (words: readonly string[], value: unknown): string =>
+  `${value === undefined ? 'is missing; expected' : 'must be'} one of ${words.join(', ')}${didYouMean(value, words)}`;
+
 const valueAt = (root: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>(
     (value, part) => (typeof value === 'object' && value !== null ? Reflect.get(value, part) : undefined),
@@ -86,15 +89,20 @@ function linesOf(
         text: `is not a known key${didYouMean(key, known)}`,
       }));
     }
-    case 'invalid_value': {
-      const words = issue.values.map((value) => String(value));
-      return [{ path, text: `must be one of ${words.join(', ')}${didYouMean(valueAt(root, path), words)}` }];
-    }
+    case 'invalid_value':
+      return [
+        {
+          path,
+          text: oneOf(
+            issue.values.map((value) => String(value)),
+            valueAt(root, path),
+          ),
+        },
+      ];
     case 'invalid_union': {
       if (issue.errors.length === 0) {
-        const note =
-          'note' in issue && typeof issue.note === 'string' ? ` (${issue.note.toLowerCase()})` : '';
-        return [{ path, text: `${issue.message}${note}` }];
+        const options = 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
+        return [{ path, text: options.length > 0 ? oneOf(options, valueAt(root, path)) : issue.message }];
       }
       const branches = issue.errors.map((errors) =>
         errors.flatMap((inner) => linesOf(inner, root, path, keys)),

@@ -5,12 +5,6 @@ import { NativeConnection } from '@temporalio/worker';
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 5_000;
 
-/**
- * How long the SDK may keep a heartbeat back. By itself it sends one in 80 % of the time-out: a cancellation would
- * be heard, and a checkpoint be safe, only after 12 s, and a lease of 10 s would hang on 2 s of slack.
- */
-export const HEARTBEAT_THROTTLE = '2s';
-
 /** A connection of a worker and the namespace that its profile names. */
 export interface WorkerConnection {
   connection: NativeConnection;

@@ -5,7 +5,7 @@ import { dependencies } from '../activities/dependencies.ts';
 import { createActivities, registered } from '../activities/index.ts';
 import { configFromEnv, type PerennialConfig } from '../lib/config.ts';
 import { workflowsPath } from './bundle.ts';
-import { HEARTBEAT_THROTTLE } from './connection.ts';
+import { HEARTBEAT_THROTTLE } from './options.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 
 /** Options of {@link MlopsPlugin}; what is left out comes from the environment. */

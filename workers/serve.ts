@@ -11,7 +11,8 @@ import type { ModelServerInfo } from '../contracts/serving.ts';
 import { configFromEnv } from '../lib/config.ts';
 import { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { ModelServer } from '../serving/server.ts';
-import { connect, HEARTBEAT_THROTTLE } from './connection.ts';
+import { connect } from './connection.ts';
+import { HEARTBEAT_THROTTLE } from './options.ts';
 import { announceReady, logger } from './runtime.ts';
 
 const LEASE_RETRY_MS = 2_000;

@@ -5,13 +5,11 @@ import { createActivities, registered } from '../activities/index.ts';
 import { removeDeadScratch } from '../activities/scratch.ts';
 import { configFromEnv } from '../lib/config.ts';
 import { workflowBundle } from './bundle.ts';
-import { connect, HEARTBEAT_THROTTLE } from './connection.ts';
+import { connect } from './connection.ts';
 import { ensureHousekeeping } from './housekeeping.ts';
+import { HOUSE_OPTIONS } from './options.ts';
 import { announceReady, logger } from './runtime.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
-
-/** Time that running activities have to end when the worker is stopped; trainers write a checkpoint in it. */
-const SHUTDOWN_GRACE = '10s';
 
 /** Runs the worker of lifecycles until `signal` aborts. */
 export async function runWorker(signal: AbortSignal): Promise<void> {
@@ -29,10 +27,7 @@ export async function runWorker(signal: AbortSignal): Promise<void> {
       taskQueue: config.taskQueue,
       workflowBundle: await workflowBundle(),
       activities: registered(createActivities(dependencies(config, () => client))),
-      shutdownGraceTime: SHUTDOWN_GRACE,
-      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
-      workflowTaskPollerBehavior: { type: 'autoscaling' },
-      activityTaskPollerBehavior: { type: 'autoscaling' },
+      ...HOUSE_OPTIONS,
     });
     await ensureHousekeeping(client, config.taskQueue);
     const running = worker.run();

@@ -263,7 +263,7 @@ class Endpoint {
     return refusals;
   }
 
-  /** Offers the table in force to every live server that has not confirmed it. */
+  /** Offers the table in force to every live server; one that came back under its old name may have lost it. */
   async #reconcile(): Promise<void> {
     this.#stale = false;
     if (this.state.table.generation === 0) return;

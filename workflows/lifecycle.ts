@@ -10,6 +10,7 @@ import type { Tracking } from '../contracts/activities.ts';
 import { durationMs } from '../contracts/durations.ts';
 import { type LifecycleResult, lifecycleInput } from '../contracts/lifecycle.ts';
 import { trainingWorkflowId, WORKFLOW_TYPES } from '../contracts/names.ts';
+import type { ModelServerInfo } from '../contracts/serving.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
 import type {
   ApprovalOutput,
@@ -32,6 +33,9 @@ import { parseInput } from './parse.ts';
 import * as summaries from './summaries.ts';
 import type { training } from './training.ts';
 
+/** Longest workflow id of a run: with a run id it makes the id of its request to the endpoint, which has 300. */
+const MAX_ID = 250;
+
 /**
  * The life of one model version, from raw files to a served model.
  *
@@ -43,6 +47,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
   const run = new LifecycleRun(workflowInfo(), argument);
   try {
     const input = parseInput(lifecycleInput, argument, 'the argument of workflow lifecycle');
+    checkId(run.identity.workflowId);
     run.takeOver(input.resume);
     const spec = parseInput(
       pipelineSpec,
@@ -114,6 +119,15 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
   }
 }
 
+/** Ids that are made from the run's own have limits too; better now than after days of training and approval. */
+function checkId(workflowId: string): void {
+  if (workflowId.length > MAX_ID)
+    throw ApplicationFailure.nonRetryable(
+      `the workflow id has ${workflowId.length} characters; choose one of at most ${MAX_ID}`,
+      'InputInvalid',
+    );
+}
+
 async function ingestAndCheck(run: LifecycleRun, spec: PipelineSpec): Promise<IngestOutput> {
   const data = await run.stage('ingest', summaries.ingest, () =>
     activities.ingest({ data: spec.data, target: spec.columns.target }),
@@ -179,7 +193,25 @@ async function precheck(
       maxLatencyMs: durationMs(maxLatency),
     }),
   );
-  return { servers: await Promise.all(checks) };
+  return { servers: await passed(servers, checks) };
+}
+
+/** The answers of all checks. A server that went away meanwhile does not count, unless it was the last one. */
+async function passed<T>(servers: readonly ModelServerInfo[], checks: readonly Promise<T>[]): Promise<T[]> {
+  const answers = await Promise.allSettled(checks);
+  const refusals = answers.flatMap((answer, i) =>
+    answer.status === 'rejected' ? [{ serverId: servers[i]?.serverId, reason: answer.reason }] : [],
+  );
+  if (refusals.length === 0) return Promise.all(checks);
+  const live = (await activities.listModelServers({})).servers;
+  const refused = refusals.find(({ serverId }) => live.some((server) => server.serverId === serverId));
+  if (refused) throw refused.reason;
+  if (refusals.length === checks.length)
+    throw ApplicationFailure.nonRetryable(
+      'every model server went away during the pre-deployment check; start one, then `perennial retry`',
+      'ServerUnavailable',
+    );
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
 }
 
 function deploy(

@@ -65,7 +65,7 @@ export class Steps {
 
   done() {
     console.log(
-      `Set up in ${((performance.now() - this.#begin) / 1_000).toFixed(1)} s. Next: npx perennial up`,
+      `Set up in ${((performance.now() - this.#begin) / 1_000).toFixed(1)} s. Next: npm run perennial -- up`,
     );
   }
 

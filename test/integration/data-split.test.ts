@@ -86,7 +86,7 @@ describe('by time', () => {
   it('of a zoned column, whatever the zone that it was written in', async () => {
     const sql = `SELECT * FROM (VALUES
       (TIMESTAMPTZ '2013-01-01 23:30:00-05', 0), (TIMESTAMPTZ '2013-01-02 01:00:00+02', 1), (TIMESTAMPTZ '2013-01-01 10:00:00Z', 0),
-      (TIMESTAMPTZ '2013-01-02 06:00:00Z', 1), (TIMESTAMPTZ '2013-01-03 06:00:00Z', 0), (TIMESTAMPTZ '2013-01-03 07:00:00Z', 1)) t(at, y)`;
+      (TIMESTAMPTZ '2013-01-02 06:00:00Z', 1), (TIMESTAMPTZ '2013-01-03 06:00:00Z', 0), (TIMESTAMPTZ '2013-01-03 07:00:00Z', 1)) t("at", y)`;
     const result = await split({ sql, columns, split: bounds('2013-01-02', '2013-01-03') });
     // 23:30 in New York is the next day in UTC, 01:00 in Athens the day before.
     expect(rowsOf(result)).toEqual([2, 2, 2]);

@@ -2,6 +2,9 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TableRef } from '../../contracts/refs.ts';
+import { dataSpec } from '../../contracts/spec/data.ts';
+import { joinSources } from '../../lib/data/join.ts';
+import { Database } from '../../lib/duckdb/database.ts';
 import { DataFixture } from '../support/integration-data.ts';
 
 let data: DataFixture;
@@ -131,6 +134,37 @@ describe("people's SQL can do nothing but read its sources", () => {
   const filesOutsideScratch = async (): Promise<string[]> =>
     (await readdir(data.folder, { recursive: true })).filter((name) => !name.startsWith('scratch-')).sort();
 
+  it('the parser decides what a SELECT is, before anything runs', async () => {
+    for (const sql of [
+      'DROP VIEW people',
+      'SET threads = 1',
+      'CREATE TABLE x AS SELECT 1',
+      'EXPLAIN SELECT 1',
+    ])
+      await expect(joined({ sql })).rejects.toThrow('data.sql: only a SELECT is allowed');
+  });
+
+  it('a locked database stays locked, whatever statement is run in it', async () => {
+    const locked = await Database.create({ tempDir: join(data.folder, 'spill'), onlyPaths: [secret] });
+    try {
+      expect(await locked.rows(`FROM read_csv('${secret}')`)).toEqual([{ a: 1, b: 2 }]);
+      for (const sql of [
+        'SET enable_external_access = true',
+        "SET allowed_directories = ['/']",
+        "SET allowed_paths = ['/etc/passwd']",
+        'SET lock_configuration = false',
+        'RESET enable_external_access',
+        "FROM read_text('/etc/passwd')",
+        'INSTALL httpfs',
+        'LOAD httpfs',
+        `ATTACH '${data.folder}/new.db'`,
+      ])
+        await expect(locked.run(sql), sql).rejects.toThrow();
+    } finally {
+      locked.close();
+    }
+  });
+
   it('an error says where and quotes no value', async () => {
     const refusal = await joined({ sql: 'SELECT CAST(name AS INTEGER) AS n FROM people' }).catch(
       (error: Error) => error,
@@ -222,8 +256,6 @@ it('a join of more than 400,000 rows gives the same bytes each time', { timeout:
 });
 
 it('an aborted join stops', async () => {
-  const { joinSources } = await import('../../lib/data/join.ts');
-  const { dataSpec } = await import('../../contracts/spec/data.ts');
   const spec = dataSpec.parse({
     sources: { people: 'people.csv' },
     sql: 'SELECT count(*) AS n FROM range(100000000) a(i), range(100000000) b(j) WHERE hash(i, j) = 7',

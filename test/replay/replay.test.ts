@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { type ReplayResult, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { quietRuntime } from '../support/workflow-bench.ts';
 import { bundleTo } from '../support/workflow-code.ts';
 import { readHistory } from './history-file.ts';
 
@@ -29,6 +30,7 @@ async function replay(
 let folder = '';
 let broken = '';
 beforeAll(async () => {
+  quietRuntime();
   folder = await mkdtemp(join(tmpdir(), 'perennial-replay-'));
   broken = await bundleTo(join(folder, 'broken.js'), BROKEN);
 });

@@ -105,6 +105,8 @@ export class TestPlatform {
             connection,
             taskQueue: modelServerTaskQueue(SERVER_ID),
             activities: registered(ofServer),
+            // A cancellation comes back with a heartbeat, and those are held back for 80 % of their time-out otherwise.
+            maxHeartbeatThrottleInterval: '200ms',
           }),
         ),
       );

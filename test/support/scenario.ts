@@ -47,7 +47,12 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask'>): Acti
       previousVersion: null,
       servers: world.servers.map(({ serverId }) => serverId),
     }),
-    collectGarbage: async () => ({ deletedArtifacts: 2, deletedBytes: 8_192, keptArtifacts: 40, forgottenRuns: 1 }),
+    collectGarbage: async () => ({
+      deletedArtifacts: 2,
+      deletedBytes: 8_192,
+      keptArtifacts: 40,
+      forgottenRuns: 1,
+    }),
     holdLease: heldUntilCancelled,
     applyRoutes: async ({ table }) => ({
       serverId: world.serverOfTask(),

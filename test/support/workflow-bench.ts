@@ -24,7 +24,7 @@ export interface BenchOptions {
 let quiet = false;
 
 /** Failures that a test wants are not worth a line. */
-function quietRuntime(): void {
+export function quietRuntime(): void {
   if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
   quiet = true;
 }
@@ -38,6 +38,18 @@ export async function eventually<T>(look: () => Promise<T | undefined>, what: st
     if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
     await sleep(25);
   }
+}
+
+/** Cancels a workflow and waits until it has had its say about that. */
+export async function cancelAndSettle(handle: WorkflowHandle): Promise<void> {
+  await handle.cancel();
+  await eventually(async () => {
+    const { events } = await handle.fetchHistory();
+    const asked = events?.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes) ?? -1;
+    return asked < 0
+      ? undefined
+      : events?.slice(asked).find((event) => event.workflowTaskCompletedEventAttributes);
+  }, 'the cancellation to be handled');
 }
 
 /** A client and workers with the real workflows and the activities of {@link Scenario}s, on task queues of their own. */

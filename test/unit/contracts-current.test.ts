@@ -4,11 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../../contracts/errors.ts';
 import { pipelineJsonSchema } from '../../contracts/spec/json-schema.ts';
 
-const read = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
+const read = (path: string): string =>
+  readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
 
 describe('what is generated or documented from the contracts', () => {
   it('has a current JSON Schema (npm run generate:schema)', () => {
-    expect(JSON.parse(read('contracts/spec/pipeline.schema.json'))).toEqual(JSON.parse(JSON.stringify(pipelineJsonSchema())));
+    expect(JSON.parse(read('contracts/spec/pipeline.schema.json'))).toEqual(
+      JSON.parse(JSON.stringify(pipelineJsonSchema())),
+    );
   });
 
   it('has a section in docs/errors.md for each error code', () => {

@@ -6,7 +6,7 @@ import { failure, refusal } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
 import { servedModel } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
-import { type Endpoint, eventually, WorkflowBench } from '../support/workflow-bench.ts';
+import { cancelAndSettle, type Endpoint, eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
 let bench: WorkflowBench;
 beforeAll(async () => {
@@ -22,11 +22,12 @@ async function served(own: ConstructorParameters<typeof Scenario>[0] = {}, conti
   return { scenario, endpoint, server };
 }
 
-/** What servers were told, as "generation: versions". */
+/** What servers were told, as "generation: versions"; the same table may be offered again at any time. */
 const told = (scenario: Scenario): string[] =>
   scenario
     .inputs('applyRoutes')
-    .map(({ table }) => `${table.generation}: ${table.routes.map(({ model }) => model.version).join(' ')}`);
+    .map(({ table }) => `${table.generation}: ${table.routes.map(({ model }) => model.version).join(' ')}`)
+    .filter((line, i, lines) => line !== lines[i - 1]);
 
 const aliases = (scenario: Scenario) => scenario.inputs('setChampion').map(({ version }) => version);
 
@@ -71,7 +72,7 @@ describe.concurrent('an endpoint', () => {
     const { scenario, endpoint } = await served();
     await endpoint.deploy(servedModel('1'));
     const order = scenario.calls.map(({ name }) => name).filter((name) => name !== 'listModelServers');
-    expect(order).toEqual(['applyRoutes', 'setChampion']);
+    expect(order.slice(0, 2)).toEqual(['applyRoutes', 'setChampion']);
   });
 
   it('carries a request out once, however often it is sent', async () => {
@@ -273,11 +274,7 @@ describe.concurrent('an endpoint', () => {
     const { scenario, endpoint } = await served({ setChampion: () => hold.opened });
     const change = endpoint.deploy(servedModel('1'));
     await eventually(async () => scenario.inputs('setChampion')[0], 'the change');
-    await endpoint.handle.cancel();
-    await eventually(async () => {
-      const { events } = await endpoint.handle.fetchHistory();
-      return events?.find((event) => event.workflowExecutionCancelRequestedEventAttributes);
-    }, 'the cancellation to be known');
+    await cancelAndSettle(endpoint.handle);
     hold.open();
     expect(await change).toMatchObject({ version: '1', generation: 1 });
     expect((await failure(endpoint.handle.result())).type).toBe('Cancelled');

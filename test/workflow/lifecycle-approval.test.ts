@@ -75,6 +75,15 @@ describe.concurrent('the approval of a candidate', () => {
     expect(stages.at(-1)).toEqual({ name: 'deploy', state: 'skipped' });
   });
 
+  it('takes a rejection by signal', async () => {
+    const scenario = new Scenario();
+    const run = await bench.lifecycle(scenario);
+    const { candidate } = await run.awaiting();
+    await run.handle.signal(SIGNALS.reject, { by: 'ada', reason: 'not now', candidate });
+    expect(await run.handle.result()).toMatchObject({ outcome: 'rejected', message: 'not now' });
+    expect(scenario.count('requestDeploy')).toBe(0);
+  });
+
   it('rejects when the time is over', async () => {
     const scenario = new Scenario();
     const run = await bench.lifecycle(scenario, { approval: { timeout: '300ms', reminders: [] } });

@@ -5,7 +5,7 @@ import { failure, refusal } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
 import { evaluated, trained } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
-import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
+import { cancelAndSettle, eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
 let bench: WorkflowBench;
 beforeAll(async () => {
@@ -87,6 +87,39 @@ describe.concurrent('how a lifecycle run ends', () => {
     expect(await failure(run.handle.result())).toEqual({ type: 'PrecheckFailed', message });
     expect(scenario.inputs('retireCandidate')).toEqual([{ modelName: 'churn', version: '1', why: 'failed' }]);
     expect(scenario.count('requestDeploy')).toBe(0);
+  });
+
+  it('goes on without a server that died during the pre-deployment check', async () => {
+    const scenario = new Scenario();
+    const { serverId } = scenario.addServer('a', bench.taskQueue);
+    scenario.addServer('dead', `perennial-server-${scenario.id}-dead`);
+    let listed = 0;
+    scenario.let('listModelServers', async () => {
+      listed += 1;
+      return { servers: listed === 1 ? scenario.servers : scenario.servers.slice(0, 1) };
+    });
+    const run = await bench.lifecycle(scenario, { approval: { required: false } });
+    const { outputs } = await run.handle.result();
+    expect(outputs.precheck?.servers.map((server) => server.serverId)).toEqual([serverId]);
+  });
+
+  it('fails where a server that lives does not answer the pre-deployment check', async () => {
+    const scenario = new Scenario();
+    scenario.addServer('a', bench.taskQueue);
+    scenario.addServer('deaf', `perennial-server-${scenario.id}-deaf`);
+    const run = await bench.lifecycle(scenario, { approval: { required: false } });
+    expect((await failure(run.handle.result())).message).toContain('ScheduleToStart');
+    expect(scenario.count('requestDeploy')).toBe(0);
+  });
+
+  it('is refused under an id that is too long for what is made from it', async () => {
+    const scenario = new Scenario();
+    const run = await bench.lifecycle(scenario, {}, {}, '-'.repeat(300));
+    expect(await failure(run.handle.result())).toMatchObject({
+      type: 'InputInvalid',
+      message: expect.stringContaining('choose one of at most 250'),
+    });
+    expect(scenario.calls).toEqual([]);
   });
 
   it('says why it failed even where the clean-up fails too', async () => {
@@ -181,11 +214,7 @@ describe.concurrent('how a lifecycle run ends', () => {
     });
     const run = await bench.lifecycle(scenario, { approval: { required: false } });
     await eventually(async () => scenario.inputs('requestDeploy')[0], 'the rollout');
-    await run.handle.cancel();
-    await eventually(async () => {
-      const { events } = await run.handle.fetchHistory();
-      return events?.find((event) => event.workflowExecutionCancelRequestedEventAttributes);
-    }, 'the cancellation to be known');
+    await cancelAndSettle(run.handle);
     rollout.open();
     expect((await run.handle.result()).outcome).toBe('deployed');
     expect(scenario.count('retireCandidate')).toBe(0);

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { withoutValues } from '../../lib/duckdb/engine-words.ts';
+
+describe("the engine's words keep what is wrong and where, and lose the values", () => {
+  it.each([
+    [
+      "Conversion Error: Could not convert string 'Ann Example' to INT32 when casting from source column who\n\nLINE 1: SELECT CAST(who AS INT)\n               ^",
+      'Conversion Error: Could not convert string … to INT32 when casting from source column who\n\nLINE 1: SELECT CAST(who AS INT)\n               ^',
+    ],
+    [
+      "Conversion Error: Could not convert string 'it's Ann's, 'really'' to DATE",
+      'Conversion Error: Could not convert string … to DATE',
+    ],
+    [
+      "Conversion Error: Could not convert string 'Ann\n\nExample' to DATE",
+      'Conversion Error: Could not convert string … to DATE',
+    ],
+    [
+      "Conversion Error: Type INT32 with value 4711 can't be cast because the value is out of range for the destination type INT8",
+      "Conversion Error: Type INT32 with value … can't be cast because the value is out of range for the destination type INT8",
+    ],
+    [
+      'Out of Range Error: Overflow in multiplication of INT64 (4711 * 815)!',
+      'Out of Range Error: Overflow in multiplication of INT64 (…)!',
+    ],
+    [
+      'Invalid Input Error: Could not parse string "Ann Example" according to format',
+      'Invalid Input Error: Could not parse string … according to format',
+    ],
+    [
+      'Invalid Input Error: JSON transform error in file "a.jsonl", in line 51: Object {"name":"Ann"} has unknown key "name"',
+      'JSON transform error, line 51',
+    ],
+    [
+      'Invalid Input Error: Malformed JSON in file "a.jsonl", at byte 7 in line 3: unexpected character. ',
+      'Malformed JSON, line 3',
+    ],
+    [
+      'Conversion Error: CSV Error on Line: 2\nOriginal Line: 1,Ann Example\nError when converting column "who". Could not convert string "Ann Example" to \'BIGINT\'\n\nColumn who is being converted as type BIGINT\nThis type was either manually set',
+      'CSV line 2: a value of column who is no BIGINT; set another type for it under types',
+    ],
+    [
+      'Invalid Input Error: CSV Error on Line: 9\nOriginal Line: 4711,Ann\nExpected Number of Columns: 3 Found: 2\nPossible fixes:',
+      'CSV line 9: Expected Number of Columns: 3 Found: 2',
+    ],
+    [
+      'Invalid Input Error: CSV Error on Line: 9\nOriginal Line: Ann\nSomething new',
+      'CSV line 9: it cannot be parsed',
+    ],
+  ])('%j', (words, expected) => {
+    expect(withoutValues(words)).toBe(expected);
+    expect(withoutValues(words)).not.toMatch(/Ann|4711|815/);
+  });
+
+  it.each([
+    'Parser Error: syntax error at or near "SELEC"\n\nLINE 1: SELEC 1\n        ^',
+    'Binder Error: Referenced column "nope" not found in FROM clause!\nCandidate bindings: "name"',
+    'Catalog Error: Type with name VARCHR does not exist!',
+    'IO Error: No files found that match the pattern "/data/*.csv"',
+  ])('what speaks of the query stays as it is: %j', (words) => expect(withoutValues(words)).toBe(words));
+
+  it('long words are cut', () =>
+    expect(withoutValues(`Parser Error: ${'x'.repeat(5_000)}`).length).toBe(800));
+});

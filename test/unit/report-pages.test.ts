@@ -1,0 +1,214 @@
+import { describe, expect, it } from 'vitest';
+import type { ArtifactRef, TableRef } from '../../contracts/refs.ts';
+import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import type { TrainedCandidate } from '../../contracts/stages.ts';
+import { judgeGates } from '../../domain/gates.ts';
+import { evaluationPlots } from '../../lib/charts/evaluation-plots.ts';
+import { html, table as htmlTable, Markup, page } from '../../lib/report/html.ts';
+import { approvalPage, modelCard, type ReportFacts } from '../../lib/report/model-report.ts';
+import type { Problem } from '../../lib/statistics/judge.ts';
+
+const EVIL = `<script>alert("1")</script><img src=x onerror='alert(2)'>&amp;`;
+const SCRIPTS = /<script|<img|onerror='|javascript:/i;
+
+const artifact: ArtifactRef = {
+  uri: `cas:${'a'.repeat(64)}`,
+  sha256: 'a'.repeat(64),
+  bytes: 1,
+  mediaType: EVIL.slice(0, 60),
+};
+const table: TableRef = { artifact, rows: 1_234_567, columns: [{ name: EVIL, type: 'VARCHAR' }] };
+
+const PROBLEM: Problem = {
+  task: 'multiclass',
+  classNames: [EVIL, 'b"\'&<'],
+  positiveClass: null,
+  baseline: { classShares: [0.5, 0.5], mean: null },
+};
+
+/** Facts in which every text that people, data or programs choose is hostile. */
+function facts(): ReportFacts {
+  const spec = pipelineSpec.parse({
+    name: 'evil',
+    description: EVIL,
+    task: 'binary',
+    data: { sources: { evil: EVIL } },
+    columns: { target: EVIL, features: [EVIL] },
+  });
+  const winner: TrainedCandidate = {
+    name: 'lightgbm',
+    trainer: EVIL,
+    mlflowRunId: EVIL,
+    model: artifact,
+    signature: { inputs: [{ name: EVIL, kind: 'categorical', optional: true }], outputs: [] },
+    iterations: 10,
+    bestIteration: 9,
+    seconds: 1.5,
+    validation: { roc_auc: 0.9 },
+  };
+  const test = { roc_auc: 0.91234, log_loss: 0.3 };
+  const split = { train: table, validation: table, test: table, unused: 3 };
+  const matrix = { features: artifact, labels: artifact, rows: 1 };
+  return {
+    spec,
+    modelName: EVIL,
+    version: EVIL,
+    run: { workflowId: EVIL, runId: EVIL },
+    code: { commit: EVIL, dirty: true },
+    ingest: {
+      table,
+      digest: EVIL,
+      sources: [{ name: EVIL, path: EVIL, snapshot: table, sourceSha256: EVIL }],
+      setAside: [{ reason: EVIL, rows: 5 }],
+    },
+    split: { ...split, classNames: [EVIL, 'b'], positiveClass: EVIL, baseline: PROBLEM.baseline },
+    prepared: {
+      plan: artifact,
+      preprocess: artifact,
+      featureNames: artifact,
+      featureCount: 1,
+      train: matrix,
+      validation: matrix,
+      notes: [EVIL],
+    },
+    train: { trained: [winner], failed: [{ name: EVIL, trainer: EVIL, error: EVIL }] },
+    evaluate: {
+      winner,
+      candidate: 'c'.repeat(64),
+      test,
+      train: { roc_auc: 0.95 },
+      baseline: { roc_auc: 0.5 },
+      champion: { version: EVIL, test: { roc_auc: 0.9 } },
+      samples: artifact,
+      plots: [],
+      report: artifact,
+    },
+    gates: judgeGates(
+      [
+        { metric: 'roc_auc', min: 0.85, by: 0 },
+        { metric: 'brier_score', betterThan: 'champion', by: 0 },
+      ],
+      { test, train: {}, baseline: {}, champion: { roc_auc: 0.9 } },
+    ),
+    plots: evaluationPlots(PROBLEM, Int32Array.from([0, 1]), Float64Array.from([0.9, 0.1, 0.2, 0.8])),
+  };
+}
+
+const VOID = new Set(['meta', 'br', 'hr', 'img', 'input', 'link']);
+
+/** The names of all elements, in order; throws where tags do not match or a bare `<` or `&` stands in the text. */
+function elements(markup: string): string[] {
+  const open: string[] = [];
+  const names: string[] = [];
+  const body = markup
+    .replace(/^<!doctype html>\n/, '')
+    .replace(/<style[^>]*>([\s\S]*?)<\/style>/g, (_style, css: string) => {
+      if (css.replace(/<!\[CDATA\[/g, '').includes('<')) throw new Error('markup inside of a style');
+      return '<style></style>';
+    });
+  const rest = body.replace(
+    /<(\/?)([a-zA-Z][\w:-]*)((?:\s+[\w:-]+(?:="[^"<]*")?)*)\s*(\/?)>/g,
+    (_tag, end, name, _attributes, closed) => {
+      names.push(name);
+      if (end) {
+        const last = open.pop();
+        if (last !== name) throw new Error(`</${name}> closes <${last}>`);
+      } else if (!closed && !VOID.has(name)) open.push(name);
+      return '';
+    },
+  );
+  if (open.length > 0) throw new Error(`left open: ${open.join(', ')}`);
+  const bare = /[<>]|&(?!(?:[a-z]+|#\d+|#x[\da-f]+);)/i.exec(rest);
+  if (bare)
+    throw new Error(`bare ${bare[0]} near ${rest.slice(Math.max(0, bare.index - 40), bare.index + 40)}`);
+  return names;
+}
+
+describe.each([
+  ['the model card', modelCard],
+  ['the approval page', approvalPage],
+])('%s', (_name, render) => {
+  it('is well-formed and runs nothing that a name or a description says', () => {
+    const text = render(facts());
+    expect(text).not.toMatch(SCRIPTS);
+    const names = elements(text);
+    expect(new Set(names)).toContain('svg');
+    expect(names).not.toContain('script');
+    expect(names).not.toContain('img');
+    expect(text).toContain('&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;');
+    expect(text).toContain('&amp;amp;');
+  });
+
+  it('loads nothing from anywhere', () =>
+    expect(render(facts()).replaceAll(/xmlns(:xlink)?="[^"]+"/g, '')).not.toMatch(
+      /<[a-z][^>]*\s(?:src|(?:xlink:)?href)="(?!#)|@import|url\((?!#)|https?:/i,
+    ));
+
+  it('holds the numbers', () => {
+    const text = render(facts());
+    expect(text).toContain('0.9123');
+    expect(text).toContain('1,234,567');
+    expect(text).toContain('roc_auc');
+    expect(text).toMatch(/class="pass">passed/);
+    expect(text).toMatch(/class="fail">failed/);
+  });
+});
+
+describe('the approval page', () => {
+  it('says what changes, or that there is no champion yet', () => {
+    expect(approvalPage(facts())).toContain('from 0.9000');
+    const first = facts();
+    first.evaluate.champion = null;
+    expect(approvalPage(first)).toContain('There is no champion yet');
+  });
+
+  it('binds the command to the candidate', () =>
+    expect(approvalPage(facts())).toContain('&quot;candidate&quot;:&quot;cccccccccccc'));
+});
+
+describe('charts', () => {
+  const svgs = (): string[] => facts().plots.map((plot) => plot.svg);
+
+  it('are the same file each time', () => expect(svgs()).toEqual(svgs()));
+
+  it('escape what classes are called', () => {
+    const [svg = ''] = svgs();
+    expect(elements(svg)).not.toContain('script');
+    expect(svg).not.toMatch(SCRIPTS);
+  });
+
+  it('share no name with another chart on the same page', () => {
+    const binary: Problem = { ...PROBLEM, task: 'binary', classNames: ['a', 'b'], positiveClass: 'b' };
+    const labels = Int32Array.from([0, 1, 1]);
+    const all = evaluationPlots(binary, labels, Float64Array.from([0.2, 0.7, 0.9])).map(
+      ({ svg }) => new Set(svg.match(/chart-\w+-\d+/g)),
+    );
+    expect(all).toHaveLength(3);
+    expect(all.every((names) => names.size > 0)).toBe(true);
+    expect(new Set(all.flatMap((names) => [...names])).size).toBe(
+      all.reduce((sum, names) => sum + names.size, 0),
+    );
+  });
+});
+
+describe('html', () => {
+  it('escapes every value that is not markup', () => {
+    expect(
+      html`<p title="${'"><b>'}">${[1, null, undefined, 'a < b', new Markup('<i>x</i>')]}</p>`.text,
+    ).toBe('<p title="&quot;&gt;&lt;b&gt;">1a &lt; b<i>x</i></p>');
+    expect(page(EVIL, html`x`)).not.toMatch(SCRIPTS);
+    expect(htmlTable([EVIL], [[EVIL, 0.12345]]).text).toContain('<td class="number">0.1235</td>');
+  });
+
+  it('the checker of these tests finds what is not well-formed', () => {
+    for (const wrong of [
+      '<p>',
+      '<p></b>',
+      'a < b',
+      'a & b',
+      '<p><script></p></script>',
+      '<a href="x<y"></a>',
+    ])
+      expect(() => elements(wrong), wrong).toThrow();
+  });
+});
