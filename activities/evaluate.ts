@@ -63,7 +63,7 @@ export async function evaluate(
     const incumbent = await championModel(mlflow, store, spec.deployment.endpoint);
     const missing =
       incumbent?.signature.inputs.filter(
-        (column) => !split.test.columns.some(({ name }) => name === column.name),
+        (column) => !split.columns.some(({ name }) => name === column.name),
       ) ?? [];
     const champion =
       incumbent && missing.length === 0

@@ -20,7 +20,7 @@ export async function prepare(
   const store = await deps.store();
   return withDatabase(frame, async (database, scratchDir) => {
     const trainPath = await store.path(split.train.artifact);
-    const columns = featureColumns(split.train.columns, spec);
+    const columns = featureColumns(split.columns, spec);
     const plan = await fitFeatures(
       database.connection,
       `read_parquet(${quoteLiteral(trainPath)})`,

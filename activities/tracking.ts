@@ -94,7 +94,7 @@ export function runTracking(
           digest: digest(split[part].artifact.sha256),
           sourceType: 'perennial',
           source: JSON.stringify({ uri: split[part].artifact.uri, data: ingest.digest }),
-          schema: datasetSchema(split[part].columns),
+          schema: datasetSchema(split.columns),
           profile: JSON.stringify({ num_rows: split[part].rows }),
         },
         tags: { 'mlflow.data.context': part },

@@ -38,10 +38,14 @@ export const validateOutput = z.strictObject({
 });
 export type ValidateOutput = z.infer<typeof validateOutput>;
 
+/** A part of the table; its columns are the table's. */
+const tablePart = tableRef.omit({ columns: true });
+
 export const splitOutput = z.strictObject({
-  train: tableRef,
-  validation: tableRef,
-  test: tableRef,
+  columns: tableRef.shape.columns,
+  train: tablePart,
+  validation: tablePart,
+  test: tablePart,
   /** Rows with a timestamp outside of all parts. */
   unused: z.number().int().nonnegative(),
   /** Sorted; empty for regression. */

@@ -6,6 +6,8 @@ import { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
 
+/** Column names and types travel through workflow histories, whose payloads are bounded. */
+const MAX_COLUMNS = 500;
 const REASON = '__perennial_reason';
 
 /** A source's snapshot under the name that the SQL knows. */
@@ -93,6 +95,11 @@ async function reasonsOf(
   for (const [index, { where }] of data.rowFilter.entries())
     await oneCondition(database, where, query, `data.rowFilter[${index}].where`);
   const columns = await database.columns(`(${query}\n)`, 'SqlInvalid', 'data.sql');
+  if (columns.length > MAX_COLUMNS)
+    throw new PerennialError(
+      'ColumnInvalid',
+      `data.sql: the table has ${columns.length} columns, at most ${MAX_COLUMNS} are supported; name the ones that you need in its SELECT`,
+    );
   if (columns.some((column) => column.name === REASON))
     throw new PerennialError('SqlInvalid', `data.sql: the column name ${REASON} is taken; choose another`);
   const label =

@@ -61,8 +61,7 @@ export async function splitTable(
   const { target } = spec.columns;
   if (!known.includes(target)) throw missingColumn('columns.target', target, known);
   const where = conditions(spec, table);
-  const parts = {} as Record<Part, TableRef>;
-  for (const part of PARTS) {
+  const write = async (part: Part): Promise<SplitOutput[Part]> => {
     const path = `${scratchDir}/${part}.parquet`;
     const rows = await database.copyToParquet(
       `SELECT * FROM ${relation} WHERE ${where[part]}`,
@@ -75,15 +74,21 @@ export async function splitTable(
         'SplitEmpty',
         `split: part ${part} has no rows; look at the split's bounds and the data's time range`,
       );
-    parts[part] = { artifact: await store.putFile(path, MEDIA_TYPES.parquet), rows, columns: table.columns };
-  }
+    return { artifact: await store.putFile(path, MEDIA_TYPES.parquet), rows };
+  };
+  const train = await write('train');
+  const validation = await write('validation');
+  const test = await write('test');
   const learned =
     spec.task === 'regression'
       ? await learnMean(database, relation, where.train, target)
       : await learnClasses(database, relation, where, spec);
   return {
-    ...parts,
-    unused: table.rows - parts.train.rows - parts.validation.rows - parts.test.rows,
+    columns: table.columns,
+    train,
+    validation,
+    test,
+    unused: table.rows - train.rows - validation.rows - test.rows,
     ...learned,
   };
 }

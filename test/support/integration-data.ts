@@ -70,7 +70,7 @@ export class DataFixture {
   }
 
   /** All rows of a table. */
-  async rows(table: TableRef): Promise<Row[]> {
+  async rows(table: Pick<TableRef, 'artifact'>): Promise<Row[]> {
     const path = await this.store.path(table.artifact);
     return this.database.rows(`SELECT * FROM read_parquet(${quoteLiteral(path)})`);
   }

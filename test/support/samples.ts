@@ -85,10 +85,16 @@ export const validated: ValidateOutput = {
   ],
 };
 
+const part = (name: string, rows: number): SplitOutput['train'] => ({
+  artifact: artifact(name, MEDIA_TYPES.parquet),
+  rows,
+});
+
 export const parts: SplitOutput = {
-  train: table('train', 600),
-  validation: table('validation', 200),
-  test: table('test', 200),
+  columns: table('train', 600).columns,
+  train: part(table('train', 600)),
+  validation: part(table('validation', 200)),
+  test: part(table('test', 200)),
   unused: 0,
   classNames: ['no', 'yes'],
   positiveClass: 'yes',

@@ -32,9 +32,11 @@ const sources = (folder: string): string[] =>
     .map((file) => join(folder, file));
 
 const importsOf = (file: string): string[] =>
-  [...readFileSync(join(root, file), 'utf8').matchAll(/^(?:import|export)\s[^;]*?from\s+'([^']+)'|\bimport\('([^']+)'\)/gm)].map(
-    (match) => match[1] ?? match[2] ?? '',
-  );
+  [
+    ...readFileSync(join(root, file), 'utf8').matchAll(
+      /^(?:import|export)\s[^;]*?from\s+'([^']+)'|\bimport\('([^']+)'\)/gm,
+    ),
+  ].map((match) => match[1] ?? match[2] ?? '');
 
 describe.each(Object.keys(ALLOWED))('%s', (folder) => {
   const files = sources(folder);
@@ -70,7 +72,10 @@ describe('files', () => {
   it('stay below 350 lines', () => {
     const long = Object.keys(ALLOWED)
       .flatMap(sources)
-      .filter((file) => !file.endsWith('onnx_pb.ts') && readFileSync(join(root, file), 'utf8').split('\n').length > 351);
+      .filter(
+        (file) =>
+          !file.endsWith('onnx_pb.ts') && readFileSync(join(root, file), 'utf8').split('\n').length > 351,
+      );
     expect(long).toEqual([]);
   });
 });

@@ -47,7 +47,8 @@ function facts(): ReportFacts {
     validation: { roc_auc: 0.9 },
   };
   const test = { roc_auc: 0.91234, log_loss: 0.3 };
-  const split = { train: table, validation: table, test: table, unused: 3 };
+  const part = { artifact: table.artifact, rows: table.rows };
+  const split = { columns: table.columns, train: part, validation: part, test: part, unused: 3 };
   const matrix = { features: artifact, labels: artifact, rows: 1 };
   return {
     spec,
