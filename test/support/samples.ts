@@ -91,10 +91,10 @@ const part = (name: string, rows: number): SplitOutput['train'] => ({
 });
 
 export const parts: SplitOutput = {
-  columns: table('train', 600).columns,
-  train: part(table('train', 600)),
-  validation: part(table('validation', 200)),
-  test: part(table('test', 200)),
+  columns: table('joined', 1_000).columns,
+  train: part('train', 600),
+  validation: part('validation', 200),
+  test: part('test', 200),
   unused: 0,
   classNames: ['no', 'yes'],
   positiveClass: 'yes',

@@ -122,7 +122,11 @@ describe('what the parts are started with', () => {
     for (const { name } of Object.values(SEARCH_ATTRIBUTES))
       expect(line).toContain(`--search-attribute ${name}=`);
     expect(line).toContain('--sqlite-pragma journal_mode=WAL');
-    expect(part.env).toEqual({ MLFLOW_TRACKING_URI: 'http://x', PATH: '/bin' });
+    expect(part.env).toEqual({
+      MLFLOW_TRACKING_URI: 'http://x',
+      PATH: '/bin',
+      TEMPORAL_VERSION_CHECK_DISABLED: '1',
+    });
   });
 
   it('MLflow listens on the loopback interface, sends nothing, and gets no secrets', () => {
