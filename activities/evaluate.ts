@@ -1,7 +1,7 @@
 import type { EvaluationActivities } from '../contracts/activities.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
 import type { MetricValues, PlotRef } from '../contracts/reports.ts';
-import type { ModelSignature, ServedModel } from '../contracts/serving.ts';
+import { type ModelSignature, modelSignature, type ServedModel } from '../contracts/serving.ts';
 import type { EvaluateOutput } from '../contracts/stages.ts';
 import { selectCandidate } from '../domain/selection.ts';
 import { evaluationPlots } from '../lib/charts/evaluation-plots.ts';
@@ -53,7 +53,8 @@ export async function evaluate(
     const labelsOf = async (part: 'train' | 'test') =>
       readLabels(database, await store.path(split[part].artifact), spec.columns.target, split.classNames);
 
-    const model = { onnx: winner.model, signature: winner.signature };
+    const signature = modelSignature.parse(await store.json(winner.signature));
+    const model = { onnx: winner.model, signature };
     const testLabels = await labelsOf('test');
     const testPredictions = await predict(model, 'test');
     const test = judge(problem, testLabels, testPredictions);
@@ -72,7 +73,7 @@ export async function evaluate(
 
     const testPath = await store.path(split.test.artifact);
     const samples = await store.putJson(
-      await sampleRows(database, testPath, winner.signature, testPredictions, spec.deployment.precheck.rows),
+      await sampleRows(database, testPath, signature, testPredictions, spec.deployment.precheck.rows),
     );
     const plots: PlotRef[] = [];
     for (const plot of evaluationPlots(problem, testLabels, testPredictions))
@@ -109,6 +110,7 @@ export async function evaluate(
       });
     return {
       winner,
+      signature,
       candidate: winner.model.sha256,
       test,
       train: onTrain,

@@ -96,7 +96,7 @@ async function logModel(
 
   const samples = sampleSet.parse(await store.json(evaluate.samples));
   const files = modelFiles({
-    signature: evaluate.winner.signature,
+    signature: evaluate.signature,
     onnx: await store.bytes(evaluate.winner.model),
     inputExample: samples.rows.slice(0, EXAMPLE_ROWS),
     environment: await pythonEnvironment(deps.config.python),
@@ -105,7 +105,7 @@ async function logModel(
     runId: tracking.runId,
     createdAt: new Date(model.creationTimestamp ?? 0).toISOString(),
     files: {
-      [SERVING_FILE]: JSON.stringify({ signature: evaluate.winner.signature }),
+      [SERVING_FILE]: JSON.stringify({ signature: evaluate.signature }),
       'pipeline.json': JSON.stringify({ spec, features: await store.json(input.prepared.plan) }, null, 2),
       'lineage.json': JSON.stringify(lineage(input), null, 2),
       'model-card.html': modelCard(reportFacts(input, null, plots)),

@@ -105,7 +105,7 @@ export async function trainCandidate(
       trainer: candidate.trainer,
       mlflowRunId: record.runId,
       model,
-      signature,
+      signature: await store.putJson(signature),
       iterations: result.iterations,
       bestIteration: result.bestIteration,
       seconds,

@@ -81,7 +81,8 @@ export const trainedCandidate = z.strictObject({
   mlflowRunId: z.string(),
   /** The composed graph: raw columns in, answers out. */
   model: artifactRef,
-  signature: modelSignature,
+  /** The model signature as JSON; the same for all candidates, so it is only referred to. */
+  signature: artifactRef,
   iterations: z.number().int().nonnegative(),
   bestIteration: z.number().int().nonnegative(),
   seconds: z.number().nonnegative(),
@@ -99,6 +100,7 @@ export type TrainOutput = z.infer<typeof trainOutput>;
 
 export const evaluateOutput = z.strictObject({
   winner: trainedCandidate,
+  signature: modelSignature,
   /** Digest of the winner's composed model: what an approval is bound to. */
   candidate: z.string(),
   test: metricValues,

@@ -233,5 +233,5 @@ function deploy(
 const servedModel = (evaluated: EvaluateOutput, registered: RegisterOutput) => ({
   version: registered.version,
   onnx: evaluated.winner.model,
-  signature: evaluated.winner.signature,
+  signature: evaluated.signature,
 });

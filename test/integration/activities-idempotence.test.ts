@@ -50,8 +50,8 @@ class Story {
   }
 
   get model(): ServedModel {
-    const { winner } = this.of('evaluate');
-    return { version: this.of('register').version, onnx: winner.model, signature: winner.signature };
+    const { winner, signature } = this.of('evaluate');
+    return { version: this.of('register').version, onnx: winner.model, signature };
   }
 }
 

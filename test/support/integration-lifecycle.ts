@@ -66,8 +66,8 @@ export async function runLifecycle(
     evaluate,
     gates,
   });
-  const { winner } = evaluate;
-  const model = { version: registered.version, onnx: winner.model, signature: winner.signature };
+  const { winner, signature } = evaluate;
+  const model = { version: registered.version, onnx: winner.model, signature };
   const request = { model, requestId: `${workflowId}/1`, requestedBy: workflowId };
   await platform.run('requestDeploy', { endpoint: spec.deployment.endpoint, request });
   await platform.run('closeTracking', {

@@ -123,7 +123,7 @@ export const trained = (name: string, trainer: string): TrainedCandidate => ({
   trainer,
   mlflowRunId: artifact(`run of ${name}`).sha256.slice(0, 32),
   model: artifact(`model of ${name}`, MEDIA_TYPES.onnx),
-  signature,
+  signature: artifact('signature', MEDIA_TYPES.json),
   iterations: 120,
   bestIteration: 90,
   seconds: 1.5,
@@ -133,6 +133,7 @@ export const trained = (name: string, trainer: string): TrainedCandidate => ({
 /** The evaluation of a winner that keeps the default gates. */
 export const evaluated = (winner: TrainedCandidate): EvaluateOutput => ({
   winner,
+  signature,
   candidate: winner.model.sha256,
   test: { roc_auc: 0.9, log_loss: 0.32, brier_score: 0.09, accuracy: 0.88 },
   train: { roc_auc: 0.93, log_loss: 0.27, brier_score: 0.07, accuracy: 0.91 },

@@ -40,7 +40,7 @@ function facts(): ReportFacts {
     trainer: EVIL,
     mlflowRunId: EVIL,
     model: artifact,
-    signature: { inputs: [{ name: EVIL, kind: 'categorical', optional: true }], outputs: [] },
+    signature: artifact,
     iterations: 10,
     bestIteration: 9,
     seconds: 1.5,
@@ -75,6 +75,7 @@ function facts(): ReportFacts {
     train: { trained: [winner], failed: [{ name: EVIL, trainer: EVIL, error: EVIL }] },
     evaluate: {
       winner,
+      signature: { inputs: [{ name: EVIL, kind: 'categorical', optional: true }], outputs: [] },
       candidate: 'c'.repeat(64),
       test,
       train: { roc_auc: 0.95 },
