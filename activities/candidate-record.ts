@@ -1,10 +1,15 @@
+import { stat } from 'node:fs/promises';
 import { log } from '@temporalio/activity';
 import type { TrainCandidateInput } from '../contracts/activities.ts';
 import type { MetricValues } from '../contracts/reports.ts';
 import type { MetricInput, MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
+import { logFields } from './failure.ts';
 import { findOrCreateRun } from './mlflow-runs.ts';
 
 const FLUSH_MS = 1_000;
+const STDERR_ARTIFACT = 'trainer-stderr.txt';
+/** How long the words of a failed trainer may take: the failure itself waits for them. */
+const STDERR_MS = 10_000;
 
 /** What is known when a candidate is trained. */
 export interface CandidateResult {
@@ -96,15 +101,26 @@ export class CandidateRecord {
         ]),
       ),
     });
-    await this.mlflow.artifacts.uploadFile({ runId, path: 'trainer-stderr.txt', file: result.stderrPath });
+    await this.mlflow.artifacts.uploadFile({ runId, path: STDERR_ARTIFACT, file: result.stderrPath });
     await this.mlflow.runs.finish({ runId });
   }
 
-  /** Marks the run; an unreachable MLflow must not hide why the training failed. */
-  async fail(status: 'FAILED' | 'KILLED'): Promise<void> {
-    await this.mlflow.runs
-      .finish({ runId: this.runId, status })
-      .catch((error: unknown) => log.warn('the MLflow run could not be closed', { error }));
+  /**
+   * Marks the run and keeps what the trainer said, where it said anything; an unreachable MLflow must not hide why
+   * the training failed.
+   */
+  async fail(status: 'FAILED' | 'KILLED', stderrPath: string): Promise<void> {
+    const { runId } = this;
+    try {
+      await this.mlflow.runs.finish({ runId, status });
+      if (!(await stat(stderrPath).catch(() => undefined))?.size) return;
+      await this.mlflow.artifacts.uploadFile(
+        { runId, path: STDERR_ARTIFACT, file: stderrPath },
+        { signal: AbortSignal.timeout(STDERR_MS) },
+      );
+    } catch (error) {
+      log.warn('the MLflow run of a failed candidate is not complete', logFields(error));
+    }
   }
 
   close(): void {

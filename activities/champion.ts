@@ -1,11 +1,19 @@
+import { log } from '@temporalio/activity';
 import { z } from 'zod';
 import type { TrackingActivities } from '../contracts/activities.ts';
 import { artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
 import { modelSignature, type ServedModel } from '../contracts/serving.ts';
+import { task } from '../contracts/spec/task.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
-import { type MlflowClient, MlflowError, type ModelVersion } from '../packages/mlflow-client-ts/src/index.ts';
+import {
+  collect,
+  type MlflowClient,
+  MlflowError,
+  type ModelVersion,
+} from '../packages/mlflow-client-ts/src/index.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';
+import { keyOf } from './mlflow-runs.ts';
 
 /** Aliases that Perennial writes. */
 export const ALIASES = { champion: 'champion', challenger: 'challenger' } as const;
@@ -21,7 +29,13 @@ export const VERSION_TAGS = {
 export const SERVING_FILE = 'serving.json';
 
 /** What {@link SERVING_FILE} holds. */
-export const servingFile = z.object({ signature: modelSignature });
+export const servingFile = z.object({
+  signature: modelSignature,
+  task,
+  classNames: z.array(z.string()),
+  positiveClass: z.string().nullable(),
+});
+type ServingFile = z.infer<typeof servingFile>;
 
 const undefinedWhereMissing = (error: unknown): undefined => {
   if (error instanceof MlflowError && error.isNotFound) return undefined;
@@ -36,22 +50,35 @@ export const versionByAlias = (
 ): Promise<ModelVersion | undefined> =>
   mlflow.registeredModels.getByAlias({ name, alias }).catch(undefinedWhereMissing);
 
+/** The version that a run registered; `model-versions/create` is not idempotent, so it is looked for first. */
+export async function versionByKey(
+  mlflow: MlflowClient,
+  name: string,
+  key: string,
+): Promise<ModelVersion | undefined> {
+  const filter = `name = '${name}' AND tags.\`${VERSION_TAGS.key}\` = '${keyOf(key)}'`;
+  const [found] = await collect(mlflow.modelVersions.search({ filter, limit: 1 }));
+  return found;
+}
+
+/** A registered version as a server and a judge need it. */
+export type LoadableModel = ServedModel & Omit<ServingFile, 'signature'>;
+
 /**
- * The champion of a registered model as something that can be loaded; from the artifact store, or where its bytes
- * are gone there, from MLflow.
+ * A registered version as something that can be loaded; from the artifact store, or where its bytes are gone there,
+ * from MLflow.
  *
- * @returns `undefined` where there is no champion, or it was not registered by Perennial
+ * @returns `undefined` where it was not registered by Perennial
  */
-export async function championModel(
+export async function loadableModel(
   mlflow: MlflowClient,
   store: ArtifactStore,
-  name: string,
-): Promise<ServedModel | undefined> {
-  const version = await versionByAlias(mlflow, name, ALIASES.champion);
-  const tag = version?.tags[VERSION_TAGS.onnx];
+  version: ModelVersion,
+): Promise<LoadableModel | undefined> {
+  const tag = version.tags[VERSION_TAGS.onnx];
   // MLflow takes a `model_id` but never gives it back; the source names the logged model.
-  const modelId = /^models:\/(m-[0-9a-f]+)$/.exec(version?.source ?? '')?.[1];
-  if (!version || !modelId || tag === undefined) return undefined;
+  const modelId = /^models:\/(m-[0-9a-f]+)$/.exec(version.source ?? '')?.[1];
+  if (!modelId || tag === undefined) return undefined;
   const onnx = artifactRef.parse(JSON.parse(tag));
   if (!(await store.has(onnx)))
     await store.putBytes(
@@ -59,36 +86,60 @@ export async function championModel(
       MEDIA_TYPES.onnx,
     );
   const serving = await mlflow.artifacts.downloadBytes({ modelId, path: SERVING_FILE });
-  const { signature } = servingFile.parse(JSON.parse(Buffer.from(serving).toString('utf8')));
-  return { version: version.version, onnx, signature };
+  return {
+    version: version.version,
+    onnx,
+    ...servingFile.parse(JSON.parse(Buffer.from(serving).toString('utf8'))),
+  };
+}
+
+/** Takes the alias `challenger` from a version that is one no longer. */
+async function dropChallenger(mlflow: MlflowClient, name: string, version: string): Promise<void> {
+  const challenger = await versionByAlias(mlflow, name, ALIASES.challenger);
+  if (challenger?.version === version)
+    await mlflow.registeredModels.deleteAlias({ name, alias: ALIASES.challenger });
 }
 
 /** Activities that move aliases. */
 export function aliasActivities(
   deps: ActivityDependencies,
-): Pick<TrackingActivities, 'setChampion' | 'retireCandidate'> {
+): Pick<TrackingActivities, 'setChampion' | 'currentChampion' | 'retireCandidate'> {
   return {
-    setChampion: framed(deps.config, async ({ modelName, version }) => {
-      const { registeredModels, modelVersions } = deps.mlflow();
+    setChampion: framed(deps.config, async ({ modelName: name, version }) => {
+      const mlflow = deps.mlflow();
       if (version === null) {
-        await registeredModels
-          .deleteAlias({ name: modelName, alias: ALIASES.champion })
+        await mlflow.registeredModels
+          .deleteAlias({ name, alias: ALIASES.champion })
           .catch(undefinedWhereMissing);
         return;
       }
-      await registeredModels.setAlias({ name: modelName, alias: ALIASES.champion, version });
-      await modelVersions.setTag({ name: modelName, version, key: VERSION_TAGS.outcome, value: 'deployed' });
-      const challenger = await versionByAlias(deps.mlflow(), modelName, ALIASES.challenger);
-      if (challenger?.version === version)
-        await registeredModels.deleteAlias({ name: modelName, alias: ALIASES.challenger });
+      await mlflow.registeredModels.setAlias({ name, alias: ALIASES.champion, version });
+      // The alias is the promotion; what only describes it must not undo it.
+      try {
+        await mlflow.modelVersions.setTag({ name, version, key: VERSION_TAGS.outcome, value: 'deployed' });
+        await dropChallenger(mlflow, name, version);
+      } catch (error) {
+        if (error instanceof MlflowError && error.retryable) throw error;
+        log.warn(`version ${version} of ${name} is champion, but its tags could not be written`, { error });
+      }
     }),
 
-    retireCandidate: framed(deps.config, async ({ modelName, version, why }) => {
+    currentChampion: framed(deps.config, async ({ modelName }) => {
       const mlflow = deps.mlflow();
-      await mlflow.modelVersions.setTag({ name: modelName, version, key: VERSION_TAGS.outcome, value: why });
-      const challenger = await versionByAlias(mlflow, modelName, ALIASES.challenger);
-      if (challenger?.version === version)
-        await mlflow.registeredModels.deleteAlias({ name: modelName, alias: ALIASES.challenger });
+      const version = await versionByAlias(mlflow, modelName, ALIASES.champion);
+      const model = version && (await loadableModel(mlflow, await deps.store(), version));
+      return {
+        model: model ? { version: model.version, onnx: model.onnx, signature: model.signature } : null,
+      };
+    }),
+
+    retireCandidate: framed(deps.config, async ({ modelName: name, run, version, why }) => {
+      const mlflow = deps.mlflow();
+      const retired =
+        version ?? (await versionByKey(mlflow, name, `${run.workflowId}/${run.runId}`))?.version;
+      if (retired === undefined) return;
+      await mlflow.modelVersions.setTag({ name, version: retired, key: VERSION_TAGS.outcome, value: why });
+      await dropChallenger(mlflow, name, retired);
     }),
   };
 }

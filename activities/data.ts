@@ -92,6 +92,7 @@ async function ingest(
       scratchDir,
       target,
       signal: frame.signal,
+      memoryLimit: frame.duckdbMemory,
     },
   );
   const identity = {

@@ -8,13 +8,14 @@ import { type ModelServerInfo, modelServerInfo } from '../contracts/serving.ts';
 import type { DeployOutput } from '../contracts/stages.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';
+import { runningOn } from './running-workflows.ts';
 
 /** Activities that reach other workflows of the namespace. */
 export function deploymentActivities(deps: ActivityDependencies): DeploymentActivities {
   return {
     listModelServers: framed(deps.config, async () => {
       const servers: ModelServerInfo[] = [];
-      const query = `WorkflowType = '${WORKFLOW_TYPES.modelServer}' AND ExecutionStatus = 'Running'`;
+      const query = runningOn(deps.config.taskQueue, WORKFLOW_TYPES.modelServer);
       for await (const workflow of deps.client().workflow.list({ query })) {
         const info = modelServerInfo.safeParse(workflow.memo?.server);
         if (info.success) servers.push(info.data);
@@ -24,7 +25,7 @@ export function deploymentActivities(deps: ActivityDependencies): DeploymentActi
 
     announceServer: framed(deps.config, async (server) => {
       const { workflow: workflows } = deps.client();
-      const query = `WorkflowType = '${WORKFLOW_TYPES.endpoint}' AND ExecutionStatus = 'Running'`;
+      const query = runningOn(deps.config.taskQueue, WORKFLOW_TYPES.endpoint);
       for await (const { workflowId } of workflows.list({ query }))
         await workflows.getHandle(workflowId).signal(SIGNALS.serverJoined, server);
     }),

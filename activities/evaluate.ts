@@ -9,9 +9,9 @@ import { readLabels } from '../lib/data/labels.ts';
 import { sampleRows } from '../lib/data/sample.ts';
 import { scoreTable } from '../lib/features/transform.ts';
 import { judge, type Problem, trivialPredictions } from '../lib/statistics/judge.ts';
-import { championModel } from './champion.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
+import { judgeChampion } from './judge-champion.ts';
 import { withDatabase } from './with-database.ts';
 
 type EvaluateInput = Parameters<EvaluationActivities['evaluate']>[0];
@@ -61,15 +61,13 @@ export async function evaluate(
     const onTrain = judge(problem, await labelsOf('train'), await predict(model, 'train'));
     const baseline = judge(problem, testLabels, trivialPredictions(problem, testLabels.length));
 
-    const incumbent = await championModel(mlflow, store, spec.deployment.endpoint);
-    const missing =
-      incumbent?.signature.inputs.filter(
-        (column) => !split.columns.some(({ name }) => name === column.name),
-      ) ?? [];
-    const champion =
-      incumbent && missing.length === 0
-        ? { version: incumbent.version, test: judge(problem, testLabels, await predict(incumbent, 'test')) }
-        : null;
+    const champion = await judgeChampion(mlflow, store, {
+      modelName: spec.deployment.endpoint,
+      split,
+      problem,
+      testLabels,
+      predict: (incumbent) => predict(incumbent, 'test'),
+    });
 
     const testPath = await store.path(split.test.artifact);
     const samples = await store.putJson(

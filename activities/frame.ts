@@ -2,9 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { activityInfo, cancellationSignal, heartbeat, log } from '@temporalio/activity';
-import { PerennialError } from '../contracts/errors.ts';
 import type { PerennialConfig } from '../lib/config.ts';
-import { toFailure } from './failure.ts';
+import { logFields, toFailure } from './failure.ts';
 
 /** What a running activity has at hand. */
 export interface ActivityFrame {
@@ -12,6 +11,8 @@ export interface ActivityFrame {
   signal: AbortSignal;
   /** Details that the next heartbeat carries; the next attempt finds them. */
   report(details: unknown): void;
+  /** Memory of each DuckDB of this activity; see the configuration. */
+  duckdbMemory: string | undefined;
   /** Makes a folder for this attempt alone; it is deleted however the activity ends. */
   scratch(): Promise<string>;
 }
@@ -34,6 +35,7 @@ export function framed<I, O>(
     try {
       return await work(input, {
         signal: cancellationSignal(),
+        duckdbMemory: config.duckdbMemory,
         report: (value) => {
           details = value;
           heartbeat(value);
@@ -46,11 +48,7 @@ export function framed<I, O>(
       });
     } catch (error) {
       if (cancellationSignal().aborted) throw cancellationSignal().reason ?? error;
-      // Causes may quote rows of the data; only what has no message of its own is logged whole.
-      log.error(
-        'activity failed',
-        error instanceof PerennialError ? { code: error.code, reason: error.message } : { error },
-      );
+      log.error('activity failed', logFields(error));
       throw toFailure(error);
     } finally {
       clearInterval(timer);

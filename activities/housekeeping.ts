@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { HousekeepingActivities } from '../contracts/activities.ts';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
 import { durationMs } from '../contracts/durations.ts';
-import { QUERIES, WORKFLOW_TYPES } from '../contracts/names.ts';
+import { endpointWorkflowId, QUERIES, WORKFLOW_TYPES } from '../contracts/names.ts';
 import { garbage, isGarbage } from '../domain/garbage.ts';
 import { RunManifests } from '../lib/store/run-manifests.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -28,14 +28,16 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
       const runs = await manifests.all();
       const keep = { failedRuns: durationMs(policy.keepFailedRuns), unnamed: durationMs(policy.keepUnnamed) };
       const doomed = garbage(blobs, runs, inUse, keep, asOf);
-      for (const blob of doomed) await store.remove(blob.sha256);
+      const deleted: typeof doomed = [];
+      for (const blob of doomed)
+        if (await store.remove(blob.sha256, { untouchedSince: blob.touchedAt })) deleted.push(blob);
       const forgotten = runs.filter((run) => isGarbage(run, keep, asOf));
       for (const run of forgotten) await manifests.remove(run);
       await removeDeadScratch(deps.config);
       return {
-        deletedArtifacts: doomed.length,
-        deletedBytes: doomed.reduce((sum, blob) => sum + blob.bytes, 0),
-        keptArtifacts: blobs.length - doomed.length,
+        deletedArtifacts: deleted.length,
+        deletedBytes: deleted.reduce((sum, blob) => sum + blob.bytes, 0),
+        keptArtifacts: blobs.length - deleted.length,
         forgottenRuns: forgotten.length,
       };
     }),
@@ -48,9 +50,12 @@ async function digestsInUse({ workflow: workflows }: Client): Promise<Set<string
   for (const { type, queries } of IN_USE)
     for await (const { workflowId, runId } of workflows.list({
       query: `WorkflowType = '${type}' AND ExecutionStatus = 'Running'`,
-    }))
+    })) {
+      // Another team's workflow type may have the same name; ours have ids of their own.
+      if (type === WORKFLOW_TYPES.endpoint && !workflowId.startsWith(endpointWorkflowId(''))) continue;
       for (const query of queries)
         for (const digest of artifactDigests(await workflows.getHandle(workflowId, runId).query(query)))
           digests.add(digest);
+    }
   return digests;
 }

@@ -1,10 +1,14 @@
+import { createHash } from 'node:crypto';
 import { collect, type MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
 
 /** The tag that makes creating a run idempotent. */
 const KEY_TAG = 'perennial.key';
 
-/** A string in an MLflow filter. Keys hold no quotes, since ids and names are checked; still they are escaped. */
-export const filterText = (text: string): string => `'${text.replaceAll("'", "\\'")}'`;
+/**
+ * The value of a key tag: the SHA-256 of its text in hex. MLflow's filters have no escape for a quote, so a key as it
+ * is might never be found again.
+ */
+export const keyOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** What a new run is called and tagged with. */
 export interface RunDescription {
@@ -25,7 +29,7 @@ export async function findOrCreateRun(
   const [found] = await collect(
     mlflow.runs.search({
       experimentIds: [experimentId],
-      filter: `tags.\`${KEY_TAG}\` = ${filterText(key)}`,
+      filter: `tags.\`${KEY_TAG}\` = '${keyOf(key)}'`,
       limit: 1,
     }),
   );
@@ -34,7 +38,7 @@ export async function findOrCreateRun(
     experimentId,
     runName: description.name,
     startTime: Date.now(),
-    tags: { ...description.tags, [KEY_TAG]: key },
+    tags: { ...description.tags, [KEY_TAG]: keyOf(key) },
   });
   return run.info.runId;
 }

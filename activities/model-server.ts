@@ -66,7 +66,7 @@ async function precheck(
   await deps.server.loadCandidate(endpoint, model);
   try {
     const ask = (some: SampleSet['rows']) => infer(deps, endpoint, model, some, signal);
-    const maxDifference = largestDifference(samples, await ask(rows));
+    const maxDifference = largestDifference(samples, rows.length, await ask(rows));
     if (!(maxDifference <= tolerance))
       throw new PerennialError(
         'PrecheckFailed',
@@ -130,11 +130,12 @@ async function infer(
   return answer.parse(JSON.parse(text));
 }
 
-function largestDifference(samples: SampleSet, { outputs }: z.infer<typeof answer>): number {
+/** @param rows how many answers there must be */
+function largestDifference(samples: SampleSet, rows: number, { outputs }: z.infer<typeof answer>): number {
   let largest = 0;
   for (const [name, expected] of Object.entries(samples.expected)) {
     const data = outputs.find((output) => output.name === name)?.data;
-    if (!data) return Number.POSITIVE_INFINITY;
+    if (data?.length !== rows) return Number.POSITIVE_INFINITY;
     for (const [row, value] of data.entries()) {
       // JSON has no NaN: an answer that is not a number comes as null, and nothing is further from a number.
       const difference =

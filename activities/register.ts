@@ -7,9 +7,9 @@ import { pythonEnvironment } from '../lib/python-environment.ts';
 import { approvalPage, modelCard, type ReportFacts } from '../lib/report/model-report.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { collect, type MlflowClient, type ModelVersion } from '../packages/mlflow-client-ts/src/index.ts';
-import { ALIASES, SERVING_FILE, VERSION_TAGS } from './champion.ts';
+import { ALIASES, SERVING_FILE, servingFile, VERSION_TAGS, versionByKey } from './champion.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { filterText } from './mlflow-runs.ts';
+import { keyOf } from './mlflow-runs.ts';
 
 type RegisterInput = Parameters<TrackingActivities['register']>[0];
 
@@ -78,7 +78,7 @@ async function logModel(
   const [found] = await collect(
     mlflow.loggedModels.search({
       experimentIds: [tracking.experimentId],
-      filter: `tags.\`${VERSION_TAGS.key}\` = ${filterText(key)}`,
+      filter: `tags.\`${VERSION_TAGS.key}\` = '${keyOf(key)}'`,
       limit: 1,
     }),
   );
@@ -90,7 +90,7 @@ async function logModel(
       modelType: 'onnx',
       sourceRunId: tracking.runId,
       params: { trainer: evaluate.winner.trainer, candidate: evaluate.winner.name },
-      tags: { [VERSION_TAGS.key]: key },
+      tags: { [VERSION_TAGS.key]: keyOf(key) },
     }));
   if (found?.status === 'READY') return found.modelId;
 
@@ -105,7 +105,14 @@ async function logModel(
     runId: tracking.runId,
     createdAt: new Date(model.creationTimestamp ?? 0).toISOString(),
     files: {
-      [SERVING_FILE]: JSON.stringify({ signature: evaluate.signature }),
+      [SERVING_FILE]: JSON.stringify(
+        servingFile.parse({
+          signature: evaluate.signature,
+          task: spec.task,
+          classNames: input.split.classNames,
+          positiveClass: input.split.positiveClass,
+        }),
+      ),
       'pipeline.json': JSON.stringify({ spec, features: await store.json(input.prepared.plan) }, null, 2),
       'lineage.json': JSON.stringify(lineage(input), null, 2),
       'model-card.html': modelCard(reportFacts(input, null, plots)),
@@ -126,7 +133,7 @@ async function linkOutput(mlflow: MlflowClient, runId: string, modelId: string):
     await mlflow.runs.logOutputs({ runId, models: [{ modelId, step: 0 }] });
 }
 
-/** `model-versions/create` is not idempotent: the version with our key is looked for first. */
+/** The run's version; one that an earlier attempt created is taken. */
 async function versionOf(
   mlflow: MlflowClient,
   name: string,
@@ -134,11 +141,7 @@ async function versionOf(
   modelId: string,
   input: RegisterInput,
 ): Promise<ModelVersion> {
-  const versions = mlflow.modelVersions.search({
-    filter: `name = ${filterText(name)} AND tags.\`${VERSION_TAGS.key}\` = ${filterText(key)}`,
-    limit: 1,
-  });
-  const [found] = await collect(versions);
+  const found = await versionByKey(mlflow, name, key);
   if (found) return found;
   const { evaluate, tracking, code, ingest, spec } = input;
   const metric = spec.evaluation.metric;
@@ -149,7 +152,7 @@ async function versionOf(
     runId: tracking.runId,
     description: `${evaluate.winner.trainer}; ${metric} ${evaluate.test[metric]?.toFixed(4)} on the test split`,
     tags: {
-      [VERSION_TAGS.key]: key,
+      [VERSION_TAGS.key]: keyOf(key),
       [VERSION_TAGS.onnx]: JSON.stringify(evaluate.winner.model),
       [VERSION_TAGS.outcome]: 'candidate',
       'perennial.data_digest': ingest.digest,

@@ -6,6 +6,8 @@ import { findOrCreateRun } from './mlflow-runs.ts';
 
 /** Longest parameter that MLflow keeps. */
 const PARAM_LIMIT = 6_000;
+/** Characters of a dataset's schema, somewhat below what MLflow keeps. */
+const SCHEMA_LIMIT = 60_000;
 
 const runUrl = (ui: string, experimentId: string, runId: string): string =>
   `${ui}/#/experiments/${experimentId}/runs/${runId}`;
@@ -103,6 +105,9 @@ export function runTracking(
     }),
 
     closeTracking: framed(deps.config, async ({ tracking, run, status, outcome, message, artifacts }) => {
+      // First: without it the garbage collector would take what this run refers to for nobody's, whatever MLflow says.
+      const { root } = await deps.store();
+      await new RunManifests(root).write({ ...run, outcome, endedAt: new Date().toISOString(), artifacts });
       const mlflow = deps.mlflow();
       const { runId } = tracking;
       await mlflow.runs.logBatch({
@@ -110,8 +115,6 @@ export function runTracking(
         tags: { 'perennial.outcome': outcome, 'perennial.message': message.slice(0, 4_000) },
       });
       await mlflow.runs.finish({ runId, status });
-      const { root } = await deps.store();
-      await new RunManifests(root).write({ ...run, outcome, endedAt: new Date().toISOString(), artifacts });
       if (status === 'FINISHED') return;
       // Candidates that were being trained when the run ended do not stay "running" for ever.
       for await (const child of mlflow.runs.search({
@@ -123,10 +126,18 @@ export function runTracking(
   };
 }
 
-const datasetSchema = (columns: { name: string; type: string }[]): string =>
-  JSON.stringify({
-    mlflow_colspec: columns.map(({ name, type }) => ({ name, type: mlflowType(type), required: false })),
-  }).slice(0, 60_000);
+/** MLflow's schema of a table. What does not fit into its limit is left out, column by column. */
+export function datasetSchema(columns: readonly { name: string; type: string }[]): string {
+  const fields: string[] = [];
+  let length = 0;
+  for (const { name, type } of columns) {
+    const field = JSON.stringify({ name, type: mlflowType(type), required: false });
+    length += field.length + 1;
+    if (length > SCHEMA_LIMIT) break;
+    fields.push(field);
+  }
+  return `{"mlflow_colspec":[${fields.join(',')}]}`;
+}
 
 function mlflowType(sqlType: string): string {
   if (/^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$/.test(sqlType)) return 'double';

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { activityInfo } from '@temporalio/activity';
 import { z } from 'zod';
 import type { TrainCandidateInput } from '../contracts/activities.ts';
@@ -15,11 +16,13 @@ import { trainerCommand } from '../trainers/catalog.ts';
 import { CandidateRecord } from './candidate-record.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
+import { TrainingProgress } from './training-progress.ts';
 import { withDatabase } from './with-database.ts';
 
-/** What a heartbeat carries: the newest checkpoint, in the store, so that the next attempt may run on another machine. */
+/** The file that `runTrainer` writes into its scratch folder, also where the trainer fails. */
+const TRAINER_STDERR = 'stderr.log';
+
 const progressDetails = z.object({ iteration: z.number(), checkpoint: artifactRef.nullable() });
-type ProgressDetails = z.infer<typeof progressDetails>;
 
 /**
  * Trains one candidate in a process of its own, composes it with the fitted features, and judges it on the
@@ -36,34 +39,24 @@ export async function trainCandidate(
   const scratchDir = await frame.scratch();
   const record = await CandidateRecord.open(deps.mlflow(), input);
   try {
-    const request = await trainerRequest(store, input, scratchDir);
-    let state: ProgressDetails = { iteration: 0, checkpoint: null };
-    const storing: Promise<void>[] = [];
+    const resumedFrom = await lastCheckpoint(store);
+    const request = await trainerRequest(store, input, scratchDir, resumedFrom);
+    const progress = new TrainingProgress(
+      resumedFrom,
+      (path) => store.putFile(path, 'application/octet-stream'),
+      frame.report,
+    );
+    // Checkpoints are waited for after an abort too: the last one was written because of it.
     const { result, modelPath, stderrPath } = await runTrainer({
       ...trainerCommand(candidate.trainer, { python: deps.config.python }),
       request,
       scratchDir,
       signal: frame.signal,
       onEvent: (event) => {
-        if (event.event === 'progress') {
-          state = { ...state, iteration: event.iteration };
-          frame.report(state);
-          record.progress(event.iteration, event.metrics);
-        } else if (event.event === 'checkpoint') {
-          storing.push(
-            store.putFile(event.path, 'application/octet-stream').then(
-              (checkpoint) => {
-                state = { iteration: event.iteration, checkpoint };
-                frame.report(state);
-              },
-              // A checkpoint that could not be kept costs time on a crash, not the model.
-              () => undefined,
-            ),
-          );
-        }
+        progress.note(event);
+        if (event.event === 'progress') record.progress(event.iteration, event.metrics);
       },
-    });
-    await Promise.all(storing);
+    }).finally(() => progress.stored());
 
     const { onnx, signature } = composeModel(
       await store.bytes(prepared.preprocess),
@@ -112,7 +105,7 @@ export async function trainCandidate(
       validation,
     };
   } catch (error) {
-    await record.fail(frame.signal.aborted ? 'KILLED' : 'FAILED');
+    await record.fail(frame.signal.aborted ? 'KILLED' : 'FAILED', join(scratchDir, TRAINER_STDERR));
     throw error;
   } finally {
     record.close();
@@ -123,12 +116,12 @@ async function trainerRequest(
   store: ArtifactStore,
   { candidate, task, training, split, prepared }: TrainCandidateInput,
   scratchDir: string,
+  resumedFrom: ArtifactRef | undefined,
 ): Promise<TrainerRequest> {
   const paths = async (part: 'train' | 'validation') => ({
     features: await store.path(prepared[part].features),
     labels: await store.path(prepared[part].labels),
   });
-  const resumeFrom = await lastCheckpoint(store);
   return {
     schemaVersion: 1,
     task,
@@ -141,7 +134,7 @@ async function trainerRequest(
     seed: training.seed,
     threads: training.threads,
     maxIterations: candidate.maxIterations,
-    ...(resumeFrom ? { resumeFrom: await store.path(resumeFrom) } : {}),
+    ...(resumedFrom ? { resumeFrom: await store.path(resumedFrom) } : {}),
     checkpointDir: `${scratchDir}/checkpoints`,
     outputDir: `${scratchDir}/output`,
   };

@@ -7,7 +7,10 @@ export async function withDatabase<T>(
   work: (database: Database, scratchDir: string) => Promise<T>,
 ): Promise<T> {
   const scratchDir = await frame.scratch();
-  const database = await Database.create({ tempDir: `${scratchDir}/spill` });
+  const database = await Database.create({
+    tempDir: `${scratchDir}/spill`,
+    memoryLimit: frame.duckdbMemory,
+  });
   const stop = (): void => database.interrupt();
   frame.signal.addEventListener('abort', stop);
   try {

@@ -1,11 +1,12 @@
 import { createConnection } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { type ClientConfigProfile, loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
 import { PerennialError } from '../contracts/errors.ts';
 import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
 import { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
 import { PerennialClient } from './perennial-client.ts';
 import { runningPlatform } from './platform/running.ts';
+import type { PlatformStatus } from './platform/state.ts';
 
 /** Where a command works: the platform of the data directory where one runs, else what the environment says. */
 export interface Surroundings {
@@ -27,16 +28,38 @@ export interface Context extends Surroundings {
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
- * Connects. `TEMPORAL_ADDRESS` or a profile of the Temporal environment configuration wins over a platform that
- * runs on `dataDir`.
+ * Address and namespace of Temporal: what the environment or a profile of the Temporal environment configuration
+ * says wins over a platform that runs on the data directory.
+ *
+ * @param configured by default read from the environment
+ */
+export function temporalOf(
+  platform: Pick<PlatformStatus, 'temporalAddress' | 'namespace'> | undefined,
+  configured: Pick<ClientConfigProfile, 'address' | 'namespace'> = loadClientConfigProfile(),
+): { address: string; namespace: string } {
+  return {
+    address: configured.address || platform?.temporalAddress || 'localhost:7233',
+    namespace: configured.namespace || platform?.namespace || 'default',
+  };
+}
+
+/** Address of a run in the Temporal UI, where one is known. */
+export const runLink = (
+  { temporalUi, namespace }: Pick<Surroundings, 'temporalUi' | 'namespace'>,
+  workflowId: string,
+): string | undefined =>
+  temporalUi &&
+  `${temporalUi}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflowId)}`;
+
+/**
+ * Connects to what {@link temporalOf} names.
  *
  * @throws PerennialError `InputInvalid` where no Temporal server answers
  */
 export async function connect(dataDir: string, env: NodeJS.ProcessEnv = process.env): Promise<Context> {
   const platform = runningPlatform(dataDir);
-  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
-  const address =
-    env.TEMPORAL_ADDRESS ?? connectionOptions.address ?? platform?.temporalAddress ?? 'localhost:7233';
+  const profile = loadClientConfigProfile();
+  const { address, namespace } = temporalOf(platform, profile);
   const nobody = (cause?: unknown): never => {
     throw new PerennialError(
       'InputInvalid',
@@ -49,7 +72,7 @@ export async function connect(dataDir: string, env: NodeJS.ProcessEnv = process.
   // none runs, nothing will.
   if (!platform && (await isRefused(address))) nobody();
   const connection = await Connection.connect({
-    ...connectionOptions,
+    ...toClientOptions(profile).connectionOptions,
     address,
     connectTimeout: CONNECT_TIMEOUT_MS,
   }).catch(nobody);

@@ -26,50 +26,72 @@ export function waysToApprove(
   const candidate = status.awaiting?.candidate.slice(0, 12) ?? '';
   const review = JSON.stringify({ decision: 'approve', by: 'YOUR NAME', reason: 'WHY', candidate });
   const signal = JSON.stringify({ by: 'YOUR NAME', reason: 'WHY', candidate });
-  const dataDir = where.dataDir === resolve('.perennial') ? '' : ` --data-dir ${quoted(where.dataDir)}`;
   const server = [
     ...(CLI_DEFAULT.addresses.includes(where.temporalAddress) ? [] : ['--address', where.temporalAddress]),
     ...(where.namespace === CLI_DEFAULT.namespace ? [] : ['--namespace', where.namespace]),
   ];
-  const target = [`--workflow-id ${status.workflowId}`, ...server].join(' ');
+  const run = quoted(status.workflowId);
+  const target = [`--workflow-id ${run}`, ...server].join(' ');
   return [
-    `perennial${dataDir} approve ${status.workflowId} --by "YOUR NAME" --reason "WHY"`,
+    `${perennial(where.dataDir)} approve ${run} --by "YOUR NAME" --reason "WHY"`,
     `temporal workflow update execute ${target} --name review --input '${review}'`,
     `temporal workflow signal ${target} --name approve --input '${signal}'`,
   ];
 }
 
-/** A path as a shell takes it. */
-const quoted = (path: string): string =>
-  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+/** The command, with the data directory where it is not the usual one. */
+const perennial = (dataDir: string): string =>
+  dataDir === resolve('.perennial') ? 'perennial' : `perennial --data-dir ${quoted(dataDir)}`;
+
+/** A path or an id as a shell takes it. */
+const quoted = (word: string): string =>
+  /^[\w.:/-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 /**
  * Follows a run to its end, shows its progress, and asks for the approval on a terminal. Without a terminal it says
- * how to approve and waits.
+ * how to approve and waits. While the status cannot be asked, the run goes on and is followed further.
+ *
+ * @returns `undefined` where the person left the question by Ctrl-C or Ctrl-D
  */
 export async function follow(
   context: Context,
   workflowId: string,
   output: Output,
   options: FollowOptions = {},
-): Promise<LifecycleResult> {
+): Promise<LifecycleResult | undefined> {
   const progress = new Progress(output);
   const ended = new AbortController();
   const result = context.perennial.result(workflowId).finally(() => ended.abort());
   result.catch(() => undefined);
   let asked = false;
   while (!ended.signal.aborted) {
-    const status = await context.perennial.status(workflowId);
-    progress.show(status);
-    if (status.state === 'awaiting_approval' && !asked) {
+    const status = await context.perennial.status(workflowId).catch(() => undefined);
+    if (status) progress.show(status);
+    if (status?.state === 'awaiting_approval' && !asked) {
       asked = true;
-      await answer(context, status, output, options, ended.signal);
+      if ((await answer(context, status, output, options, ended.signal)) === 'left') {
+        for (const line of leftBehind(workflowId, context)) output.line(line);
+        return undefined;
+      }
       progress.release();
     }
     await sleep(POLL_MS, undefined, { signal: ended.signal }).catch(() => undefined);
   }
-  progress.show(await context.perennial.status(workflowId));
+  const last = await context.perennial.status(workflowId).catch(() => undefined);
+  if (last) progress.show(last);
   return result;
+}
+
+/** What to say to a person who leaves a run that waits. */
+export function leftBehind(workflowId: string, where: Pick<Context, 'dataDir'>): string[] {
+  const command = perennial(where.dataDir);
+  const run = quoted(workflowId);
+  return [
+    '',
+    '  The run goes on and waits for its approval.',
+    `    ${command} status ${run}`,
+    `    ${command} approve ${run} --by "YOUR NAME" --reason "WHY"`,
+  ];
 }
 
 async function answer(
@@ -78,9 +100,9 @@ async function answer(
   output: Output,
   options: FollowOptions,
   ended: AbortSignal,
-): Promise<void> {
+): Promise<'left' | undefined> {
   const { awaiting, workflowId } = status;
-  if (!awaiting) return;
+  if (!awaiting) return undefined;
   if (options.approveAs !== undefined) {
     await context.perennial.review(workflowId, {
       decision: 'approve',
@@ -88,52 +110,58 @@ async function answer(
       reason: 'approved by --approve',
       candidate: awaiting.candidate,
     });
-    return;
+    return undefined;
   }
-  output.line();
-  output.line(
+  output.notice();
+  output.notice(
     pc.bold(`  Candidate ${awaiting.candidate.slice(0, 12)} waits for approval, until ${awaiting.deadline}.`),
   );
-  for (const [name, url] of Object.entries(status.links)) output.line(`  ${name}: ${url}`);
-  output.line('  Approve here, or from another terminal or program:');
-  for (const way of waysToApprove(status, context)) output.line(`    ${way}`);
-  if (output.interactive) await askOnTerminal(context, status, ended);
+  for (const [name, url] of Object.entries(status.links)) output.notice(`  ${name}: ${url}`);
+  output.notice(`  Approve ${output.interactive ? 'here, or ' : ''}from another terminal or program:`);
+  for (const way of waysToApprove(status, context)) output.notice(`    ${way}`);
+  return output.interactive ? askOnTerminal(context, status, ended) : undefined;
 }
 
 async function askOnTerminal(
   context: Context,
   { workflowId, awaiting }: RunStatus,
   ended: AbortSignal,
-): Promise<void> {
-  if (!awaiting) return;
+): Promise<'left' | undefined> {
+  if (!awaiting) return undefined;
   const stop = new AbortController();
   ended.addEventListener('abort', () => stop.abort(), { once: true });
   const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  // Ctrl-C and Ctrl-D close the prompt; not every Node ends a question with it.
+  const left = new AbortController();
+  prompt.once('close', () => left.abort());
+  const signal = AbortSignal.any([stop.signal, left.signal]);
   // Somebody may answer elsewhere while the question stands here.
   const watching = watch(context, workflowId, stop);
   try {
     for (;;) {
-      const words = (await prompt.question('  [a]pprove, [r]eject, or wait: ', { signal: stop.signal }))
+      const words = (await prompt.question('  [a]pprove, [r]eject, or wait: ', { signal }))
         .trim()
         .toLowerCase();
-      if (!words || 'wait'.startsWith(words)) return;
+      if (!words || 'wait'.startsWith(words)) return undefined;
       const decision = 'approve'.startsWith(words)
         ? 'approve'
         : 'reject'.startsWith(words)
           ? 'reject'
           : undefined;
       if (!decision) continue;
-      const by = await prompt.question('  Your name: ', { signal: stop.signal });
-      const reason = await prompt.question('  Reason: ', { signal: stop.signal });
+      const by = await prompt.question('  Your name: ', { signal });
+      const reason = await prompt.question('  Reason: ', { signal });
       try {
         await context.perennial.review(workflowId, { decision, by, reason, candidate: awaiting.candidate });
-        return;
+        return undefined;
       } catch (error) {
         process.stdout.write(`  ${pc.yellow('refused:')} ${explain(error)}\n`);
       }
     }
   } catch (error) {
-    if (!stop.signal.aborted) throw error;
+    if (stop.signal.aborted) return undefined;
+    if (error instanceof Error && error.name === 'AbortError') return 'left';
+    throw error;
   } finally {
     prompt.close();
     stop.abort();

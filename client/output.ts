@@ -1,6 +1,7 @@
+import { ApplicationFailure } from '@temporalio/common';
 import type { Command } from 'commander';
 import pc from 'picocolors';
-import { PerennialError } from '../contracts/errors.ts';
+import { ERROR_CODES, PerennialError } from '../contracts/errors.ts';
 
 /** Exit codes of the CLI. */
 export const EXIT = {
@@ -19,6 +20,8 @@ export interface Output {
   readonly interactive: boolean;
   /** A line for people; nothing with `--json`. */
   line(text?: string): void;
+  /** A line that is wanted with `--json`, too: there on standard error. */
+  notice(text?: string): void;
   /** The result: JSON with `--json`, else what `text` gives. */
   result(value: unknown, text: () => string): void;
 }
@@ -31,6 +34,9 @@ export function outputOf(command: Command): Output {
     interactive: !json && process.stdout.isTTY === true && process.stdin.isTTY === true,
     line: (text = '') => {
       if (!json) process.stdout.write(`${text}\n`);
+    },
+    notice: (text = '') => {
+      (json ? process.stderr : process.stdout).write(`${text}\n`);
     },
     result: (value, text) =>
       process.stdout.write(json ? `${JSON.stringify(value, null, 2)}\n` : `${text()}\n`),
@@ -63,20 +69,25 @@ export function explain(error: unknown): string {
   return details || error.message || error.name;
 }
 
+/** The code of an error, see `docs/errors.md`: its own, or that of the innermost failure of a run that has one. */
+export function codeOf(error: unknown): string {
+  if (error instanceof PerennialError) return error.code;
+  let type = 'Failed';
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (cause instanceof ApplicationFailure && cause.type && Object.hasOwn(ERROR_CODES, cause.type))
+      type = cause.type;
+  return type;
+}
+
 /** Runs a command's work and turns what it throws into one message and an exit code. */
 export async function guarded(json: boolean, work: () => Promise<number | undefined>): Promise<void> {
   try {
     process.exitCode = (await work()) ?? EXIT.ok;
   } catch (error) {
     const message = explain(error);
-    if (json)
-      process.stdout.write(
-        `${JSON.stringify({ error: { code: error instanceof PerennialError ? error.code : 'Failed', message } }, null, 2)}\n`,
-      );
+    const code = codeOf(error);
+    if (json) process.stdout.write(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
     else process.stderr.write(`${pc.red('error:')} ${message}\n`);
-    process.exitCode =
-      error instanceof PerennialError && ['SpecInvalid', 'InputInvalid'].includes(error.code)
-        ? EXIT.invalid
-        : EXIT.failed;
+    process.exitCode = ['SpecInvalid', 'InputInvalid'].includes(code) ? EXIT.invalid : EXIT.failed;
   }
 }

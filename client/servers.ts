@@ -27,13 +27,14 @@ export interface PredictionAnswer {
  * Sends rows to an endpoint by MLflow's scoring protocol.
  *
  * @param body for example `{ dataframe_records: [{ … }] }`
+ * @param token of the model server; default `PERENNIAL_SECRET_SERVER_TOKEN`
  * @throws PerennialError `ServerUnavailable`, `InputInvalid` with the server's own words
  */
 export async function predict(
   url: string,
   endpoint: string,
   body: unknown,
-  token?: string,
+  token = process.env.PERENNIAL_SECRET_SERVER_TOKEN,
 ): Promise<PredictionAnswer> {
   const target = `${url}/endpoints/${encodeURIComponent(endpoint)}/invocations`;
   const response = await fetch(target, {

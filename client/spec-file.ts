@@ -29,6 +29,17 @@ export async function loadSpec(file: string): Promise<LoadedSpec> {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
     throw new PerennialError('SpecInvalid', `${file}: expected an object with name, task, data, columns`);
   const input = await selfContained({ ...raw }, dirname(path), file);
+  const secrets = secretPaths(input);
+  if (secrets.length > 0)
+    throw new PerennialError(
+      'SpecInvalid',
+      secrets
+        .map(
+          (path) =>
+            `${file}: ${path}: secrets are not used by any part of a spec yet; "\${env:…}" would be taken as it stands. Write the value itself where it is no secret`,
+        )
+        .join('\n'),
+    );
   const parsed = pipelineSpec.safeParse(input);
   if (!parsed.success)
     throw new PerennialError(
@@ -38,6 +49,14 @@ export async function loadSpec(file: string): Promise<LoadedSpec> {
         .join('\n'),
     );
   return { input, spec: parsed.data };
+}
+
+/** Paths of the texts that refer to an environment variable; nothing resolves such a reference. */
+function secretPaths(value: unknown, path = ''): string[] {
+  if (typeof value === 'string') return value.includes('${env:') ? [path] : [];
+  if (Array.isArray(value)) return value.flatMap((item, i) => secretPaths(item, `${path}[${i}]`));
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, item]) => secretPaths(item, path ? `${path}.${key}` : key));
 }
 
 async function readSpec(path: string): Promise<unknown> {

@@ -106,7 +106,13 @@ export interface TrackingActivities {
     gates: GatesOutput;
   }): Promise<RegisterOutput>;
   /** Marks a registered version that will not be deployed, and takes the alias `challenger` from it. */
-  retireCandidate(input: { modelName: string; version: string; why: string }): Promise<void>;
+  retireCandidate(input: {
+    modelName: string;
+    run: RunIdentity;
+    /** `null` where the registration ended without an answer: the version is then found by the run's key. */
+    version: string | null;
+    why: string;
+  }): Promise<void>;
   closeTracking(input: {
     tracking: Tracking;
     run: RunIdentity;
@@ -118,6 +124,8 @@ export interface TrackingActivities {
   }): Promise<void>;
   /** Points the alias `champion` at a version; nothing else writes it. `null` removes the alias. */
   setChampion(input: { modelName: string; version: string | null }): Promise<void>;
+  /** The version that the alias `champion` names, as a server needs it. */
+  currentChampion(input: { modelName: string }): Promise<{ model: ServedModel | null }>;
 }
 
 /** Activities that reach other workflows. */

@@ -8,6 +8,8 @@ export const deployUpdate = z.strictObject({
   /** Identifies the request across retries and continue-as-new. */
   requestId: z.string().min(1).max(300),
   requestedBy: z.string().max(300),
+  /** The version that the candidate was judged against (`null`: none served). Another one in force refuses it. */
+  judgedAgainst: z.string().nullable().optional(),
 });
 export type DeployUpdate = z.infer<typeof deployUpdate>;
 
@@ -16,8 +18,10 @@ export const rollbackUpdate = z.strictObject({
   requestId: z.string().min(1).max(300),
   requestedBy: z.string().min(1).max(300),
   reason: z.string().max(4000).default(''),
+  /** The version to go back from; where another one serves, the request is refused. */
+  from: z.string().optional(),
 });
-export type RollbackUpdate = z.infer<typeof rollbackUpdate>;
+export type RollbackUpdate = z.input<typeof rollbackUpdate>;
 
 /** One change of an endpoint, for its history. */
 export const endpointChange = z.strictObject({
@@ -26,6 +30,8 @@ export const endpointChange = z.strictObject({
   from: z.string().nullable(),
   to: z.string().nullable(),
   requestedBy: z.string(),
+  /** Why, where a person said so. */
+  reason: z.string().default(''),
   outcome: z.enum(['done', 'reverted']),
 });
 

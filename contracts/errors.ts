@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   ServerUnavailable: 'No live model server holds a lease, or one did not answer in time. Retried.',
   PrecheckFailed: 'The loaded model did not give the expected answers within the limits.',
   RolloutFailed: 'The endpoint could not apply its routes; the previous ones are in force again.',
+  CandidateStale: 'Another version came into production since the candidate was judged.',
   StageFailed: 'A stage failed for a reason that has no code of its own.',
 } as const;
 

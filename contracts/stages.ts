@@ -106,7 +106,16 @@ export const evaluateOutput = z.strictObject({
   test: metricValues,
   train: metricValues,
   baseline: metricValues,
-  champion: z.strictObject({ version: z.string(), test: metricValues }).nullable(),
+  /** The version in production on the same rows; `null` where there is none. */
+  champion: z
+    .strictObject({
+      version: z.string(),
+      /** Empty where it cannot be compared. */
+      test: metricValues,
+      /** Why its answers cannot be held against the candidate's. */
+      notComparable: z.string().optional(),
+    })
+    .nullable(),
   /** Rows of the test split with the answers that the evaluation got; the pre-deployment checks compare with them. */
   samples: artifactRef,
   plots: z.array(plotRef),

@@ -23,6 +23,13 @@ export const tableFor = (state: EndpointState, model: ServedModel | null): Route
   routes: model ? [{ model, weight: 100 }] : [],
 });
 
+/** An endpoint whose workflow lost its state: what the alias names is what serves. */
+export const adopted = (state: EndpointState, current: ServedModel | null): EndpointState => ({
+  ...state,
+  current,
+  table: { ...state.table, routes: current ? [{ model: current, weight: 100 }] : [] },
+});
+
 /** The intent is written down before anything outside changes. */
 export const withPending = (state: EndpointState, request: DeployUpdate): EndpointState => ({
   ...state,
@@ -46,11 +53,17 @@ export function completed(
   request: DeployUpdate,
   output: DeployOutput,
   at: string,
+  rollback?: { reason: string },
 ): EndpointState {
   return {
     ...state,
     current: request.model,
-    previous: state.current?.version === request.model.version ? state.previous : state.current,
+    // What was rolled back is not what a second rollback goes to.
+    previous: rollback
+      ? null
+      : state.current?.version === request.model.version
+        ? state.previous
+        : state.current,
     pending: null,
     changes: [
       ...state.changes,
@@ -60,6 +73,7 @@ export function completed(
         from: state.current?.version ?? null,
         to: request.model.version,
         requestedBy: request.requestedBy,
+        reason: rollback?.reason ?? '',
         outcome: 'done' as const,
       },
     ].slice(-MAX_CHANGES),
@@ -80,6 +94,7 @@ export function reverted(state: EndpointState, request: DeployUpdate, at: string
         from: state.current?.version ?? null,
         to: request.model.version,
         requestedBy: request.requestedBy,
+        reason: '',
         outcome: 'reverted' as const,
       },
     ].slice(-MAX_CHANGES),

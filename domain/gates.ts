@@ -8,6 +8,8 @@ export interface Evidence {
   baseline: MetricValues;
   /** The version in production on the same test rows, or `null` where there is none. */
   champion: MetricValues | null;
+  /** Why the champion cannot be compared, where it cannot. */
+  championNote?: string | undefined;
 }
 
 interface Bound {
@@ -96,7 +98,7 @@ function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
       results.push({
         gate,
         condition: `${metric} better than the baseline`,
-        passed: observed !== undefined,
+        passed: false,
         observed: observed ?? null,
         limit: null,
         margin: null,
@@ -131,7 +133,7 @@ function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
               observed === undefined
                 ? `${metric} could not be computed`
                 : evidence.champion
-                  ? `${metric} of the champion could not be computed`
+                  ? `the champion cannot be compared: ${evidence.championNote ?? `its ${metric} could not be computed`}`
                   : 'there is no champion yet',
           },
     );

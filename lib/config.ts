@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
+import { PerennialError } from '../contracts/errors.ts';
 import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
 
 /** What a worker may use and where its things are. Secrets are not part of it. */
@@ -14,6 +15,8 @@ export interface PerennialConfig {
   /** Address of the MLflow UI for links; by default the tracking URI. */
   mlflowUi: string;
   taskQueue: string;
+  /** Memory of each DuckDB that an activity opens, such as `8GB`; default `4GB`. */
+  duckdbMemory?: string;
 }
 
 /** The variables that {@link configFromEnv} reads, for documentation and `--help`. */
@@ -23,12 +26,14 @@ export const CONFIG_VARIABLES = {
   PERENNIAL_SOURCE_ROOTS: `folders that file sources may lie in, separated by "${delimiter}" (default: the working directory)`,
   PERENNIAL_TASK_QUEUE: `Temporal task queue (default ${DEFAULT_TASK_QUEUE})`,
   PERENNIAL_MLFLOW_UI: 'address of the MLflow UI for links (default MLFLOW_TRACKING_URI)',
+  PERENNIAL_DUCKDB_MEMORY: 'memory of each DuckDB, such as 512MB or 8GB (default 4GB)',
   MLFLOW_TRACKING_URI: 'address of the MLflow server (default http://127.0.0.1:5000)',
 } as const;
 
 /**
  * Reads the configuration from environment variables.
  *
+ * @throws PerennialError `InputInvalid` where one makes no sense
  * @example
  * const config = configFromEnv(process.env);
  */
@@ -48,7 +53,18 @@ export function configFromEnv(
     mlflowTrackingUri,
     mlflowUi: env.PERENNIAL_MLFLOW_UI ?? withoutCredentials(mlflowTrackingUri),
     taskQueue: env.PERENNIAL_TASK_QUEUE ?? DEFAULT_TASK_QUEUE,
+    duckdbMemory: memoryOf(env.PERENNIAL_DUCKDB_MEMORY ?? '4GB'),
   };
+}
+
+/** DuckDB takes a mistaken unit for an internal error, and fails at its first query where it has next to nothing. */
+function memoryOf(text: string): string {
+  if (!/^[1-9]\d*(\.\d+)? ?[MGT]i?B$/i.test(text))
+    throw new PerennialError(
+      'InputInvalid',
+      `PERENNIAL_DUCKDB_MEMORY is "${text}"; expected a number with MB, GB, TB, MiB, GiB or TiB, such as 4GB`,
+    );
+  return text;
 }
 
 function withoutCredentials(uri: string): string {

@@ -1,5 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import type { ModelSignature } from '../contracts/serving.ts';
 
@@ -114,16 +112,4 @@ export function modelFiles(model: ModelDirectory): Record<string, string | Uint8
     'serving_input_example.json': JSON.stringify({ dataframe_split: example }),
     ...model.files,
   };
-}
-
-/** Writes {@link modelFiles} into a folder. */
-export async function writeModelDirectory(
-  folder: string,
-  files: Record<string, string | Uint8Array>,
-): Promise<void> {
-  for (const [name, content] of Object.entries(files)) {
-    const path = join(folder, name);
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, content);
-  }
 }

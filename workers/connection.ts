@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
+import { untilDone } from './retry.ts';
 
-const FIRST_RETRY_MS = 200;
-const LAST_RETRY_MS = 5_000;
+const BACKOFF = { firstMs: 200, lastMs: 5_000 };
 
 /** A connection of a worker and the namespace that its profile names. */
 export interface WorkerConnection {
@@ -16,21 +15,21 @@ export interface WorkerConnection {
  * Connects as the Temporal environment configuration says (profile, address, TLS, API key). The SDK does not repeat
  * a first connect, so this does, until `signal` aborts.
  *
+ * @param onRetry is told why each try failed: a server that is still away looks different from a wrong key
+ * @throws Error where the configuration cannot be read, for example a profile that does not exist
  * @see https://docs.temporal.io/develop/environment-configuration
  */
 export async function connect(
   signal: AbortSignal,
-  onRetry: (address: string) => void,
+  onRetry: (address: string, reason: string) => void,
 ): Promise<WorkerConnection> {
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const address = connectionOptions.address ?? 'localhost:7233';
-  for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
-    try {
-      return { connection: await NativeConnection.connect(connectionOptions), namespace, address };
-    } catch (error) {
-      if (signal.aborted) throw error;
-      onRetry(address);
-      await sleep(wait, undefined, { signal });
-    }
-  }
+  const connection = await untilDone(
+    () => NativeConnection.connect(connectionOptions),
+    BACKOFF,
+    signal,
+    (error) => onRetry(address, error instanceof Error ? error.message : String(error)),
+  );
+  return { connection, namespace, address };
 }

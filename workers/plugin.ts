@@ -4,7 +4,7 @@ import type { NativeConnection, Worker, WorkerOptions } from '@temporalio/worker
 import { dependencies } from '../activities/dependencies.ts';
 import { createActivities, registered } from '../activities/index.ts';
 import { configFromEnv, type PerennialConfig } from '../lib/config.ts';
-import { workflowsPath } from './bundle.ts';
+import { bundleOptions } from './bundle.ts';
 import { HEARTBEAT_THROTTLE } from './options.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 
@@ -59,7 +59,7 @@ export class MlopsPlugin extends SimplePlugin {
     return super.configureWorker({
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       ...options,
-      ...(own ? {} : { workflowsPath: workflowsPath() }),
+      ...(own ? {} : ownWorkflows(options)),
       activities: { ...options.activities, ...registered(createActivities(deps)) },
     });
   }
@@ -68,4 +68,20 @@ export class MlopsPlugin extends SimplePlugin {
     if (this.#connection) await ensureSearchAttributes(this.#connection, this.#namespace);
     return super.runWorker(worker, next);
   }
+}
+
+/**
+ * Our workflows, with their payload converter where the host has none. The SDK loads the converter by `require`,
+ * which the early releases of Node 22 cannot do with an ES module; there the SDK's own stays.
+ */
+function ownWorkflows({ dataConverter }: WorkerOptions): Partial<WorkerOptions> {
+  const { workflowsPath, payloadConverterPath } = bundleOptions();
+  const settled =
+    payloadConverterPath === undefined ||
+    dataConverter?.payloadConverterPath !== undefined ||
+    !process.features.require_module;
+  return {
+    workflowsPath,
+    ...(settled ? {} : { dataConverter: { ...dataConverter, payloadConverterPath } }),
+  };
 }

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, WorkflowFailedError } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { Worker } from '@temporalio/worker';
 import { registered } from '../activities/index.ts';
 import { modelServerActivities } from '../activities/model-server.ts';
@@ -11,17 +12,20 @@ import type { ModelServerInfo } from '../contracts/serving.ts';
 import { configFromEnv } from '../lib/config.ts';
 import { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { ModelServer } from '../serving/server.ts';
-import { connect } from './connection.ts';
+import { connect, type WorkerConnection } from './connection.ts';
 import { HEARTBEAT_THROTTLE } from './options.ts';
+import { untilDone } from './retry.ts';
 import { announceReady, logger } from './runtime.ts';
 
 const LEASE_RETRY_MS = 2_000;
+const CONTROL_BACKOFF = { firstMs: 1_000, lastMs: 30_000 };
 
 /**
  * Runs a model server until `signal` aborts. It serves its last good routes at once; control by Temporal comes and
  * goes beside that, so that predictions do not depend on it.
  */
 export async function runServer(signal: AbortSignal): Promise<void> {
+  loadClientConnectConfig(); // one that cannot be read is an error now, not one to wait out
   const config = configFromEnv(process.env);
   const serverId = process.env.PERENNIAL_SERVER_ID ?? `server-${randomUUID().slice(0, 8)}`;
   const token = process.env.PERENNIAL_SECRET_SERVER_TOKEN;
@@ -39,7 +43,14 @@ export async function runServer(signal: AbortSignal): Promise<void> {
   });
   announceReady({ url: server.url });
   try {
-    await underControl(server, { config, store, token }, signal);
+    await untilDone(
+      () => underControl(server, { config, store, token }, signal),
+      CONTROL_BACKOFF,
+      signal,
+      (error) => logger.error({ error }, 'control by Temporal failed; serving goes on, trying again'),
+    );
+  } catch (error) {
+    if (!signal.aborted) throw error;
   } finally {
     await server.close();
   }
@@ -47,37 +58,62 @@ export async function runServer(signal: AbortSignal): Promise<void> {
 
 type Surroundings = Pick<Parameters<typeof modelServerActivities>[0], 'config' | 'store' | 'token'>;
 
-/** Keeps a worker on the server's own queue and a lease, for as long as the server lives. */
+/** Connects to Temporal and lets it control the server, until `signal` aborts or that fails. */
 async function underControl(
   server: ModelServer,
   surroundings: Surroundings,
   signal: AbortSignal,
 ): Promise<void> {
-  const { config } = surroundings;
+  const link = await connect(signal, (address, reason) =>
+    logger.warn(`Temporal at ${address} cannot be used (${reason}); serving goes on, routes cannot change`),
+  );
+  try {
+    await workUnderLease(server, surroundings, link, signal);
+  } finally {
+    await link.connection
+      .close()
+      .catch((error: unknown) => logger.warn({ error }, 'a connection could not be closed'));
+  }
+}
+
+/** Keeps a worker on the server's own queue and a lease, until `signal` aborts or the worker fails. */
+async function workUnderLease(
+  server: ModelServer,
+  surroundings: Surroundings,
+  { connection, namespace }: WorkerConnection,
+  signal: AbortSignal,
+): Promise<void> {
   const info: ModelServerInfo = {
     serverId: server.serverId,
     url: server.url,
     taskQueue: modelServerTaskQueue(server.serverId),
   };
-  const link = await connect(signal, (address) =>
-    logger.warn(`Temporal at ${address} does not answer; serving goes on, routes cannot change`),
-  ).catch(() => undefined);
-  if (!link) return;
   const worker = await Worker.create({
-    connection: link.connection,
-    namespace: link.namespace,
+    connection,
+    namespace,
     taskQueue: info.taskQueue,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     activities: registered(modelServerActivities({ server, ...surroundings })),
   });
-  const client = new Client({ connection: link.connection, namespace: link.namespace });
-  signal.addEventListener('abort', () => worker.shutdown(), { once: true });
-  const leasing = keepLease(client, info, config.taskQueue, signal);
+  // Aborted when the worker has ended, for whatever reason: without a worker there is no lease to keep.
+  const ended = new AbortController();
+  const leasing = keepLease(
+    new Client({ connection, namespace }),
+    info,
+    surroundings.config.taskQueue,
+    AbortSignal.any([signal, ended.signal]),
+  );
   try {
-    await worker.run();
+    const running = worker.run();
+    const stop = (): void => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+    };
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true, signal: ended.signal });
+    await running;
   } finally {
+    ended.abort();
     await leasing;
-    await link.connection.close();
   }
 }
 
@@ -99,7 +135,8 @@ async function keepLease(
         staticSummary: `Model server ${info.serverId} at ${info.url}`,
       });
       await Promise.race([handle.result(), aborted(signal)]);
-      if (signal.aborted) await handle.terminate('the server was stopped').catch(() => undefined);
+      if (signal.aborted)
+        await handle.terminate('the server was stopped, or its worker failed').catch(() => undefined);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof WorkflowFailedError))

@@ -14,8 +14,8 @@ import { ensureSearchAttributes } from './search-attributes.ts';
 /** Runs the worker of lifecycles until `signal` aborts. */
 export async function runWorker(signal: AbortSignal): Promise<void> {
   const config = configFromEnv(process.env);
-  const { connection, namespace } = await connect(signal, (address) =>
-    logger.warn(`Temporal at ${address} does not answer yet; trying again`),
+  const { connection, namespace } = await connect(signal, (address, reason) =>
+    logger.warn(`Temporal at ${address} cannot be used yet (${reason}); trying again`),
   );
   try {
     await ensureSearchAttributes(connection, namespace);
@@ -32,6 +32,7 @@ export async function runWorker(signal: AbortSignal): Promise<void> {
     await ensureHousekeeping(client, config.taskQueue);
     const running = worker.run();
     announceReady();
+    if (signal.aborted) worker.shutdown();
     signal.addEventListener('abort', () => worker.shutdown(), { once: true });
     await running;
   } finally {

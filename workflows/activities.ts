@@ -46,6 +46,7 @@ export const retireCandidate = tracking(
   'Mark the version as not deployed',
 );
 export const closeTracking = tracking('closeTracking', POLICIES.tracker, 'Close the MLflow run');
+export const currentChampion = tracking('currentChampion', POLICIES.tracker, 'Read the alias champion');
 export const setChampion = tracking('setChampion', POLICIES.tracker, 'Point the alias champion');
 
 export const listModelServers = deployment(

@@ -20,8 +20,16 @@ import {
 import { endpointWorkflowId } from '../contracts/names.ts';
 import type { ModelServerInfo, RouteTable } from '../contracts/serving.ts';
 import type { DeployOutput } from '../contracts/stages.ts';
-import { completed, emptyEndpoint, reverted, tableFor, withPending, withTable } from '../domain/endpoint.ts';
-import { listModelServers, serverActivities, setChampion } from './activities.ts';
+import {
+  adopted,
+  completed,
+  emptyEndpoint,
+  reverted,
+  tableFor,
+  withPending,
+  withTable,
+} from '../domain/endpoint.ts';
+import { currentChampion, listModelServers, serverActivities, setChampion } from './activities.ts';
 import { handlers } from './handlers.ts';
 import { liveServers } from './model-servers.ts';
 import { parseInput, parseSignal } from './parse.ts';
@@ -45,7 +53,7 @@ export async function endpoint(argument: unknown): Promise<void> {
       `the workflow of endpoint ${input.endpoint} has the id ${own} and no other; start it under that id`,
       'InputInvalid',
     );
-  const entity = new Endpoint(input.state ?? emptyEndpoint(input.endpoint));
+  const entity = new Endpoint(input.state ?? emptyEndpoint(input.endpoint), input.state === undefined);
   try {
     await entity.live(input.continueAfter);
   } finally {
@@ -71,10 +79,15 @@ class Endpoint {
   #works = 0;
   #last: Promise<unknown> = Promise.resolve();
   #changes = 0;
+  /** Whether it is known what served before this workflow began. */
+  #known = true;
   #stale = true;
 
-  constructor(state: EndpointState) {
+  /** @param fresh whether there is no state of an earlier run: the endpoint is new, or its workflow was lost */
+  constructor(state: EndpointState, fresh: boolean) {
     this.state = state;
+    // First in the queue: no change begins before it is known what serves.
+    if (fresh) this.#exclusive(() => this.#adopt()).catch((error: unknown) => log.error(String(error)));
     setHandler(handlers.endpoint, () => this.state);
     setHandler(handlers.serverJoined, (signal) => this.#onServerJoined(signal));
     setHandler(handlers.deploy, (update) => this.#deploy(parseInput(deployUpdate, update, 'update deploy')), {
@@ -144,7 +157,15 @@ class Endpoint {
   }
 
   #deploy(request: DeployUpdate): Promise<DeployOutput> {
-    return this.#once(request.requestId, () => this.#change(request));
+    return this.#once(request.requestId, async () => {
+      const serving = this.state.current?.version ?? null;
+      if (request.judgedAgainst !== undefined && request.judgedAgainst !== serving)
+        throw ApplicationFailure.nonRetryable(
+          `version ${request.model.version} was judged against ${request.judgedAgainst === null ? 'no champion' : `version ${request.judgedAgainst}`}, but ${serving === null ? 'none' : `version ${serving}`} serves ${this.state.table.endpoint} now; judge it again: perennial retry RUN --from evaluate`,
+          'CandidateStale',
+        );
+      return this.#change(request);
+    });
   }
 
   /** Carries a request out when it is its turn; one that was carried out before gets its answer again. */
@@ -167,25 +188,36 @@ class Endpoint {
 
   /** A rollback is about the version that its sender saw; where another came into force meanwhile, it is refused. */
   #rollback(argument: unknown): Promise<DeployOutput> {
-    const { requestId, requestedBy } = parseInput(rollbackUpdate, argument, 'update rollback');
-    const seen = this.state.current?.version;
+    const { requestId, requestedBy, reason, from } = parseInput(rollbackUpdate, argument, 'update rollback');
+    const seen = from ?? this.state.current?.version;
     return this.#once(requestId, async () => {
       const { current, previous } = this.state;
       if (!previous || current?.version !== seen)
         throw ApplicationFailure.nonRetryable(
-          `update rollback: version ${current?.version} took the place of version ${seen} while the request waited; look at the endpoint and ask again`,
+          `update rollback: version ${current?.version ?? 'none'} serves, not version ${seen ?? 'none'} that the request is about, or there is none before it; look at the endpoint and ask again`,
           'InputInvalid',
         );
-      return this.#change({ model: previous, requestId, requestedBy });
+      return this.#change({ model: previous, requestId, requestedBy }, { reason });
     });
   }
 
-  /** Intent, then traffic, then alias; back to the old table where one of them cannot be had. */
-  async #change(request: DeployUpdate): Promise<DeployOutput> {
+  /** What the alias names is what served before this workflow knew of it; a revert must be able to go back there. */
+  async #adopt(): Promise<void> {
+    this.#known = false;
+    const { model } = await currentChampion({ modelName: this.state.table.endpoint });
+    this.state = adopted(this.state, model);
+    this.#known = true;
+  }
+
+  /** Intent, then traffic, then alias; both back where one of them cannot be had. */
+  async #change(request: DeployUpdate, rollback?: { reason: string }): Promise<DeployOutput> {
+    if (!this.#known) await this.#adopt();
     const before = this.state;
+    let aliasTouched = false;
     this.state = withPending(before, request);
     try {
       const servers = await this.#apply(tableFor(this.state, request.model));
+      aliasTouched = true;
       await setChampion({ modelName: before.table.endpoint, version: request.model.version });
       const output: DeployOutput = {
         endpoint: before.table.endpoint,
@@ -194,11 +226,12 @@ class Endpoint {
         previousVersion: before.current?.version ?? null,
         servers,
       };
-      this.state = completed(this.state, request, output, new Date().toISOString());
+      this.state = completed(this.state, request, output, new Date().toISOString(), rollback);
       this.#changes += 1;
       return output;
     } catch (error) {
       await this.#offer(tableFor(this.state, before.current), (await listModelServers({})).servers);
+      if (aliasTouched) await this.#restoreAlias(before);
       this.state = reverted(this.state, request, new Date().toISOString());
       this.#changes += 1;
       const why =
@@ -212,6 +245,13 @@ class Endpoint {
         'RolloutFailed',
       );
     }
+  }
+
+  /** The alias goes back with the routes. Where MLflow refuses that too, the routes still do. */
+  async #restoreAlias(before: EndpointState): Promise<void> {
+    await setChampion({ modelName: before.table.endpoint, version: before.current?.version ?? null }).catch(
+      (error: unknown) => log.error(`the alias champion could not be put back: ${String(error)}`),
+    );
   }
 
   /** Every live server takes the table, or the change fails. A server whose lease ended meanwhile does not count. */

@@ -35,7 +35,7 @@ export class LifecycleRun {
   readonly #progress: RunProgress;
   readonly #argument: unknown;
   #tracking: Tracking | undefined;
-  #registered: RegisterOutput | undefined;
+  #registered: { modelName: string; version: string | null } | undefined;
   /** Outputs of an earlier run, for the stages that are not run again. */
   #earlier: StageOutputs = {};
 
@@ -88,6 +88,11 @@ export class LifecycleRun {
     this.#show();
   }
 
+  /** From now on there may be a version in the registry, also where the registration gives no answer. */
+  registering(modelName: string): void {
+    this.#registered = { modelName, version: null };
+  }
+
   registered(registered: RegisterOutput): void {
     this.#registered = registered;
     upsertSearchAttributes([searchAttributes.modelVersion(`${registered.modelName}/${registered.version}`)]);
@@ -136,7 +141,11 @@ export class LifecycleRun {
   /** Ends the run with an outcome; a version that will not be deployed is marked so. */
   async end(outcome: LifecycleResult['outcome'], message: string): Promise<LifecycleResult> {
     if (outcome !== 'deployed') await this.#retire(outcome);
-    await this.#close('FINISHED', outcome, message);
+    await this.#close('FINISHED', outcome, message).catch((problem: unknown) => {
+      // The version serves: a record that cannot be closed does not make the run a failed one.
+      if (outcome !== 'deployed') throw problem;
+      log.error(`the MLflow run could not be closed: ${rootMessage(problem)}`);
+    });
     this.#progress.finish(outcome);
     this.#show();
     const { outputs } = this.#progress;
@@ -177,6 +186,7 @@ export class LifecycleRun {
     if (this.#registered && !this.#progress.outputs.deploy)
       await retireCandidate({
         modelName: this.#registered.modelName,
+        run: this.identity,
         version: this.#registered.version,
         why,
       });

@@ -35,6 +35,7 @@ import type { training } from './training.ts';
 
 /** Longest workflow id of a run: with a run id it makes the id of its request to the endpoint, which has 300. */
 const MAX_ID = 250;
+const SAFE_ID = /^[\w.:/@-]+$/;
 
 /**
  * The life of one model version, from raw files to a served model.
@@ -76,21 +77,26 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     if (!gates.passed)
       return await run.end('gates_failed', `no deployment: ${failedGates(gates.results).join('; ')}`);
 
-    const registered = await run.stage('register', summaries.register, () =>
-      activities.register({
-        spec,
-        code: input.code,
-        run: run.identity,
-        tracking,
-        ingest: data,
-        split,
-        prepared,
-        train: trained,
-        evaluate: evaluated,
-        gates,
-      }),
-    );
-    run.registered(registered);
+    // A cancellation in the middle would leave a version that nobody retires.
+    const registered = await CancellationScope.nonCancellable(async () => {
+      run.registering(spec.deployment.endpoint);
+      const output = await run.stage('register', summaries.register, () =>
+        activities.register({
+          spec,
+          code: input.code,
+          run: run.identity,
+          tracking,
+          ingest: data,
+          split,
+          prepared,
+          train: trained,
+          evaluate: evaluated,
+          gates,
+        }),
+      );
+      run.registered(output);
+      return output;
+    });
 
     const approval = await run.stage('approval', summaries.approval, () =>
       awaitApproval(run, spec, evaluated.candidate),
@@ -121,9 +127,9 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
 
 /** Ids that are made from the run's own have limits too; better now than after days of training and approval. */
 function checkId(workflowId: string): void {
-  if (workflowId.length > MAX_ID)
+  if (workflowId.length > MAX_ID || !SAFE_ID.test(workflowId))
     throw ApplicationFailure.nonRetryable(
-      `the workflow id has ${workflowId.length} characters; choose one of at most ${MAX_ID}`,
+      `the workflow id must be at most ${MAX_ID} letters, digits and . _ : / @ - (it becomes part of other names and of commands that people paste)`,
       'InputInvalid',
     );
 }
@@ -168,6 +174,7 @@ function judge(spec: PipelineSpec, evaluated: EvaluateOutput): GatesOutput {
     train: onTrain,
     baseline,
     champion: champion?.test ?? null,
+    championNote: champion?.notComparable,
   });
 }
 
@@ -226,6 +233,7 @@ function deploy(
       model: servedModel(evaluated, registered),
       requestId: `${run.identity.workflowId}/${run.identity.runId}`,
       requestedBy: run.identity.workflowId,
+      judgedAgainst: evaluated.champion?.version ?? null,
     },
   });
 }

@@ -5,7 +5,7 @@ import pc from 'picocolors';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { LifecycleResult } from '../../contracts/lifecycle.ts';
 import { codeVersion } from '../code-version.ts';
-import { type Context, withContext } from '../context.ts';
+import { type Context, runLink, withContext } from '../context.ts';
 import { follow } from '../follow.ts';
 import { EXIT, guarded, type Output, outputOf } from '../output.ts';
 import { timeSpent } from '../overhead.ts';
@@ -73,6 +73,11 @@ async function demo(options: DemoOptions, dataDir: string, output: Output): Prom
         output,
         approve ? { approveAs: 'perennial demo' } : {},
       );
+      if (!result) {
+        if (own)
+          output.line('The platform of the demo stops now; `perennial up` takes the run up where it is.');
+        return EXIT.failed;
+      }
       const spent = await timeSpent(context.perennial.temporal, workflowId, result.waitedMs);
       if (result.outcome !== 'deployed') {
         output.result({ result, spent }, () => `\n${result.outcome}: ${result.message}`);
@@ -129,12 +134,9 @@ async function linksOf(
 ): Promise<Record<string, string>> {
   const status = await context.perennial.status(workflowId);
   const [server] = await liveServers(context.perennial.temporal);
+  const link = runLink(context, workflowId);
   return {
-    ...(context.temporalUi
-      ? {
-          'Temporal UI': `${context.temporalUi}/namespaces/default/workflows/${encodeURIComponent(workflowId)}`,
-        }
-      : {}),
+    ...(link ? { 'Temporal UI': link } : {}),
     ...status.links,
     ...(server ? { 'Model server': `${server.url}/v2/models/${endpoint}` } : {}),
   };

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import { PerennialError } from '../../contracts/errors.ts';
-import { withContext } from '../context.ts';
+import { temporalOf, withContext } from '../context.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
 import { backup, restore } from '../platform/backup.ts';
 import type { PlatformOptions } from '../platform/options.ts';
@@ -164,7 +164,9 @@ export function registerPlatformCommands(program: Command): void {
 function runRole(role: string, dataDir: string): Promise<number> {
   const platform = runningPlatform(dataDir);
   const env: NodeJS.ProcessEnv = { ...process.env, PERENNIAL_DATA_DIR: dataDir };
-  if (!env.TEMPORAL_ADDRESS && platform) env.TEMPORAL_ADDRESS = platform.temporalAddress;
+  const { address, namespace } = temporalOf(platform);
+  env.TEMPORAL_ADDRESS = address;
+  env.TEMPORAL_NAMESPACE = namespace;
   if (!env.MLFLOW_TRACKING_URI && platform?.mlflowUri) env.MLFLOW_TRACKING_URI = platform.mlflowUri;
   const child = spawn(process.execPath, [`${packageRoot()}/dist/workers/main.js`, role], {
     stdio: 'inherit',

@@ -32,12 +32,7 @@ export function registerPredictCommand(program: Command): void {
               'ServerUnavailable',
               'no model server is live; start one with `perennial up`',
             );
-          const answer = await predict(
-            server.url,
-            endpoint,
-            bodyOf(await read(file)),
-            process.env.PERENNIAL_SECRET_SERVER_TOKEN,
-          );
+          const answer = await predict(server.url, endpoint, bodyOf(await read(file)));
           output.result(answer, () => predictionTable(answer.predictions));
           return EXIT.ok;
         }),

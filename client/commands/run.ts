@@ -1,9 +1,10 @@
+import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { PerennialError } from '../../contracts/errors.ts';
 import { nearest } from '../../contracts/issues.ts';
 import { STAGES, type StageName } from '../../contracts/stages.ts';
 import { codeVersion } from '../code-version.ts';
-import { withContext } from '../context.ts';
+import { runLink, withContext } from '../context.ts';
 import { follow } from '../follow.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
 import { statusText } from '../progress.ts';
@@ -37,7 +38,7 @@ export function registerRunCommands(program: Command): void {
         const { input, spec } = await loadSpec(file);
         return withContext(dataDirOf(command), async (context) => {
           const started = await context.perennial.start(input, {
-            code: await codeVersion(),
+            code: await codeVersion(dirname(file)),
             ...(options.workflowId ? { workflowId: options.workflowId } : {}),
           });
           if (!options.wait) {
@@ -48,15 +49,15 @@ export function registerRunCommands(program: Command): void {
             );
             return EXIT.ok;
           }
-          output.line(
-            `${spec.name}: run ${started.workflowId}${context.temporalUi ? `, ${context.temporalUi}/namespaces/default/workflows/${encodeURIComponent(started.workflowId)}` : ''}`,
-          );
+          const link = runLink(context, started.workflowId);
+          output.line(`${spec.name}: run ${started.workflowId}${link ? `, ${link}` : ''}`);
           const result = await follow(
             context,
             started.workflowId,
             output,
             options.approve ? { approveAs: options.by ?? '' } : {},
           );
+          if (!result) return EXIT.failed;
           output.result(result, () => `${result.outcome}: ${result.message}`);
           return result.outcome === 'deployed' ? EXIT.ok : EXIT.notDeployed;
         });
@@ -116,7 +117,9 @@ export function registerRunCommands(program: Command): void {
     .action((file: string, _options: unknown, command: Command) =>
       guarded(outputOf(command).json, async () => {
         const { input } = await loadSpec(file);
-        process.stdout.write(`${JSON.stringify({ spec: input, code: await codeVersion() }, null, 2)}\n`);
+        process.stdout.write(
+          `${JSON.stringify({ spec: input, code: await codeVersion(dirname(file)) }, null, 2)}\n`,
+        );
         return EXIT.ok;
       }),
     );

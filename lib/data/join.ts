@@ -23,6 +23,8 @@ export interface JoinOptions {
   scratchDir: string;
   /** Rows whose target is missing have no label and are set aside; left out for tables without a target. */
   target?: string;
+  /** Memory of the database; default `4GB`. */
+  memoryLimit?: string | undefined;
   /** Aborting interrupts the join. */
   signal?: AbortSignal;
 }
@@ -41,7 +43,11 @@ export async function joinSources(
   const output = `${options.scratchDir}/joined.parquet`;
   const paths = await Promise.all(snapshots.map((item) => options.store.path(item.snapshot.artifact)));
   const spill = `${options.scratchDir}/spill`;
-  const database = await Database.create({ tempDir: spill, onlyPaths: [...paths, output, spill] });
+  const database = await Database.create({
+    tempDir: spill,
+    memoryLimit: options.memoryLimit,
+    onlyPaths: [...paths, output, spill],
+  });
   const stop = (): void => database.interrupt();
   options.signal?.addEventListener('abort', stop);
   try {

@@ -8,6 +8,9 @@ import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
 import type { SourceFiles } from './source-files.ts';
 
+/** Column names and types travel through workflow histories, whose payloads are bounded. */
+const MAX_COLUMNS = 2_000;
+
 const list = (values: readonly string[]): string => `[${values.map(quoteLiteral).join(', ')}]`;
 
 /**
@@ -52,7 +55,7 @@ export function readQuery(
  * Turns a source into an immutable Parquet snapshot in the store. The same files and options give the same digest.
  *
  * @param scratch path for the file before it is stored
- * @throws PerennialError `SourceUnreadable`, `ColumnMissing`
+ * @throws PerennialError `SourceUnreadable`, `ColumnMissing`, `ColumnInvalid` where there are too many
  */
 export async function snapshotSource(
   database: Database,
@@ -66,6 +69,11 @@ export async function snapshotSource(
   if (Object.keys(source.types).length > 0) await checkTypedColumns(database, name, source, found);
   const rows = await database.copyToParquet(query, scratch, 'SourceUnreadable', `source ${name}`);
   const columns = await database.columns(`read_parquet(${quoteLiteral(scratch)})`);
+  if (columns.length > MAX_COLUMNS)
+    throw new PerennialError(
+      'ColumnInvalid',
+      `source ${name} has ${columns.length} columns, at most ${MAX_COLUMNS} are supported; leave out what no model needs, or split it into several sources with a key`,
+    );
   const [only] = columns;
   // Where lines have different numbers of fields, detection gives up and takes each line for one field.
   if (

@@ -47,6 +47,13 @@ export async function findSourceFiles(
           'SourceDenied',
           `source ${name}: ${source.path} lies outside of the folders that this worker may read (${roots.join(', ')}); move the data or set PERENNIAL_SOURCE_ROOTS on the worker`,
         );
+    // The engine takes these paths for patterns again: it would read other files than those checked here.
+    const ambiguous = files.find((file) => /[[*?{]/.test(file));
+    if (ambiguous !== undefined)
+      throw new PerennialError(
+        'SourceUnreadable',
+        `source ${name}: ${ambiguous} has one of [ * ? { in its name, which would be read as a pattern; rename it, or leave it out of path`,
+      );
     return {
       files,
       sha256: options.digest ? await digestOf(files) : '',

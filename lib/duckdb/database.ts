@@ -9,7 +9,7 @@ export interface DatabaseOptions {
   /** Folder for what does not fit into memory. */
   tempDir: string;
   /** Default `4GB`. */
-  memoryLimit?: string;
+  memoryLimit?: string | undefined;
   /** Default: all cores. */
   threads?: number;
   /**

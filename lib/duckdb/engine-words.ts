@@ -24,8 +24,8 @@ export function withoutValues(words: string): string {
   // The query stands last, below an empty line; a value may hold line breaks too.
   const query = words.lastIndexOf('\n\nLINE ');
   const said = (query < 0 ? words : words.slice(0, query))
-    // From the first quotation mark to the last: a value may hold such marks itself.
-    .replace(/'.*'|".*"/s, '…')
+    // From the first quotation mark to the last, of either kind: a value may hold such marks itself.
+    .replace(/['"].*['"]/s, '…')
     .replace(/\(.*\)/s, '(…)')
     .replace(/value -?[\d.e+]+/g, 'value …');
   return `${said}${query < 0 ? '' : words.slice(query)}`.slice(0, LIMIT).trim();

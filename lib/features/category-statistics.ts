@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { CategoricalOptions } from '../../contracts/spec/features.ts';
+import { refused } from '../duckdb/database.ts';
 import type { FittedCategories } from './feature-plan.ts';
 
 /** Categories that an ordinal or frequency table holds at most; the rest are "other". */
@@ -40,7 +41,9 @@ export async function categoryCounts(
         WHERE category IS NOT NULL GROUP BY category HAVING count(*) >= ${options.minFrequency}
         ORDER BY n DESC, category LIMIT ${TABLE_LIMIT + 1})`,
   );
-  const reader = await connection.runAndReadAll(queries.join(' UNION ALL '));
+  const reader = await connection
+    .runAndReadAll(queries.join(' UNION ALL '))
+    .catch(refused('StageFailed', 'counts of the categories'));
   for (const [task, text, count] of reader.getRowsJS()) {
     if (typeof task !== 'number' || typeof text !== 'string' || typeof count !== 'number') {
       throw new PerennialError('StageFailed', 'The counts of categories have an unexpected shape.');

@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { DatePart, FeaturesSpec } from '../../contracts/spec/features.ts';
+import { refused } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { type Category, type CategoryTask, categoryCounts, fitCategories } from './category-statistics.ts';
 import { type ColumnTask, columnTasks } from './column-options.ts';
@@ -92,7 +93,9 @@ export async function fitFeatures(
 
 /** The columns and DuckDB types of what may stand after FROM. */
 export async function sqlTypes(connection: DuckDBConnection, relation: string): Promise<SqlTypes> {
-  const reader = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${relation}`);
+  const reader = await connection
+    .runAndReadAll(`DESCRIBE SELECT * FROM ${relation}`)
+    .catch(refused('StageFailed', 'columns of the training rows'));
   return new Map(reader.getRowsJS().map(([name, type]) => [String(name), String(type)]));
 }
 

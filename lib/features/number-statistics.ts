@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { refused } from '../duckdb/database.ts';
 import type { FittedNumber } from './feature-plan.ts';
 
 /** A number to be summarised: an SQL expression over the relation (NULL = missing) and what is to be learned. */
@@ -92,9 +93,9 @@ async function aggregates(
       (aggregate) => `CAST(${aggregate.replace('$', `x${index}`)} AS DOUBLE)`,
     ),
   );
-  const reader = await connection.runAndReadAll(
-    `SELECT ${outer.join(', ')} FROM (SELECT ${inner.join(', ')} FROM ${relation}) AS inputs`,
-  );
+  const reader = await connection
+    .runAndReadAll(`SELECT ${outer.join(', ')} FROM (SELECT ${inner.join(', ')} FROM ${relation}) AS inputs`)
+    .catch(refused('StageFailed', 'statistics of the numbers'));
   const [values = []] = reader.getRowsJS();
   let at = 0;
   return columns.map((column) => {

@@ -1,6 +1,7 @@
 /** The program of a table process (see `transform.ts`): takes one job over IPC, answers, leaves. */
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { PerennialError } from '../../contracts/errors.ts';
+import { withoutValues } from '../duckdb/engine-words.ts';
 import { NpyFile } from './npy-file.ts';
 import { type TableAnswer, type TableJob, tableJob } from './table-job.ts';
 import { readBatches } from './table-reader.ts';
@@ -99,5 +100,6 @@ process.once('message', (message) => {
 });
 
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1).join('').slice(0, 300);
+  const words = withoutValues(error instanceof Error ? error.message : String(error));
+  return words.split('\n', 1).join('').slice(0, 300);
 }

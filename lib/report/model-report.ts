@@ -152,12 +152,14 @@ export function modelCard(facts: ReportFacts): string {
 export function approvalPage(facts: ReportFacts): string {
   const { spec, evaluate, run } = facts;
   const { metric } = spec.evaluation;
-  const before = evaluate.champion?.test[metric];
+  const { champion } = evaluate;
+  const before = champion?.test[metric];
   const after = evaluate.test[metric];
-  const change =
-    before === undefined || after === undefined
-      ? 'There is no champion yet: this would be the first version in production.'
-      : `${metric} on the test split goes from ${before.toFixed(4)} (version ${evaluate.champion?.version}) to ${after.toFixed(4)}.`;
+  const change = !champion
+    ? 'There is no champion yet: this would be the first version in production.'
+    : before === undefined || after === undefined
+      ? `Version ${champion.version} is in production, but it cannot be compared: ${champion.notComparable ?? `it has no ${metric}`}.`
+      : `${metric} on the test split goes from ${before.toFixed(4)} (version ${champion.version}) to ${after.toFixed(4)}.`;
   const review = JSON.stringify({
     decision: 'approve',
     by: 'YOUR NAME',

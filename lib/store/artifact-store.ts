@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { ArtifactRef, MediaType } from '../../contracts/refs.ts';
@@ -11,6 +11,9 @@ export async function sha256OfFile(path: string): Promise<string> {
   for await (const chunk of createReadStream(path)) hash.update(chunk);
   return hash.digest('hex');
 }
+
+/** Artifacts hold people's data: for the owner alone. */
+const FOLDER = { recursive: true, mode: 0o700 } as const;
 
 /**
  * Content-addressed artifacts in a folder: `<root>/sha256/ab/cdef…`. Writing is atomic (temp file, fsync, rename)
@@ -29,8 +32,8 @@ export class ArtifactStore {
 
   /** @param root folder that holds the blobs; created where it is missing */
   static async create(root: string): Promise<ArtifactStore> {
-    await mkdir(join(root, 'sha256'), { recursive: true });
-    await mkdir(join(root, 'tmp'), { recursive: true });
+    await mkdir(join(root, 'sha256'), FOLDER);
+    await mkdir(join(root, 'tmp'), FOLDER);
     return new ArtifactStore(root);
   }
 
@@ -39,6 +42,8 @@ export class ArtifactStore {
     const temp = join(this.root, 'tmp', randomUUID());
     try {
       await copyFile(path, temp);
+      // A copy comes with the mode of its source.
+      await chmod(temp, 0o600);
       return await this.#adopt(temp, await sha256OfFile(temp), mediaType);
     } finally {
       await rm(temp, { force: true });
@@ -119,28 +124,42 @@ export class ArtifactStore {
     return found;
   }
 
-  /** Deletes an artifact; the garbage collector's alone. */
-  async remove(sha256: string): Promise<void> {
+  /**
+   * Deletes an artifact; the garbage collector's alone.
+   *
+   * @param options.untouchedSince epoch milliseconds: one that was written or asked for later is needed again and stays
+   * @returns whether it was deleted
+   */
+  async remove(sha256: string, options: { untouchedSince: number }): Promise<boolean> {
+    const path = this.#blobPath(sha256);
+    const info = await stat(path).catch(() => undefined);
+    if (!info || info.mtimeMs > options.untouchedSince) return false;
     this.#verified.delete(sha256);
-    await rm(this.#blobPath(sha256), { force: true });
+    await rm(path, { force: true });
+    return true;
   }
 
   async #adopt(temp: string, sha256: string, mediaType: string): Promise<ArtifactRef> {
     const target = this.#blobPath(sha256);
     const { size } = await stat(temp);
     const ref = { uri: `cas:${sha256}`, sha256, bytes: size, mediaType };
-    if ((await stat(target).catch(() => undefined))?.size === size) {
-      // A fresh modification time tells the garbage collector that a run has just asked for these bytes.
-      await utimes(target, new Date(), new Date());
+    // A fresh modification time tells the garbage collector that a run has just asked for these bytes. Where it
+    // has deleted them in between, they are written again.
+    if (
+      (await stat(target).catch(() => undefined))?.size === size &&
+      (await utimes(target, new Date(), new Date()).then(
+        () => true,
+        () => false,
+      ))
+    )
       return ref;
-    }
     const file = await open(temp, 'r+');
     try {
       await file.sync();
     } finally {
       await file.close();
     }
-    await mkdir(dirname(target), { recursive: true });
+    await mkdir(dirname(target), FOLDER);
     await rename(temp, target);
     return ref;
   }

@@ -28,9 +28,9 @@ export class RunManifests {
 
   /** Writes a run's manifest; the same run again replaces it. */
   async write(manifest: RunManifest): Promise<void> {
-    await mkdir(this.#folder, { recursive: true });
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const temp = join(this.#folder, `.${randomUUID()}`);
-    await writeFile(temp, JSON.stringify(manifest));
+    await writeFile(temp, JSON.stringify(manifest), { mode: 0o600 });
     await rename(temp, this.#path(manifest));
   }
 

@@ -1,32 +1,18 @@
-import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PlatformStatus } from '../../client/platform/state.ts';
 import type { EndpointState } from '../../contracts/endpoint.ts';
 import type { LifecycleResult, RunStatus } from '../../contracts/lifecycle.ts';
-import {
-  type CliOptions,
-  cli,
-  cliJson,
-  type RunningCommand,
-  startCli,
-  UserShell,
-} from '../support/e2e-cli.ts';
-import { processesWith, registryFacts, runFacts, servedFacts } from '../support/e2e-facts.ts';
+import { signed, waysToApprove } from '../support/e2e-approval.ts';
+import { type CliOptions, cli, cliJson, startCli, UserShell } from '../support/e2e-cli.ts';
+import { processesWith, registryFacts, runFacts, servedFacts, storedBlob } from '../support/e2e-facts.ts';
 import { ownFolder, pidOf, removePlatform, UpPlatform } from '../support/e2e-platform.ts';
-import { BANK, BANK_SPEC, bankSpecFile, LONG_TRAINING } from '../support/e2e-spec.ts';
+import { BANK, BANK_ROW, BANK_SPEC, bankSpecFile, LONG_TRAINING } from '../support/e2e-spec.ts';
 
 const MINUTE = 60_000;
 const ENDPOINT = 'bank-subscription';
-/** Rows of the example, as its query gives them. */
-const ROW = {
-  ...{ age: 41, job: 'technician', marital: 'married', education: 'secondary', in_default: false },
-  ...{ balance: 1_270, housing: true, loan: false, contact: 'cellular', day: 5, month: 'may' },
-  ...{ campaign: 1, pdays: -1, previous: 0, poutcome: 'unknown' },
-};
-
 const folder = ownFolder('e2e');
 const dataDir = join(folder, 'data dir');
 const options: CliOptions = { dataDir };
@@ -70,22 +56,6 @@ async function until(workflowId: string, ...states: RunStatus['state'][]): Promi
     .toBeOneOf(states);
   return statusOf(workflowId);
 }
-
-/** The ways to approve that a waiting `run` prints. */
-const waysToApprove = (command: RunningCommand) =>
-  command.find((stdout) => {
-    const lines = stdout.split('\n').map((line) => line.trim());
-    const found = {
-      id: /run (\S+?),/.exec(stdout)?.[1] ?? '',
-      cli: lines.find((line) => line.startsWith('perennial ')),
-      update: lines.find((line) => line.startsWith('temporal workflow update')),
-      signal: lines.find((line) => line.startsWith('temporal workflow signal')),
-    };
-    return found.cli && found.update && found.signal ? found : undefined;
-  });
-
-const signed = (line: string | undefined): string =>
-  (line ?? '').replaceAll('YOUR NAME', 'Ada').replaceAll('WHY', 'better on all slices');
 
 const approve = (workflowId: string) =>
   cliJson(['approve', workflowId, '--by', 'Ada', '--reason', 'fine'], options);
@@ -197,21 +167,9 @@ describe.sequential('the main job by the command line', () => {
     expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining(`run ${id} has ended already`) });
   });
 
-  it('ends with 3 where a gate fails, and says by how much', { timeout: 3 * MINUTE }, async () => {
-    const file = await bankSpecFile(folder, 'gates', {
-      candidates: ['logistic'],
-      evaluation: { gates: [{ metric: 'roc_auc', min: 0.99 }] },
-    });
-    const ended = await cli(['run', file, '--approve', '--by', 'ci'], options);
-    expect(ended.code).toBe(3);
-    expect(ended.stdout).toMatch(
-      /gates_failed: no deployment: roc_auc >= 0.99: was 0\.\d{4}.*short by 0\.\d{4}/,
-    );
-  });
-
   it('predicts from a file and from standard input', async () => {
     const file = join(folder, 'rows.json');
-    writeFileSync(file, JSON.stringify([ROW, { ...ROW, job: 'retired', poutcome: 'success' }]));
+    writeFileSync(file, JSON.stringify([BANK_ROW, { ...BANK_ROW, job: 'retired', poutcome: 'success' }]));
     interface Answer {
       version: string;
       predictions: { label: string; probability: number }[];
@@ -224,7 +182,7 @@ describe.sequential('the main job by the command line', () => {
     expect(second?.probability).toBeGreaterThan(first?.probability ?? 1);
     const fromInput = await cliJson<Answer>(['predict', ENDPOINT], {
       ...options,
-      input: JSON.stringify(ROW),
+      input: JSON.stringify(BANK_ROW),
     });
     expect(fromInput.predictions).toEqual([first]);
     const table = await cli(['predict', ENDPOINT, file], options);
@@ -232,10 +190,10 @@ describe.sequential('the main job by the command line', () => {
 
     const wrong = await cli(['predict', ENDPOINT], {
       ...options,
-      input: JSON.stringify({ ...ROW, agee: 3 }),
+      input: JSON.stringify({ ...BANK_ROW, agee: 3 }),
     });
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('"age"') });
-    const none = await cli(['predict', 'nothing-here'], { ...options, input: JSON.stringify(ROW) });
+    const none = await cli(['predict', 'nothing-here'], { ...options, input: JSON.stringify(BANK_ROW) });
     expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining('nothing-here') });
   });
 
@@ -275,7 +233,7 @@ describe.sequential('the main job by the command line', () => {
     const early = await cli(['retry', id, '--from', 'register'], options);
     expect(early).toMatchObject({ code: 2, stderr: expect.stringContaining('still running') });
     // The model's bytes are gone from the store while it waits: the check before the deployment fails.
-    const blob = storedBlob(awaiting?.candidate ?? '');
+    const blob = storedBlob(dataDir, awaiting?.candidate ?? '');
     renameSync(blob, `${blob}.gone`);
     await approve(id);
     const failed = await until(id, 'failed');
@@ -333,7 +291,7 @@ describe.sequential('the main job by the command line', () => {
       const response = await fetch(`${serverUrl()}/endpoints/${ENDPOINT}/invocations`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ dataframe_records: [ROW] }),
+        body: JSON.stringify({ dataframe_records: [BANK_ROW] }),
       });
       return { status: response.status, version: response.headers.get('perennial-model-version') };
     };
@@ -387,75 +345,3 @@ describe.sequential('the main job by the command line', () => {
     expect((await registryFacts(mlflowUri(), ENDPOINT)).aliases).toEqual({ champion: '6' });
   });
 });
-
-describe.sequential('what goes wrong', () => {
-  const STACK = /^\s+at .*[(:]\d+/m;
-  const refused = async (code: number, args: string[], words: string[], where = options) => {
-    const answer = await cli(args, where);
-    expect({ code: answer.code, stdout: answer.stdout }).toEqual({ code, stdout: '' });
-    for (const word of words) expect(answer.stderr).toContain(word);
-    expect(answer.stderr).not.toMatch(STACK);
-    const json = await cli(['--json', ...args], where);
-    expect(json.code).toBe(code);
-    return json.stdout ? (JSON.parse(json.stdout) as unknown) : undefined;
-  };
-
-  it('a wrong key names its path and the nearest right word', async () => {
-    const file = join(folder, 'wrong.yaml');
-    writeFileSync(
-      file,
-      readFileSync(BANK_SPEC, 'utf8')
-        .replace('positive:', 'postive:')
-        .replaceAll(/(bank\.csv|calls\.sql)/g, (name) => (name === 'bank.csv' ? name : join(BANK, name))),
-    );
-    for (const command of ['check', 'run', 'render']) {
-      const json = await refused(2, [command, file], [file, 'columns.postive', 'did you mean "positive"?']);
-      expect(json).toMatchObject({ error: { code: 'SpecInvalid' } });
-    }
-  });
-
-  it('a missing file, run, stage, or option', { timeout: MINUTE }, async () => {
-    await refused(2, ['run', join(folder, 'none.yaml')], ['none.yaml', 'no such file']);
-    await refused(2, ['predict', ENDPOINT, join(folder, 'none.json')], ['none.json', 'no such file']);
-    for (const command of [['status'], ['cancel'], ['approve', '--by', 'Ada'], ['retry', '--from', 'train']])
-      await refused(2, [...command, 'no-such-run'], ['there is no run no-such-run', 'perennial runs']);
-    await refused(
-      2,
-      ['approve', '--by', 'Ada', '--candidate', '00000000', 'no-such-run'],
-      ['no run no-such-run'],
-    );
-    await refused(2, ['rollback', 'no-such-endpoint', '--by', 'Ada'], ['no endpoint no-such-endpoint']);
-    await refused(2, ['models', 'no-such-model'], ['no-such-model']);
-    expect(await cli(['rnu'], options)).toMatchObject({ code: 2, stderr: expect.stringContaining('run') });
-    expect(await cli(['--help'], options)).toMatchObject({ code: 0 });
-  });
-
-  it('data outside of the folders that the worker may read', { timeout: MINUTE }, async () => {
-    const outside = join(folder, 'rows.csv');
-    writeFileSync(outside, 'id,y\n1,true\n2,false\n');
-    const file = await bankSpecFile(folder, 'outside', {
-      ...{ name: 'outside', data: { sources: { bank: outside } } },
-      ...{ columns: { target: 'y', entity: 'id' }, split: undefined },
-    });
-    const ended = await cli(['run', file, '--approve'], options);
-    expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining('rows.csv') });
-    expect(ended.stderr).not.toMatch(STACK);
-  });
-
-  it('no platform', { timeout: MINUTE }, async () => {
-    const where = { dataDir: join(folder, 'nothing'), env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } };
-    await refused(2, ['runs'], ['no Temporal server answers at 127.0.0.1:1', 'perennial up'], where);
-    expect(await cli(['down'], where)).toMatchObject({
-      code: 0,
-      stdout: expect.stringContaining('nothing ran'),
-    });
-  });
-});
-
-/** The file of a blob in the artifact store. */
-function storedBlob(sha256: string): string {
-  expect(sha256).toMatch(/^[0-9a-f]{64}$/);
-  const path = join(dataDir, 'artifacts', 'sha256', sha256.slice(0, 2), sha256.slice(2));
-  expect(createHash('sha256').update(readFileSync(path)).digest('hex')).toBe(sha256);
-  return path;
-}

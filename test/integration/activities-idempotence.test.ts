@@ -104,6 +104,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   }),
   retireCandidate: (story) => ({
     modelName: story.of('register').modelName,
+    run: RUN,
     version: story.of('register').version,
     why: 'rejected',
   }),
@@ -118,6 +119,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     if (!table) throw new Error('nothing is served');
     return { table };
   },
+  currentChampion: (story) => ({ modelName: story.of('register').modelName }),
   setChampion: (story) => ({ modelName: story.of('register').modelName, version: story.model.version }),
   closeTracking: (story) => ({
     tracking: story.of('openTracking'),

@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -202,9 +202,30 @@ describe('several files and row numbers', () => {
     expect(changed.artifact.sha256).not.toBe(before.artifact.sha256);
   });
 
-  it('with brackets or stars in their names', async () => {
-    await data.write('data[1].csv', 'a\n7\n');
-    expect(await data.rows(await data.snapshot('data[1].csv'))).toEqual([{ a: 7 }]);
+  it.each(['odd/[a].csv', 'odd/*.csv', 'odd/?.csv', 'odd/{a}.csv', 'odd[1]/b.csv'])(
+    'with a name that would be read as a pattern are refused: %s',
+    async (name) => {
+      await data.write('odd/a.csv', 'a\n1\n');
+      const path = await data.write(name, 'a\n7\n');
+      // The pattern finds the file itself, beside others or alone.
+      const refusal = data.snapshot(
+        name.replace(/[[*?{].*/, '*').concat(name.startsWith('odd[') ? '/b.csv' : ''),
+      );
+      await expect(refusal).rejects.toMatchObject({ code: 'SourceUnreadable' });
+      await expect(refusal).rejects.toThrow(/has one of \[ \* \? \{ in its name/);
+      await rm(path);
+      expect((await data.snapshot('odd/*')).rows).toBe(1);
+    },
+  );
+
+  it('with more columns than a history can carry are refused', async () => {
+    const wide = (count: number) => Array.from({ length: count }, (_, i) => `${i} AS column_${i}`).join(', ');
+    await data.writeParquet('wide.parquet', `SELECT ${wide(2_000)}`);
+    expect((await data.snapshot('wide.parquet')).columns).toHaveLength(2_000);
+    await data.writeParquet('wider.parquet', `SELECT ${wide(2_001)}`);
+    const refusal = data.snapshot('wider.parquet');
+    await expect(refusal).rejects.toMatchObject({ code: 'ColumnInvalid' });
+    await expect(refusal).rejects.toThrow(/source people has 2001 columns, at most 2000/);
   });
 });
 

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { collect, MlflowClient } from '../../packages/mlflow-client-ts/src/index.ts';
 
@@ -85,4 +87,12 @@ export function processesWith(text: string): number[] {
         return false; // it has ended meanwhile
       }
     });
+}
+
+/** The file of a blob in the artifact store of a data directory; fails where it does not hold what its name says. */
+export function storedBlob(dataDir: string, sha256: string): string {
+  const path = join(dataDir, 'artifacts', 'sha256', sha256.slice(0, 2), sha256.slice(2));
+  const found = createHash('sha256').update(readFileSync(path)).digest('hex');
+  if (found !== sha256) throw new Error(`${path} holds other bytes than its name says`);
+  return path;
 }

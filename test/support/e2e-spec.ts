@@ -41,3 +41,10 @@ export const MEDIUM_TRAINING = [
     parameters: { learning_rate: 0.005, num_leaves: 7, early_stopping_rounds: 0 },
   },
 ];
+
+/** A row of the example, as its query gives it. */
+export const BANK_ROW = {
+  ...{ age: 41, job: 'technician', marital: 'married', education: 'secondary', in_default: false },
+  ...{ balance: 1_270, housing: true, loan: false, contact: 'cellular', day: 5, month: 'may' },
+  ...{ campaign: 1, pdays: -1, previous: 0, poutcome: 'unknown' },
+};

@@ -38,6 +38,7 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask'>): Acti
     retireCandidate: async () => undefined,
     closeTracking: async () => undefined,
     setChampion: async () => undefined,
+    currentChampion: async () => ({ model: null }),
     listModelServers: async () => ({ servers: world.servers }),
     announceServer: async () => undefined,
     requestDeploy: async ({ endpoint, request }) => ({

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import type { EndpointInput, EndpointState } from '../../contracts/endpoint.ts';
+import type { DeployUpdate, EndpointInput, EndpointState, RollbackUpdate } from '../../contracts/endpoint.ts';
 import type { LifecycleInput, LifecycleResult, ReviewUpdate, RunStatus } from '../../contracts/lifecycle.ts';
 import { endpointWorkflowId, QUERIES, UPDATES, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
@@ -173,11 +173,19 @@ export class Endpoint {
     return this.handle.query<EndpointState>(QUERIES.endpoint);
   }
 
-  deploy(model: ServedModel, requestId = `deploy ${model.version}`): Promise<DeployOutput> {
-    return this.handle.executeUpdate(UPDATES.deploy, { args: [{ model, requestId, requestedBy: 'test' }] });
+  deploy(
+    model: ServedModel,
+    requestId = `deploy ${model.version}`,
+    more: Partial<DeployUpdate> = {},
+  ): Promise<DeployOutput> {
+    return this.handle.executeUpdate(UPDATES.deploy, {
+      args: [{ model, requestId, requestedBy: 'test', ...more }],
+    });
   }
 
-  rollback(requestId: string): Promise<DeployOutput> {
-    return this.handle.executeUpdate(UPDATES.rollback, { args: [{ requestId, requestedBy: 'ada' }] });
+  rollback(requestId: string, more: Partial<RollbackUpdate> = {}): Promise<DeployOutput> {
+    return this.handle.executeUpdate(UPDATES.rollback, {
+      args: [{ requestId, requestedBy: 'ada', ...more }],
+    });
   }
 }

@@ -27,6 +27,7 @@ describe("the engine's words keep what is wrong and where, and lose the values",
       'Invalid Input Error: Could not parse string "Ann Example" according to format',
       'Invalid Input Error: Could not parse string … according to format',
     ],
+    [`Unexpected token 'A', "Ann 4711" is not valid JSON`, 'Unexpected token … is not valid JSON'],
     [
       'Invalid Input Error: JSON transform error in file "a.jsonl", in line 51: Object {"name":"Ann"} has unknown key "name"',
       'JSON transform error, line 51',

@@ -96,8 +96,8 @@ describe('a gate', () => {
     expect(first).toMatchObject({ passed: true, note: 'there is no champion yet', observed: 0.9 });
   });
 
-  it('passes where the trivial baseline has no such metric', () => {
-    expect(one({ metric: 'roc_auc', betterThan: 'baseline' }, evidence({ baseline: {} })).passed).toBe(true);
+  it('is not kept where the trivial baseline has no such metric', () => {
+    expect(one({ metric: 'roc_auc', betterThan: 'baseline' }, evidence({ baseline: {} })).passed).toBe(false);
   });
 
   it.each([
@@ -118,7 +118,10 @@ describe('a gate', () => {
 
   it('is not kept against a champion that could not be judged', () => {
     const result = one({ metric: 'roc_auc', betterThan: 'champion' }, evidence({ champion: {} }));
-    expect(result).toMatchObject({ passed: false, note: 'roc_auc of the champion could not be computed' });
+    expect(result).toMatchObject({
+      passed: false,
+      note: 'the champion cannot be compared: its roc_auc could not be computed',
+    });
   });
 });
 

@@ -151,6 +151,7 @@ describe('the state of an endpoint', () => {
       from: '1',
       to: '2',
       requestedBy: 'test',
+      reason: '',
       outcome: 'reverted',
     });
     expect(undone.answered).toEqual(first.answered);

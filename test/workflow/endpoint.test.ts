@@ -71,7 +71,9 @@ describe.concurrent('an endpoint', () => {
   it('tells the servers before it moves the alias', async () => {
     const { scenario, endpoint } = await served();
     await endpoint.deploy(servedModel('1'));
-    const order = scenario.calls.map(({ name }) => name).filter((name) => name !== 'listModelServers');
+    const order = scenario.calls
+      .map(({ name }) => name)
+      .filter((name) => !['listModelServers', 'currentChampion'].includes(name));
     expect(order.slice(0, 2)).toEqual(['applyRoutes', 'setChampion']);
   });
 
@@ -136,13 +138,14 @@ describe.concurrent('an endpoint', () => {
   it('goes back to the old routes where the alias cannot be moved', async () => {
     const { scenario, endpoint } = await served();
     await endpoint.deploy(servedModel('1'));
-    scenario.let('setChampion', async () => {
-      throw ApplicationFailure.nonRetryable('there is no version 2', 'TrackerRejected');
+    scenario.let('setChampion', async ({ version }) => {
+      if (version === '2') throw ApplicationFailure.nonRetryable('there is no version 2', 'TrackerRejected');
     });
     expect(await refusal(endpoint.deploy(servedModel('2')))).toContain(
       'there is no version 2; version 1 serves again',
     );
     expect(told(scenario)).toEqual(['1: 1', '2: 2', '3: 1']);
+    expect(aliases(scenario)).toEqual(['1', '2', '1']);
     expect((await settled(endpoint)).current?.version).toBe('1');
   });
 
@@ -154,6 +157,48 @@ describe.concurrent('an endpoint', () => {
     });
     expect(await refusal(endpoint.deploy(servedModel('1')))).toContain('nothing serves, as before');
     expect(told(scenario)).toEqual(['1: 1', '2: ']);
+    expect(aliases(scenario)).toEqual(['1', null]);
+  });
+
+  it('goes back to what served before its workflow was lost', async () => {
+    const { scenario, endpoint } = await served({
+      currentChampion: async () => ({ model: servedModel('3') }),
+      setChampion: async ({ version }) => {
+        if (version === '4') throw ApplicationFailure.nonRetryable('no', 'TrackerRejected');
+      },
+    });
+    expect(await refusal(endpoint.deploy(servedModel('4')))).toContain('version 3 serves again');
+    expect(told(scenario)).toEqual(['1: 4', '2: 3']);
+    expect(aliases(scenario)).toEqual(['4', '3']);
+  });
+
+  it('refuses a candidate that was judged against another champion', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'), 'first', { judgedAgainst: null });
+    expect(await refusal(endpoint.deploy(servedModel('2'), 'late', { judgedAgainst: null }))).toContain(
+      'version 2 was judged against no champion, but version 1 serves',
+    );
+    expect(told(scenario)).toEqual(['1: 1']);
+    expect(await endpoint.deploy(servedModel('3'), 'right', { judgedAgainst: '1' })).toMatchObject({
+      version: '3',
+    });
+  });
+
+  it('does not roll back twice, nor from another version than the one that is meant', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await endpoint.deploy(servedModel('2'));
+    expect(await refusal(endpoint.rollback('wrong', { from: '1' }))).toContain(
+      'version 2 serves, not version 1',
+    );
+    await endpoint.rollback('right', { from: '2', reason: 'wrong prices' });
+    expect(await refusal(endpoint.rollback('again'))).toContain('there is no version before the current one');
+    expect(aliases(scenario)).toEqual(['1', '2', '1']);
+    expect(endpointState.parse(await endpoint.state()).changes.at(-1)).toMatchObject({
+      from: '2',
+      to: '1',
+      reason: 'wrong prices',
+    });
   });
 
   it('rolls back to the version before, and refuses where there is none', async () => {
@@ -186,8 +231,7 @@ describe.concurrent('an endpoint', () => {
     }, 'the rollbacks to be accepted');
     hold.open();
     await third;
-    for (const why of await Promise.all(twice))
-      expect(why).toContain('version 3 took the place of version 2');
+    for (const why of await Promise.all(twice)) expect(why).toContain('version 3 serves, not version 2');
     expect(aliases(scenario)).toEqual(['1', '2', '3']);
   });
 

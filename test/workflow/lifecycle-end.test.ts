@@ -85,7 +85,9 @@ describe.concurrent('how a lifecycle run ends', () => {
     const scenario = new Scenario({ precheck: refuse('PrecheckFailed', message) });
     const run = await bench.lifecycle(scenario, { approval: { required: false } });
     expect(await failure(run.handle.result())).toEqual({ type: 'PrecheckFailed', message });
-    expect(scenario.inputs('retireCandidate')).toEqual([{ modelName: 'churn', version: '1', why: 'failed' }]);
+    expect(scenario.inputs('retireCandidate')).toMatchObject([
+      { modelName: 'churn', version: '1', why: 'failed' },
+    ]);
     expect(scenario.count('requestDeploy')).toBe(0);
   });
 
@@ -112,12 +114,16 @@ describe.concurrent('how a lifecycle run ends', () => {
     expect(scenario.count('requestDeploy')).toBe(0);
   });
 
-  it('is refused under an id that is too long for what is made from it', async () => {
+  it.each([
+    ['too long for what is made from it', '-'.repeat(300)],
+    ['no name', '; echo pasted'],
+    ['a quote', "'"],
+  ])('is refused under an id that is %s', async (_, suffix) => {
     const scenario = new Scenario();
-    const run = await bench.lifecycle(scenario, {}, {}, '-'.repeat(300));
+    const run = await bench.lifecycle(scenario, {}, {}, suffix);
     expect(await failure(run.handle.result())).toMatchObject({
       type: 'InputInvalid',
-      message: expect.stringContaining('choose one of at most 250'),
+      message: expect.stringContaining('the workflow id must be at most 250 letters'),
     });
     expect(scenario.calls).toEqual([]);
   });

@@ -1,0 +1,58 @@
+import { PerennialError } from '../contracts/errors.ts';
+import type { EvaluateOutput, SplitOutput } from '../contracts/stages.ts';
+import { judge, type Problem } from '../lib/statistics/judge.ts';
+import type { ArtifactStore } from '../lib/store/artifact-store.ts';
+import type { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
+import { ALIASES, type LoadableModel, loadableModel, versionByAlias } from './champion.ts';
+
+/** What the champion is judged on. */
+export interface ChampionTrial {
+  modelName: string;
+  split: SplitOutput;
+  problem: Problem;
+  testLabels: Int32Array | Float32Array;
+  /** Answers of a model for the test rows. */
+  predict(model: LoadableModel): Promise<Float64Array>;
+}
+
+/**
+ * Judges the version in production on the same test rows as the candidate. A champion that cannot be held against
+ * it (other classes, a column that is gone, not one of ours) is named with the reason; it never counts as absent.
+ */
+export async function judgeChampion(
+  mlflow: MlflowClient,
+  store: ArtifactStore,
+  trial: ChampionTrial,
+): Promise<EvaluateOutput['champion']> {
+  const named = await versionByAlias(mlflow, trial.modelName, ALIASES.champion);
+  if (!named) return null;
+  const { version } = named;
+  const not = (reason: string) => ({ version, test: {}, notComparable: reason });
+  const model = await loadableModel(mlflow, store, named);
+  if (!model) return not('it was not registered by Perennial');
+  const reason = mismatch(model, trial);
+  if (reason) return not(reason);
+  try {
+    return { version, test: judge(trial.problem, trial.testLabels, await trial.predict(model)) };
+  } catch (error) {
+    // A column of another type, say: that must not keep every later version from being judged.
+    if (error instanceof PerennialError && !error.retryable) return not(error.message);
+    throw error;
+  }
+}
+
+/** Why the model answers another question, or needs what the data no longer have. */
+function mismatch(model: LoadableModel, { problem, split }: ChampionTrial): string | undefined {
+  const list = (values: readonly string[]): string => values.slice(0, 20).join(', ') || 'none';
+  if (model.task !== problem.task) return `its task is ${model.task}, the candidate's ${problem.task}`;
+  if (model.classNames.join('\n') !== problem.classNames.join('\n'))
+    return `its classes are ${list(model.classNames)}, the candidate's ${list(problem.classNames)}`;
+  if (model.positiveClass !== problem.positiveClass)
+    return `its positive class is ${model.positiveClass}, the candidate's ${problem.positiveClass}`;
+  const missing = model.signature.inputs.filter(
+    (input) => !split.columns.some(({ name }) => name === input.name),
+  );
+  return missing.length > 0
+    ? `the data no longer have its input columns ${list(missing.map(({ name }) => name))}`
+    : undefined;
+}
