@@ -23,7 +23,7 @@ export function registerEndpointCommands(program: Command): void {
               ),
               ...state.changes.map(
                 (change) =>
-                  `  ${change.at.slice(0, 19).replace('T', ' ')}  ${change.from ?? 'none'} → ${change.to ?? 'none'}  ${change.outcome}  by ${change.requestedBy}`,
+                  `  ${change.at.slice(0, 19).replace('T', ' ')}  ${change.from ?? 'none'} → ${change.to ?? 'none'}  ${change.outcome}  by ${change.requestedBy}${change.reason ? `: ${change.reason}` : ''}`,
               ),
             ].join('\n'),
           );
@@ -42,7 +42,13 @@ export function registerEndpointCommands(program: Command): void {
       const output = outputOf(command);
       return guarded(output.json, () =>
         withContext(dataDirOf(command), async ({ perennial }) => {
-          const result = await perennial.rollback(name, { requestedBy: options.by, reason: options.reason });
+          // The version that is meant is the one that serves now; where another comes first, the endpoint refuses.
+          const from = (await perennial.endpoint(name)).current?.version;
+          const result = await perennial.rollback(name, {
+            requestedBy: options.by,
+            reason: options.reason,
+            ...(from ? { from } : {}),
+          });
           output.result(
             result,
             () =>

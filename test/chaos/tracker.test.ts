@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChaosPlatform } from '../support/e2e-chaos.ts';
-import { servedFacts } from '../support/e2e-facts.ts';
-import { callOf } from '../support/e2e-mlflow-proxy.ts';
+import { registryFacts, runFacts, servedFacts } from '../support/e2e-facts.ts';
+import { callOf, type Fate } from '../support/e2e-mlflow-proxy.ts';
 
 const MINUTE = 60_000;
 const OUTAGE_MS = 30_000;
@@ -53,4 +53,27 @@ describe.sequential('half a minute without MLflow', () => {
     const [attempt] = await chaos.attempts(`endpoint/${name}`, 'setChampion');
     expect(attempt).toBeGreaterThan(1);
   });
+});
+
+it('a cancellation while a version is registered leaves nothing half alive', {
+  timeout: 2 * MINUTE,
+}, async () => {
+  const name = 'cancelled-in-register';
+  let workflowId = '';
+  const cancelled = chaos.proxy.once({
+    at: 'request',
+    matches: callOf('model-versions/create'),
+    act: async (): Promise<Fate> => {
+      await chaos.perennial.cancel(workflowId);
+      return 'pass';
+    },
+  });
+  workflowId = await chaos.run(name);
+  await cancelled;
+  await expect(chaos.perennial.result(workflowId)).rejects.toThrow();
+  expect(await registryFacts(chaos.mlflowUri, name)).toEqual({
+    versions: [{ version: '1', outcome: 'cancelled', workflowId }],
+    aliases: {},
+  });
+  expect((await runFacts(chaos.mlflowUri, name, workflowId)).lifecycle).toEqual(['KILLED']);
 });

@@ -46,12 +46,8 @@ export async function runFacts(mlflowUri: string, experiment: string, workflowId
       ),
     ),
   );
-  const models = await collect(
-    mlflow.loggedModels.search({
-      experimentIds: [experimentId],
-      filter: `tags.\`perennial.key\` LIKE '${workflowId}/%'`,
-    }),
-  );
+  const all = await collect(mlflow.loggedModels.search({ experimentIds: [experimentId] }));
+  const models = all.filter((model) => own.some((run) => run.info.runId === model.sourceRunId));
   return {
     lifecycle: own.map((run) => run.info.status),
     candidates: candidates.flat().map((run) => `${run.info.runName}: ${run.info.status}`),
