@@ -31,7 +31,7 @@ export function runTracking(
   deps: ActivityDependencies,
 ): Pick<TrackingActivities, 'openTracking' | 'recordData' | 'closeTracking'> {
   return {
-    openTracking: framed(deps.config, async ({ spec, code, run }): Promise<Tracking> => {
+    openTracking: framed(deps.config, async ({ spec, code, startedBy, run }): Promise<Tracking> => {
       const mlflow = deps.mlflow();
       const experimentId = await mlflow.experiments.getOrCreate({ name: spec.name });
       const runId = await findOrCreateRun(mlflow, experimentId, `${run.workflowId}/${run.runId}`, {
@@ -40,6 +40,7 @@ export function runTracking(
           'perennial.pipeline': spec.name,
           'perennial.workflow_id': run.workflowId,
           'perennial.workflow_run_id': run.runId,
+          ...(startedBy ? { 'perennial.started_by': startedBy } : {}),
           ...(code.commit
             ? { 'mlflow.source.git.commit': code.commit, 'perennial.git.dirty': String(code.dirty) }
             : {}),

@@ -86,7 +86,12 @@ export interface EvaluationActivities {
 
 /** Activities that write to MLflow. */
 export interface TrackingActivities {
-  openTracking(input: { spec: PipelineSpec; code: CodeVersion; run: RunIdentity }): Promise<Tracking>;
+  openTracking(input: {
+    spec: PipelineSpec;
+    code: CodeVersion;
+    run: RunIdentity;
+    startedBy: string;
+  }): Promise<Tracking>;
   recordData(input: {
     tracking: Tracking;
     spec: PipelineSpec;

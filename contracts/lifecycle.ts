@@ -21,6 +21,7 @@ export const lifecycleInput = z
     spec: z.record(z.string(), z.unknown()).optional(),
     specRef: artifactRef.optional(),
     code: codeVersion.default({ commit: null, dirty: false }),
+    /** What or who started the run; an MLflow tag. */
     startedBy: z.string().max(200).default(''),
     /** A run that takes up an earlier one: stages before `from` are not run again, their outputs are taken over. */
     resume: z

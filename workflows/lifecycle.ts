@@ -57,7 +57,8 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
       'SpecInvalid',
     );
     run.named(spec.name);
-    const tracking = await activities.openTracking({ spec, code: input.code, run: run.identity });
+    const { code, startedBy } = input;
+    const tracking = await activities.openTracking({ spec, code, startedBy, run: run.identity });
     run.tracked(tracking);
 
     const data = await ingestAndCheck(run, spec);

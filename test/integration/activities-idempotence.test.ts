@@ -58,7 +58,7 @@ class Story {
 /** An input for every activity that there is, in an order in which each finds what it needs. */
 const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   loadSpec: ({ specRef }) => ({ specRef }),
-  openTracking: ({ spec }) => ({ spec, code: CODE, run: RUN }),
+  openTracking: ({ spec }) => ({ spec, code: CODE, startedBy: 'test', run: RUN }),
   ingest: ({ spec }) => ({ data: spec.data, target: spec.columns.target }),
   validate: (story) => ({ table: story.of('ingest').table, spec: story.spec }),
   split: (story) => ({ table: story.of('ingest').table, spec: story.spec }),

@@ -24,7 +24,7 @@ export async function runLifecycle(
   workflowId = `${spec.name}-1`,
 ): Promise<FinishedRun> {
   const run = { workflowId, runId: '00000000-0000-0000-0000-000000000001' };
-  const tracking = await platform.run('openTracking', { spec, code, run });
+  const tracking = await platform.run('openTracking', { spec, code, startedBy: 'test', run });
   const ingest = await platform.run('ingest', { data: spec.data, target: spec.columns.target });
   await platform.run('validate', { table: ingest.table, spec });
   const split = await platform.run('split', { table: ingest.table, spec });

@@ -16,6 +16,6 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
   await run.stage('ingest', summaries.ingest, () =>
     activities.ingest({ data: spec.data, target: spec.columns.target }),
   );
-  run.tracked(await activities.openTracking({ spec, code: input.code, run: run.identity }));
+  run.tracked(await activities.openTracking({ spec, code: input.code, startedBy: '', run: run.identity }));
   return run.end('rejected', 'the rest of the story does not matter here');
 }
