@@ -9,6 +9,7 @@ import { snapshotSource } from '../lib/data/snapshot.ts';
 import { findSourceFiles } from '../lib/data/source-files.ts';
 import { splitTable } from '../lib/data/split.ts';
 import { quoteLiteral } from '../lib/duckdb/sql.ts';
+import { Secrets } from '../lib/secrets.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { type ActivityFrame, framed } from './frame.ts';
 import { prepare } from './prepare.ts';
@@ -61,10 +62,12 @@ async function ingest(
 ): Promise<IngestOutput> {
   const store = await deps.store();
   const scratchDir = await frame.scratch();
+  const secrets = new Secrets(process.env);
   const sources = await withDatabase(frame, async (database) => {
     const taken: (IngestOutput['sources'][number] & { options: unknown })[] = [];
     for (const [name, source] of Object.entries(data.sources)) {
-      const found = await findSourceFiles(database, name, source, deps.config.sourceRoots);
+      const readable = { ...source, path: secrets.resolve(source.path) };
+      const found = await findSourceFiles(database, name, readable, deps.config.sourceRoots);
       const snapshot = await snapshotSource(
         database,
         name,
@@ -83,6 +86,8 @@ async function ingest(
       frame.report({ snapshots: taken.length });
     }
     return taken;
+  }).catch((error: unknown) => {
+    throw secrets.hide(error);
   });
   const joined = await joinSources(
     data,

@@ -29,17 +29,6 @@ export async function loadSpec(file: string): Promise<LoadedSpec> {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
     throw new PerennialError('SpecInvalid', `${file}: expected an object with name, task, data, columns`);
   const input = await selfContained({ ...raw }, dirname(path), file);
-  const secrets = secretPaths(input);
-  if (secrets.length > 0)
-    throw new PerennialError(
-      'SpecInvalid',
-      secrets
-        .map(
-          (path) =>
-            `${file}: ${path}: secrets are not used by any part of a spec yet; "\${env:…}" would be taken as it stands. Write the value itself where it is no secret`,
-        )
-        .join('\n'),
-    );
   const parsed = pipelineSpec.safeParse(input);
   if (!parsed.success)
     throw new PerennialError(
@@ -49,14 +38,6 @@ export async function loadSpec(file: string): Promise<LoadedSpec> {
         .join('\n'),
     );
   return { input, spec: parsed.data };
-}
-
-/** Paths of the texts that refer to an environment variable; nothing resolves such a reference. */
-function secretPaths(value: unknown, path = ''): string[] {
-  if (typeof value === 'string') return value.includes('${env:') ? [path] : [];
-  if (Array.isArray(value)) return value.flatMap((item, i) => secretPaths(item, `${path}[${i}]`));
-  if (!isObject(value)) return [];
-  return Object.entries(value).flatMap(([key, item]) => secretPaths(item, path ? `${path}.${key}` : key));
 }
 
 async function readSpec(path: string): Promise<unknown> {
@@ -105,7 +86,9 @@ async function selfContained(
 ): Promise<Record<string, unknown>> {
   const { data } = spec;
   if (!isObject(data)) return spec;
-  const absolute = (path: string): string => (isAbsolute(path) ? path : join(folder, path));
+  // A path that begins with a secret is made whole by the worker.
+  const absolute = (path: string): string =>
+    isAbsolute(path) || path.startsWith('${env:') ? path : join(folder, path);
   const source = (value: unknown): unknown =>
     typeof value === 'string'
       ? absolute(value)

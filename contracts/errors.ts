@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   SourceDenied: 'The spec names a file, host or program that the worker does not allow.',
   SourceNotFound: 'A data source does not exist or matches no file.',
   SourceUnreadable: 'A data source exists but cannot be parsed.',
+  SecretMissing: 'A ${env:PERENNIAL_SECRET_…} reference is not set on the worker.',
   SqlInvalid: "The spec's SQL is not exactly one SELECT, or DuckDB refuses it.",
   ColumnMissing: 'A column that the spec names is not in the data.',
   ColumnInvalid: 'A column has a type or content that its role does not allow.',

@@ -6,6 +6,7 @@ import { deploymentSpec, monitoringSpec } from './deployment.ts';
 import { evaluationSpec, type Gate, METRICS, type MetricName } from './evaluation.ts';
 import { expectation } from './expectations.ts';
 import { featuresSpec } from './features.ts';
+import { secretIssues } from './secrets.ts';
 import { splitSpec } from './split.ts';
 import { type Task, task } from './task.ts';
 
@@ -51,6 +52,7 @@ export const pipelineSpec = z
     monitoring: monitoringSpec,
   })
   .superRefine((spec, context) => {
+    for (const { path, message } of secretIssues(spec)) context.addIssue({ code: 'custom', path, message });
     const allowed: readonly string[] = METRICS[spec.task];
     const used = [
       ...(spec.evaluation.metric ? [{ metric: spec.evaluation.metric, path: ['evaluation', 'metric'] }] : []),

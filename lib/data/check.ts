@@ -2,6 +2,7 @@ import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { Database } from '../duckdb/database.ts';
 import { quoteIdent } from '../duckdb/sql.ts';
 import { featureColumns } from '../features/feature-columns.ts';
+import { Secrets } from '../secrets.ts';
 import { columnsOf } from './expectations.ts';
 import { oneSelect } from './join.ts';
 import { missingColumn, readQuery } from './snapshot.ts';
@@ -28,11 +29,13 @@ export async function checkAgainstData(
 ): Promise<DataCheck> {
   const open = await Database.create({ tempDir });
   try {
+    const secrets = new Secrets(process.env);
     const sources: DataCheck['sources'] = [];
     const paths: string[] = [];
     const views: string[] = [];
     for (const [name, source] of Object.entries(spec.data.sources)) {
-      const found = await findSourceFiles(open, name, source, roots, { digest: false });
+      const readable = { ...source, path: secrets.resolve(source.path) };
+      const found = await findSourceFiles(open, name, readable, roots, { digest: false });
       const query = readQuery(source, found, { sampleRows: 20_480 });
       const columns = await open.columns(`(${query})`, 'SourceUnreadable', `source ${name}`);
       sources.push({ name, files: found.files.length, columns: columns.length });

@@ -1,0 +1,31 @@
+/** A secret as a spec names it: by a variable of the worker's environment, never by its value. */
+export const SECRET_REFERENCE = /\$\{env:(PERENNIAL_SECRET_[A-Z0-9_]+)\}/g;
+
+/** Where a spec may refer to a secret: the path of a source, for example a share's token in a folder name. */
+const ALLOWED = /^data\.sources\.[^.]+(\.path)?$/;
+
+/** What is wrong with one `${env:…}` in a spec. */
+export interface SecretIssue {
+  path: (string | number)[];
+  message: string;
+}
+
+/**
+ * The `${env:…}` of a spec that cannot be resolved: another variable than `PERENNIAL_SECRET_…`, or a place where a
+ * secret has no use and would end up in reports.
+ */
+export function secretIssues(value: unknown, path: (string | number)[] = []): SecretIssue[] {
+  if (typeof value === 'string') {
+    const rest = value.replaceAll(SECRET_REFERENCE, '');
+    if (rest.includes('${env:'))
+      return [
+        { path, message: 'a secret is written ${env:PERENNIAL_SECRET_NAME}; other variables are not read' },
+      ];
+    return rest !== value && !ALLOWED.test(path.join('.'))
+      ? [{ path, message: 'a secret may stand in the path of a source only' }]
+      : [];
+  }
+  if (Array.isArray(value)) return value.flatMap((item, i) => secretIssues(item, [...path, i]));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) => secretIssues(item, [...path, key]));
+}
