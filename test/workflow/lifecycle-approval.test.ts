@@ -66,7 +66,7 @@ describe.concurrent('the approval of a candidate', () => {
       outcome: 'rejected',
       message: 'the recall is too low',
     });
-    expect(scenario.inputs('retireCandidate')).toEqual([
+    expect(scenario.inputs('retireCandidate')).toMatchObject([
       { modelName: 'churn', version: '1', why: 'rejected' },
     ]);
     expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'FINISHED', outcome: 'rejected' }]);
