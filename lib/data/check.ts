@@ -27,9 +27,9 @@ export async function checkAgainstData(
   roots: readonly string[],
   tempDir: string,
 ): Promise<DataCheck> {
+  const secrets = new Secrets(process.env);
   const open = await Database.create({ tempDir });
   try {
-    const secrets = new Secrets(process.env);
     const sources: DataCheck['sources'] = [];
     const paths: string[] = [];
     const views: string[] = [];
@@ -74,6 +74,8 @@ export async function checkAgainstData(
     } finally {
       locked.close();
     }
+  } catch (error) {
+    throw secrets.hide(error);
   } finally {
     open.close();
   }
