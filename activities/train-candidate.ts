@@ -9,7 +9,7 @@ import type { TrainerRequest } from '../contracts/trainer.ts';
 import { readLabels } from '../lib/data/labels.ts';
 import { scoreTable } from '../lib/features/transform.ts';
 import { composeModel } from '../lib/onnx/compose.ts';
-import { runTrainer } from '../lib/processes/run-program.ts';
+import { runTrainer, TRAINER_STDERR } from '../lib/processes/run-program.ts';
 import { judge } from '../lib/statistics/judge.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { trainerCommand } from '../trainers/catalog.ts';
@@ -18,9 +18,6 @@ import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
 import { TrainingProgress } from './training-progress.ts';
 import { withDatabase } from './with-database.ts';
-
-/** The file that `runTrainer` writes into its scratch folder, also where the trainer fails. */
-const TRAINER_STDERR = 'stderr.log';
 
 const progressDetails = z.object({ iteration: z.number(), checkpoint: artifactRef.nullable() });
 

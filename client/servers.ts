@@ -16,6 +16,9 @@ export async function liveServers(client: Client): Promise<ModelServerInfo[]> {
   return servers;
 }
 
+/** The longest that a prediction may take; a full request of 10,000 rows takes well below a second. */
+const ANSWER_TIMEOUT_MS = 60_000;
+
 /** What the model server answered. */
 export interface PredictionAnswer {
   server: string;
@@ -41,6 +44,7 @@ export async function predict(
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
     body: JSON.stringify(body),
+    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
   }).catch((cause: unknown) => {
     throw new PerennialError(
       'ServerUnavailable',

@@ -55,19 +55,42 @@ function improvement(
 ): Bound {
   const lower = lowerIsBetter(metric);
   const limit = lower ? reference - gate.by : reference + gate.by;
-  const sign = gate.by < 0 ? '+' : '-';
-  const shift =
-    gate.by === 0
-      ? ''
-      : lower
-        ? ` ${sign} ${Math.abs(gate.by)}`
-        : ` ${gate.by < 0 ? '-' : '+'} ${Math.abs(gate.by)}`;
+  // "Better by d" is a smaller limit where lower is better.
+  const change = lower ? -gate.by : gate.by;
+  const shift = change === 0 ? '' : ` ${change < 0 ? '-' : '+'} ${Math.abs(change)}`;
   return {
     condition: `${metric} ${lower ? '<=' : '>='} that of the ${name}${shift}`,
     limit,
     direction: lower ? 'at_most' : 'at_least',
     observed,
   };
+}
+
+/** A condition that could not be looked at; it is not kept, unless there is nothing to keep it against. */
+const unjudged = (
+  gate: Gate,
+  condition: string,
+  observed: number | undefined,
+  note: string,
+  passed = false,
+): GateResult => ({ gate, condition, passed, observed: observed ?? null, limit: null, margin: null, note });
+
+/** A champion that cannot be compared is one all the same; only where there is none does the gate pass by itself. */
+function againstChampion(gate: Gate, { test, champion, championNote }: Evidence): GateResult {
+  const { metric } = gate;
+  const observed = test[metric];
+  const condition = `${metric} not worse than the champion`;
+  if (observed === undefined) return unjudged(gate, condition, observed, `${metric} could not be computed`);
+  if (champion === null) return unjudged(gate, condition, observed, 'there is no champion yet', true);
+  const reference = champion[metric];
+  return reference === undefined
+    ? unjudged(
+        gate,
+        condition,
+        observed,
+        `the champion cannot be compared: ${championNote ?? `its ${metric} could not be computed`}`,
+      )
+    : judge(gate, improvement(gate, metric, 'champion', reference, observed));
 }
 
 /**
@@ -95,18 +118,10 @@ function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
   if (gate.betterThan === 'baseline') {
     const reference = evidence.baseline[metric];
     if (reference === undefined || observed === undefined) {
-      results.push({
-        gate,
-        condition: `${metric} better than the baseline`,
-        passed: false,
-        observed: observed ?? null,
-        limit: null,
-        margin: null,
-        note:
-          observed === undefined
-            ? `${metric} could not be computed`
-            : 'the trivial baseline has no value for this metric',
-      });
+      const who = observed === undefined ? metric : `the ${metric} of the trivial baseline`;
+      results.push(
+        unjudged(gate, `${metric} better than the baseline`, observed, `${who} could not be computed`),
+      );
     } else {
       const result = judge(gate, improvement(gate, metric, 'baseline', reference, observed));
       results.push(
@@ -116,28 +131,7 @@ function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
       );
     }
   }
-  if (gate.betterThan === 'champion') {
-    const reference = evidence.champion?.[metric];
-    const comparable = reference !== undefined && observed !== undefined;
-    results.push(
-      comparable
-        ? judge(gate, improvement(gate, metric, 'champion', reference, observed))
-        : {
-            gate,
-            condition: `${metric} not worse than the champion`,
-            passed: observed !== undefined && evidence.champion === null,
-            observed: observed ?? null,
-            limit: null,
-            margin: null,
-            note:
-              observed === undefined
-                ? `${metric} could not be computed`
-                : evidence.champion
-                  ? `the champion cannot be compared: ${evidence.championNote ?? `its ${metric} could not be computed`}`
-                  : 'there is no champion yet',
-          },
-    );
-  }
+  if (gate.betterThan === 'champion') results.push(againstChampion(gate, evidence));
   if (gate.maxGap !== undefined) {
     const train = evidence.train[metric];
     const gap =

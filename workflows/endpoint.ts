@@ -67,6 +67,14 @@ export async function endpoint(argument: unknown): Promise<void> {
   await continueAsNew<typeof endpoint>(next);
 }
 
+/** The message that was written for people, below Temporal's own wrapping. */
+const innermost = (error: unknown): string =>
+  error instanceof Error
+    ? error.cause instanceof Error
+      ? error.cause.message
+      : error.message
+    : String(error);
+
 /** A server that did not take a table. */
 interface Refusal {
   serverId: string;
@@ -172,7 +180,9 @@ class Endpoint {
   #once(requestId: string, work: () => Promise<DeployOutput>): Promise<DeployOutput> {
     return this.#exclusive(async () => {
       const answered = this.state.answered.find((item) => item.requestId === requestId);
-      return answered ? answered.output : work();
+      if (answered) return answered.output;
+      if (!this.#known) await this.#adopt();
+      return work();
     });
   }
 
@@ -204,14 +214,19 @@ class Endpoint {
   /** What the alias names is what served before this workflow knew of it; a revert must be able to go back there. */
   async #adopt(): Promise<void> {
     this.#known = false;
-    const { model } = await currentChampion({ modelName: this.state.table.endpoint });
+    const { endpoint: modelName } = this.state.table;
+    const { model } = await currentChampion({ modelName }).catch((error: unknown) => {
+      throw ApplicationFailure.nonRetryable(
+        `nothing was changed: what serves ${modelName} now cannot be learned from MLflow: ${innermost(error)}`,
+        'RolloutFailed',
+      );
+    });
     this.state = adopted(this.state, model);
     this.#known = true;
   }
 
   /** Intent, then traffic, then alias; both back where one of them cannot be had. */
   async #change(request: DeployUpdate, rollback?: { reason: string }): Promise<DeployOutput> {
-    if (!this.#known) await this.#adopt();
     const before = this.state;
     let aliasTouched = false;
     this.state = withPending(before, request);
@@ -234,12 +249,7 @@ class Endpoint {
       if (aliasTouched) await this.#restoreAlias(before);
       this.state = reverted(this.state, request, new Date().toISOString());
       this.#changes += 1;
-      const why =
-        error instanceof Error
-          ? error.cause instanceof Error
-            ? error.cause.message
-            : error.message
-          : String(error);
+      const why = innermost(error);
       throw ApplicationFailure.nonRetryable(
         `version ${request.model.version} could not be rolled out to ${before.table.endpoint}: ${why}; ${before.current ? `version ${before.current.version} serves again` : 'nothing serves, as before'}`,
         'RolloutFailed',
@@ -298,7 +308,7 @@ class Endpoint {
     for (const [index, answer] of answers.entries()) {
       const serverId = servers[index]?.serverId ?? '';
       if (answer.status === 'fulfilled') this.state.acknowledged[serverId] = answer.value.generation;
-      else refusals.push({ serverId, why: answer.reason?.cause?.message ?? String(answer.reason) });
+      else refusals.push({ serverId, why: innermost(answer.reason) });
     }
     return refusals;
   }

@@ -28,8 +28,9 @@ export const POLICIES = {
     startToCloseTimeout: '30s',
     retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
   },
-  /** Waits for an endpoint workflow, which waits for servers and MLflow. */
+  /** Waits for an endpoint workflow, which waits for servers and MLflow; a week covers any outage that is one. */
   rollout: {
+    scheduleToCloseTimeout: '7d',
     startToCloseTimeout: '2h',
     heartbeatTimeout: '20s',
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s' },

@@ -12,6 +12,9 @@ import {
 import { ErrorOutput } from './error-output.ts';
 import { MAX_LINES, MAX_OUTPUT_BYTES, TrainerOutput } from './trainer-output.ts';
 
+/** The file in the scratch folder that holds a trainer's standard error, also where the trainer fails. */
+export const TRAINER_STDERR = 'stderr.log';
+
 /** What {@link runTrainer} needs. */
 export interface TrainerRun {
   /** An executable: a path, or a name that is looked up in PATH. */
@@ -72,7 +75,7 @@ export async function runTrainer(run: TrainerRun): Promise<TrainerOutcome> {
     detached: true,
     shell: false,
   });
-  const stderr = new ErrorOutput(join(scratchDir, 'stderr.log'));
+  const stderr = new ErrorOutput(join(scratchDir, TRAINER_STDERR));
   let failure: unknown;
   const stopper = new GroupStopper(child, run.killAfterMs ?? DEFAULT_KILL_AFTER_MS);
   const output = new TrainerOutput((event) => {

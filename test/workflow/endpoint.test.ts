@@ -172,6 +172,25 @@ describe.concurrent('an endpoint', () => {
     expect(aliases(scenario)).toEqual(['4', '3']);
   });
 
+  it('changes nothing while MLflow cannot say what serves, and asks again', async () => {
+    let asked = 0;
+    const { scenario, endpoint } = await served({
+      currentChampion: async () => {
+        asked += 1;
+        if (asked <= 2) throw ApplicationFailure.nonRetryable('401 for alias champion', 'TrackerRejected');
+        return { model: servedModel('3') };
+      },
+    });
+    expect(await refusal(endpoint.deploy(servedModel('4'), 'first', { judgedAgainst: '3' }))).toContain(
+      'nothing was changed: what serves',
+    );
+    expect(told(scenario)).toEqual([]);
+    expect(await endpoint.deploy(servedModel('4'), 'second', { judgedAgainst: '3' })).toMatchObject({
+      version: '4',
+      previousVersion: '3',
+    });
+  });
+
   it('refuses a candidate that was judged against another champion', async () => {
     const { scenario, endpoint } = await served();
     await endpoint.deploy(servedModel('1'), 'first', { judgedAgainst: null });
