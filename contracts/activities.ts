@@ -1,5 +1,15 @@
 import type { z } from 'zod';
+import type {
+  CacheList,
+  CachePolicy,
+  CacheRemoval,
+  collectCacheInput,
+  listCacheInput,
+  removeCachedInput,
+} from './cache.ts';
 import type { DeployUpdate, EndpointState, RollbackUpdate } from './endpoint.ts';
+import type { ErasureFindings, ErasurePlan, ErasureResult } from './erasure.ts';
+import type { AppendVerdict, EventBatch, EventLogHead } from './events.ts';
 import type { HousekeepingResult, housekeepingInput } from './housekeeping.ts';
 import type { CodeVersion } from './lifecycle.ts';
 import type { ArtifactRef } from './refs.ts';
@@ -12,6 +22,7 @@ import type {
   GatesOutput,
   IngestOutput,
   PrepareOutput,
+  ProtectOutput,
   RegisterOutput,
   SplitOutput,
   TrainedCandidate,
@@ -33,22 +44,30 @@ export interface RunIdentity {
   runId: string;
 }
 
+/** What the version in production was trained on. */
+export interface ChampionTraining {
+  version: string;
+  /** Its training rows as Parquet. */
+  table: ArtifactRef;
+}
+
+/** What a stage of the data part works on, and how the step cache may be used for it. */
+export interface DataStage {
+  spec: PipelineSpec;
+  cache: CachePolicy;
+}
+
 /** Activities of the data part. All are idempotent: the same input gives the same artifacts. */
 export interface DataActivities {
   loadSpec(input: { specRef: ArtifactRef }): Promise<{ spec: Record<string, unknown> }>;
-  ingest(input: { data: PipelineSpec['data']; target: string }): Promise<IngestOutput>;
-  validate(input: {
-    table: IngestOutput['table'];
-    spec: Pick<PipelineSpec, 'columns' | 'expectations'>;
-  }): Promise<ValidateOutput>;
-  split(input: {
-    table: IngestOutput['table'];
-    spec: Pick<PipelineSpec, 'task' | 'columns' | 'split'>;
-  }): Promise<SplitOutput>;
-  prepare(input: {
-    split: SplitOutput;
-    spec: Pick<PipelineSpec, 'task' | 'columns' | 'features'>;
-  }): Promise<PrepareOutput>;
+  ingest(input: DataStage): Promise<IngestOutput>;
+  /** A violated expectation is a result, not an error. @param input.asOf the moment that freshness is measured at */
+  validate(
+    input: DataStage & { ingest: IngestOutput; asOf: string; champion: ChampionTraining | null },
+  ): Promise<ValidateOutput>;
+  protect(input: DataStage & { ingest: IngestOutput; validate: ValidateOutput }): Promise<ProtectOutput>;
+  split(input: DataStage & { protect: ProtectOutput }): Promise<SplitOutput>;
+  prepare(input: DataStage & { split: SplitOutput }): Promise<PrepareOutput>;
 }
 
 /** Activities of the training part. */
@@ -76,7 +95,7 @@ export interface TrainingInput extends Omit<TrainCandidateInput, 'candidate'> {
 /** Activities that judge. */
 export interface EvaluationActivities {
   evaluate(input: {
-    spec: Pick<PipelineSpec, 'name' | 'task' | 'columns' | 'evaluation' | 'deployment'>;
+    spec: Pick<PipelineSpec, 'name' | 'task' | 'columns' | 'privacy' | 'evaluation' | 'deployment'>;
     split: SplitOutput;
     prepared: PrepareOutput;
     train: TrainOutput;
@@ -96,7 +115,13 @@ export interface TrackingActivities {
     tracking: Tracking;
     spec: PipelineSpec;
     ingest: IngestOutput;
+    protect: ProtectOutput;
     split: SplitOutput;
+  }): Promise<void>;
+  /** Copies artifacts into the MLflow run, at paths below its artifact root. */
+  recordArtifacts(input: {
+    tracking: Tracking;
+    artifacts: { path: string; artifact: ArtifactRef }[];
   }): Promise<void>;
   register(input: {
     spec: PipelineSpec;
@@ -104,6 +129,8 @@ export interface TrackingActivities {
     run: RunIdentity;
     tracking: Tracking;
     ingest: IngestOutput;
+    validate: ValidateOutput;
+    protect: ProtectOutput;
     split: SplitOutput;
     prepared: PrepareOutput;
     train: TrainOutput;
@@ -129,6 +156,8 @@ export interface TrackingActivities {
   }): Promise<void>;
   /** Points the alias `champion` at a version; nothing else writes it. `null` removes the alias. */
   setChampion(input: { modelName: string; version: string | null }): Promise<void>;
+  /** The training rows of the version that the alias `champion` names; `null` where there is none, or they are not known. */
+  championTraining(input: { modelName: string }): Promise<{ champion: ChampionTraining | null }>;
   /** The version that the alias `champion` names, as a server needs it. */
   currentChampion(input: { modelName: string }): Promise<{ model: ServedModel | null }>;
 }
@@ -162,12 +191,64 @@ export interface HousekeepingActivities {
   collectGarbage(input: z.output<typeof housekeepingInput>): Promise<HousekeepingResult>;
 }
 
+/** What every step of an erasure knows: who is meant, and under which number. */
+export interface ErasureStep {
+  request: ArtifactRef;
+  certificate: string;
+}
+
+/** Activities that take one person out of all stores. Who it is stands in the request artifact alone. */
+export interface ErasureActivities {
+  /** From now on no ingest takes the person in again. */
+  suppressPerson(input: ErasureStep & { at: string }): Promise<void>;
+  /** Looks for the person everywhere; changes nothing. */
+  planErasure(input: ErasureStep): Promise<ErasurePlan>;
+  /**
+   * Takes the steps of a plan, each of them once, however often it is started. Not taken where something changed since
+   * the plan was made: make another one.
+   */
+  erasePerson(input: { plan: ArtifactRef; certificate: string }): Promise<{ taken: boolean }>;
+  /** Writes the certificate, and marks the model versions. */
+  certifyErasure(input: {
+    certificate: string;
+    at: string;
+    by: string;
+    reason: string;
+    complete: boolean;
+    findings: ErasureFindings;
+  }): Promise<ErasureResult>;
+  /** Deletes what the erasure itself stored of the person: the request and its plans. */
+  forgetRequest(input: { certificate: string; artifacts: ArtifactRef[] }): Promise<void>;
+}
+
+/** Activities that show and tidy the step cache. */
+export interface CacheActivities {
+  listCache(input: z.output<typeof listCacheInput>): Promise<CacheList>;
+  removeCached(input: z.output<typeof removeCachedInput>): Promise<CacheRemoval>;
+  collectCache(input: z.output<typeof collectCacheInput>): Promise<CacheRemoval>;
+}
+
+/** Activities of event logs. */
+export interface EventActivities {
+  /** Where a log stood last, as its document in the store says: a workflow that starts afresh goes on from there. */
+  openEventLog(input: { log: string }): Promise<{ head: EventLogHead }>;
+  /** Checks batches and adds those that are new to the log's manifest. */
+  appendEventBatches(input: {
+    log: string;
+    head: EventLogHead;
+    batches: EventBatch[];
+  }): Promise<{ head: EventLogHead; verdicts: AppendVerdict[] }>;
+}
+
 export type PerennialActivities = DataActivities &
+  EventActivities &
   TrainingActivities &
   EvaluationActivities &
   TrackingActivities &
   DeploymentActivities &
-  HousekeepingActivities;
+  HousekeepingActivities &
+  ErasureActivities &
+  CacheActivities;
 
 /** Update and query shapes of an endpoint, for typed clients. */
 export interface EndpointHandlers {

@@ -6,6 +6,8 @@ export const housekeepingInput = z
   .strictObject({
     keepFailedRuns: duration.default('7d'),
     keepUnnamed: duration.default('7d'),
+    /** Results of stages that nobody used; what they name is kept with them. */
+    keepCache: duration.default('30d'),
   })
   .prefault({});
 export type HousekeepingInput = z.input<typeof housekeepingInput>;
@@ -15,5 +17,6 @@ export const housekeepingResult = z.strictObject({
   deletedBytes: z.number().int(),
   keptArtifacts: z.number().int(),
   forgottenRuns: z.number().int(),
+  forgottenResults: z.number().int(),
 });
 export type HousekeepingResult = z.infer<typeof housekeepingResult>;

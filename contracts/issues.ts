@@ -108,7 +108,10 @@ function linesOf(
         errors.flatMap((inner) => linesOf(inner, root, path, keys)),
       );
       const depth = (lines: Line[]): number => Math.max(...lines.map((line) => line.path.length));
-      const best = branches.reduce((a, b) => (depth(b) > depth(a) ? b : a));
+      // Of two that got as far, the one with less to say against it.
+      const best = branches.reduce((a, b) =>
+        depth(b) > depth(a) || (depth(b) === depth(a) && b.length < a.length) ? b : a,
+      );
       return depth(best) > path.length
         ? best
         : [{ path, text: [...new Set(best.map((line) => line.text))].join('; or ') }];

@@ -10,6 +10,15 @@ export const codeVersion = z.strictObject({
 });
 export type CodeVersion = z.infer<typeof codeVersion>;
 
+/** Which stages are run again, whatever the step cache holds. */
+export const cacheOptions = z
+  .strictObject({
+    use: z.boolean().default(true),
+    refresh: z.array(stageName).default([]),
+  })
+  .prefault({});
+export type CacheOptions = z.infer<typeof cacheOptions>;
+
 /**
  * The argument of workflow type `lifecycle`: the spec itself (self-contained JSON) or a reference to it.
  *
@@ -23,6 +32,8 @@ export const lifecycleInput = z
     code: codeVersion.default({ commit: null, dirty: false }),
     /** What or who started the run; an MLflow tag. */
     startedBy: z.string().max(200).default(''),
+    /** By default unchanged stages are taken from the step cache. */
+    cache: cacheOptions,
     /** A run that takes up an earlier one: stages before `from` are not run again, their outputs are taken over. */
     resume: z
       .strictObject({ workflowId: z.string(), runId: z.string(), from: stageName, outputs: stageOutputs })
@@ -62,7 +73,7 @@ export type ReviewUpdate = z.infer<typeof reviewUpdate>;
 
 export const stageStatus = z.strictObject({
   name: stageName,
-  state: z.enum(['pending', 'running', 'done', 'failed', 'reused', 'skipped']),
+  state: z.enum(['pending', 'running', 'done', 'cached', 'failed', 'reused', 'skipped']),
   startedAt: z.string().optional(),
   endedAt: z.string().optional(),
   /** A line of numbers for people. */

@@ -9,18 +9,23 @@ export const WORKFLOW_TYPES = {
   endpoint: 'endpoint',
   modelServer: 'modelServer',
   housekeeping: 'housekeeping',
+  erasure: 'erasure',
+  cache: 'cache',
+  eventLog: 'eventLog',
 } as const;
 
 export const SIGNALS = {
   approve: 'approve',
   reject: 'reject',
   serverJoined: 'serverJoined',
+  append: 'append',
 } as const;
 
 export const UPDATES = {
   review: 'review',
   deploy: 'deploy',
   rollback: 'rollback',
+  append: 'append',
 } as const;
 
 export const QUERIES = {
@@ -28,6 +33,7 @@ export const QUERIES = {
   outputs: 'outputs',
   input: 'input',
   endpoint: 'endpoint',
+  batches: 'batches',
 } as const;
 
 /** Custom search attributes; `perennial up` registers them, `docs/operations.md` has the command for other clusters. */
@@ -41,6 +47,8 @@ export const SEARCH_ATTRIBUTES = {
 /** Workflow ids: one endpoint per registered model, one lease per model server. */
 export const endpointWorkflowId = (endpoint: string): string => `endpoint/${endpoint}`;
 export const modelServerWorkflowId = (serverId: string): string => `modelServer/${serverId}`;
+/** One log of pushed rows. */
+export const eventLogWorkflowId = (log: string): string => `eventLog/${log}`;
 /** The queue on which only the model server `serverId` listens. */
 export const modelServerTaskQueue = (serverId: string): string => `perennial-server-${serverId}`;
 /** The child workflow that trains the candidates of a lifecycle run. */

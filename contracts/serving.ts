@@ -1,15 +1,19 @@
 import { z } from 'zod';
 import { artifactRef } from './refs.ts';
+import { featureKind } from './spec/features.ts';
 
 /** How one input column of a served model is typed, in the words of the MLflow signature. */
 export const modelInput = z.strictObject({
   name: z.string(),
-  /** `numeric` and `boolean` feed a float32, `datetime` a double (epoch seconds, UTC), `categorical` a string tensor. */
-  kind: z.enum(['numeric', 'boolean', 'categorical', 'datetime']),
+  /** `numeric` and `boolean` feed a float32, `datetime` a double (epoch seconds, UTC), `categorical` and `text` a string tensor. */
+  kind: featureKind,
   /** Whether a missing value is accepted (`null`, or the key left out). */
   optional: z.boolean(),
 });
 export type ModelInput = z.infer<typeof modelInput>;
+
+/** Whether an input is a string tensor. */
+export const isTextInput = (kind: ModelInput['kind']): boolean => kind === 'categorical' || kind === 'text';
 
 /** One output of a served model: `label`, `probability`, `probability_<class>` or `prediction`. */
 export const modelOutput = z.strictObject({ name: z.string(), kind: z.enum(['float', 'string']) });

@@ -1,12 +1,18 @@
 import { z } from 'zod';
+import { stageCache } from './cache.ts';
+import { incrementReport } from './incremental.ts';
+import { anonymityResult, personalFinding, protectedColumn } from './privacy.ts';
 import { artifactRef, tableRef } from './refs.ts';
 import { expectationResult, gateResult, metricValues, plotRef } from './reports.ts';
 import { modelSignature } from './serving.ts';
+import { featurePreset } from './spec/features.ts';
+import { sourceKind } from './spec/sources.ts';
 
 /** The stages of a lifecycle run, in order. */
 export const STAGES = [
   'ingest',
   'validate',
+  'protect',
   'split',
   'prepare',
   'train',
@@ -20,34 +26,92 @@ export const STAGES = [
 export const stageName = z.enum(STAGES);
 export type StageName = z.infer<typeof stageName>;
 
+/** Whether the output came from the step cache. */
+const cache = stageCache.optional();
+
 export const ingestOutput = z.strictObject({
   /** The joined table, rows set aside already taken out. */
   table: tableRef,
   /** Digest of sources, SQL and engine version: the identity of the data. */
   digest: z.string(),
   sources: z.array(
-    z.strictObject({ name: z.string(), path: z.string(), snapshot: tableRef, sourceSha256: z.string() }),
+    z.strictObject({
+      name: z.string(),
+      kind: sourceKind,
+      /** Where the rows came from, for people; no secrets. */
+      origin: z.string(),
+      snapshot: tableRef,
+      /** What an incremental read added; left out for sources that are read whole. */
+      increment: incrementReport.optional(),
+      sourceSha256: z.string(),
+      /** Rows of people who were erased, which the source still has: they were left out. */
+      suppressed: z.number().int().positive().optional(),
+    }),
   ),
   setAside: z.array(z.strictObject({ reason: z.string(), rows: z.number().int().nonnegative() })),
+  /** Columns of the table that hold personal data, declared or not. */
+  findings: z.array(personalFinding),
+  cache,
 });
 export type IngestOutput = z.infer<typeof ingestOutput>;
 
 export const validateOutput = z.strictObject({
+  /** The rows that go on: without those that were dropped or quarantined. */
+  table: tableRef,
+  /** Rows before any was taken out. */
   rows: z.number().int().nonnegative(),
   results: z.array(expectationResult),
+  /** Rows that a rule took out for good, and rows that were set apart with their reasons. */
+  dropped: z.number().int().nonnegative(),
+  quarantined: z.number().int().nonnegative(),
+  quarantine: tableRef.nullable(),
+  /** `validationReport` as JSON, and the same as a page. */
+  report: artifactRef,
+  page: artifactRef,
+  cache,
 });
 export type ValidateOutput = z.infer<typeof validateOutput>;
+
+export const protectOutput = z.strictObject({
+  /** The table that models see: personal columns dropped, masked, pseudonymised or generalised. */
+  table: tableRef,
+  /** Whether the table still holds personal values, so that what is made of it is encrypted at rest. */
+  sensitive: z.boolean(),
+  findings: z.array(personalFinding),
+  actions: z.array(protectedColumn),
+  anonymity: anonymityResult.nullable(),
+  /** Why the run may not go on. */
+  refusal: z
+    .strictObject({ code: z.enum(['PersonalDataFound', 'AnonymityTooLow']), message: z.string() })
+    .nullable(),
+  warnings: z.array(z.string()),
+  cache,
+});
+export type ProtectOutput = z.infer<typeof protectOutput>;
 
 /** A part of the table; its columns are the table's. */
 const tablePart = tableRef.omit({ columns: true });
 
 export const splitOutput = z.strictObject({
+  /** Whether the parts hold personal values; what is made of them is encrypted at rest. */
+  sensitive: z.boolean(),
   columns: tableRef.shape.columns,
   train: tablePart,
   validation: tablePart,
   test: tablePart,
-  /** Rows with a timestamp outside of all parts. */
+  /** Rows of no part: with a timestamp outside of all parts or in a gap, or without one. */
   unused: z.number().int().nonnegative(),
+  /** Stratified: how many strata there are, how many of them some part has no row of, and how far their shares are off. */
+  strata: z
+    .strictObject({
+      count: z.number().int().nonnegative(),
+      incomplete: z.number().int().nonnegative(),
+      /** The largest difference between a stratum's share in a part and the one wanted, among strata of 1,000 rows and more. */
+      largestDeviation: z.number().nonnegative(),
+    })
+    .optional(),
+  /** Outcomes of the expectations about what parts have in common. */
+  overlap: z.array(expectationResult),
   /** Sorted; empty for regression. */
   classNames: z.array(z.string()),
   positiveClass: z.string().nullable(),
@@ -56,6 +120,7 @@ export const splitOutput = z.strictObject({
     classShares: z.array(z.number()),
     mean: z.number().nullable(),
   }),
+  cache,
 });
 export type SplitOutput = z.infer<typeof splitOutput>;
 
@@ -64,14 +129,24 @@ const matrix = z.strictObject({
   labels: artifactRef,
   rows: z.number().int().nonnegative(),
 });
-export const prepareOutput = z.strictObject({
+/** What trainers of one family train on. */
+export const preparedFeatures = z.strictObject({
   plan: artifactRef,
   preprocess: artifactRef,
+  /** Where columns are encoded by the target: the graph that made the training matrix, each row without its own fold. */
+  outOfFold: artifactRef.optional(),
   featureNames: artifactRef,
   featureCount: z.number().int().positive(),
   train: matrix,
   validation: matrix,
   notes: z.array(z.string()),
+});
+export type PreparedFeatures = z.infer<typeof preparedFeatures>;
+
+/** Features for each family of trainers that the candidates belong to; where the options are the same, the same twice. */
+export const prepareOutput = z.strictObject({
+  variants: z.partialRecord(featurePreset, preparedFeatures),
+  cache,
 });
 export type PrepareOutput = z.infer<typeof prepareOutput>;
 
@@ -173,6 +248,7 @@ export type DeployOutput = z.infer<typeof deployOutput>;
 export const stageOutputs = z.strictObject({
   ingest: ingestOutput.optional(),
   validate: validateOutput.optional(),
+  protect: protectOutput.optional(),
   split: splitOutput.optional(),
   prepare: prepareOutput.optional(),
   train: trainOutput.optional(),

@@ -31,7 +31,7 @@ export const isGarbage = (run: EndedRun, policy: KeepPolicy, asOf: number): bool
  * The artifacts that may be deleted: named by no kept run, by nothing that is running or serving, and not touched
  * for a while.
  *
- * @param inUse digests that running workflows name
+ * @param inUse digests that running workflows and stored results of stages name
  */
 export function garbage(
   blobs: readonly StoredBlob[],

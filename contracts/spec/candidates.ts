@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../durations.ts';
+import type { FeaturePreset } from './features.ts';
 
 /** The trainers that ship with Perennial. */
 export const trainerName = z.enum(['lightgbm', 'logistic', 'mlp']);
@@ -7,6 +8,13 @@ export type TrainerName = z.infer<typeof trainerName>;
 
 /** Iterations at the most where the spec does not say: boosting rounds (with early stopping), solver iterations, epochs. */
 const DEFAULT_ITERATIONS: Record<TrainerName, number> = { lightgbm: 500, logistic: 300, mlp: 20 };
+
+/** How each trainer takes its features where the spec does not say: `tree` as they are, `linear` imputed and scaled. */
+export const PRESET_OF: Record<TrainerName, FeaturePreset> = {
+  lightgbm: 'tree',
+  logistic: 'linear',
+  mlp: 'linear',
+};
 
 const candidateObject = z.strictObject({
   name: z

@@ -1,48 +1,5 @@
 import { z } from 'zod';
-
-/** A name that is safe as SQL identifier, folder and Temporal id part. */
-export const identifier = z
-  .string()
-  .regex(
-    /^[A-Za-z_][A-Za-z0-9_]{0,62}$/,
-    'letters, digits and _; not starting with a digit; at most 63 characters',
-  );
-
-/** A file or a glob of files with the same columns. */
-export const fileSource = z.strictObject({
-  path: z
-    .string()
-    .min(1)
-    .meta({ description: 'A file or glob. Relative to the spec file; the worker must allow its folder.' }),
-  format: z
-    .enum(['csv', 'parquet', 'jsonl'])
-    .optional()
-    .meta({ description: 'Found from the file name where it is left out.' }),
-  delimiter: z.string().length(1).optional().meta({ description: 'CSV: detected where it is left out.' }),
-  nullValues: z
-    .array(z.string())
-    .default(['', 'NA', 'NULL'])
-    .meta({ description: 'CSV: texts that stand for a missing value.' }),
-  types: z
-    .record(z.string(), z.string().regex(/^[A-Za-z][A-Za-z0-9_ (),]*$/))
-    .default({})
-    .meta({
-      description:
-        'CSV: DuckDB types of columns, where detection would be wrong. Example: { tailnum: VARCHAR }',
-    }),
-  rowNumber: identifier
-    .optional()
-    .meta({ description: 'Adds a column of this name with the row number in file order, from 1.' }),
-});
-export type FileSource = z.infer<typeof fileSource>;
-
-export const source = z.union([
-  z
-    .string()
-    .min(1)
-    .transform((path) => fileSource.parse({ path })),
-  fileSource,
-]);
+import { identifier, source } from './sources.ts';
 
 /** Where the rows come from. With several sources, `sql` joins them into one table. */
 export const dataSpec = z
@@ -66,6 +23,16 @@ export const dataSpec = z
   .refine((data) => data.sql !== undefined || Object.keys(data.sources).length === 1, {
     error: 'with several sources, sql says how they are joined',
     path: ['sql'],
+  })
+  .superRefine((data, context) => {
+    for (const [name, { incremental, rowNumber }] of Object.entries(data.sources))
+      if (incremental !== undefined && rowNumber !== undefined)
+        context.addIssue({
+          code: 'custom',
+          message:
+            'cannot be used with incremental: a row whose number changes would be taken again; leave one of them out',
+          path: ['sources', name, 'rowNumber'],
+        });
   });
 export type DataSpec = z.infer<typeof dataSpec>;
 

@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { approvalSpec } from './approval.ts';
-import { candidatesSpec, trainingSpec } from './candidates.ts';
+import { cacheSpec } from './cache.ts';
+import { candidatesSpec, PRESET_OF, trainingSpec } from './candidates.ts';
 import { columnsSpec, dataSpec } from './data.ts';
 import { deploymentSpec, monitoringSpec } from './deployment.ts';
 import { evaluationSpec, type Gate, METRICS, type MetricName } from './evaluation.ts';
 import { expectation } from './expectations.ts';
-import { featuresSpec } from './features.ts';
+import { featuresSpec, missingKept } from './features.ts';
+import { privacySpec } from './privacy.ts';
+import { privacyIssues } from './privacy-roles.ts';
 import { secretIssues } from './secrets.ts';
 import { splitSpec } from './split.ts';
 import { type Task, task } from './task.ts';
@@ -42,6 +45,7 @@ export const pipelineSpec = z
     data: dataSpec,
     columns: columnsSpec,
     expectations: z.array(expectation).default([]),
+    privacy: privacySpec,
     split: splitSpec,
     features: featuresSpec,
     candidates: candidatesSpec,
@@ -50,9 +54,11 @@ export const pipelineSpec = z
     approval: approvalSpec,
     deployment: deploymentSpec,
     monitoring: monitoringSpec,
+    cache: cacheSpec,
   })
   .superRefine((spec, context) => {
     for (const { path, message } of secretIssues(spec)) context.addIssue({ code: 'custom', path, message });
+    for (const { path, message } of privacyIssues(spec)) context.addIssue({ code: 'custom', path, message });
     const allowed: readonly string[] = METRICS[spec.task];
     const used = [
       ...(spec.evaluation.metric ? [{ metric: spec.evaluation.metric, path: ['evaluation', 'metric'] }] : []),
@@ -74,6 +80,14 @@ export const pipelineSpec = z
         path: ['columns', 'timestamp'],
         message: 'split.method time needs the timestamp column',
       });
+    const imputing = spec.candidates.find(({ trainer }) => PRESET_OF[trainer] !== 'tree');
+    if (imputing)
+      for (const path of missingKept(spec.features))
+        context.addIssue({
+          code: 'custom',
+          path: ['features', ...path],
+          message: `none leaves numbers missing, which candidate ${imputing.name} cannot take; impute them, or leave it out (trees keep missing numbers by default)`,
+        });
     if (spec.columns.positive !== undefined && spec.task !== 'binary')
       context.addIssue({
         code: 'custom',

@@ -1,8 +1,11 @@
 /** A secret as a spec names it: by a variable of the worker's environment, never by its value. */
 export const SECRET_REFERENCE = /\$\{env:(PERENNIAL_SECRET_[A-Z0-9_]+)\}/g;
 
-/** Where a spec may refer to a secret: the path of a source, for example a share's token in a folder name. */
-const ALLOWED = /^data\.sources\.[^.]+(\.path)?$/;
+/** Where a spec may refer to a secret: what opens a source, for example a token in an address or a password; a key. */
+const ALLOWED: readonly RegExp[] = [
+  /^data\.sources\.[^.]+(\.(path|url|headers\..+|credentials\.(accessKeyId|secretAccessKey|sessionToken)|postgres\.(url|password)))?$/,
+  /^privacy\.pseudonymKey$/,
+];
 
 /** What is wrong with one `${env:…}` in a spec. */
 export interface SecretIssue {
@@ -21,8 +24,14 @@ export function secretIssues(value: unknown, path: (string | number)[] = []): Se
       return [
         { path, message: 'a secret is written ${env:PERENNIAL_SECRET_NAME}; other variables are not read' },
       ];
-    return rest !== value && !ALLOWED.test(path.join('.'))
-      ? [{ path, message: 'a secret may stand in the path of a source only' }]
+    return rest !== value && !ALLOWED.some((place) => place.test(path.join('.')))
+      ? [
+          {
+            path,
+            message:
+              'a secret may stand in what opens a source (path, url, headers, credentials, password) or in privacy.pseudonymKey only',
+          },
+        ]
       : [];
   }
   if (Array.isArray(value)) return value.flatMap((item, i) => secretIssues(item, [...path, i]));
