@@ -2,6 +2,9 @@ import { existsSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { PerennialError } from '../contracts/errors.ts';
 import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
+import { DEFAULT_MEMORY_LIMIT } from './duckdb/memory.ts';
+import { hostPatterns } from './sources/hosts.ts';
+import { type StoreLocation, storeLocation } from './store/store-location.ts';
 
 /** What a worker may use and where its things are. Secrets are not part of it. */
 export interface PerennialConfig {
@@ -11,12 +14,26 @@ export interface PerennialConfig {
   python: string;
   /** Folders that file sources may lie in. */
   sourceRoots: readonly string[];
+  /** Hosts that HTTP, S3 and PostgreSQL sources may name, as `example.org`, `*.example.org`, `example.org:8443`; default none. */
+  sourceHosts?: readonly string[];
+  /** Those of them that may have a private address; default none. */
+  sourcePrivateHosts?: readonly string[];
   mlflowTrackingUri: string;
   /** Address of the MLflow UI for links; by default the tracking URI. */
   mlflowUi: string;
   taskQueue: string;
-  /** Memory of each DuckDB that an activity opens, such as `8GB`; default `4GB`. */
+  /** Custom checks that may run: SHA-256 digests of bundled modules, folders of such bundles, or `any`; default none. */
+  modules?: readonly string[];
+  /** Memory of each DuckDB that an activity opens, such as `8GB`; default `1GB`. */
   duckdbMemory?: string;
+  /** Where artifacts lie; default `artifacts` in the data directory. */
+  artifactStore?: StoreLocation;
+  /** Bytes of the local copies of a store on S3; default 10 GB. */
+  artifactCache?: number;
+  /** File of the encryption keys; default `keyring.json` in the data directory, for a store that lies there too. */
+  keyring?: string;
+  /** Whether every artifact is encrypted, not only what holds personal data. */
+  encryptAll?: boolean;
 }
 
 /** The variables that {@link configFromEnv} reads, for documentation and `--help`. */
@@ -24,9 +41,21 @@ export const CONFIG_VARIABLES = {
   PERENNIAL_DATA_DIR: 'folder of artifacts, scratch files and logs (default .perennial)',
   PERENNIAL_PYTHON: 'Python with the trainers’ packages (default .venv/bin/python, else python3)',
   PERENNIAL_SOURCE_ROOTS: `folders that file sources may lie in, separated by "${delimiter}" (default: the working directory)`,
+  PERENNIAL_SOURCE_HOSTS:
+    'hosts that sources may name, separated by commas: example.org, *.example.org, example.org:8443 (default: none)',
+  PERENNIAL_SOURCE_PRIVATE_HOSTS:
+    'those of them that may have a loopback, private or link-local address (default: none)',
   PERENNIAL_TASK_QUEUE: `Temporal task queue (default ${DEFAULT_TASK_QUEUE})`,
   PERENNIAL_MLFLOW_UI: 'address of the MLflow UI for links (default MLFLOW_TRACKING_URI)',
-  PERENNIAL_DUCKDB_MEMORY: 'memory of each DuckDB, such as 512MB or 8GB (default 4GB)',
+  PERENNIAL_MODULES:
+    'custom checks that may run, comma-separated: SHA-256 digests, folders of bundles, or any (default none)',
+  PERENNIAL_DUCKDB_MEMORY:
+    'memory of each DuckDB, such as 512MB or 8GB (default 1GB: the process then stays below 2 GiB)',
+  PERENNIAL_ARTIFACT_STORE: 'file:FOLDER or s3://BUCKET/PREFIX (default file:<data dir>/artifacts)',
+  PERENNIAL_ARTIFACT_STORE_ENDPOINT: 'base URL of an S3 server that is not Amazon’s',
+  PERENNIAL_ARTIFACT_CACHE: 'room for local copies of a store on S3 (default 10GB)',
+  PERENNIAL_KEYRING: 'file of the keys that artifacts are encrypted with (default <data dir>/keyring.json)',
+  PERENNIAL_ENCRYPT: 'which artifacts are encrypted at rest: personal or all (default personal)',
   MLFLOW_TRACKING_URI: 'address of the MLflow server (default http://127.0.0.1:5000)',
 } as const;
 
@@ -50,11 +79,66 @@ export function configFromEnv(
       .split(delimiter)
       .filter(Boolean)
       .map((root) => resolve(cwd, root)),
+    sourceHosts: hostPatterns(env.PERENNIAL_SOURCE_HOSTS ?? '', 'PERENNIAL_SOURCE_HOSTS'),
+    sourcePrivateHosts: hostPatterns(
+      env.PERENNIAL_SOURCE_PRIVATE_HOSTS ?? '',
+      'PERENNIAL_SOURCE_PRIVATE_HOSTS',
+    ),
     mlflowTrackingUri,
     mlflowUi: env.PERENNIAL_MLFLOW_UI ?? withoutCredentials(mlflowTrackingUri),
     taskQueue: env.PERENNIAL_TASK_QUEUE ?? DEFAULT_TASK_QUEUE,
-    duckdbMemory: memoryOf(env.PERENNIAL_DUCKDB_MEMORY ?? '4GB'),
+    modules: modulesOf(env.PERENNIAL_MODULES ?? '', cwd),
+    duckdbMemory: memoryOf(env.PERENNIAL_DUCKDB_MEMORY ?? DEFAULT_MEMORY_LIMIT),
+    ...storeOf(env, cwd),
   };
+}
+
+/** An empty variable is one that is not set: so do deployments leave out what they do not need. */
+function storeOf(
+  env: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+): Pick<PerennialConfig, 'artifactStore' | 'artifactCache' | 'keyring' | 'encryptAll'> {
+  const store = env.PERENNIAL_ARTIFACT_STORE;
+  return {
+    ...(store
+      ? {
+          artifactStore: storeLocation(store, {
+            cwd,
+            endpoint: env.PERENNIAL_ARTIFACT_STORE_ENDPOINT || undefined,
+            region: env.AWS_REGION || undefined,
+          }),
+        }
+      : {}),
+    ...(env.PERENNIAL_ARTIFACT_CACHE ? { artifactCache: bytesOf(env.PERENNIAL_ARTIFACT_CACHE) } : {}),
+    ...(env.PERENNIAL_KEYRING ? { keyring: resolve(cwd, env.PERENNIAL_KEYRING) } : {}),
+    ...(encryptsAll(env.PERENNIAL_ENCRYPT) ? { encryptAll: true } : {}),
+  };
+}
+
+/** A mistaken word must not leave anything unencrypted. */
+function encryptsAll(text = ''): boolean {
+  if (text === 'all') return true;
+  if (text === '' || text === 'personal') return false;
+  throw new PerennialError('InputInvalid', `PERENNIAL_ENCRYPT is "${text}"; expected personal or all`);
+}
+
+const UNITS: Record<string, number> = {
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  TIB: 2 ** 40,
+};
+
+function bytesOf(text: string): number {
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?) ?([MGT]i?B)$/i.exec(text) ?? [];
+  if (count === undefined)
+    throw new PerennialError(
+      'InputInvalid',
+      `PERENNIAL_ARTIFACT_CACHE is "${text}"; expected a number with MB, GB, TB, MiB, GiB or TiB, such as 10GB`,
+    );
+  return Math.floor(Number(count) * (UNITS[unit.toUpperCase()] ?? 0));
 }
 
 /** DuckDB takes a mistaken unit for an internal error, and fails at its first query where it has next to nothing. */
@@ -66,6 +150,14 @@ function memoryOf(text: string): string {
     );
   return text;
 }
+
+/** Digests and `any` as they are, folders absolute. */
+const modulesOf = (text: string, cwd: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean)
+    .map((item) => (item === 'any' || /^[0-9a-f]{64}$/.test(item) ? item : resolve(cwd, item)));
 
 function withoutCredentials(uri: string): string {
   try {

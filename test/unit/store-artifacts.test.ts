@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -32,7 +32,7 @@ it("is its owner's alone, whatever the mode of a file was", async () => {
     await rm(path);
   }
   await store.putJson({ a: 1 });
-  await new RunManifests(store.root).write({
+  await new RunManifests(store.documents).write({
     workflowId: 'a',
     runId: 'b',
     outcome: 'failed',
@@ -40,6 +40,20 @@ it("is its owner's alone, whatever the mode of a file was", async () => {
     artifacts: [],
   });
   expect(await modes()).toEqual({ files: ['600'], folders: ['700'] });
+});
+
+it('never puts plain bytes in the place of encrypted ones, also where those are damaged', async () => {
+  const ref = await store.putBytes('personal', 'text/plain', { encrypt: true });
+  const sealed = join(store.root, 'sha256', ref.sha256.slice(0, 2), `${ref.sha256.slice(2)}.sealed`);
+  await truncate(sealed, 70);
+  await expect(store.bytes(ref)).rejects.toMatchObject({
+    code: 'ArtifactCorrupt',
+    message: expect.stringContaining(sealed),
+  });
+  await expect(store.putBytes('personal', 'text/plain')).rejects.toMatchObject({ code: 'ArtifactCorrupt' });
+  await store.putBytes('personal', 'text/plain', { encrypt: true });
+  expect(String(await store.bytes(ref))).toBe('personal');
+  expect(await store.isEncrypted(ref)).toBe(true);
 });
 
 describe('an artifact that the garbage collector wants to delete', () => {
