@@ -27,6 +27,11 @@ export class Secrets {
     });
   }
 
+  /** Keeps a part of a secret, such as the password in an address, out of what is told too. */
+  conceal(value: string): void {
+    if (value !== '') this.#values.add(value);
+  }
+
   /** The same error without the values that were resolved. */
   hide(error: unknown): unknown {
     if (!(error instanceof PerennialError) || this.#values.size === 0) return error;

@@ -2,13 +2,14 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type ErrorCode, PerennialError } from '../../contracts/errors.ts';
 import type { TableRef } from '../../contracts/refs.ts';
 import { withoutValues } from './engine-words.ts';
+import { DEFAULT_MEMORY_LIMIT } from './memory.ts';
 import { quoteIdent, quoteLiteral } from './sql.ts';
 
 /** Options of {@link Database.create}. */
 export interface DatabaseOptions {
   /** Folder for what does not fit into memory. */
   tempDir: string;
-  /** Default `4GB`. */
+  /** Default {@link DEFAULT_MEMORY_LIMIT}. */
   memoryLimit?: string | undefined;
   /** Default: all cores. */
   threads?: number;
@@ -41,7 +42,7 @@ export class Database {
   static async create(options: DatabaseOptions): Promise<Database> {
     const instance = await DuckDBInstance.create(':memory:', {
       temp_directory: options.tempDir,
-      memory_limit: options.memoryLimit ?? '4GB',
+      memory_limit: options.memoryLimit ?? DEFAULT_MEMORY_LIMIT,
       ...(options.threads ? { threads: String(options.threads) } : {}),
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
@@ -112,10 +113,10 @@ export class Database {
     return Number(row.Count ?? 0);
   }
 
-  /** A view over one Parquet file. */
-  async viewOfParquet(name: string, path: string): Promise<void> {
+  /** A view over a relation. */
+  async view(name: string, relation: string): Promise<void> {
     await this.run(
-      `CREATE VIEW ${quoteIdent(name)} AS SELECT * FROM read_parquet(${quoteLiteral(path)})`,
+      `CREATE VIEW ${quoteIdent(name)} AS SELECT * FROM ${relation}`,
       'SourceUnreadable',
       `table ${name}`,
     );

@@ -2,6 +2,11 @@ import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { privacySpec } from '../../contracts/spec/privacy.ts';
+import { fileSource } from '../../contracts/spec/sources.ts';
+import { PersonalColumns } from '../../lib/privacy/personal-columns.ts';
+import { sourceOptions } from '../../lib/sources/options.ts';
+import { snapshotSource } from '../../lib/sources/snapshot.ts';
 import { DataFixture } from '../support/integration-data.ts';
 
 let data: DataFixture;
@@ -52,15 +57,31 @@ describe('CSV', () => {
     ]);
   });
 
-  it.each([
-    ['UTF-16, little endian', Buffer.from('\uFEFFa,b\n1,x\n', 'utf16le')],
-    ['UTF-16, big endian', Buffer.from('\uFEFFa,b\n1,x\n', 'utf16le').swap16()],
-    ['Latin-1', Buffer.from('a,b\n1,Müller\n', 'latin1')],
-  ])('in %s: refused with the remedy', async (name, content) => {
-    await data.write(`${name}.csv`, content);
-    const refusal = data.snapshot(`${name}.csv`);
-    await expect(refusal).rejects.toMatchObject({ code: 'SourceUnreadable', retryable: false });
-    await expect(refusal).rejects.toThrow(/source people: the text is not UTF-8; convert it, .*iconv/);
+  const UMLAUT = 'a,b\n1,Müller €\n';
+  it.each<[string, Uint8Array, object]>([
+    ['UTF-16, little endian', Buffer.from(`\uFEFF${UMLAUT}`, 'utf16le'), {}],
+    ['UTF-16, big endian', Buffer.from(`\uFEFF${UMLAUT}`, 'utf16le').swap16(), {}],
+    ['UTF-16 that is named, without a mark', Buffer.from(UMLAUT, 'utf16le'), { encoding: 'utf-16' }],
+    ['UTF-16, packed', gzipSync(Buffer.from(`\uFEFF${UMLAUT}`, 'utf16le')), {}],
+    ['windows-1252', Buffer.from('a,b\n1,M\xfcller \x80\n', 'latin1'), { encoding: 'latin-1' }],
+    [
+      'windows-1252, packed',
+      gzipSync(Buffer.from('a,b\n1,M\xfcller \x80\n', 'latin1')),
+      { encoding: 'latin-1' },
+    ],
+  ])('in %s', async (name, content, options) => {
+    const path = `${name}.csv${name.endsWith('packed') ? '.gz' : ''}`;
+    await data.write(path, content);
+    expect(await data.rows(await data.snapshot(path, options))).toEqual([{ a: 1, b: 'Müller €' }]);
+  });
+
+  it('in UTF-16, with characters that lie across the chunks that are read', async () => {
+    const lines = Array.from({ length: 200_000 }, (_, i) => `${i},𝄞ü${i}`).join('\n');
+    await data.write('wide.csv', Buffer.from(`\uFEFFid,text\n${lines}\n`, 'utf16le'));
+    const table = await data.snapshot('wide.csv');
+    const path = await data.store.path(table.artifact);
+    const wrong = `SELECT count(*) FILTER (WHERE text <> '𝄞ü' || id) AS wrong, count(*) AS rows FROM read_parquet('${path}')`;
+    expect(await data.database.row(wrong)).toEqual({ wrong: 0, rows: 200_000 });
   });
 
   it('with words for missing values', async () => {
@@ -92,6 +113,21 @@ describe('CSV', () => {
     const table = await data.snapshot('late.csv');
     expect(types(table)).toEqual({ id: 'BIGINT', v: 'VARCHAR' });
     expect(table.rows).toBe(130_000);
+  });
+
+  it.each([
+    ['a fraction among whole numbers', '12', '12.5', 'DOUBLE', 12.5],
+    ['a number with leading zeros', '123', '007', 'VARCHAR', '007'],
+    ['a date with a time', '2024-01-02', '2024-01-02 03:04:05', 'TIMESTAMP', '2024-01-02 03:04:05'],
+    ['1 among true and false', 'true', '1', 'VARCHAR', '1'],
+  ])('whose last value is %s', async (name, usual, last, type, value) => {
+    const lines = Array.from({ length: 30_000 }, (_, i) => `${i},${i === 29_999 ? last : usual}`);
+    await data.write(`${name}.csv`, `id,v\n${lines.join('\n')}\n`);
+    const table = await data.snapshot(`${name}.csv`);
+    expect(types(table)).toEqual({ id: 'BIGINT', v: type });
+    const path = await data.store.path(table.artifact);
+    const text = `SELECT CAST(v AS VARCHAR) AS v FROM read_parquet('${path}') WHERE id = 29999`;
+    expect(await data.database.row(text)).toEqual({ v: String(value) });
   });
 
   it('with types that are given', async () => {
@@ -192,6 +228,53 @@ describe('several files and row numbers', () => {
     ).toEqual({ wrong: 0 });
   });
 
+  it('of Parquet have the columns and the precision of all', async () => {
+    await data.writeParquet('union/a.parquet', 'SELECT 1 AS v');
+    await data.writeParquet('union/b.parquet', "SELECT 2.5::DOUBLE AS v, 'x' AS w");
+    expect(await data.rows(await data.snapshot('union/*.parquet'))).toEqual([
+      { v: 1, w: null },
+      { v: 2.5, w: 'x' },
+    ]);
+  });
+
+  it('of JSON Lines have the keys and types of all', async () => {
+    for (let file = 10; file < 50; file++)
+      await data.write(`lines/${file}.jsonl`, file < 49 ? '{"a":1}\n' : '{"a":1.5,"b":"x"}\n');
+    const table = await data.snapshot('lines/*.jsonl');
+    expect(types(table)).toEqual({ a: 'DOUBLE', b: 'VARCHAR' });
+    expect((await data.rows(table)).at(-1)).toEqual({ a: 1.5, b: 'x' });
+  });
+
+  it.each([
+    ['one more', 'a,b,c\n1,2,3\n', '3 columns, .*1.csv has 2; with c;'],
+    ['one more, without a name', 'a,b,\n1,2,3\n', '3 columns, .*1.csv has 2;'],
+    ['one less', 'b\n1\n', '1 columns, .*1.csv has 2; without a;'],
+    ['one that is called otherwise', 'a,x\n1,2\n', '2 columns, .*1.csv has 2; without b; with x;'],
+  ])('of CSV whose columns differ are refused: %s', async (name, content, words) => {
+    await data.write(`${name}/1.csv`, 'a,b\n1,2\n');
+    await data.write(`${name}/2.csv`, content);
+    const refusal = data.snapshot(`${name}/*.csv`);
+    await expect(refusal).rejects.toMatchObject({ code: 'SourceUnreadable' });
+    await expect(refusal).rejects.toThrow(new RegExp(`2.csv has ${words}`));
+  });
+
+  it('of CSV without names that differ in width are refused', async () => {
+    await data.write('bare/1.csv', '1,2\n3,4\n');
+    await data.write('bare/2.csv', '1,2,3\n4,5,6\n');
+    await expect(data.snapshot('bare/*.csv', { header: false })).rejects.toThrow(
+      /2.csv has 3 columns, .*1.csv has 2; with column2/,
+    );
+  });
+
+  it('of CSV may have their columns in another order, and quoted', async () => {
+    await data.write('order/1.csv', 'a,b\n1,2\n');
+    await data.write('order/2.csv', '"b","a"\n"4",3\n');
+    expect(await data.rows(await data.snapshot('order/*.csv'))).toEqual([
+      { a: 1, b: 2 },
+      { a: 3, b: 4 },
+    ]);
+  });
+
   it('have another digest when one byte or the order changes', async () => {
     await data.write('two/a.csv', 'a\n1\n');
     await data.write('two/b.csv', 'a\n2\n');
@@ -257,6 +340,34 @@ describe('what a source may not be', () => {
     expect((await data.snapshot(await data.write('inside.csv', 'a\n1\n'))).rows).toBe(1);
   });
 
+  it('what the worker keeps for itself below an allowed folder, but for a root within that', async () => {
+    const dataDir = join(data.root, '.own');
+    await data.write('.own/keyring.json', '{"current":"a"}\n');
+    await data.write('.own/inbox/a.csv', 'a\n1\n');
+    await data.write('keys.json', '{"current":"a"}\n');
+    await data.write('blobs/a.csv', 'a\n1\n');
+    await symlink(join(dataDir, 'keyring.json'), join(data.root, 'harmless.json'));
+    const options = async (sourceRoots: string[]) =>
+      sourceOptions(
+        {
+          dataDir,
+          sourceRoots,
+          keyring: join(data.root, 'keys.json'),
+          artifactStore: { kind: 'file', root: join(data.root, 'blobs') },
+        },
+        await data.scratch(),
+      );
+    const own = ['.own/keyring.json', '.own/inbox/a.csv', 'harmless.json', 'keys.json', 'blobs/*.csv'];
+    for (const path of own)
+      await expect(data.acquire(path, await options([data.root]))).rejects.toMatchObject({
+        code: 'SourceDenied',
+        message: expect.stringContaining('keeps for itself'),
+      });
+    const inbox = await options([data.root, join(dataDir, 'inbox')]);
+    expect((await data.acquire('.own/inbox/a.csv', inbox)).files).toHaveLength(1);
+    await expect(data.acquire('.own/keyring.json', inbox)).rejects.toMatchObject({ code: 'SourceDenied' });
+  });
+
   it('nothing at all', async () => {
     const refusal = data.snapshot('nowhere/*.csv');
     await expect(refusal).rejects.toMatchObject({ code: 'SourceNotFound' });
@@ -265,4 +376,32 @@ describe('what a source may not be', () => {
       code: 'SourceNotFound',
     });
   });
+});
+
+it('a snapshot whose only personal column is the subject under another name is encrypted', async () => {
+  await data.write('renamed.csv', 'cust,amount\n100001,5\n100002,6\n');
+  const source = fileSource.parse({ path: 'renamed.csv' });
+  const personal = new PersonalColumns(
+    privacySpec.parse({
+      subject: 'customer',
+      subjectIn: { orders: { customer: 'cust' } },
+      detection: { verified: 'off', likely: 'off' },
+    }),
+  );
+  const encrypted = async (name: string) => {
+    const acquired = await data.acquire('renamed.csv', await data.options());
+    const scratch = join(await data.scratch(), 'snapshot.parquet');
+    const { artifact } = await snapshotSource(
+      data.database,
+      name,
+      source,
+      acquired,
+      data.store,
+      scratch,
+      personal,
+    );
+    return data.store.isEncrypted(artifact);
+  };
+  expect(await encrypted('shops')).toBe(false);
+  expect(await encrypted('orders')).toBe(true);
 });

@@ -1,0 +1,69 @@
+import type { Source } from '../../contracts/spec/sources.ts';
+import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
+import type { AcquiredSource } from './source.ts';
+import { MAX_LINE_BYTES } from './text-check.ts';
+
+/** Rows that are looked at first for dialect and types. */
+export const SAMPLE_ROWS = 20_480;
+
+/** What of an acquired source says how to read it. */
+export type Readable = Pick<AcquiredSource, 'files' | 'format' | 'partitioned' | 'finished'>;
+
+const list = (values: readonly string[]): string => `[${values.map(quoteLiteral).join(', ')}]`;
+
+/**
+ * The query that reads a source's files in file order.
+ *
+ * @param options.sampleRows CSV, JSON Lines: rows that are looked at for types; default all: by the first rows alone a late 12.5 would silently be 13
+ * @param options.types CSV: types instead of the source's
+ */
+export function readQuery(
+  source: Source,
+  readable: Readable,
+  options: { sampleRows?: number; types?: Readonly<Record<string, string>> } = {},
+): string {
+  const number =
+    source.rowNumber && !readable.finished ? `, row_number() OVER () AS ${quoteIdent(source.rowNumber)}` : '';
+  return `SELECT *${number} FROM ${reader(source, readable, options)}`;
+}
+
+function reader(
+  source: Source,
+  { files, format, partitioned }: Readable,
+  { sampleRows = -1, types }: { sampleRows?: number; types?: Readonly<Record<string, string>> },
+): string {
+  const hive = `hive_partitioning = ${partitioned}`;
+  if (format === 'parquet')
+    return `read_parquet(${[list(files), hive, ...(files.length > 1 ? ['union_by_name = true'] : [])].join(', ')})`;
+  if (format === 'jsonl')
+    return `read_json(${list(files)}, format = 'newline_delimited', sample_size = ${sampleRows}, maximum_sample_files = ${files.length}, ${hive})`;
+  const everything = sampleRows < 0 ? ['files_to_sniff = -1'] : [];
+  const settings = 'types' in source ? csvSettings(source, types ?? source.types) : [];
+  return `read_csv(${[list(files), ...settings, `sample_size = ${sampleRows}`, hive, ...everything].join(', ')})`;
+}
+
+type TextOptions = Extract<Source, { types: unknown }>;
+
+const csvSettings = (source: TextOptions, types: Readonly<Record<string, string>>): string[] => [
+  // The engine refuses an empty list; without one, only the empty text is missing.
+  ...(source.nullValues.length > 0 ? [`nullstr = ${list(source.nullValues)}`] : []),
+  `header = ${source.header}`,
+  // The header is the first line: detection would otherwise skip lines until the rest looks regular.
+  'skip = 0',
+  `max_line_size = ${MAX_LINE_BYTES.csv}`,
+  ...dialectSettings(source),
+  ...(Object.keys(types).length > 0
+    ? [
+        `types = {${Object.entries(types)
+          .map(([column, type]) => `${quoteLiteral(column)}: ${quoteLiteral(type)}`)
+          .join(', ')}}`,
+      ]
+    : []),
+];
+
+/** What the spec says of the dialect; the rest is detected. */
+export const dialectSettings = (source: Pick<TextOptions, 'delimiter' | 'quote' | 'escape'>): string[] => [
+  ...(source.delimiter ? [`delim = ${quoteLiteral(source.delimiter)}`] : []),
+  ...(source.quote ? [`quote = ${quoteLiteral(source.quote)}`] : []),
+  ...(source.escape ? [`escape = ${quoteLiteral(source.escape)}`] : []),
+];

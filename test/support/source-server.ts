@@ -1,0 +1,43 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A web server on a free port of the loopback address that answers as a test says and remembers what it was asked. */
+export class SourceServer {
+  readonly asked: { method: string; url: string; headers: IncomingMessage['headers'] }[] = [];
+  #answer: Answer = (_request, response) => response.writeHead(404).end();
+  readonly #server = createServer((request, response) => {
+    this.asked.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers });
+    this.#answer(request, response);
+  });
+
+  static async start(): Promise<SourceServer> {
+    const server = new SourceServer();
+    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
+    return server;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return isAddress(address) ? address.port : 0;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** From now on it answers so, and has been asked nothing. */
+  answer(answer: Answer): void {
+    this.#answer = answer;
+    this.asked.length = 0;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+const isAddress = (address: AddressInfo | string | null): address is AddressInfo =>
+  typeof address === 'object' && address !== null;
