@@ -6,9 +6,12 @@ import type {
   GatesOutput,
   IngestOutput,
   PrepareOutput,
+  ProtectOutput,
   SplitOutput,
   TrainOutput,
+  ValidateOutput,
 } from '../../contracts/stages.ts';
+import { preparedFor } from '../../domain/prepared-features.ts';
 import { html, Markup, page, table } from './html.ts';
 
 /** What a report is made from. */
@@ -19,6 +22,8 @@ export interface ReportFacts {
   run: { workflowId: string; runId: string };
   code: { commit: string | null; dirty: boolean };
   ingest: IngestOutput;
+  validate: ValidateOutput;
+  protect: ProtectOutput;
   split: SplitOutput;
   prepared: PrepareOutput;
   train: TrainOutput;
@@ -105,11 +110,44 @@ const asideTable = ({ ingest }: ReportFacts): Markup =>
         ingest.setAside.map((item) => [item.reason, item.rows]),
       )}`;
 
+const checksTable = ({ validate }: ReportFacts): Markup =>
+  validate.results.length === 0
+    ? html`<p>The pipeline has no expectations.</p>`
+    : table(
+        ['expectation', 'observed', 'expected', ''],
+        validate.results.map((result) => [
+          result.expectation,
+          result.observed,
+          result.limit,
+          result.passed
+            ? html`<span class="pass">holds</span>`
+            : html`<span class="fail">${result.severity === 'warn' ? 'warning' : 'fails'}</span>`,
+        ]),
+      );
+
+const removedLine = ({ validate: { dropped, quarantined } }: ReportFacts): Markup =>
+  dropped + quarantined === 0
+    ? html``
+    : html`<p>${dropped.toLocaleString('en-US')} rows were dropped and ${quarantined.toLocaleString('en-US')} quarantined by these.</p>`;
+
+const privacySection = ({ protect: { actions, findings, anonymity, warnings } }: ReportFacts): Markup => html`
+${
+  actions.length === 0
+    ? html`<p>No column was changed; ${findings.length} column(s) may hold personal data.</p>`
+    : table(
+        ['personal column', 'what was done'],
+        actions.map(({ column, action }) => [column, action]),
+      )
+}
+${anonymity ? html`<p>k-anonymity over ${anonymity.quasiIdentifiers.join(', ')}: ${anonymity.k} (at least ${anonymity.min} asked for).</p>` : html``}
+${warnings.map((warning) => html`<p class="muted">${warning}</p>`)}`;
+
 const plots = (facts: ReportFacts): Markup =>
   html`<div class="plots">${facts.plots.map((plot) => html`<figure>${new Markup(plot.svg)}</figure>`)}</div>`;
 
-const provenance = ({ run, code, ingest, prepared, evaluate }: ReportFacts): Markup =>
-  table(
+const provenance = ({ run, code, ingest, prepared, evaluate }: ReportFacts): Markup => {
+  const features = preparedFor(prepared, evaluate.winner.trainer);
+  return table(
     ['what', 'which'],
     [
       ['workflow', html`<code>${run.workflowId}</code> run <code>${run.runId}</code>`],
@@ -122,11 +160,12 @@ const provenance = ({ run, code, ingest, prepared, evaluate }: ReportFacts): Mar
       ['data', html`<code>${ingest.digest.slice(0, 16)}</code>`],
       [
         'features',
-        html`<code>${prepared.preprocess.sha256.slice(0, 16)}</code>, ${prepared.featureCount} columns`,
+        html`<code>${features.preprocess.sha256.slice(0, 16)}</code>, ${features.featureCount} columns`,
       ],
       ['model', html`<code>${evaluate.candidate}</code>`],
     ],
   );
+};
 
 const splitLine = ({ split }: ReportFacts): Markup =>
   html`<p>Training ${split.train.rows.toLocaleString('en-US')} rows, validation ${split.validation.rows.toLocaleString('en-US')}, test ${split.test.rows.toLocaleString('en-US')}; ${split.unused.toLocaleString('en-US')} rows belong to no part.</p>`;
@@ -137,6 +176,8 @@ const sections = (facts: ReportFacts): Markup => html`
 <h2>Plots</h2>${plots(facts)}
 <h2>Candidates</h2>${candidateTable(facts)}
 <h2>Data</h2>${splitLine(facts)}${dataTable(facts)}${asideTable(facts)}
+<h2>Checks of the data</h2>${checksTable(facts)}${removedLine(facts)}
+<h2>Personal data</h2>${privacySection(facts)}
 <h2>Where it comes from</h2>${provenance(facts)}`;
 
 /** The model card: what the model is, how good it is, and what it was made from. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ArtifactRef, TableRef } from '../../contracts/refs.ts';
+import { expectationResult } from '../../contracts/reports.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrainedCandidate } from '../../contracts/stages.ts';
 import { judgeGates } from '../../domain/gates.ts';
@@ -37,7 +38,7 @@ function facts(): ReportFacts {
   });
   const winner: TrainedCandidate = {
     name: 'lightgbm',
-    trainer: EVIL,
+    trainer: 'lightgbm',
     mlflowRunId: EVIL,
     model: artifact,
     signature: artifact,
@@ -59,18 +60,68 @@ function facts(): ReportFacts {
     ingest: {
       table,
       digest: EVIL,
-      sources: [{ name: EVIL, path: EVIL, snapshot: table, sourceSha256: EVIL }],
+      sources: [{ name: EVIL, kind: 'file', origin: EVIL, snapshot: table, sourceSha256: EVIL }],
       setAside: [{ reason: EVIL, rows: 5 }],
+      findings: [],
     },
-    split: { ...split, classNames: [EVIL, 'b'], positiveClass: EVIL, baseline: PROBLEM.baseline },
+    split: {
+      ...split,
+      overlap: [],
+      sensitive: false,
+      classNames: [EVIL, 'b'],
+      positiveClass: EVIL,
+      baseline: PROBLEM.baseline,
+    },
+    validate: {
+      table,
+      rows: 10,
+      results: [
+        expectationResult.parse({
+          expectation: EVIL,
+          severity: 'warn',
+          passed: false,
+          violations: 1,
+          rows: 10,
+          observed: EVIL,
+          limit: EVIL,
+        }),
+      ],
+      dropped: 1,
+      quarantined: 2,
+      quarantine: null,
+      report: artifact,
+      page: artifact,
+    },
+    protect: {
+      table,
+      sensitive: true,
+      findings: [],
+      actions: [{ column: EVIL, action: EVIL, type: EVIL }],
+      anonymity: {
+        quasiIdentifiers: [EVIL],
+        k: 3,
+        min: 5,
+        classes: 1,
+        classesBelow: 1,
+        rows: 3,
+        rowsBelow: 3,
+        shareBelow: 1,
+      },
+      refusal: null,
+      warnings: [EVIL],
+    },
     prepared: {
-      plan: artifact,
-      preprocess: artifact,
-      featureNames: artifact,
-      featureCount: 1,
-      train: matrix,
-      validation: matrix,
-      notes: [EVIL],
+      variants: {
+        tree: {
+          plan: artifact,
+          preprocess: artifact,
+          featureNames: artifact,
+          featureCount: 1,
+          train: matrix,
+          validation: matrix,
+          notes: [EVIL],
+        },
+      },
     },
     train: { trained: [winner], failed: [{ name: EVIL, trainer: EVIL, error: EVIL }] },
     evaluate: {

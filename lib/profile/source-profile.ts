@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import type { TableProfile } from '../../contracts/profile.ts';
+import type { Source } from '../../contracts/spec/sources.ts';
+import type { PerennialConfig } from '../config.ts';
+import { Database } from '../duckdb/database.ts';
+import { quoteLiteral } from '../duckdb/sql.ts';
+import { acquireSource } from '../sources/acquire.ts';
+import { sourceOptions } from '../sources/options.ts';
+import { readQuery } from '../sources/read-query.ts';
+import { profileTable } from './profile.ts';
+
+/**
+ * Profiles a source. It runs for a person at the command line, with the rights of that person: any file that they can
+ * read may be profiled.
+ *
+ * @param name what messages call the source
+ * @param options.tempDir an existing folder for what DuckDB spills, and for a CSV's or JSON's rows as Parquet
+ * @throws PerennialError `SourceNotFound`, `SourceUnreadable`, `SecretMissing`
+ */
+export async function profileSource(
+  name: string,
+  source: Source,
+  { config, tempDir }: { config: PerennialConfig; tempDir: string },
+): Promise<TableProfile> {
+  const database = await Database.create({
+    tempDir: join(tempDir, 'spill'),
+    memoryLimit: config.duckdbMemory,
+  });
+  try {
+    const options = { ...sourceOptions(config, tempDir), roots: ['/'], denied: [] };
+    const acquired = await acquireSource(database, name, source, options);
+    const query = readQuery(source, acquired);
+    if (acquired.format === 'parquet') return await profileTable(database, `(${query})`);
+    // Text is read once; the profile looks several times.
+    const parquet = join(tempDir, 'rows.parquet');
+    await database.run(
+      `COPY (${query}) TO ${quoteLiteral(parquet)} (FORMAT parquet, COMPRESSION lz4_raw)`,
+      'SourceUnreadable',
+      `source ${name}`,
+    );
+    return await profileTable(database, `read_parquet(${quoteLiteral(parquet)})`);
+  } finally {
+    database.close();
+  }
+}
