@@ -12,7 +12,7 @@ export interface PythonEnvironment {
 export interface ModelDirectory {
   signature: ModelSignature;
   onnx: Uint8Array;
-  /** A few raw rows as records; missing values are `null`. */
+  /** A few requests as records, made up and not of the data; missing values are `null`. */
   inputExample: Record<string, number | string | null>[];
   environment: PythonEnvironment;
   mlflowVersion: string;
@@ -29,7 +29,7 @@ export interface ModelDirectory {
  * frames. A date goes in as epoch seconds.
  */
 const columnType = (kind: string): 'double' | 'string' =>
-  kind === 'categorical' || kind === 'string' ? 'string' : 'double';
+  kind === 'categorical' || kind === 'text' || kind === 'string' ? 'string' : 'double';
 
 function signatureJson(signature: ModelSignature): { inputs: string; outputs: string; params: null } {
   return {

@@ -41,7 +41,7 @@ export async function writeNpy(path: string, data: NpyData, shape: readonly numb
   const bytes = endianness() === 'LE' ? native : reverseEach(native.slice(), data.BYTES_PER_ELEMENT);
   const file = await open(path, 'w');
   try {
-    await file.writeFile(header(dtypeOf(data), shape));
+    await file.writeFile(npyHeader(dtypeOf(data), shape));
     await file.writeFile(bytes);
   } finally {
     await file.close();
@@ -58,9 +58,7 @@ export async function writeNpy(path: string, data: NpyData, shape: readonly numb
 export async function readNpy(path: string): Promise<NpyArray> {
   const file = await open(path, 'r');
   try {
-    const start = Buffer.alloc(MAX_HEADER_BYTES);
-    const head = start.subarray(0, await readFully(file, start, 0));
-    const { dtype, shape, offset } = parseHeader(path, head);
+    const { dtype, shape, offset } = await readNpyHeader(path, file);
     const Type = { float32: Float32Array, int32: Int32Array, float64: Float64Array }[dtype];
     const size = product(shape) * Type.BYTES_PER_ELEMENT;
     const present = (await file.stat()).size - offset;
@@ -77,6 +75,20 @@ export async function readNpy(path: string): Promise<NpyArray> {
   }
 }
 
+/**
+ * What stands before the data of a `.npy` file.
+ *
+ * @returns `offset`: where the data begin, in bytes
+ * @throws PerennialError as {@link readNpy}
+ */
+export async function readNpyHeader(
+  path: string,
+  file: FileHandle,
+): Promise<Pick<NpyArray, 'dtype' | 'shape'> & { offset: number }> {
+  const start = Buffer.alloc(MAX_HEADER_BYTES);
+  return parseHeader(path, start.subarray(0, await readFully(file, start, 0)));
+}
+
 /** Large reads come in parts; fills `target` as far as the file goes. */
 async function readFully(file: FileHandle, target: Uint8Array, position: number): Promise<number> {
   let done = 0;
@@ -89,7 +101,8 @@ async function readFully(file: FileHandle, target: Uint8Array, position: number)
   return done;
 }
 
-function header(dtype: NpyDtype, shape: readonly number[]): Buffer {
+/** The bytes before the data of a `.npy` file, version 1.0, C order. */
+export function npyHeader(dtype: NpyDtype, shape: readonly number[]): Buffer {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
   const text = `{'descr': '${DESCRIPTIONS[dtype]}', 'fortran_order': False, 'shape': ${tuple}, }`;
   const unpadded = MAGIC.length + 4 + text.length + 1;
@@ -99,7 +112,7 @@ function header(dtype: NpyDtype, shape: readonly number[]): Buffer {
   return Buffer.concat([fixed, Buffer.from(padded, 'latin1')]);
 }
 
-function parseHeader(path: string, head: Buffer): { dtype: NpyDtype; shape: number[]; offset: number } {
+function parseHeader(path: string, head: Buffer): Pick<NpyArray, 'dtype' | 'shape'> & { offset: number } {
   if (head.length < 12 || !head.subarray(0, 6).equals(MAGIC)) throw invalid(path, 'it does not start as one');
   const version = head[6] ?? 0;
   if (version < 1 || version > 3) throw invalid(path, `format version ${version} is unknown`);

@@ -1,50 +1,62 @@
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { judgeFindings } from '../../domain/privacy.ts';
 import { Database } from '../duckdb/database.ts';
 import { quoteIdent } from '../duckdb/sql.ts';
+import { columnsOf } from '../expectations/words.ts';
 import { featureColumns } from '../features/feature-columns.ts';
-import { Secrets } from '../secrets.ts';
-import { columnsOf } from './expectations.ts';
+import { actionWords } from '../privacy/action-sql.ts';
+import { PersonalColumns } from '../privacy/personal-columns.ts';
+import { sourceOptions } from '../sources/options.ts';
+import { sampleSource } from '../sources/sample.ts';
 import { oneSelect } from './join.ts';
-import { missingColumn, readQuery } from './snapshot.ts';
-import { findSourceFiles } from './source-files.ts';
+import { missingColumn } from './missing-column.ts';
 
 /** What a spec makes of the real data's columns. */
 export interface DataCheck {
+  /** Columns: 0 where a look would have cost too much. */
   sources: { name: string; files: number; columns: number }[];
   /** Columns of the joined table with their type and what they are to the model. */
   columns: { name: string; type: string; role: string }[];
+  /** What the first rows of each source hold of people that the spec does not declare; a run looks at all rows. */
+  personal: string[];
 }
 
+/** Rows of a source that are looked at for personal data. */
+const LOOKED_AT = 5_000;
+
 /**
- * Checks a spec against the real data without running it: files, SQL, roles, features and expectations. Types are
- * detected from the first rows of each source.
+ * Checks a spec against the real data without running it: sources, SQL, roles, features and expectations. Types are
+ * detected from the first rows of each source. Where a look at a source would cost too much (a large file behind a
+ * web address, an event log), only what the worker allows is checked, and `columns` is empty.
  *
- * @param tempDir folder for what DuckDB spills
+ * @param config what the worker allows
+ * @param tempDir folder for what DuckDB spills and for downloads
  * @throws PerennialError with the first problem
  */
 export async function checkAgainstData(
   spec: PipelineSpec,
-  roots: readonly string[],
+  config: Parameters<typeof sourceOptions>[0],
   tempDir: string,
 ): Promise<DataCheck> {
-  const secrets = new Secrets(process.env);
+  const options = sourceOptions(config, tempDir);
   const open = await Database.create({ tempDir });
   try {
     const sources: DataCheck['sources'] = [];
     const paths: string[] = [];
     const views: string[] = [];
     for (const [name, source] of Object.entries(spec.data.sources)) {
-      const readable = { ...source, path: secrets.resolve(source.path) };
-      const found = await findSourceFiles(open, name, readable, roots, { digest: false });
-      const query = readQuery(source, found, { sampleRows: 20_480 });
-      const columns = await open.columns(`(${query})`, 'SourceUnreadable', `source ${name}`);
-      sources.push({ name, files: found.files.length, columns: columns.length });
-      paths.push(...found.files);
-      views.push(`CREATE VIEW ${quoteIdent(name)} AS ${query}`);
+      const sample = await sampleSource(open, name, source, options);
+      sources.push({ name, files: sample?.files ?? 0, columns: sample?.columns.length ?? 0 });
+      if (!sample) continue;
+      paths.push(...sample.paths);
+      views.push(`CREATE VIEW ${quoteIdent(name)} AS ${sample.query}`);
     }
+    if (views.length < sources.length) return { sources, columns: [], personal: [] };
     const locked = await Database.create({ tempDir, onlyPaths: paths });
     try {
       for (const view of views) await locked.run(view, 'SourceUnreadable');
+      const personal: string[] = [];
+      for (const { name } of sources) personal.push(...(await personalIn(locked, name, spec)));
       const query =
         spec.data.sql === undefined
           ? `SELECT * FROM ${quoteIdent(sources[0]?.name ?? '')}`
@@ -67,16 +79,47 @@ export async function checkAgainstData(
               : name === timestamp
                 ? 'timestamp'
                 : 'ignored';
+        const declared = Object.hasOwn(spec.privacy.columns, name) ? spec.privacy.columns[name] : undefined;
+        if (declared?.action === 'drop') return 'personal: dropped';
         const kind = features.get(name);
+        if (declared && declared.action !== 'keep' && !kind)
+          return `${plain}, personal: ${actionWords(declared.action, declared.kind, spec.privacy.keyVersion)}`;
         return kind ? `${plain === 'ignored' ? '' : `${plain}, `}feature (${kind})` : plain;
       };
-      return { sources, columns: columns.map((column) => ({ ...column, role: role(column.name) })) };
+      return {
+        sources,
+        columns: columns.map((column) => ({ ...column, role: role(column.name) })),
+        personal,
+      };
     } finally {
       locked.close();
     }
   } catch (error) {
-    throw secrets.hide(error);
+    throw options.secrets.hide(error);
   } finally {
     open.close();
   }
+}
+
+/** What a run would stop at or warn of, from a source's first rows. */
+async function personalIn(
+  database: Database,
+  source: string,
+  { privacy }: Pick<PipelineSpec, 'privacy'>,
+): Promise<string[]> {
+  const rows = quoteIdent('__perennial_first_rows');
+  await database.run(
+    `CREATE OR REPLACE TEMP TABLE ${rows} AS SELECT * FROM ${quoteIdent(source)} LIMIT ${LOOKED_AT}`,
+    'SourceUnreadable',
+    `source ${source}`,
+  );
+  const columns = await database.columns(rows);
+  const { stop, warn } = judgeFindings(
+    await new PersonalColumns(privacy).findings(database, rows, columns),
+    privacy,
+  );
+  return [
+    ...stop.map((words) => `a run would stop: source ${source}: ${words}`),
+    ...warn.map((words) => `source ${source}: ${words}`),
+  ];
 }

@@ -1,9 +1,12 @@
 import { StatementType } from '@duckdb/node-api';
 import { PerennialError } from '../../contracts/errors.ts';
+import type { PersonalFinding } from '../../contracts/privacy.ts';
 import { MEDIA_TYPES, type TableRef } from '../../contracts/refs.ts';
 import type { DataSpec } from '../../contracts/spec/data.ts';
 import { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
+import { snapshotFiles, snapshotRelation } from '../incremental/snapshots.ts';
+import type { PersonalColumns } from '../privacy/personal-columns.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
 
 /** Column names and types travel through workflow histories, whose payloads are bounded. */
@@ -16,14 +19,23 @@ export interface NamedSnapshot {
   snapshot: TableRef;
 }
 
+/** What {@link joinSources} gives. */
+export interface JoinedTable {
+  table: TableRef;
+  setAside: { reason: string; rows: number }[];
+  findings: PersonalFinding[];
+}
+
 /** Folders and limits of {@link joinSources}. */
 export interface JoinOptions {
   store: ArtifactStore;
   /** Folder for files before they are stored. */
   scratchDir: string;
+  /** Looks for personal columns, whose tables are encrypted at rest; left out, nothing is looked for. */
+  personal?: PersonalColumns;
   /** Rows whose target is missing have no label and are set aside; left out for tables without a target. */
   target?: string;
-  /** Memory of the database; default `4GB`. */
+  /** Memory of the database; default `1GB`. */
   memoryLimit?: string | undefined;
   /** Aborting interrupts the join. */
   signal?: AbortSignal;
@@ -39,21 +51,21 @@ export async function joinSources(
   data: DataSpec,
   snapshots: readonly NamedSnapshot[],
   options: JoinOptions,
-): Promise<{ table: TableRef; setAside: { reason: string; rows: number }[] }> {
+): Promise<JoinedTable> {
   const output = `${options.scratchDir}/joined.parquet`;
-  const paths = await Promise.all(snapshots.map((item) => options.store.path(item.snapshot.artifact)));
+  const files = await Promise.all(snapshots.map((item) => snapshotFiles(options.store, item.snapshot)));
   const spill = `${options.scratchDir}/spill`;
   const database = await Database.create({
     tempDir: spill,
     memoryLimit: options.memoryLimit,
-    onlyPaths: [...paths, output, spill],
+    onlyPaths: [...files.flat(), output, spill],
   });
   const stop = (): void => database.interrupt();
   options.signal?.addEventListener('abort', stop);
   try {
     options.signal?.throwIfAborted();
     for (const [index, item] of snapshots.entries())
-      await database.viewOfParquet(item.name, paths[index] ?? '');
+      await database.view(item.name, snapshotRelation(files[index] ?? []));
     const query =
       data.sql === undefined
         ? `SELECT * FROM ${quoteIdent(snapshots[0]?.name ?? '')}`
@@ -73,9 +85,14 @@ export async function joinSources(
     const counts = await database.rows(
       `SELECT ${REASON} AS reason, count(*) AS rows FROM joined WHERE ${REASON} IS NOT NULL GROUP BY 1`,
     );
-    const columns = await database.columns(`read_parquet(${quoteLiteral(output)})`);
+    const relation = `read_parquet(${quoteLiteral(output)})`;
+    const columns = await database.columns(relation);
+    const findings = (await options.personal?.findings(database, relation, columns)) ?? [];
+    const encrypt = (options.personal?.among(columns, findings).length ?? 0) > 0;
+    const artifact = await options.store.putFile(output, MEDIA_TYPES.parquet, { encrypt });
     return {
-      table: { artifact: await options.store.putFile(output, MEDIA_TYPES.parquet), rows, columns },
+      table: { artifact, rows, columns },
+      findings,
       setAside: reasons.map(({ reason }) => ({
         reason,
         rows: Number(counts.find((count) => count.reason === reason)?.rows ?? 0),
@@ -116,7 +133,7 @@ async function reasonsOf(
 }
 
 /** @throws PerennialError `SqlInvalid` where the condition is more than one value of a row */
-async function oneCondition(
+export async function oneCondition(
   database: Database,
   condition: string,
   query: string,

@@ -5,6 +5,12 @@ import { quoteLiteral } from '../duckdb/sql.ts';
 import { sqlTypes } from '../features/fit.ts';
 import { rawColumnsSql } from '../features/raw-sql.ts';
 
+/** The rows that are chosen, counted from 0. @param limit how many at the most */
+export function sampledRows(total: number, limit: number): number[] {
+  const step = Math.max(1, Math.floor(total / limit));
+  return Array.from({ length: Math.min(Math.ceil(total / step), limit) }, (_, i) => i * step);
+}
+
 /**
  * Rows of a table, evenly chosen, as a client would send them, with the answers that were computed for them.
  *

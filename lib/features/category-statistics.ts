@@ -7,11 +7,14 @@ import type { FittedCategories } from './feature-plan.ts';
 /** Categories that an ordinal or frequency table holds at most; the rest are "other". */
 export const TABLE_LIMIT = 10_000;
 
+/** The encodings that counts of the categories are enough for. */
+type CountedEncoding = Exclude<FittedCategories['encoding'], 'target'>;
+
 /** A text column to be learned: an SQL expression over the relation (NULL = missing) and its options. */
 export interface CategoryTask {
   name: string;
   sql: string;
-  options: CategoricalOptions;
+  options: CategoricalOptions & { encoding: 'auto' | CountedEncoding };
 }
 
 /** A category and its training rows. */
@@ -62,12 +65,12 @@ export async function categoryCounts(
  * @returns `undefined` where every row would get the same numbers
  */
 export function fitCategories(
-  { options }: CategoryTask,
+  { options }: Pick<CategoryTask, 'options'>,
   counts: readonly Category[],
   present: number,
   missing: number,
 ): FittedCategories | undefined {
-  const encoded = (encoding: FittedCategories['encoding']) => {
+  const encoded = (encoding: CountedEncoding) => {
     const kept = counts
       .slice(0, encoding === 'onehot' ? options.maxCategories : TABLE_LIMIT)
       .sort((a, b) => compareText(a.text, b.text));
@@ -80,7 +83,7 @@ export function fitCategories(
 }
 
 function encode(
-  encoding: FittedCategories['encoding'],
+  encoding: CountedEncoding,
   kept: readonly Category[],
   present: number,
   missing: number,
@@ -104,4 +107,4 @@ function encode(
 }
 
 /** Ascending UTF-16 code units: the same in every locale. */
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,11 +1,12 @@
 import { PerennialError } from '../../contracts/errors.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { identifyingColumns } from '../../domain/privacy.ts';
 import type { RawColumn } from './feature-plan.ts';
 import { featureKindOf } from './kinds.ts';
 
 /**
  * The feature columns of a table with their kinds: those that `columns.features` names, or else all that have no
- * other role; in the table's order, without those that `features.columns` sets to "ignored".
+ * other role and tell no people apart; in the table's order, without those that `features.columns` sets to "ignored".
  *
  * The kind comes from the DuckDB type ({@link featureKindOf}), unless `features.columns` names another.
  *
@@ -16,7 +17,7 @@ import { featureKindOf } from './kinds.ts';
  */
 export function featureColumns(
   table: readonly { name: string; type: string }[],
-  spec: Pick<PipelineSpec, 'columns' | 'features'>,
+  spec: Pick<PipelineSpec, 'columns' | 'features'> & Partial<Pick<PipelineSpec, 'privacy'>>,
 ): RawColumn[] {
   const { target, entity, timestamp, ignored, features: named } = spec.columns;
   for (const name of named ?? []) {
@@ -38,6 +39,7 @@ export function featureColumns(
     ...entity,
     ...ignored,
     ...(timestamp === undefined ? [] : [timestamp]),
+    ...(spec.privacy ? [...identifyingColumns(spec.privacy), ...spec.privacy.subject] : []),
   ]);
   return table
     .filter(({ name }) => (named ? named.includes(name) : !otherRoles.has(name)))

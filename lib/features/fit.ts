@@ -1,83 +1,88 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { PerennialError } from '../../contracts/errors.ts';
-import type { DatePart, FeaturesSpec } from '../../contracts/spec/features.ts';
+import type { FeaturePreset, FeaturesSpec } from '../../contracts/spec/features.ts';
 import { refused } from '../duckdb/database.ts';
-import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
-import { type Category, type CategoryTask, categoryCounts, fitCategories } from './category-statistics.ts';
+import { type CategoryTask, categoryCounts } from './category-statistics.ts';
 import { type ColumnTask, columnTasks } from './column-options.ts';
-import {
-  type ColumnPlan,
-  cyclicPart,
-  type FeaturePlan,
-  MISSING_WORDS,
-  type RawColumn,
-} from './feature-plan.ts';
+import { columnNotes, columnPlan, type Fittable, type Learned, numberTasksOf } from './column-plans.ts';
+import { derivedSql } from './derived-columns.ts';
+import type { FeaturePlan, FoldMeans, RawColumn, Vocabulary } from './feature-plan.ts';
 import { matrixColumns } from './matrix.ts';
-import { type NumberStatistics, type NumberTask, numberStatistics } from './number-statistics.ts';
-import { type SqlTypes, valueOrNullSql } from './raw-sql.ts';
+import { type NumberTask, numberStatistics } from './number-statistics.ts';
+import { requireReadableText, type SqlTypes, unreadableSql, valueOrNullSql } from './raw-sql.ts';
+import { type TargetEncoding, type TargetTask, targetEncodings } from './target-statistics.ts';
+import { fitVocabulary } from './text-statistics.ts';
 
-/** A column's task with the SQL of its value and the places of its numbers in the list of all numbers. */
-interface Prepared {
-  task: ColumnTask;
-  sqlType: string;
-  sql: string;
-  /** `part` is set for dates. */
-  numbers: { index: number; part?: DatePart }[];
+/** How features are fitted, beside what the spec says. */
+export interface FitOptions {
+  /** What holds where the spec says nothing. */
+  preset: FeaturePreset;
+  /** What target encoding needs; without it, a column that asks for it is refused. */
+  target?: TargetTask;
+}
+
+/** Fitted features. */
+export interface FittedFeatures {
+  plan: FeaturePlan;
+  /** By what the training rows are encoded, where a column is encoded by the target. */
+  folds?: FoldMeans;
 }
 
 /**
- * Learns features from training rows by SQL aggregates: one scan for numbers and dates, one more for clipped
- * numbers, one for categories. Only statistics leave DuckDB, never rows (categories are kept as they are).
+ * Learns features from training rows by SQL aggregates: one scan for numbers and dates, one more for clipped numbers
+ * and logarithms, one for categories, one for each text and for each column that is encoded by the target. Only
+ * statistics leave DuckDB, never rows (categories and words are kept as they are).
  *
  * Values are taken as the model will see them: numbers as float32, dates in UTC. A column that says nothing (no
  * value at all, or the same in every row) stays an input of the model but has no matrix column, and a note says so.
  *
  * @param connection a connection whose `interrupt()` ends the work
  * @param relation what may stand after FROM: a quoted name or `read_parquet('…')`; training rows only
- * @param columns the feature columns, in the order of the model's inputs
+ * @param columns the raw feature columns, in the order of the model's inputs
  * @throws PerennialError `SplitEmpty` without rows, `ColumnMissing`, `ColumnInvalid` for a type or text that cannot
  *   be read as the column's kind, `FeatureInvalid` where no column says anything
  * @example
- * const plan = await fitFeatures(connection, 'train', [{ name: 'age', kind: 'numeric' }], featuresSpec.parse({}));
+ * const { plan } = await fitFeatures(connection, 'train', [{ name: 'age', kind: 'numeric' }], featuresSpec.parse({}), {
+ *   preset: 'linear',
+ * });
  */
 export async function fitFeatures(
   connection: DuckDBConnection,
   relation: string,
   columns: readonly RawColumn[],
-  options: FeaturesSpec,
-): Promise<FeaturePlan> {
+  spec: FeaturesSpec,
+  { preset, target }: FitOptions,
+): Promise<FittedFeatures> {
   const types = await sqlTypes(connection, relation);
   const numberTasks: NumberTask[] = [];
-  const prepared = columnTasks(columns, options).map((task) => prepare(task, types, numberTasks));
-  if (prepared.length === 0)
+  const all = fittables(columnTasks(columns, spec, preset), types, numberTasks);
+  if (all.length === 0)
     throw new PerennialError('FeatureInvalid', 'There is no feature column: all are ignored.');
 
   const { rows, numbers, counts } = await numberStatistics(connection, relation, numberTasks, [
-    ...prepared.map(({ sql }) => sql),
-    ...prepared.map(unreadableSql),
+    ...all.map(({ sql }) => sql),
+    ...all.map(({ task, sqlType, sql }) => unreadableSql(task, sqlType, sql)),
   ]);
   if (rows === 0) throw new PerennialError('SplitEmpty', 'There are no training rows to fit features on.');
-  prepared.forEach((column, index) => {
-    requireReadableText(column, counts[prepared.length + index] ?? 0, rows);
+  all.forEach(({ task }, index) => {
+    requireReadableText(task, counts[all.length + index] ?? 0, rows);
   });
-  const categoryTasks = prepared.flatMap(({ task, sql }): CategoryTask[] =>
-    task.kind === 'categorical' ? [{ name: task.name, sql, options: task.options }] : [],
-  );
-  const categories = new Map(
-    (await categoryCounts(connection, relation, categoryTasks)).map((found, index) => [
-      categoryTasks[index]?.name,
-      found,
-    ]),
-  );
+  const categories = await categoriesByName(connection, relation, all);
+  const targets = await targetsByName(connection, relation, all, target);
+  const texts = await textsByName(connection, relation, all, rows);
 
-  const plans = prepared.map((column, index) => {
+  const plans = all.map((column, index) => {
+    const { name } = column.task;
     const present = counts[index] ?? 0;
-    return columnPlan(column, {
+    const learned: Learned = {
       present,
       missing: rows - present,
       numbers,
-      categories: categories.get(column.task.name) ?? [],
-    });
+      categories: categories.get(name) ?? [],
+      target: targets.get(name)?.value,
+      vocabulary: texts.get(name),
+    };
+    return columnPlan(column, learned);
   });
 
   const matrix = matrixColumns(plans);
@@ -87,9 +92,41 @@ export async function fitFeatures(
       `None of the feature columns (${plans.map(({ name }) => name).join(', ')}) says anything: each is empty or the same in all ${rows} training rows.`,
     );
   }
-  const notes = plans.flatMap((plan, index) => columnNotes(plan, prepared[index]?.task));
-  return { schemaVersion: 1, rows, columns: plans, matrix, notes };
+  const encoded = [...targets].filter(([, { value }]) => value !== undefined);
+  const notes = [
+    ...plans.flatMap((plan, index) => columnNotes(plan, all[index]?.task)),
+    ...(encoded.length > 0 && target
+      ? [
+          outOfFoldNote(
+            encoded.map(([name]) => name),
+            target.folds,
+          ),
+        ]
+      : []),
+  ];
+  return {
+    plan: {
+      schemaVersion: 2,
+      preset,
+      rows,
+      columns: plans.filter(({ derived }) => !derived),
+      derived: plans.filter(({ derived }) => derived),
+      matrix,
+      notes,
+    },
+    ...(encoded.length > 0 && target
+      ? {
+          folds: {
+            folds: target.folds,
+            columns: new Map(encoded.map(([name, { folds }]) => [name, folds])),
+          },
+        }
+      : {}),
+  };
 }
+
+const outOfFoldNote = (names: readonly string[], folds: number): string =>
+  `${names.map((name) => `"${name}"`).join(', ')}: encoded by the target. In the training matrix each row was encoded by the other ${folds - 1} of ${folds} folds; the model's graph holds the means of all training rows.`;
 
 /** The columns and DuckDB types of what may stand after FROM. */
 export async function sqlTypes(connection: DuckDBConnection, relation: string): Promise<SqlTypes> {
@@ -99,134 +136,82 @@ export async function sqlTypes(connection: DuckDBConnection, relation: string): 
   return new Map(reader.getRowsJS().map(([name, type]) => [String(name), String(type)]));
 }
 
-function prepare(task: ColumnTask, types: SqlTypes, numberTasks: NumberTask[]): Prepared {
-  const sqlType = types.get(task.name);
-  if (sqlType === undefined) {
+/** The columns with their SQL; the numbers to be summarised are appended to `numberTasks`. */
+function fittables(tasks: readonly ColumnTask[], types: SqlTypes, numberTasks: NumberTask[]): Fittable[] {
+  const values = new Map<string, string>();
+  return tasks.map((task) => {
+    const sqlType = task.derived ? undefined : types.get(task.name);
+    if (!task.derived && sqlType === undefined) {
+      throw new PerennialError(
+        'ColumnMissing',
+        `The training rows have no column "${task.name}"; they have ${[...types.keys()].join(', ')}.`,
+      );
+    }
+    const [first, second] = task.derived?.of ?? ['', ''];
+    const sql = task.derived
+      ? derivedSql(task.derived.op, values.get(first) ?? 'NULL', values.get(second) ?? 'NULL')
+      : valueOrNullSql(task, sqlType ?? '');
+    if (!task.derived) values.set(task.name, sql);
+    const numbers = numberTasksOf(task, sql).map(({ part, number }) => ({
+      index: numberTasks.push(number) - 1,
+      part,
+    }));
+    return { task, sqlType, sql, numbers };
+  });
+}
+
+async function categoriesByName(
+  connection: DuckDBConnection,
+  relation: string,
+  all: readonly Fittable[],
+): Promise<Map<string, Awaited<ReturnType<typeof categoryCounts>>[number]>> {
+  const tasks = all.flatMap(({ task, sql }): CategoryTask[] => {
+    if (task.kind !== 'categorical' || task.options.encoding === 'target') return [];
+    return [{ name: task.name, sql, options: { ...task.options, encoding: task.options.encoding } }];
+  });
+  const found = await categoryCounts(connection, relation, tasks);
+  return new Map(tasks.map(({ name }, index) => [name, found[index] ?? []]));
+}
+
+async function targetsByName(
+  connection: DuckDBConnection,
+  relation: string,
+  all: readonly Fittable[],
+  target: TargetTask | undefined,
+): Promise<Map<string, TargetEncoding>> {
+  const columns = all.flatMap(({ task, sql }) =>
+    task.kind === 'categorical' && task.options.encoding === 'target'
+      ? [{ name: task.name, sql, options: task.options }]
+      : [],
+  );
+  const [first] = columns;
+  if (!first) return new Map();
+  if (!target) {
     throw new PerennialError(
-      'ColumnMissing',
-      `The training rows have no column "${task.name}"; they have ${[...types.keys()].join(', ')}.`,
+      'FeatureInvalid',
+      `Column "${first.name}" is to be encoded by the target, which is not known here.`,
     );
   }
-  const sql = valueOrNullSql(task, sqlType);
-  const add = (number: NumberTask, part?: DatePart) => ({
-    index: numberTasks.push(number) - 1,
-    ...(part ? { part } : {}),
-  });
-  const numbers = () => {
-    switch (task.kind) {
-      case 'numeric': {
-        const { impute, constant = 0, scale, clip } = task.options;
-        return [
-          add({
-            sql,
-            impute: impute === 'zero' ? 0 : impute === 'constant' ? constant : impute,
-            scale,
-            clip,
-          }),
-        ];
-      }
-      case 'boolean':
-        return [add({ sql, impute: 'mode', scale: 'none' })];
-      case 'datetime':
-        return [...new Set(task.options.parts)].map((part) =>
-          add({ sql: datePartSql(part, sql), impute: 'median', scale: task.options.scale }, part),
-        );
-      case 'categorical':
-        return [];
-    }
-  };
-  return { task, sqlType, sql, numbers: numbers() };
-}
-
-/** A part of epoch seconds in UTC, independent of the session's time zone. */
-function datePartSql(part: DatePart, epochSeconds: string): string {
-  const moment = `make_timestamp(CAST(floor(${epochSeconds}) AS BIGINT) * 1000000)`;
-  switch (part) {
-    case 'weekday':
-      return `isodow(${moment}) - 1`;
-    case 'dayofyear':
-      return `dayofyear(${moment})`;
-    default:
-      return `${part}(${moment})`;
-  }
-}
-
-/** NULL, except for rows whose text should be a number, a boolean or a date and is none. */
-function unreadableSql({ task, sqlType, sql }: Prepared): string {
-  if (sqlType !== 'VARCHAR' || task.kind === 'categorical') return 'NULL';
-  const name = quoteIdent(task.name);
-  return `CASE WHEN ${name} NOT IN (${MISSING_WORDS.map(quoteLiteral).join(', ')}) AND (${sql}) IS NULL THEN 1 END`;
-}
-
-function requireReadableText({ task }: Prepared, unreadable: number, rows: number): void {
-  if (unreadable === 0) return;
-  const word = {
-    numeric: 'number',
-    boolean: 'true or false',
-    datetime: 'ISO-8601 date',
-    categorical: 'text',
-  }[task.kind];
-  throw new PerennialError(
-    'ColumnInvalid',
-    `Column "${task.name}" is text, and in ${unreadable} of ${rows} training rows it is no ${word}: convert it in the data's SQL, or make it categorical under features.columns.`,
+  const found = await targetEncodings(connection, relation, columns, target);
+  return new Map(
+    columns.flatMap(({ name }, index) => {
+      const encoding = found[index];
+      return encoding ? [[name, encoding]] : [];
+    }),
   );
 }
 
-/** What was learned about one column. */
-interface Learned {
-  present: number;
-  missing: number;
-  /** Of all columns; a column knows the places of its own. */
-  numbers: readonly NumberStatistics[];
-  categories: readonly Category[];
-}
-
-function columnPlan({ task, sqlType, sql, numbers: places }: Prepared, learned: Learned): ColumnPlan {
-  const { present, missing } = learned;
-  const base = { name: task.name, sqlType, missing };
-  const mixed = missing > 0 && present > 0;
-  const values = places.map(({ index, part }) => ({ part, value: learned.numbers[index]?.value }));
-  if (task.kind === 'categorical') {
-    const value = fitCategories(
-      { name: task.name, sql, options: task.options },
-      learned.categories,
-      present,
-      missing,
-    );
-    return {
-      kind: task.kind,
-      ...base,
-      indicator: mixed && value?.encoding === 'onehot',
-      ...(value ? { value } : {}),
-    };
+async function textsByName(
+  connection: DuckDBConnection,
+  relation: string,
+  all: readonly Fittable[],
+  rows: number,
+): Promise<Map<string, Vocabulary>> {
+  const found = new Map<string, Vocabulary>();
+  for (const { task, sql } of all) {
+    if (task.kind !== 'text') continue;
+    const vocabulary = await fitVocabulary(connection, relation, { sql, options: task.options }, rows);
+    if (vocabulary) found.set(task.name, vocabulary);
   }
-  const indicator = mixed && task.options.missingIndicator;
-  if (task.kind === 'datetime') {
-    const known = values.flatMap(({ part, value }) => (part && value ? [{ part, value }] : []));
-    const cycles = task.options.cyclic
-      ? known.flatMap(({ part }) => cyclicPart.safeParse(part).data ?? [])
-      : [];
-    const parts = known.filter(({ part }) => !cycles.some((cycle) => cycle === part));
-    return { kind: task.kind, ...base, indicator, parts, cycles };
-  }
-  const value = values[0]?.value;
-  return { kind: task.kind, ...base, indicator, ...(value ? { value } : {}) };
-}
-
-function columnNotes(plan: ColumnPlan, task: ColumnTask | undefined): FeaturePlan['notes'] {
-  const note = (message: string) => [`Column "${plan.name}": ${message}`];
-  const unused = plan.indicator ? 'only whether it is missing is used' : 'it is left out';
-  if (plan.kind !== 'datetime') {
-    if (plan.value) return [];
-    if (plan.kind === 'categorical')
-      return note(`its encoding is the same for every training row: ${unused}.`);
-    return note(`it says the same in every training row that has a value, or has none: ${unused}.`);
-  }
-  const used = new Set<DatePart>([...plan.parts.map(({ part }) => part), ...plan.cycles]);
-  if (used.size === 0)
-    return note(`its parts are the same in every training row that has a date: ${unused}.`);
-  const wanted = task?.kind === 'datetime' ? task.options.parts : [];
-  return wanted
-    .filter((part) => !used.has(part))
-    .flatMap((part) => note(`its ${part} is the same in every training row and is left out.`));
+  return found;
 }

@@ -11,6 +11,7 @@ const READABLE: Record<FeatureKind, readonly RegExp[]> = {
   numeric: [INTEGER, REAL, DECIMAL, /^(BOOLEAN|VARCHAR)$/],
   boolean: [INTEGER, REAL, /^(BOOLEAN|VARCHAR)$/],
   categorical: [INTEGER, REAL, DECIMAL, TEXT, MOMENT, /^BOOLEAN$/],
+  text: [TEXT],
   datetime: [MOMENT, INTEGER, REAL, DECIMAL, /^VARCHAR$/],
 };
 

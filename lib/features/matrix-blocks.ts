@@ -1,7 +1,16 @@
 import type { OnnxGraphBuilder } from '../onnx/graph.ts';
 
 /** A group of matrix columns that one chain of nodes computes. */
-export type Block = 'number' | 'missing' | 'sine' | 'cosine' | 'dateMissing' | 'code' | 'onehot';
+export type Block =
+  | 'number'
+  | 'bin'
+  | 'missing'
+  | 'sine'
+  | 'cosine'
+  | 'dateMissing'
+  | 'code'
+  | 'onehot'
+  | 'term';
 
 /**
  * The parts of the feature matrix while its graph is built: blocks `[rows, batch]`, feature-major, and for each raw
@@ -28,7 +37,7 @@ export class MatrixBlocks {
     return [...this.#places.values()].reduce((sum, rows) => sum + rows.length, 0);
   }
 
-  /** Joins the blocks into one value `[matrix columns, batch]`, in the order of the raw columns `names`. */
+  /** Joins the blocks into one value `[matrix columns, batch]`, in the order of the columns `names`. */
   joined(graph: OnnxGraphBuilder, names: readonly string[]): string {
     const wanted = new Set([...this.#places.values()].flatMap((rows) => rows.map(({ block }) => block)));
     const used = [...this.#blocks].filter(([block]) => wanted.has(block));

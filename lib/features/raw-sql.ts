@@ -1,3 +1,5 @@
+import { PerennialError } from '../../contracts/errors.ts';
+import { isTextInput } from '../../contracts/serving.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { DATE_RANGE, MISSING_WORDS, type RawColumn } from './feature-plan.ts';
 import { requireReadable } from './kinds.ts';
@@ -35,7 +37,8 @@ export function valueOrNullSql(column: RawColumn, sqlType: string): string {
       const seconds = epochSql(name, sqlType);
       return `CASE WHEN ${seconds} >= ${DATE_RANGE.from} AND ${seconds} < ${DATE_RANGE.before} THEN ${seconds} END`;
     }
-    case 'categorical': {
+    case 'categorical':
+    case 'text': {
       const text = sqlType === 'VARCHAR' ? name : `CAST(${name} AS VARCHAR)`;
       return `CASE WHEN ${text} NOT IN (${missingWords}) THEN ${text} END`;
     }
@@ -61,8 +64,34 @@ export function rawColumnsSql(columns: readonly RawColumn[], types: SqlTypes): s
     .join(',\n');
 }
 
+/** SQL that is not NULL for rows whose text should be a number, a boolean or a date and is none. */
+export function unreadableSql(
+  { name, kind }: RawColumn,
+  sqlType: string | undefined,
+  valueSql: string,
+): string {
+  if (sqlType !== 'VARCHAR' || isTextInput(kind)) return 'NULL';
+  return `CASE WHEN ${quoteIdent(name)} NOT IN (${missingWords}) AND (${valueSql}) IS NULL THEN 1 END`;
+}
+
+/** @throws PerennialError `ColumnInvalid` where there are rows that {@link unreadableSql} finds */
+export function requireReadableText({ name, kind }: RawColumn, unreadable: number, rows: number): void {
+  if (unreadable === 0) return;
+  const word = {
+    numeric: 'number',
+    boolean: 'true or false',
+    datetime: 'ISO-8601 date',
+    categorical: 'text',
+    text: 'text',
+  }[kind];
+  throw new PerennialError(
+    'ColumnInvalid',
+    `Column "${name}" is text, and in ${unreadable} of ${rows} training rows it is no ${word}: convert it in the data's SQL, or make it categorical under features.columns.`,
+  );
+}
+
 function orMissingSql({ kind }: RawColumn, value: string): string {
-  if (kind === 'categorical') return `coalesce(${value}, '')`;
+  if (isTextInput(kind)) return `coalesce(${value}, '')`;
   return `coalesce(${value}, 'nan'::${kind === 'datetime' ? 'DOUBLE' : 'FLOAT'})`;
 }
 

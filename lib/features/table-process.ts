@@ -2,11 +2,11 @@
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { PerennialError } from '../../contracts/errors.ts';
 import { withoutValues } from '../duckdb/engine-words.ts';
-import { NpyFile } from './npy-file.ts';
+import { NpyRows } from './npy-file.ts';
 import { type TableAnswer, type TableJob, tableJob } from './table-job.ts';
 import { readBatches } from './table-reader.ts';
 
-async function run(job: TableJob): Promise<{ rows: number; columns: number }> {
+async function run(job: TableJob): Promise<{ rows: number }> {
   const session = await InferenceSession.create(job.graphPath, {
     intraOpNumThreads: job.threads,
     interOpNumThreads: 1,
@@ -14,16 +14,12 @@ async function run(job: TableJob): Promise<{ rows: number; columns: number }> {
   }).catch((cause: unknown) => {
     throw new PerennialError('ModelInvalid', 'The ONNX graph cannot be loaded.', false, { cause });
   });
-  const rowShape = shapeOfRows(session, job.outputs);
-  const columns = rowShape[0] ?? 1;
-  const file = await NpyFile.create(job.outPath, rowShape);
+  requireOutputs(session, job);
+  const columns = job.rowShape[0] ?? 1;
+  const file = await NpyRows.open(job.outPath, job.rowShape, job.range?.from ?? 0);
+  let done = 0;
   try {
-    for await (const { rows, feeds } of readBatches(
-      job.parquetPath,
-      job.columns,
-      job.batchRows,
-      job.strict,
-    )) {
+    for await (const { rows, feeds } of readBatches(job)) {
       const results = await session.run(feeds, job.outputs).catch((cause: unknown) => {
         // The engine's own words may quote values: they stay in `cause`.
         throw new PerennialError('ModelInvalid', `The ONNX graph failed on a batch of ${rows} rows.`, false, {
@@ -36,15 +32,15 @@ async function run(job: TableJob): Promise<{ rows: number; columns: number }> {
           rows,
         ),
       );
+      done += rows;
     }
-    return { rows: await file.finish(), columns };
-  } catch (error) {
-    await file.abandon();
-    throw error;
+    return { rows: done };
+  } finally {
+    await file.close();
   }
 }
 
-function shapeOfRows(session: InferenceSession, outputs: readonly string[]): number[] {
+function requireOutputs(session: InferenceSession, { outputs, rowShape }: TableJob): void {
   const shapes = outputs.map((name) => {
     const output = session.outputMetadata.find((metadata) => metadata.name === name);
     if (!output?.isTensor)
@@ -52,12 +48,12 @@ function shapeOfRows(session: InferenceSession, outputs: readonly string[]): num
     return output.shape;
   });
   const [first] = shapes;
-  const width = first?.[1];
-  if (shapes.length === 1 && first?.length === 2 && typeof width === 'number') return [width];
-  if (shapes.every((shape) => shape.length === 1)) return shapes.length === 1 ? [] : [shapes.length];
+  const matrix = shapes.length === 1 && first?.length === 2 && first[1] === rowShape[0];
+  const columns = shapes.every((shape) => shape.length === 1) && (rowShape[0] ?? 1) === shapes.length;
+  if (matrix || columns) return;
   throw new PerennialError(
     'ModelInvalid',
-    `The outputs ${outputs.join(', ')} of the ONNX graph do not make a matrix.`,
+    `The outputs ${outputs.join(', ')} of the ONNX graph do not make a matrix of ${rowShape[0] ?? 1} columns.`,
   );
 }
 

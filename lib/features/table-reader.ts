@@ -1,10 +1,13 @@
 import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api';
 import { Tensor } from 'onnxruntime-node';
 import { PerennialError } from '../../contracts/errors.ts';
-import { quoteLiteral } from '../duckdb/sql.ts';
+import { isTextInput } from '../../contracts/serving.ts';
+import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
+import { copyDoubles, copyFloats, TextReader } from '../duckdb/vectors.ts';
 import type { RawColumn } from './feature-plan.ts';
 import { sqlTypes } from './fit.ts';
 import { rawColumnsSql } from './raw-sql.ts';
+import { ROW_NUMBER, type TableJob } from './table-job.ts';
 
 /** Up to so many rows as the inputs of a graph: a rank-1 tensor for each raw column. */
 export interface RawBatch {
@@ -13,25 +16,26 @@ export interface RawBatch {
 }
 
 /**
- * Reads a Parquet file in row order as batches of model inputs. Only one batch is held in memory.
+ * Reads rows of a Parquet file in their order as batches of model inputs. Only one batch is held in memory; it is
+ * overwritten by the next.
  *
- * @param columns the raw columns, @param batchRows rows of a batch (the last may have fewer; none is empty)
- * @param strict whether a column that the file lacks is an error; otherwise it is read as missing
  * @throws PerennialError `SourceUnreadable` where the file is no Parquet, `ColumnMissing`, `ColumnInvalid`
  */
 export async function* readBatches(
-  parquetPath: string,
-  columns: readonly RawColumn[],
-  batchRows: number,
-  strict: boolean,
+  job: Pick<TableJob, 'parquetPath' | 'columns' | 'strict' | 'computed' | 'range' | 'batchRows'>,
 ): AsyncGenerator<RawBatch> {
+  const { columns, batchRows, computed } = job;
   // One thread: DuckDB 1.5 streams a wide result of several row groups out of order when it reads in parallel.
   const instance = await DuckDBInstance.create(':memory:', { memory_limit: '1GB', threads: '1' });
   const connection = await instance.connect();
   try {
-    const relation = `read_parquet(${quoteLiteral(parquetPath)})`;
-    const sql = await rawQuery(connection, relation, columns, strict);
-    const buffers = columns.map((column) => new RawBuffer(column, batchRows));
+    // A row's place is a hash of its text, which for a moment with a zone depends on the session's zone.
+    await connection.run("SET TimeZone = 'UTC'");
+    const sql = await rawQuery(connection, job);
+    const buffers = [
+      ...columns,
+      ...(computed ? [{ name: computed.name, kind: 'numeric' } as const] : []),
+    ].map((column) => new RawBuffer(column, batchRows));
     const feeds = (rows: number) =>
       Object.fromEntries(buffers.map((buffer) => [buffer.name, buffer.tensor(rows)]));
     let filled = 0;
@@ -59,10 +63,15 @@ export async function* readBatches(
 
 async function rawQuery(
   connection: DuckDBConnection,
-  relation: string,
-  columns: readonly RawColumn[],
-  strict: boolean,
+  {
+    parquetPath,
+    columns,
+    strict,
+    computed,
+    range,
+  }: Pick<TableJob, 'parquetPath' | 'columns' | 'strict' | 'computed' | 'range'>,
 ): Promise<string> {
+  const relation = `read_parquet(${quoteLiteral(parquetPath)})`;
   const types = await sqlTypes(connection, relation).catch((cause: unknown) => {
     throw new PerennialError('SourceUnreadable', 'The table cannot be read as a Parquet file.', false, {
       cause,
@@ -75,38 +84,40 @@ async function rawQuery(
       `The table has no column "${missing.name}", which the features were fitted on; it has ${[...types.keys()].join(', ')}.`,
     );
   }
-  return `SELECT ${rawColumnsSql(columns, types)} FROM ${relation}`;
+  const values = [
+    rawColumnsSql(columns, types),
+    ...(computed ? [`CAST(${computed.sql} AS FLOAT) AS ${quoteIdent(computed.name)}`] : []),
+  ];
+  const where = range ? ` WHERE ${ROW_NUMBER} >= ${range.from} AND ${ROW_NUMBER} < ${range.before}` : '';
+  return `SELECT ${values.join(', ')} FROM ${relation}${where}`;
 }
 
 /** The values of one column, reused from batch to batch. */
 class RawBuffer {
   readonly name: string;
-  readonly #values: Float32Array | Float64Array | string[];
+  readonly #values: Float32Array | Float64Array | TextReader;
 
   constructor({ name, kind }: RawColumn, size: number) {
     this.name = name;
-    this.#values =
-      kind === 'categorical'
-        ? new Array<string>(size).fill('')
-        : kind === 'datetime'
-          ? new Float64Array(size)
-          : new Float32Array(size);
+    this.#values = isTextInput(kind)
+      ? new TextReader(size)
+      : kind === 'datetime'
+        ? new Float64Array(size)
+        : new Float32Array(size);
   }
 
   copy(chunk: DuckDBDataChunk, column: number, start: number, count: number, at: number): void {
-    const vector = chunk.getColumnVector(column);
     const values = this.#values;
-    if (Array.isArray(values)) {
-      for (let row = 0; row < count; row++) values[at + row] = String(vector.getItem(start + row));
-    } else {
-      for (let row = 0; row < count; row++) values[at + row] = Number(vector.getItem(start + row));
-    }
+    if (values instanceof Float32Array) copyFloats(chunk, column, start, count, values, at);
+    else if (values instanceof Float64Array) copyDoubles(chunk, column, start, count, values, at);
+    else values.copy(chunk, column, start, count, at);
   }
 
   tensor(rows: number): Tensor {
     const values = this.#values;
     if (values instanceof Float32Array) return new Tensor('float32', values.subarray(0, rows), [rows]);
     if (values instanceof Float64Array) return new Tensor('float64', values.subarray(0, rows), [rows]);
-    return new Tensor('string', rows === values.length ? values : values.slice(0, rows), [rows]);
+    const { texts } = values;
+    return new Tensor('string', rows === texts.length ? texts : texts.slice(0, rows), [rows]);
   }
 }

@@ -1,8 +1,8 @@
 import { PerennialError } from '../../contracts/errors.ts';
-import type { ModelSignature } from '../../contracts/serving.ts';
+import { isTextInput, type ModelSignature } from '../../contracts/serving.ts';
 import type { Task } from '../../contracts/spec/task.ts';
 import { renameValues } from './embed.ts';
-import { OnnxGraphBuilder, readModel } from './graph.ts';
+import { DEFAULT_OPSET, OnnxGraphBuilder, readModel } from './graph.ts';
 import { inputKinds } from './metadata.ts';
 import { outputNames, probabilityNames } from './output-names.ts';
 import { dimensions, trainedGraph } from './trained-graph.ts';
@@ -27,8 +27,9 @@ export interface ComposeOptions {
  * - regression: `prediction`
  *
  * Inputs keep the names of the raw columns; inner names get a prefix, so that they cannot collide. The trainer's
- * model may have any opset up to 17 with `ai.onnx.ml` up to 3 (exporters declare the oldest one that will do), as long
- * as its operators mean the same in opset 17, which the composed graph has; any other is refused.
+ * model may have any opset up to the preprocessing graph's (17, or 20 where the features have texts or crosses) with
+ * `ai.onnx.ml` up to 3 (exporters declare the oldest one that will do), as long as its operators mean the same in that
+ * opset, which the composed graph has; any other is refused.
  *
  * @throws PerennialError `ModelInvalid` where a graph is not what its contract says, `FeatureInvalid` where a feature
  *   column has the name of an output, `InputInvalid` for classes or a threshold that cannot be
@@ -52,7 +53,8 @@ export function composeModel(
       'The preprocessing graph has no output [batch, f]: build it again.',
     );
   }
-  const trained = trainedGraph(model, task, width, classNames.length);
+  const opset = Number(before.opsetImport.find(({ domain }) => domain === '')?.version ?? DEFAULT_OPSET);
+  const trained = trainedGraph(model, task, width, classNames.length, opset);
   const names = outputNames(task, classNames);
   const clash = inputs.find(({ name }) => names.includes(name));
   if (clash) {
@@ -74,11 +76,9 @@ export function composeModel(
   const own = prefix('model/');
   renameValues(trained.model.graph, (name) => (name === trained.input ? matrix : own(name)));
 
-  const graph = new OnnxGraphBuilder('perennial');
+  const graph = new OnnxGraphBuilder('perennial', opset);
   for (const { name, kind } of inputs) {
-    graph.input(name, kind === 'categorical' ? 'string' : kind === 'datetime' ? 'double' : 'float', [
-      'batch',
-    ]);
+    graph.input(name, isTextInput(kind) ? 'string' : kind === 'datetime' ? 'double' : 'float', ['batch']);
   }
   graph.embed(before);
   graph.embed(trained.model);

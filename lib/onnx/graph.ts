@@ -22,6 +22,8 @@ export const ML_DOMAIN = 'ai.onnx.ml';
 export const ML_OPSET = 3;
 /** ONNX 1.12, known to every onnxruntime since 1.12; its operators are all that tabular graphs need. */
 export const DEFAULT_OPSET = 17;
+/** ONNX 1.15, known to every onnxruntime since 1.17: the first with operators that split and join text. */
+export const TEXT_OPSET = 20;
 
 /**
  * An attribute of a node. The JavaScript type decides the ONNX type, so that a float and an integer cannot be

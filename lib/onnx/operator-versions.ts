@@ -1,5 +1,5 @@
 import { PerennialError } from '../../contracts/errors.ts';
-import { DEFAULT_OPSET, ML_DOMAIN, ML_OPSET } from './graph.ts';
+import { DEFAULT_OPSET, ML_DOMAIN, ML_OPSET, TEXT_OPSET } from './graph.ts';
 import type { GraphProto, ModelProto } from './onnx_pb.ts';
 
 /**
@@ -34,26 +34,37 @@ const SAME_SINCE: Readonly<Record<string, number>> = {
   ...since(15, 'BatchNormalization'),
 };
 
+/** Operators of the list that changed after {@link DEFAULT_OPSET}: axes and the number of parts are told differently. */
+const CHANGED_AFTER = new Set(
+  'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare Split'.split(
+    ' ',
+  ),
+);
+
 /** The operators of `ai.onnx.ml` that did not change up to {@link ML_OPSET}; LabelEncoder did in 2. */
 const SAME_SINCE_ML: Readonly<Record<string, number>> = { LabelEncoder: 2 };
 
 /**
  * Refuses a model that is not also a model of the composed graph's opset.
  *
+ * @param opset of the composed graph: {@link DEFAULT_OPSET}, or {@link TEXT_OPSET} where the features need it
  * @throws PerennialError `ModelInvalid` that names the opset or operator and the remedy
  */
-export function requireSupportedOperators(model: ModelProto & { graph: GraphProto }): void {
+export function requireSupportedOperators(
+  model: ModelProto & { graph: GraphProto },
+  opset: number = DEFAULT_OPSET,
+): void {
   const refuse = (what: string): never => {
     throw new PerennialError(
       'ModelInvalid',
-      `The trained model ${what}: export it with opset ${DEFAULT_OPSET} and ${ML_DOMAIN} ${ML_OPSET}.`,
+      `The trained model ${what}: export it with opset ${opset} and ${ML_DOMAIN} ${ML_OPSET}.`,
     );
   };
   const opsets = new Map(
     model.opsetImport.map(({ domain, version }) => [plainDomain(domain), Number(version)]),
   );
   const plain = opsets.get('') ?? DEFAULT_OPSET;
-  if (plain > DEFAULT_OPSET) refuse(`has opset ${plain}`);
+  if (plain > opset) refuse(`has opset ${plain}`);
   const classical = opsets.get(ML_DOMAIN) ?? ML_OPSET;
   if (classical > ML_OPSET) refuse(`has ${ML_DOMAIN} opset ${classical}`);
   if (model.functions.length > 0) refuse('defines functions of its own');
@@ -65,11 +76,17 @@ export function requireSupportedOperators(model: ModelProto & { graph: GraphProt
         if (classical < (SAME_SINCE_ML[opType] ?? 1)) refuse(`uses ${opType} of ${ML_DOMAIN} ${classical}`);
       } else if (home !== '') {
         refuse(`uses ${opType} of the domain "${home}", which not every ONNX host has`);
-      } else if (plain < (SAME_SINCE[opType] ?? DEFAULT_OPSET)) {
+      } else if (plain < sameSince(opType, opset)) {
         refuse(`uses ${opType} of opset ${plain}`);
       }
     }
   }
+}
+
+/** From which opset on an operator means what it means in `opset`. */
+function sameSince(opType: string, opset: number): number {
+  if (opset >= TEXT_OPSET && CHANGED_AFTER.has(opType)) return opset;
+  return SAME_SINCE[opType] ?? opset;
 }
 
 /** All graphs inside of a graph's nodes (branches, loop bodies), at any depth. */

@@ -33,6 +33,7 @@ const INPUT_TENSORS = {
   boolean: 'float32',
   datetime: 'float64',
   categorical: 'string',
+  text: 'string',
 } as const satisfies Record<ModelInput['kind'], TensorType>;
 
 const OUTPUT_TENSORS: Record<ModelOutput['kind'], readonly string[]> = {

@@ -19,9 +19,16 @@ export interface TrainedGraph {
  * `prediction`; or the only float output, whatever its name) are taken out.
  *
  * @param features the width of the feature matrix, @param classes how many classes there are (0 for regression)
+ * @param opset of the graph that it becomes part of
  * @throws PerennialError `ModelInvalid` with what is wrong and the remedy
  */
-export function trainedGraph(bytes: Uint8Array, task: Task, features: number, classes: number): TrainedGraph {
+export function trainedGraph(
+  bytes: Uint8Array,
+  task: Task,
+  features: number,
+  classes: number,
+  opset?: number,
+): TrainedGraph {
   const model = readModel(bytes);
   const { graph } = model;
   // Old exporters list constants among the inputs as well.
@@ -51,7 +58,7 @@ export function trainedGraph(bytes: Uint8Array, task: Task, features: number, cl
   }
   keepOutput(graph, output);
   requireSelfContained(graph);
-  requireSupportedOperators(model);
+  requireSupportedOperators(model, opset);
   return { model, input: input.name, output: output.name };
 }
 

@@ -1,10 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { columnsSpec } from '../../contracts/spec/data.ts';
 import { splitSpec } from '../../contracts/spec/split.ts';
-import type { Task } from '../../contracts/spec/task.ts';
-import type { SplitOutput } from '../../contracts/stages.ts';
-import { splitTable } from '../../lib/data/split.ts';
-import { DataFixture } from '../support/integration-data.ts';
+import { DataFixture, type SplitRequest } from '../support/integration-data.ts';
 
 let data: DataFixture;
 beforeAll(async () => {
@@ -12,22 +8,13 @@ beforeAll(async () => {
 });
 afterAll(() => data.close());
 
-interface Request {
-  sql: string;
-  split?: object;
-  columns?: object;
-  task?: Task;
-}
+const split = (request: SplitRequest) => data.split(request);
 
-async function split({ sql, split: how, columns, task = 'binary' }: Request): Promise<SplitOutput> {
-  const { table, relation } = await data.table(sql);
-  const spec = { task, columns: columnsSpec.parse({ target: 'y', ...columns }), split: splitSpec.parse(how) };
-  return splitTable(data.database, relation, table, spec, data.store, await data.scratch());
-}
+type Split = Awaited<ReturnType<typeof split>>;
 
 const PARTS = ['train', 'validation', 'test'] as const;
-const rowsOf = (result: SplitOutput) => PARTS.map((part) => result[part].rows);
-const column = async (result: SplitOutput, part: (typeof PARTS)[number], name: string) =>
+const rowsOf = (result: Split) => PARTS.map((part) => result[part].rows);
+const column = async (result: Split, part: (typeof PARTS)[number], name: string) =>
   (await data.rows(result[part])).map((row) => row[name]);
 
 describe('by time', () => {
@@ -90,6 +77,28 @@ describe('by time', () => {
     const result = await split({ sql, columns, split: bounds('2013-01-02', '2013-01-03') });
     // 23:30 in New York is the next day in UTC, 01:00 in Athens the day before.
     expect(rowsOf(result)).toEqual([2, 2, 2]);
+  });
+
+  it('a gap is left out after each bound', async () => {
+    const result = await split({
+      sql: hours('TIMESTAMP'),
+      columns,
+      split: { ...bounds('2013-01-04', '2013-01-06', '2013-01-09'), gap: '6h' },
+    });
+    expect(rowsOf(result)).toEqual([72, 42, 66]);
+    expect(result.unused).toBe(48 + 12);
+    expect(Math.min(...(await column(result, 'validation', 'i')).map(Number))).toBe(78);
+    expect(Math.min(...(await column(result, 'test', 'i')).map(Number))).toBe(126);
+  });
+
+  it.each([
+    [{ ...bounds('2013-01-04', '2013-01-06'), gap: '2d' }, 'validation.before', /and the gap of 2d/],
+    [bounds('2013-01-06', '2013-01-04'), 'validation.before', /later than split.train.before/],
+    [bounds('2013-02-30', '2013-03-04'), 'train.before', /no such day/],
+  ])('refuses %j', (spec, path, message) => {
+    const [issue] = splitSpec.safeParse(spec).error?.issues ?? [];
+    expect(issue?.path.join('.')).toBe(path);
+    expect(issue?.message).toMatch(message);
   });
 
   it('an empty part, a missing column and a column that is no time', async () => {
@@ -192,7 +201,7 @@ describe('what is learned from the training part', () => {
   /** `day` 0 is training, 1 validation, 2 test. */
   const days = (values: string) =>
     `SELECT TIMESTAMP '2013-01-01' + to_days(day) AS at, y FROM (VALUES ${values}) t(day, y)`;
-  const request = (values: string, more: Partial<Request> = {}): Request => ({
+  const request = (values: string, more: Partial<SplitRequest> = {}): SplitRequest => ({
     sql: days(values),
     ...more,
     columns: { timestamp: 'at', ...more.columns },
@@ -294,3 +303,14 @@ describe('what is learned from the training part', () => {
     expect(await split(outside)).toMatchObject({ classNames: ['no', 'yes'], unused: 1 });
   });
 });
+
+it.each(['train', 'validation', 'test', 'class', 'parts'])(
+  'classes of a target called %s are in their own order',
+  async (target) => {
+    const sql = `SELECT i AS id, CASE WHEN i % 5 = 0 THEN 10 ELSE 9 END AS "${target}" FROM range(1000) r(i)`;
+    expect(await split({ sql, columns: { target, entity: 'id' } })).toMatchObject({
+      classNames: ['9', '10'],
+      positiveClass: '10',
+    });
+  },
+);

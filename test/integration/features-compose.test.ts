@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isTextInput } from '../../contracts/serving.ts';
 import { featuresSpec } from '../../contracts/spec/features.ts';
 import type { Task } from '../../contracts/spec/task.ts';
 import type { FeaturePlan, RawColumn } from '../../lib/features/feature-plan.ts';
@@ -25,6 +26,8 @@ const COLUMNS: RawColumn[] = [
   { name: 'member', kind: 'boolean' },
   { name: 'job', kind: 'categorical' },
   { name: 'at', kind: 'datetime' },
+  { name: 'town', kind: 'categorical' },
+  { name: 'note', kind: 'text' },
   { name: 'constant', kind: 'numeric' },
 ];
 const CLASSES: Record<Task, string[]> = {
@@ -59,10 +62,16 @@ beforeAll(async () => {
       (i * 37) % 101 AS "größe",
       i % 3 = 0 AS member,
       ['admin', 'blue-collar', 'O''Neil', NULL, 'None'][1 + i % 5] AS job,
+      ['Ulm', 'Ürzig'][1 + i % 2] AS town,
+      ['late AGAIN', 'on time', 'None', NULL, 'again and again'][1 + i % 5] AS note,
       TIMESTAMP '1969-11-03 05:00:00' + INTERVAL (i * 31) HOUR AS at,
       7 AS constant
     FROM range(${ROWS}) AS rows(i)) TO '${parquetPath}' (FORMAT parquet)`);
-  plan = await fitFeatures(connection, `'${parquetPath}'`, COLUMNS, featuresSpec.parse({}));
+  const spec = featuresSpec.parse({
+    derived: [{ cross: ['job', 'town'] }, { ratio: ['dep "delay"', 'größe'] }],
+    columns: { größe: { bins: 4 }, 'dep "delay"': { log: true } },
+  });
+  ({ plan } = await fitFeatures(connection, `'${parquetPath}'`, COLUMNS, spec, { preset: 'linear' }));
   preprocess = preprocessGraph(plan);
   await writeFile(join(folder, 'preprocess.onnx'), preprocess);
   const outPath = join(folder, 'features.npy');
@@ -98,7 +107,7 @@ async function rawFeeds(): Promise<Record<string, Tensor>> {
   return Object.fromEntries(
     COLUMNS.map(({ name, kind }, index): [string, Tensor] => {
       const values = columns[index] ?? [];
-      if (kind === 'categorical') return [name, new Tensor('string', values.map(String), [ROWS])];
+      if (isTextInput(kind)) return [name, new Tensor('string', values.map(String), [ROWS])];
       return [name, new Tensor(kind === 'datetime' ? 'float64' : 'float32', values.map(Number), [ROWS])];
     }),
   );

@@ -13,8 +13,8 @@ beforeAll(async () => {
 });
 
 const rows = (...columns: string[]) => `(SELECT ${columns.join(', ')} FROM range(100) AS r(i))`;
-const fitColumns = (relation: string, columns: RawColumn[], spec = {}) =>
-  fitFeatures(connection, relation, columns, featuresSpec.parse(spec));
+const fitColumns = async (relation: string, columns: RawColumn[], spec = {}) =>
+  (await fitFeatures(connection, relation, columns, featuresSpec.parse(spec), { preset: 'linear' })).plan;
 const refusal = (code: string, message: RegExp) => ({ code, message: expect.stringMatching(message) });
 
 describe('fitFeatures', () => {

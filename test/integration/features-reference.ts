@@ -63,31 +63,80 @@ function numeric(
   const present = training.filter(isThere).sort((a, b) => a - b);
   const features: ReferenceFeature[] = [];
   if (present.length > 0) {
-    const fill = {
+    const statistics = {
       median: quantile(present, 0.5),
       mean: mean(present),
       zero: 0,
       constant: options.constant ?? 0,
-    }[options.impute];
+      // A model that never saw a missing value gets the mean.
+      none: present.length < training.length ? Number.NaN : mean(present),
+    };
+    const fill = Math.fround(statistics[options.impute]);
     const [low, high] = options.clip ? options.clip.map((q) => quantile(present, q)) : [-Infinity, Infinity];
-    const clip = (x: number) => Math.max(low ?? 0, Math.min(high ?? 0, x));
+    const clip = (x: number) => Math.max(Math.fround(low ?? 0), Math.min(Math.fround(high ?? 0), x));
+    const log = (x: number) => (options.log ? Math.sign(x) * Math.log1p(Math.abs(x)) : x);
     const clipped = present.map(clip);
-    const first = clipped[0] ?? 0;
-    const last = clipped.at(-1) ?? 0;
-    if (first !== last) {
-      const average = mean(clipped);
-      const deviation = Math.sqrt(mean(clipped.map((x) => (x - average) ** 2)));
-      const [offset, scale] = { standard: [average, deviation], minmax: [first, last - first], none: [0, 1] }[
-        options.scale
-      ];
-      features.push({
-        name,
-        values: scoring.map((x) => (clip(x ?? fill) - Math.fround(offset ?? 0)) / Math.fround(scale ?? 1)),
-      });
+    const least = clipped[0] ?? 0;
+    const greatest = clipped.at(-1) ?? 0;
+    if (Math.fround(least) !== Math.fround(greatest)) {
+      if (options.bins !== undefined) {
+        const shares = Array.from(
+          { length: options.bins - 1 },
+          (_, index) => (index + 1) / (options.bins ?? 1),
+        );
+        const edges = shares.map((share) => Math.fround(clip(quantile(present, share))));
+        const kept = [...new Set(edges)].filter((edge) => edge > Math.fround(least));
+        features.push(
+          ...binned(
+            name,
+            scoring.map((x) => clip(x ?? fill)),
+            kept.length > 0 ? kept : [Math.fround(greatest)],
+            options,
+          ),
+        );
+      } else {
+        const values = clipped.map(log);
+        const first = values[0] ?? 0;
+        const last = values.at(-1) ?? 0;
+        const average = mean(values);
+        const deviation = Math.sqrt(mean(values.map((x) => (x - average) ** 2)));
+        const [offset, scale] = {
+          standard: [average, deviation],
+          robust: [quantile(values, 0.5), quantile(values, 0.75) - quantile(values, 0.25)],
+          minmax: [first, last - first],
+          none: [0, 1],
+        }[options.scale];
+        features.push({
+          name: options.log ? `${name} (log)` : name,
+          values: scoring.map(
+            (x) => (log(clip(x ?? fill)) - Math.fround(offset ?? 0)) / (Math.fround(scale ?? 1) || 1),
+          ),
+        });
+      }
     }
   }
   if (indicate && options.missingIndicator) features.push(...indicator(name, training, scoring));
   return features;
+}
+
+function binned(
+  name: string,
+  values: number[],
+  edges: number[],
+  { binEncoding }: NumericOptions,
+): ReferenceFeature[] {
+  const bins = values.map((value) =>
+    Number.isNaN(value) ? Number.NaN : edges.filter((edge) => value >= edge).length,
+  );
+  if (binEncoding === 'ordinal') return [{ name: `${name} (bin)`, values: bins }];
+  return [...edges, Number.NaN].map((_, bin) => ({
+    name: [
+      bin === 0 ? '' : `${edges[bin - 1]} ≤ `,
+      name,
+      bin === edges.length ? '' : ` < ${edges[bin]}`,
+    ].join(''),
+    values: bins.map((own) => Number(own === bin)),
+  }));
 }
 
 function indicator(name: string, training: unknown[], scoring: unknown[]): ReferenceFeature[] {
@@ -137,7 +186,7 @@ function dates(
       `${name}.${part}`,
       training.map(take),
       scoring.map(take),
-      { ...options, impute: 'median' },
+      { ...options, log: false, binEncoding: 'ordinal' },
       false,
     );
     if (!options.cyclic || period === undefined) plain.push(...made);

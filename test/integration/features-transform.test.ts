@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
@@ -33,12 +33,13 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'perennial-transform-'));
   connection = await (await DuckDBInstance.create(':memory:')).connect();
   const parquetPath = await table('rows.parquet', "i AS place, 'w' || i % 3 AS word");
-  plan = await fitFeatures(
+  ({ plan } = await fitFeatures(
     connection,
     `'${parquetPath}'`,
     COLUMNS,
     featuresSpec.parse({ numeric: { scale: 'none' } }),
-  );
+    { preset: 'linear' },
+  ));
   preprocessPath = file('preprocess.onnx');
   await writeFile(preprocessPath, preprocessGraph(plan));
 });
@@ -48,6 +49,39 @@ afterAll(async () => {
 });
 
 describe('transformTable', () => {
+  it('gives the same file from several processes as from one', async () => {
+    const parquetPath = file('many.parquet');
+    await connection.run(
+      `COPY (SELECT i AS place, 'w' || i % 3 AS word FROM range(400000) AS r(i)) TO '${parquetPath}' (FORMAT parquet, ROW_GROUP_SIZE 122880)`,
+    );
+    const matrixOf = async (workers: number) => {
+      const outPath = file(`workers-${workers}.npy`);
+      await transformTable({ parquetPath, plan, preprocessPath, outPath, workers });
+      return readFile(outPath);
+    };
+    const [one, three] = [await matrixOf(1), await matrixOf(3)];
+    expect(three.equals(one)).toBe(true);
+    const { shape, data } = await readNpy(file('workers-3.npy'));
+    const width = shape[1] ?? 0;
+    const places = plan.matrix.findIndex(({ name }) => name === 'place');
+    expect(shape).toEqual([400_000, 4]);
+    for (const row of [0, 122_879, 122_880, 245_760, 399_999]) expect(data[row * width + places]).toBe(row);
+  });
+
+  it('reads a table with a column of the name that row numbers have', async () => {
+    const parquetPath = file('numbered.parquet');
+    await connection.run(
+      `COPY (SELECT i AS place, 'w' AS word, 0 AS file_row_number FROM range(250000) AS r(i)) TO '${parquetPath}' (FORMAT parquet)`,
+    );
+    const outPath = file('numbered.npy');
+    await expect(transformTable({ parquetPath, plan, preprocessPath, outPath, workers: 2 })).resolves.toEqual(
+      {
+        rows: 250_000,
+        columns: 4,
+      },
+    );
+  });
+
   // Neither DuckDB's 2,048 rows nor the row groups divide these.
   it.each([999, 16_384])('keeps all rows in order in batches of %i', async (batchRows) => {
     const outPath = file(`matrix-${batchRows}.npy`);

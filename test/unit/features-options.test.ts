@@ -6,6 +6,7 @@ import { featureColumns } from '../../lib/features/feature-columns.ts';
 import type { ColumnPlan, RawColumn } from '../../lib/features/feature-plan.ts';
 import { featureKindOf } from '../../lib/features/kinds.ts';
 import { matrixColumns } from '../../lib/features/matrix.ts';
+import { PRESETS } from '../../lib/features/presets.ts';
 
 const COLUMNS: RawColumn[] = [
   { name: 'age', kind: 'numeric' },
@@ -16,17 +17,15 @@ const refusal = (code: string, message: RegExp) =>
   expect.objectContaining({ code, message: expect.stringMatching(message) });
 
 describe('features in the spec', () => {
-  it('are optional with documented defaults', () => {
+  it('are all optional: what is not said, the preset says', () => {
     expect(featuresSpec.parse(undefined)).toEqual({
-      numeric: { impute: 'median', missingIndicator: true, scale: 'standard' },
-      categorical: { encoding: 'auto', maxCategories: 32, minFrequency: 1 },
-      datetime: {
-        parts: ['month', 'weekday', 'hour'],
-        cyclic: false,
-        scale: 'standard',
-        missingIndicator: true,
-      },
+      numeric: {},
+      categorical: {},
+      datetime: {},
+      text: {},
       columns: {},
+      derived: [],
+      folds: 5,
     });
     expect(() => z.toJSONSchema(featuresSpec, { io: 'input' })).not.toThrow();
   });
@@ -49,20 +48,28 @@ describe('columnTasks', () => {
       numeric: { scale: 'none' },
       columns: { age: { impute: 'zero' }, when: 'ignored', job: { maxCategories: 3 } },
     });
-    expect(columnTasks(COLUMNS, spec)).toEqual([
-      { name: 'age', kind: 'numeric', options: { impute: 'zero', missingIndicator: true, scale: 'none' } },
-      { name: 'job', kind: 'categorical', options: { encoding: 'auto', maxCategories: 3, minFrequency: 1 } },
+    expect(columnTasks(COLUMNS, spec, 'linear')).toEqual([
+      {
+        name: 'age',
+        kind: 'numeric',
+        options: { ...PRESETS.linear.numeric, impute: 'zero', scale: 'none' },
+      },
+      { name: 'job', kind: 'categorical', options: { ...PRESETS.linear.categorical, maxCategories: 3 } },
+    ]);
+    expect(columnTasks(COLUMNS, spec, 'tree')).toEqual([
+      { name: 'age', kind: 'numeric', options: { ...PRESETS.tree.numeric, impute: 'zero', scale: 'none' } },
+      { name: 'job', kind: 'categorical', options: { ...PRESETS.tree.categorical, maxCategories: 3 } },
     ]);
   });
 
   it('keeps a default where a setting is there but undefined', () => {
     const spec = { ...featuresSpec.parse({}), columns: { age: { scale: undefined } } };
-    expect(columnTasks(COLUMNS, spec)[0]).toMatchObject({ options: { scale: 'standard' } });
+    expect(columnTasks(COLUMNS, spec, 'linear')[0]).toMatchObject({ options: { scale: 'standard' } });
   });
 
   it('changes a kind', () => {
     const spec = featuresSpec.parse({ columns: { age: 'categorical' } });
-    expect(columnTasks(COLUMNS, spec)[0]).toMatchObject({
+    expect(columnTasks(COLUMNS, spec, 'linear')[0]).toMatchObject({
       name: 'age',
       kind: 'categorical',
       options: { encoding: 'auto' },
@@ -75,9 +82,57 @@ describe('columnTasks', () => {
       'FeatureInvalid',
       /features\.columns\.age\.encoding does not apply to a numeric column/,
     ],
+    [{ when: { impute: 'mean' } }, 'FeatureInvalid', /a missing date can be imputed by median or none/],
     [{ aeg: 'numeric' }, 'ColumnMissing', /"aeg", which is no feature column; .*age, job, when/],
   ])('refuses %j', (columns, code, message) => {
-    expect(() => columnTasks(COLUMNS, featuresSpec.parse({ columns }))).toThrow(refusal(code, message));
+    expect(() => columnTasks(COLUMNS, featuresSpec.parse({ columns }), 'tree')).toThrow(
+      refusal(code, message),
+    );
+  });
+});
+
+describe('derived features', () => {
+  const tasks = (derived: object[], columns = {}) =>
+    columnTasks(
+      [...COLUMNS, { name: 'pay', kind: 'numeric' }, { name: 'town', kind: 'categorical' }],
+      featuresSpec.parse({ derived, columns }),
+      'linear',
+    );
+
+  it('have names, kinds and settings of their own', () => {
+    const made = tasks(
+      [{ ratio: ['pay', 'age'] }, { product: ['pay', 'age'], name: 'area' }, { cross: ['job', 'town'] }],
+      { area: { scale: 'none' } },
+    ).slice(COLUMNS.length + 2);
+    expect(made).toEqual([
+      {
+        name: 'pay / age',
+        kind: 'numeric',
+        options: PRESETS.linear.numeric,
+        derived: { name: 'pay / age', kind: 'numeric', op: 'ratio', of: ['pay', 'age'] },
+      },
+      {
+        name: 'area',
+        kind: 'numeric',
+        options: { ...PRESETS.linear.numeric, scale: 'none' },
+        derived: { name: 'area', kind: 'numeric', op: 'product', of: ['pay', 'age'] },
+      },
+      {
+        name: 'job × town',
+        kind: 'categorical',
+        options: PRESETS.linear.categorical,
+        derived: { name: 'job × town', kind: 'categorical', op: 'cross', of: ['job', 'town'] },
+      },
+    ]);
+  });
+
+  it.each([
+    [{ ratio: ['pay', 'aeg'] }, 'ColumnMissing', /features\.derived\[0\]\.ratio names "aeg"/],
+    [{ ratio: ['pay', 'job'] }, 'FeatureInvalid', /"job" is categorical; a ratio is made of two numeric/],
+    [{ cross: ['job', 'age'] }, 'FeatureInvalid', /"age" is numeric; a cross is made of two categorical/],
+    [{ product: ['pay', 'age'], name: 'town' }, 'FeatureInvalid', /a feature "town" already/],
+  ])('refuse %j', (derived, code, message) => {
+    expect(() => tasks([derived])).toThrow(refusal(code, message));
   });
 });
 

@@ -34,24 +34,27 @@ def load(path: Path, what: str, dtype: str, ndim: int) -> np.ndarray:
     return np.asarray(array)
 
 
-def check_finite(features: np.ndarray, names: list[str], what: str) -> None:
+def check_finite(features: np.ndarray, names: list[str], what: str, missing: bool) -> None:
     bad = np.zeros(features.shape[1], dtype=bool)
     for start in range(0, features.shape[0], CHUNK_ROWS):
         chunk = features[start : start + CHUNK_ROWS]
         # A sum is one pass without a temporary, and is finite for all data that are not extreme.
         if not np.isfinite(np.sum(chunk, dtype=np.float64)):
-            bad |= ~np.isfinite(chunk).all(axis=0)
+            bad |= (np.isinf(chunk) if missing else ~np.isfinite(chunk)).any(axis=0)
     if bad.any():
         columns = [f'"{names[i]}"' for i in np.flatnonzero(bad)[:5]]
         more = f" and {int(bad.sum()) - 5} more" if bad.sum() > 5 else ""
         raise TrainerError(
-            f"The {what} hold missing or infinite values in {', '.join(columns)}{more}. "
+            f"The {what} hold {'' if missing else 'missing or '}infinite values in {', '.join(columns)}{more}. "
             "Impute them before training (the pipeline's features do it by default)."
         )
 
 
-def load_fold(request: Request, part: str) -> Fold | None:
-    """The `train` or `validation` part; none where the request has no validation part."""
+def load_fold(request: Request, part: str, missing: bool = False) -> Fold | None:
+    """The `train` or `validation` part; none where the request has no validation part.
+
+    `missing`: whether the trainer takes NaN for a missing value.
+    """
     train = part == "train"
     features_path = request.train_features if train else request.validation_features
     labels_path = request.train_labels if train else request.validation_labels
@@ -68,7 +71,7 @@ def load_fold(request: Request, part: str) -> Fold | None:
         raise TrainerError(f"The {what} features have {columns} columns but {len(request.feature_names)} names.")
     if len(labels) != rows or (weights is not None and len(weights) != rows):
         raise TrainerError(f"The {what} features, labels and weights have different numbers of rows.")
-    check_finite(features, request.feature_names, f"{what} features")
+    check_finite(features, request.feature_names, f"{what} features", missing)
     if request.task == "regression":
         if not np.isfinite(labels).all():
             raise TrainerError(f"The {what} labels hold missing or infinite values.")

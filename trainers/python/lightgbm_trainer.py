@@ -98,7 +98,6 @@ def library_parameters(request: Request, parameters: dict[str, Any], start: int)
         "num_threads": request.threads,
         "deterministic": True,
         "force_col_wise": True,
-        "use_missing": False,
         "feature_pre_filter": False,
         "verbosity": -1,
     }
@@ -114,8 +113,8 @@ def train(session: Session) -> None:
 
     import dataset
 
-    fold = dataset.load_fold(request, "train")
-    validation = dataset.load_fold(request, "validation")
+    fold = dataset.load_fold(request, "train", missing=True)
+    validation = dataset.load_fold(request, "validation", missing=True)
     assert fold is not None
     if parameters.get("class_weight") == "balanced":
         fold, validation = dataset.balance(fold, validation, len(request.class_names))
