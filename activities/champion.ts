@@ -22,6 +22,8 @@ export const ALIASES = { champion: 'champion', challenger: 'challenger' } as con
 export const VERSION_TAGS = {
   key: 'perennial.key',
   onnx: 'perennial.onnx',
+  /** Its training rows, to compare new data with. */
+  training: 'perennial.train',
   outcome: 'perennial.outcome',
 } as const;
 
@@ -103,7 +105,7 @@ async function dropChallenger(mlflow: MlflowClient, name: string, version: strin
 /** Activities that move aliases. */
 export function aliasActivities(
   deps: ActivityDependencies,
-): Pick<TrackingActivities, 'setChampion' | 'currentChampion' | 'retireCandidate'> {
+): Pick<TrackingActivities, 'setChampion' | 'currentChampion' | 'championTraining' | 'retireCandidate'> {
   return {
     setChampion: framed(deps.config, async ({ modelName: name, version }) => {
       const mlflow = deps.mlflow();
@@ -130,6 +132,17 @@ export function aliasActivities(
       const model = version && (await loadableModel(mlflow, await deps.store(), version));
       return {
         model: model ? { version: model.version, onnx: model.onnx, signature: model.signature } : null,
+      };
+    }),
+
+    championTraining: framed(deps.config, async ({ modelName }) => {
+      const version = await versionByAlias(deps.mlflow(), modelName, ALIASES.champion);
+      const tag = version?.tags[VERSION_TAGS.training];
+      return {
+        champion:
+          version && tag !== undefined
+            ? { version: version.version, table: artifactRef.parse(JSON.parse(tag)) }
+            : null,
       };
     }),
 

@@ -1,21 +1,72 @@
-import { createHash } from 'node:crypto';
-import { version as duckdbVersion } from '@duckdb/node-api';
+import type { z } from 'zod';
 import type { DataActivities } from '../contracts/activities.ts';
+import type { StageCache } from '../contracts/cache.ts';
 import { PerennialError } from '../contracts/errors.ts';
-import type { IngestOutput } from '../contracts/stages.ts';
-import { checkExpectations } from '../lib/data/expectations.ts';
-import { joinSources } from '../lib/data/join.ts';
-import { snapshotSource } from '../lib/data/snapshot.ts';
-import { findSourceFiles } from '../lib/data/source-files.ts';
-import { splitTable } from '../lib/data/split.ts';
-import { quoteLiteral } from '../lib/duckdb/sql.ts';
+import type { Expectation } from '../contracts/spec/expectations.ts';
+import {
+  prepareOutput,
+  protectOutput,
+  type StageName,
+  splitOutput,
+  validateOutput,
+} from '../contracts/stages.ts';
+import { isVolatile } from '../domain/volatile-sql.ts';
+import { keyCheck } from '../lib/erasure/subject-column.ts';
 import { Secrets } from '../lib/secrets.ts';
+import { cachedStage } from './cached.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { type ActivityFrame, framed } from './frame.ts';
+import { ingest } from './ingest.ts';
 import { prepare } from './prepare.ts';
-import { withDatabase } from './with-database.ts';
+import { protect } from './protect.ts';
+import { RecordedRows } from './recorded-rows.ts';
+import { split } from './split.ts';
+import { validate } from './validate.ts';
+
+/** Raised by hand when a stage's code gives another output for the same input. */
+const CODE_VERSION = { validate: 2, protect: 2, split: 2, prepare: 1 } as const satisfies Partial<
+  Record<StageName, number>
+>;
+
+type CachedName = keyof typeof CODE_VERSION;
+type Input<K extends CachedName> = Parameters<DataActivities[K]>[0];
+type Output<K extends CachedName> = Omit<Awaited<ReturnType<DataActivities[K]>>, 'cache'>;
+
+/** A stage of the data part whose output may come from the step cache. */
+interface Stage<K extends CachedName> {
+  output: z.ZodType<Output<K>>;
+  /** What of the input decides about the output. */
+  identity(input: Input<K>): unknown;
+  work(deps: ActivityDependencies, input: Input<K>, frame: ActivityFrame): Promise<Output<K>>;
+  /** Tells erasures of the rows of people in what was stored. */
+  record(rows: RecordedRows, input: Input<K>, output: Output<K>): Promise<void>;
+}
+
+/** A run's rules are judged at its start: the same data later are another question. */
+const hangsOnTheMoment = (rule: Expectation): boolean =>
+  rule.expect === 'freshness' ||
+  (rule.expect === 'sql' && isVolatile(rule.sql ?? rule.query ?? '')) ||
+  (rule.expect === 'ratio' && isVolatile(rule.where));
 
 export function dataActivities(deps: ActivityDependencies): DataActivities {
+  const cached = <K extends CachedName>(name: K, stage: Stage<K>) =>
+    framed(deps.config, async (input: Input<K>, frame): Promise<Output<K> & { cache: StageCache }> => {
+      const { output, cache } = await cachedStage(
+        deps,
+        {
+          stage: name,
+          codeVersion: CODE_VERSION[name],
+          pipeline: input.spec.name,
+          input: stage.identity(input),
+          policy: input.cache,
+          output: stage.output,
+        },
+        () => stage.work(deps, input, frame),
+      );
+      await stage.record(new RecordedRows(await deps.store()), input, output);
+      return { ...output, cache };
+    });
+
   return {
     loadSpec: framed(deps.config, async ({ specRef }) => {
       const spec = await (await deps.store()).json(specRef);
@@ -27,89 +78,73 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
       return { spec: { ...spec } };
     }),
 
-    ingest: framed(deps.config, (input, frame) => ingest(deps, input, frame)),
-
-    validate: framed(deps.config, async ({ table, spec }, frame) => {
-      const path = await (await deps.store()).path(table.artifact);
-      const results = await withDatabase(frame, (database) =>
-        checkExpectations(database, `read_parquet(${quoteLiteral(path)})`, table, spec.expectations),
-      );
-      const failed = results.filter((result) => !result.passed && result.severity === 'error');
-      if (failed.length > 0)
-        throw new PerennialError(
-          'ValidationFailed',
-          `${failed.length} of ${results.length} expectations failed: ${failed.map((result) => `${result.expectation}: ${result.violations} of ${result.rows} rows`).join('; ')}`,
-        );
-      return { rows: table.rows, results };
+    ingest: framed(deps.config, async (input, frame) => {
+      const output = await ingest(deps, input, frame);
+      await new RecordedRows(await deps.store()).ingest(input, output);
+      return output;
     }),
 
-    split: framed(deps.config, async ({ table, spec }, frame) => {
-      const store = await deps.store();
-      const path = await store.path(table.artifact);
-      return withDatabase(frame, (database, scratchDir) =>
-        splitTable(database, `read_parquet(${quoteLiteral(path)})`, table, spec, store, scratchDir),
-      );
+    validate: cached('validate', {
+      output: validateOutput.omit({ cache: true }),
+      identity: ({ spec, ingest: { table, sources, findings }, asOf, champion }) => ({
+        name: spec.name,
+        table,
+        sources: sources.map(({ name, snapshot }) => ({ name, snapshot })),
+        findings,
+        task: spec.task,
+        columns: spec.columns,
+        features: spec.features,
+        expectations: spec.expectations,
+        privacy: spec.privacy,
+        champion,
+        ...(spec.expectations.some(hangsOnTheMoment) ? { asOf } : {}),
+      }),
+      work: validate,
+      record: (rows, input, output) => rows.validate(input, output),
     }),
 
-    prepare: framed(deps.config, (input, frame) => prepare(deps, input, frame)),
-  };
-}
+    protect: cached('protect', {
+      output: protectOutput.omit({ cache: true }),
+      identity: ({ spec: { privacy }, ingest: { findings }, validate: { table } }) => ({
+        table,
+        findings,
+        privacy,
+        // Another key behind the same name makes other pseudonyms.
+        key: privacy.pseudonymKey && keyCheck(new Secrets(process.env).resolve(privacy.pseudonymKey)),
+      }),
+      work: protect,
+      record: (rows, input, output) => rows.protect(input, output),
+    }),
 
-async function ingest(
-  deps: ActivityDependencies,
-  { data, target }: Parameters<DataActivities['ingest']>[0],
-  frame: ActivityFrame,
-): Promise<IngestOutput> {
-  const store = await deps.store();
-  const scratchDir = await frame.scratch();
-  const secrets = new Secrets(process.env);
-  const sources = await withDatabase(frame, async (database) => {
-    const taken: (IngestOutput['sources'][number] & { options: unknown })[] = [];
-    for (const [name, source] of Object.entries(data.sources)) {
-      const readable = { ...source, path: secrets.resolve(source.path) };
-      const found = await findSourceFiles(database, name, readable, deps.config.sourceRoots);
-      const snapshot = await snapshotSource(
-        database,
-        name,
-        source,
-        found,
-        store,
-        `${scratchDir}/${name}.parquet`,
-      );
-      taken.push({
-        name,
-        path: source.path,
-        snapshot,
-        sourceSha256: found.sha256,
-        options: { ...source, path: undefined },
-      });
-      frame.report({ snapshots: taken.length });
-    }
-    return taken;
-  }).catch((error: unknown) => {
-    throw secrets.hide(error);
-  });
-  const joined = await joinSources(
-    data,
-    sources.map(({ name, snapshot }) => ({ name, snapshot })),
-    {
-      store,
-      scratchDir,
-      target,
-      signal: frame.signal,
-      memoryLimit: frame.duckdbMemory,
-    },
-  );
-  const identity = {
-    sources: sources.map(({ name, sourceSha256, options }) => ({ name, sourceSha256, options })),
-    sql: data.sql ?? null,
-    rowFilter: data.rowFilter,
-    target,
-    engine: `duckdb ${duckdbVersion()}`,
-  };
-  return {
-    ...joined,
-    digest: createHash('sha256').update(JSON.stringify(identity)).digest('hex'),
-    sources: sources.map(({ options: _options, ...source }) => source),
+    split: cached('split', {
+      output: splitOutput.omit({ cache: true }),
+      identity: ({ spec, protect: { table, sensitive } }) => ({
+        table,
+        sensitive,
+        task: spec.task,
+        columns: spec.columns,
+        split: spec.split,
+        overlap: spec.expectations.filter((rule) => rule.expect === 'overlap'),
+        features: spec.features,
+        privacy: spec.privacy,
+      }),
+      work: split,
+      record: (rows, input, output) => rows.split(input, output),
+    }),
+
+    prepare: cached('prepare', {
+      output: prepareOutput.omit({ cache: true }),
+      identity: ({ spec, split: { cache: _cache, ...parts } }) => ({
+        parts,
+        task: spec.task,
+        columns: spec.columns,
+        split: spec.split,
+        features: spec.features,
+        privacy: spec.privacy,
+        trainers: [...new Set(spec.candidates.map(({ trainer }) => trainer))].sort(),
+      }),
+      work: prepare,
+      record: (rows, input, output) => rows.prepare(input, output),
+    }),
   };
 }

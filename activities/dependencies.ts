@@ -1,7 +1,8 @@
-import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import type { PerennialConfig } from '../lib/config.ts';
-import { ArtifactStore } from '../lib/store/artifact-store.ts';
+import type { PersonalStore } from '../lib/erasure/personal-store.ts';
+import type { ArtifactStore } from '../lib/store/artifact-store.ts';
+import { openStore } from '../lib/store/open-store.ts';
 import { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
 
 /** What activities work with. Everything is made when it is first asked for. */
@@ -9,6 +10,8 @@ export interface ActivityDependencies {
   config: PerennialConfig;
   store(): Promise<ArtifactStore>;
   mlflow(): MlflowClient;
+  /** Stores beside the artifacts that hold rows of people; an erasure goes through all of them. */
+  personalStores(): Promise<readonly PersonalStore[]>;
   /** A client of the namespace in which the worker runs. */
   client(): Client;
 }
@@ -20,7 +23,7 @@ export function dependencies(config: PerennialConfig, client: () => Client): Act
   return {
     config,
     store: () => {
-      store ??= ArtifactStore.create(join(config.dataDir, 'artifacts')).catch((error: unknown) => {
+      store ??= openStore(config).catch((error: unknown) => {
         store = undefined;
         throw error;
       });
@@ -30,6 +33,8 @@ export function dependencies(config: PerennialConfig, client: () => Client): Act
       mlflow ??= MlflowClient.fromEnv(process.env, { trackingUri: config.mlflowTrackingUri });
       return mlflow;
     },
+    // The prediction log and the feature store will be the first ones.
+    personalStores: async () => [],
     client,
   };
 }

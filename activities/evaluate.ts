@@ -6,12 +6,13 @@ import type { EvaluateOutput } from '../contracts/stages.ts';
 import { selectCandidate } from '../domain/selection.ts';
 import { evaluationPlots } from '../lib/charts/evaluation-plots.ts';
 import { readLabels } from '../lib/data/labels.ts';
-import { sampleRows } from '../lib/data/sample.ts';
+import { sampledRows, sampleRows } from '../lib/data/sample.ts';
 import { scoreTable } from '../lib/features/transform.ts';
 import { judge, type Problem, trivialPredictions } from '../lib/statistics/judge.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
 import { judgeChampion } from './judge-champion.ts';
+import { RecordedRows } from './recorded-rows.ts';
 import { withDatabase } from './with-database.ts';
 
 type EvaluateInput = Parameters<EvaluationActivities['evaluate']>[0];
@@ -26,7 +27,7 @@ export async function evaluate(
   frame: ActivityFrame,
 ): Promise<EvaluateOutput> {
   const { spec, split, train, tracking } = input;
-  const store = await deps.store();
+  const store = (await deps.store()).within(await frame.scratch());
   const mlflow = deps.mlflow();
   const winner = selectCandidate(train.trained, spec.evaluation.metric);
   const problem: Problem = {
@@ -72,6 +73,13 @@ export async function evaluate(
     const testPath = await store.path(split.test.artifact);
     const samples = await store.putJson(
       await sampleRows(database, testPath, signature, testPredictions, spec.deployment.precheck.rows),
+      // They are rows of the test part as it is.
+      { encrypt: split.sensitive },
+    );
+    await new RecordedRows(store).samples(
+      input,
+      samples,
+      sampledRows(testLabels.length, spec.deployment.precheck.rows),
     );
     const plots: PlotRef[] = [];
     for (const plot of evaluationPlots(problem, testLabels, testPredictions))

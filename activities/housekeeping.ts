@@ -2,8 +2,15 @@ import type { Client } from '@temporalio/client';
 import type { HousekeepingActivities } from '../contracts/activities.ts';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
 import { durationMs } from '../contracts/durations.ts';
-import { endpointWorkflowId, QUERIES, WORKFLOW_TYPES } from '../contracts/names.ts';
+import { endpointWorkflowId, eventLogWorkflowId, QUERIES, WORKFLOW_TYPES } from '../contracts/names.ts';
 import { garbage, isGarbage } from '../domain/garbage.ts';
+import { StepCache } from '../lib/cache/step-cache.ts';
+import { openPlanOf } from '../lib/erasure/open-plan.ts';
+import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
+import { EventManifests } from '../lib/events/event-manifests.ts';
+import { incrementalHeads } from '../lib/incremental/heads.ts';
+import type { ArtifactStore } from '../lib/store/artifact-store.ts';
+import { halfWrittenBefore } from '../lib/store/open-store.ts';
 import { RunManifests } from '../lib/store/run-manifests.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';
@@ -13,19 +20,41 @@ import { removeDeadScratch } from './scratch.ts';
 const IN_USE: readonly { type: string; queries: readonly string[] }[] = [
   { type: WORKFLOW_TYPES.lifecycle, queries: [QUERIES.outputs, QUERIES.input] },
   { type: WORKFLOW_TYPES.endpoint, queries: [QUERIES.endpoint] },
+  { type: WORKFLOW_TYPES.eventLog, queries: [QUERIES.batches] },
 ];
+
+/** Another team's workflow type may have the same name; ours have ids of their own. */
+const ID_PREFIX: Readonly<Record<string, string>> = {
+  [WORKFLOW_TYPES.endpoint]: endpointWorkflowId(''),
+  [WORKFLOW_TYPES.eventLog]: eventLogWorkflowId(''),
+};
 
 /** Deletes what failed and cancelled runs left behind. */
 export function housekeepingActivities(deps: ActivityDependencies): HousekeepingActivities {
   return {
     collectGarbage: framed(deps.config, async (policy) => {
       const store = await deps.store();
-      const manifests = new RunManifests(store.root);
+      const manifests = new RunManifests(store.documents);
       // Blobs before references: what comes into being meanwhile is not in the list, so it cannot be deleted.
       const blobs = await store.blobs();
       const asOf = Date.now();
-      const inUse = await digestsInUse(deps.client());
-      const runs = await manifests.all();
+      const named = await digestsInUse(deps.client());
+      for (const digest of await digestsKeptForGood(store)) named.add(digest);
+      const open = await openPlanOf(store);
+      if (open) named.add(open.plan.sha256);
+      const cached = await new StepCache(store).collect(
+        durationMs(policy.keepCache),
+        asOf,
+        new Set(blobs.map(({ sha256 }) => sha256)),
+      );
+      for (const digest of cached.needed) named.add(digest);
+      // What took the place of something erased is named by the references to the old one.
+      const followed = await store.erasures.followed();
+      const inUse = followed(named);
+      const runs = (await manifests.all()).map((run) => ({
+        ...run,
+        artifacts: [...followed(run.artifacts)],
+      }));
       const keep = { failedRuns: durationMs(policy.keepFailedRuns), unnamed: durationMs(policy.keepUnnamed) };
       const doomed = garbage(blobs, runs, inUse, keep, asOf);
       const deleted: typeof doomed = [];
@@ -33,15 +62,33 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
         if (await store.remove(blob.sha256, { untouchedSince: blob.touchedAt })) deleted.push(blob);
       const forgotten = runs.filter((run) => isGarbage(run, keep, asOf));
       for (const run of forgotten) await manifests.remove(run);
+      const catalogue = new RowCatalogue(store.documents);
+      for (const { sha256 } of deleted) await catalogue.remove(sha256);
+      await store.sweep(halfWrittenBefore(asOf));
       await removeDeadScratch(deps.config);
       return {
         deletedArtifacts: deleted.length,
         deletedBytes: deleted.reduce((sum, blob) => sum + blob.bytes, 0),
         keptArtifacts: blobs.length - deleted.length,
         forgottenRuns: forgotten.length,
+        forgottenResults: cached.removed,
       };
     }),
   };
+}
+
+/** All rows that an event log or an incremental source ever took: they are the data of every run to come. */
+async function digestsKeptForGood(store: ArtifactStore): Promise<Set<string>> {
+  const digests = new Set<string>();
+  const manifests = new EventManifests(store, store.documents);
+  for await (const { manifest } of manifests.heads()) {
+    if (manifest === null) continue;
+    digests.add(manifest.sha256);
+    for (const digest of await manifests.artifacts(manifest)) digests.add(digest);
+  }
+  for await (const head of incrementalHeads(store.documents))
+    for (const digest of artifactDigests(head)) digests.add(digest);
+  return digests;
 }
 
 /** What running workflows name. One that cannot be asked stops the collection: nothing is deleted on a guess. */
@@ -51,8 +98,7 @@ async function digestsInUse({ workflow: workflows }: Client): Promise<Set<string
     for await (const { workflowId, runId } of workflows.list({
       query: `WorkflowType = '${type}' AND ExecutionStatus = 'Running'`,
     })) {
-      // Another team's workflow type may have the same name; ours have ids of their own.
-      if (type === WORKFLOW_TYPES.endpoint && !workflowId.startsWith(endpointWorkflowId(''))) continue;
+      if (!workflowId.startsWith(ID_PREFIX[type] ?? '')) continue;
       for (const query of queries)
         for (const digest of artifactDigests(await workflows.getHandle(workflowId, runId).query(query)))
           digests.add(digest);

@@ -4,10 +4,13 @@ import { aliasActivities } from './champion.ts';
 import { dataActivities } from './data.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { deploymentActivities } from './deployment.ts';
+import { erasureActivities } from './erasure.ts';
 import { evaluate } from './evaluate.ts';
+import { eventActivities } from './event-log.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
 import { register } from './register.ts';
+import { cacheActivities } from './step-cache.ts';
 import { runTracking } from './tracking.ts';
 import { trainCandidate } from './train-candidate.ts';
 
@@ -16,6 +19,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
   const { config } = deps;
   return {
     ...dataActivities(deps),
+    ...eventActivities(deps),
     trainCandidate: framed(config, (input, frame) => trainCandidate(deps, input, frame)),
     evaluate: framed(config, (input, frame) => evaluate(deps, input, frame)),
     ...runTracking(deps),
@@ -23,6 +27,8 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...aliasActivities(deps),
     ...deploymentActivities(deps),
     ...housekeepingActivities(deps),
+    ...erasureActivities(deps),
+    ...cacheActivities(deps),
   };
 }
 

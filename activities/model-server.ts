@@ -95,6 +95,7 @@ const DATATYPES: Record<ModelInput['kind'], string> = {
   boolean: 'FP32',
   datetime: 'FP64',
   categorical: 'BYTES',
+  text: 'BYTES',
 };
 
 /** One request to the server's Open Inference Protocol endpoint, as a client would send it. */

@@ -1,7 +1,10 @@
 import type { TrackingActivities } from '../contracts/activities.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
-import { sampleSet } from '../contracts/samples.ts';
-import type { RegisterOutput } from '../contracts/stages.ts';
+import type { PreparedFeatures, RegisterOutput } from '../contracts/stages.ts';
+import { preparedFor } from '../domain/prepared-features.ts';
+import { TrainedModels } from '../lib/erasure/trained-models.ts';
+import { featurePlan } from '../lib/features/feature-plan.ts';
+import { inputExample } from '../lib/features/input-example.ts';
 import { modelFiles } from '../lib/model-directory.ts';
 import { pythonEnvironment } from '../lib/python-environment.ts';
 import { approvalPage, modelCard, type ReportFacts } from '../lib/report/model-report.ts';
@@ -12,9 +15,6 @@ import type { ActivityDependencies } from './dependencies.ts';
 import { keyOf } from './mlflow-runs.ts';
 
 type RegisterInput = Parameters<TrackingActivities['register']>[0];
-
-/** Rows of the test split that become the model's input example. */
-const EXAMPLE_ROWS = 5;
 
 /**
  * Writes the model directory as an MLflow logged model, registers it as a version with alias `challenger`, and
@@ -40,6 +40,12 @@ export async function register(deps: ActivityDependencies, input: RegisterInput)
   );
   const modelId = await logModel(deps, mlflow, store, input, key, plots);
   const version = await versionOf(mlflow, name, key, modelId, input);
+  await new TrainedModels(store).record(spec, {
+    name,
+    version: version.version,
+    train: input.split.train.artifact.sha256,
+    validation: input.split.validation.artifact.sha256,
+  });
   await mlflow.registeredModels.setAlias({ name, alias: ALIASES.challenger, version: version.version });
 
   const facts = reportFacts(input, version.version, plots);
@@ -94,11 +100,11 @@ async function logModel(
     }));
   if (found?.status === 'READY') return found.modelId;
 
-  const samples = sampleSet.parse(await store.json(evaluate.samples));
+  const plan = featurePlan.parse(await store.json(preparedFor(input.prepared, evaluate.winner.trainer).plan));
   const files = modelFiles({
     signature: evaluate.signature,
     onnx: await store.bytes(evaluate.winner.model),
-    inputExample: samples.rows.slice(0, EXAMPLE_ROWS),
+    inputExample: inputExample(evaluate.signature, plan),
     environment: await pythonEnvironment(deps.config.python),
     mlflowVersion: await mlflow.server.version(),
     modelId: model.modelId,
@@ -113,7 +119,7 @@ async function logModel(
           positiveClass: input.split.positiveClass,
         }),
       ),
-      'pipeline.json': JSON.stringify({ spec, features: await store.json(input.prepared.plan) }, null, 2),
+      'pipeline.json': JSON.stringify({ spec, features: plan }, null, 2),
       'lineage.json': JSON.stringify(lineage(input), null, 2),
       'model-card.html': modelCard(reportFacts(input, null, plots)),
     },
@@ -154,6 +160,7 @@ async function versionOf(
     tags: {
       [VERSION_TAGS.key]: keyOf(key),
       [VERSION_TAGS.onnx]: JSON.stringify(evaluate.winner.model),
+      [VERSION_TAGS.training]: JSON.stringify(input.split.train.artifact),
       [VERSION_TAGS.outcome]: 'candidate',
       'perennial.data_digest': ingest.digest,
       'perennial.workflow_id': input.run.workflowId,
@@ -164,27 +171,47 @@ async function versionOf(
   });
 }
 
+const featuresOf = ({ plan, preprocess, outOfFold, notes }: PreparedFeatures) => ({
+  plan,
+  preprocess,
+  ...(outOfFold ? { outOfFold } : {}),
+  notes,
+});
+
 /** From the model back to the commit and the rows. */
-const lineage = ({ run, code, ingest, split, prepared, evaluate, spec }: RegisterInput) => ({
+const lineage = ({
+  run,
+  code,
+  ingest,
+  validate,
+  protect,
+  split,
+  prepared,
+  evaluate,
+  spec,
+}: RegisterInput) => ({
   schemaVersion: 1,
   run,
   code,
   data: {
     digest: ingest.digest,
-    sources: ingest.sources.map(({ name, path, sourceSha256, snapshot }) => ({
+    sources: ingest.sources.map(({ name, kind, origin, sourceSha256, snapshot }) => ({
       name,
-      path,
+      kind,
+      origin,
       sourceSha256,
       snapshot: snapshot.artifact,
       rows: snapshot.rows,
     })),
     table: ingest.table.artifact,
+    validated: { table: validate.table.artifact, quarantine: validate.quarantine?.artifact ?? null },
+    protected: { table: protect.table.artifact, actions: protect.actions },
     setAside: ingest.setAside,
     train: split.train.artifact,
     validation: split.validation.artifact,
     test: split.test.artifact,
   },
-  features: { plan: prepared.plan, preprocess: prepared.preprocess },
+  features: featuresOf(preparedFor(prepared, evaluate.winner.trainer)),
   training: {
     candidate: evaluate.winner.name,
     trainer: evaluate.winner.trainer,

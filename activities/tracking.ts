@@ -1,4 +1,5 @@
 import type { Tracking, TrackingActivities } from '../contracts/activities.ts';
+import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { RunManifests } from '../lib/store/run-manifests.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';
@@ -29,7 +30,7 @@ function flatParams(spec: Record<string, unknown>): Record<string, string> {
 /** Activities that open, fill and close the MLflow run of a lifecycle run. */
 export function runTracking(
   deps: ActivityDependencies,
-): Pick<TrackingActivities, 'openTracking' | 'recordData' | 'closeTracking'> {
+): Pick<TrackingActivities, 'openTracking' | 'recordData' | 'recordArtifacts' | 'closeTracking'> {
   return {
     openTracking: framed(deps.config, async ({ spec, code, startedBy, run }): Promise<Tracking> => {
       const mlflow = deps.mlflow();
@@ -73,16 +74,16 @@ export function runTracking(
       return { experimentId, runId, url: runUrl(deps.config.mlflowUi, experimentId, runId) };
     }),
 
-    recordData: framed(deps.config, async ({ tracking, spec, ingest, split }) => {
+    recordData: framed(deps.config, async ({ tracking, spec, ingest, protect, split }) => {
       const { runId } = tracking;
       const digest = (sha256: string): string => sha256.slice(0, 32);
       const sources = ingest.sources.map((source) => ({
         dataset: {
           name: source.name,
           digest: digest(source.snapshot.artifact.sha256),
-          sourceType: 'local',
+          sourceType: source.kind,
           source: JSON.stringify({
-            uri: source.path,
+            uri: source.origin,
             sha256: source.sourceSha256,
             snapshot: source.snapshot.artifact.uri,
           }),
@@ -102,13 +103,41 @@ export function runTracking(
         },
         tags: { 'mlflow.data.context': part },
       }));
-      await deps.mlflow().runs.logInputs({ runId, datasets: [...sources, ...parts] });
+      const mlflow = deps.mlflow();
+      await mlflow.runs.logInputs({ runId, datasets: [...sources, ...parts] });
+      const { findings, actions, anonymity, warnings } = protect;
+      await mlflow.artifacts.upload({
+        runId,
+        path: 'privacy/report.json',
+        body: JSON.stringify({ findings, actions, anonymity, warnings }, null, 2),
+        contentType: 'application/json',
+      });
+    }),
+
+    recordArtifacts: framed(deps.config, async ({ tracking, artifacts }) => {
+      const store = await deps.store();
+      const catalogue = new RowCatalogue(store.documents);
+      for (const { path, artifact } of artifacts) {
+        // First: a copy that an erasure does not know of would keep the rows of people that it shows.
+        await catalogue.recordCopy(artifact, { runId: tracking.runId, path });
+        await deps.mlflow().artifacts.upload({
+          runId: tracking.runId,
+          path,
+          body: await store.bytes(artifact),
+          contentType: artifact.mediaType,
+        });
+      }
     }),
 
     closeTracking: framed(deps.config, async ({ tracking, run, status, outcome, message, artifacts }) => {
       // First: without it the garbage collector would take what this run refers to for nobody's, whatever MLflow says.
-      const { root } = await deps.store();
-      await new RunManifests(root).write({ ...run, outcome, endedAt: new Date().toISOString(), artifacts });
+      const { documents } = await deps.store();
+      await new RunManifests(documents).write({
+        ...run,
+        outcome,
+        endedAt: new Date().toISOString(),
+        artifacts,
+      });
       const mlflow = deps.mlflow();
       const { runId } = tracking;
       await mlflow.runs.logBatch({

@@ -6,6 +6,7 @@ import type { TrainCandidateInput } from '../contracts/activities.ts';
 import { type ArtifactRef, artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
 import type { TrainedCandidate } from '../contracts/stages.ts';
 import type { TrainerRequest } from '../contracts/trainer.ts';
+import { preparedFor } from '../domain/prepared-features.ts';
 import { readLabels } from '../lib/data/labels.ts';
 import { scoreTable } from '../lib/features/transform.ts';
 import { composeModel } from '../lib/onnx/compose.ts';
@@ -30,10 +31,11 @@ export async function trainCandidate(
   input: TrainCandidateInput,
   frame: ActivityFrame,
 ): Promise<TrainedCandidate> {
-  const { candidate, split, prepared } = input;
+  const { candidate, split } = input;
+  const prepared = preparedFor(input.prepared, candidate.trainer);
   const started = Date.now();
-  const store = await deps.store();
   const scratchDir = await frame.scratch();
+  const store = (await deps.store()).within(scratchDir);
   const record = await CandidateRecord.open(deps.mlflow(), input);
   try {
     const resumedFrom = await lastCheckpoint(store);
@@ -111,10 +113,11 @@ export async function trainCandidate(
 
 async function trainerRequest(
   store: ArtifactStore,
-  { candidate, task, training, split, prepared }: TrainCandidateInput,
+  { candidate, task, training, split, prepared: variants }: TrainCandidateInput,
   scratchDir: string,
   resumedFrom: ArtifactRef | undefined,
 ): Promise<TrainerRequest> {
+  const prepared = preparedFor(variants, candidate.trainer);
   const paths = async (part: 'train' | 'validation') => ({
     features: await store.path(prepared[part].features),
     labels: await store.path(prepared[part].labels),

@@ -2,11 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { registerCacheCommands } from './commands/cache.ts';
 import { registerDemoCommand } from './commands/demo.ts';
 import { registerEndpointCommands } from './commands/endpoint.ts';
+import { registerEraseCommand } from './commands/erase.ts';
+import { registerEventCommands } from './commands/events.ts';
 import { registerInspectCommands } from './commands/inspect.ts';
 import { registerPlatformCommands } from './commands/platform.ts';
 import { registerPredictCommand } from './commands/predict.ts';
+import { registerProfileCommands } from './commands/profile.ts';
 import { registerReviewCommands } from './commands/review.ts';
 import { registerRunCommands } from './commands/run.ts';
 import { registerSpecCommands } from './commands/spec.ts';
@@ -37,7 +41,11 @@ registerReviewCommands(program);
 registerInspectCommands(program);
 registerPredictCommand(program);
 registerEndpointCommands(program);
+registerCacheCommands(program);
+registerEventCommands(program);
 registerSpecCommands(program);
+registerEraseCommand(program);
+registerProfileCommands(program);
 registerDemoCommand(program);
 
 await program.parseAsync();

@@ -1,7 +1,34 @@
 import { randomBytes } from 'node:crypto';
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Client,
+  WithStartWorkflowOperation,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { z } from 'zod';
+import {
+  type CacheInput,
+  type CacheList,
+  type CacheRemoval,
+  cacheList,
+  cacheRemoval,
+  type collectCacheInput,
+  type listCacheInput,
+  type removeCachedInput,
+} from '../contracts/cache.ts';
 import { type EndpointState, endpointState, type RollbackUpdate } from '../contracts/endpoint.ts';
+import { type ErasureInput, type ErasureResult, erasureResult } from '../contracts/erasure.ts';
 import { PerennialError } from '../contracts/errors.ts';
+import {
+  type Appended,
+  type AppendInput,
+  appended,
+  type EventLogStatus,
+  eventLogStart,
+  eventLogStatus,
+} from '../contracts/events.ts';
 import {
   type HousekeepingInput,
   type HousekeepingResult,
@@ -20,12 +47,17 @@ import {
 import {
   DEFAULT_TASK_QUEUE,
   endpointWorkflowId,
+  eventLogWorkflowId,
   QUERIES,
   SEARCH_ATTRIBUTES,
   UPDATES,
   WORKFLOW_TYPES,
 } from '../contracts/names.ts';
 import { type DeployOutput, deployOutput, type StageName, stageOutputs } from '../contracts/stages.ts';
+
+/** How long a log is asked again that takes over to a new run of its workflow; that takes milliseconds. */
+const APPEND_ATTEMPTS = 100;
+const APPEND_WAIT_MS = 100;
 
 /** A run in a listing. */
 export interface RunSummary {
@@ -46,6 +78,8 @@ export interface StartOptions {
   workflowId?: string;
   code?: CodeVersion;
   startedBy?: string;
+  /** By default unchanged stages are taken from the step cache. */
+  cache?: LifecycleInput['cache'];
 }
 
 /**
@@ -71,6 +105,7 @@ export class PerennialClient {
     return this.#start(options.workflowId ?? newWorkflowId(name), {
       spec,
       ...(options.code ? { code: options.code } : {}),
+      ...(options.cache ? { cache: options.cache } : {}),
       startedBy: options.startedBy ?? '',
     });
   }
@@ -178,6 +213,43 @@ export class PerennialClient {
     );
   }
 
+  /**
+   * Appends stored rows to an event log, which begins with its first batch, and waits for their place in it. A batch
+   * id counts once: whoever does not know whether it was appended asks again.
+   *
+   * @param batch a reference to rows in the workers' artifact store, as `perennial ingest --no-append` prints it
+   */
+  async append(log: string, batch: AppendInput): Promise<Appended> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return appended.parse(
+          await this.temporal.workflow.executeUpdateWithStart<() => Promise<void>, Appended, [AppendInput]>(
+            UPDATES.append,
+            {
+              args: [batch],
+              startWorkflowOperation: new WithStartWorkflowOperation(
+                WORKFLOW_TYPES.eventLog,
+                eventLogStart(log, this.taskQueue),
+              ),
+            },
+          ),
+        );
+      } catch (error) {
+        // A log that takes over to a new run of its workflow asks to be asked again.
+        const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+        const passing = cause instanceof ApplicationFailure && cause.type === 'ServerUnavailable';
+        if (!passing || attempt >= APPEND_ATTEMPTS) throw error;
+        await sleep(APPEND_WAIT_MS);
+      }
+    }
+  }
+
+  /** What an event log holds and what it refused. @throws PerennialError where there is no such log */
+  async eventLog(log: string): Promise<EventLogStatus> {
+    const handle = this.temporal.workflow.getHandle(eventLogWorkflowId(log));
+    return eventLogStatus.parse(await found(handle.query(QUERIES.batches), log, 'event log'));
+  }
+
   /** Deletes artifacts that only failed or cancelled runs name. */
   async collectGarbage(keep: HousekeepingInput = {}): Promise<HousekeepingResult> {
     return housekeepingResult.parse(
@@ -188,6 +260,49 @@ export class PerennialClient {
         staticSummary: 'Delete what failed runs left behind',
       }),
     );
+  }
+
+  /**
+   * Takes one person out of all stores.
+   *
+   * @param input `request` is what `main.js person` stored; who it is goes through no workflow
+   * @throws WorkflowFailedError of type `ErasureBlocked` where lifecycle runs are in the way
+   */
+  async erase(input: ErasureInput): Promise<ErasureResult> {
+    return erasureResult.parse(
+      await this.temporal.workflow.execute(WORKFLOW_TYPES.erasure, {
+        taskQueue: this.taskQueue,
+        workflowId: `erasure-${randomBytes(8).toString('hex')}`,
+        args: [input],
+        staticSummary: input.dryRun ? 'Look for a person' : 'Take a person out of all stores',
+      }),
+    );
+  }
+
+  /** Results of stages that later runs can take over, the newest first. */
+  async cachedResults(filter: z.input<typeof listCacheInput> = {}): Promise<CacheList> {
+    return cacheList.parse(await this.#cache({ action: 'list', ...filter }, 'List the step cache'));
+  }
+
+  /** Forgets results of stages: the next run works again. */
+  async removeCached(meant: z.input<typeof removeCachedInput>): Promise<CacheRemoval> {
+    return cacheRemoval.parse(await this.#cache({ action: 'remove', ...meant }, 'Forget results of stages'));
+  }
+
+  /** Forgets results that nobody used for a while, and those whose artifacts are gone. */
+  async collectCache(keep: z.input<typeof collectCacheInput> = {}): Promise<CacheRemoval> {
+    return cacheRemoval.parse(
+      await this.#cache({ action: 'collect', ...keep }, 'Forget results that nobody uses'),
+    );
+  }
+
+  #cache(input: CacheInput, staticSummary: string): Promise<unknown> {
+    return this.temporal.workflow.execute(WORKFLOW_TYPES.cache, {
+      taskQueue: this.taskQueue,
+      workflowId: `cache-${randomBytes(4).toString('hex')}`,
+      args: [input],
+      staticSummary,
+    });
   }
 
   async #start(workflowId: string, input: LifecycleInput): Promise<{ workflowId: string; runId: string }> {
@@ -220,7 +335,9 @@ async function found<T>(answer: Promise<T>, id: string, what = 'run'): Promise<T
     if (error instanceof WorkflowNotFoundError)
       throw new PerennialError(
         'InputInvalid',
-        `there is no ${what} ${id}; list them with \`perennial ${what === 'run' ? 'runs' : 'models'}\``,
+        what === 'event log'
+          ? `there is no event log ${id}; push rows to it with \`perennial ingest ${id} --file ROWS\``
+          : `there is no ${what} ${id}; list them with \`perennial ${what === 'run' ? 'runs' : 'models'}\``,
         false,
         { cause: error },
       );

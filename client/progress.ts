@@ -7,6 +7,7 @@ const MARK: Record<StageStatus['state'], string> = {
   running: pc.cyan('▶'),
   done: pc.green('✓'),
   failed: pc.red('✗'),
+  cached: pc.green('✓'),
   reused: pc.green('↺'),
   skipped: pc.dim('–'),
 };
@@ -67,7 +68,7 @@ export class Progress {
 
   #append(status: RunStatus): void {
     for (const stage of status.stages) {
-      const ended = ['done', 'failed', 'reused'].includes(stage.state);
+      const ended = ['done', 'cached', 'failed', 'reused'].includes(stage.state);
       if (!ended || this.#told.has(stage.name)) continue;
       this.#told.add(stage.name);
       this.output.line(`  ${stageLine(stage)}`);

@@ -6,6 +6,7 @@ import { PerennialError } from '../contracts/errors.ts';
 import { issueLines } from '../contracts/issues.ts';
 import { pipelineKeys } from '../contracts/spec/json-schema.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
+import { bundleRules } from './bundle-module.ts';
 
 /** Spec files above this are not read. */
 const MAX_BYTES = 1_000_000;
@@ -78,7 +79,7 @@ async function importTypeScript(path: string): Promise<unknown> {
   return JSON.parse(JSON.stringify(exported));
 }
 
-/** Inlines the SQL file and makes source paths absolute, so that the spec means the same wherever it is read. */
+/** Inlines the SQL file and the modules of custom checks, and makes source paths absolute, so that the spec means the same wherever it is read. */
 async function selfContained(
   spec: Record<string, unknown>,
   folder: string,
@@ -86,9 +87,11 @@ async function selfContained(
 ): Promise<Record<string, unknown>> {
   const { data } = spec;
   if (!isObject(data)) return spec;
-  // A path that begins with a secret is made whole by the worker.
+  // A path that begins with a secret is made whole by the worker; an address is none.
   const absolute = (path: string): string =>
-    isAbsolute(path) || path.startsWith('${env:') ? path : join(folder, path);
+    isAbsolute(path) || path.startsWith('${env:') || /^[a-z0-9+]+:\/\//i.test(path)
+      ? path
+      : join(folder, path);
   const source = (value: unknown): unknown =>
     typeof value === 'string'
       ? absolute(value)
@@ -102,8 +105,10 @@ async function selfContained(
     typeof data.sql === 'string' && /^\S+\.sql$/.test(data.sql.trim())
       ? await readSql(absolute(data.sql.trim()), file)
       : data.sql;
+  const expectations = await bundleRules(spec.expectations, absolute);
   return {
     ...spec,
+    ...(expectations === undefined ? {} : { expectations }),
     data: { ...data, ...(sources === undefined ? {} : { sources }), ...(sql === undefined ? {} : { sql }) },
   };
 }

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { DataPlane, Inference } from './data-plane.ts';
 import { bearerCheck } from './http/authentication.ts';
 import { failureBody, failureOf } from './http/errors.ts';
+import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
 import { ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
 import type { RouteContext } from './http/route-context.ts';
@@ -27,6 +28,8 @@ export interface AppOptions {
   readonly token?: string | undefined;
   /** The largest body in bytes, default {@link DEFAULT_BODY_LIMIT}. */
   readonly bodyLimit?: number | undefined;
+  /** Takes rows that are pushed, and the token that they need. Without it there is no such route. */
+  readonly events?: { readonly sink: EventSink; readonly token?: string | undefined } | undefined;
 }
 
 /**
@@ -101,6 +104,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   };
   registerV2Routes(app, context);
   registerMlflowRoutes(app, context);
+  if (options.events) registerEventRoutes(app, options.events.sink, options.events.token);
   app.get('/metrics', async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
   );

@@ -1,3 +1,4 @@
+import { isTextInput } from '../contracts/serving.ts';
 import type {
   ColumnBatch,
   InputColumn,
@@ -88,7 +89,7 @@ export class Coalescer {
   #merged(group: readonly Waiting[], rows: number): Map<string, InputColumn> {
     const merged = new Map<string, InputColumn>();
     for (const { name, kind } of this.session.signature.inputs) {
-      if (kind === 'categorical') {
+      if (isTextInput(kind)) {
         merged.set(
           name,
           group.flatMap(({ batch }) => {

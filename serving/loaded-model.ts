@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { PerennialError } from '../contracts/errors.ts';
-import type { ServedModel } from '../contracts/serving.ts';
+import { isTextInput, type ServedModel } from '../contracts/serving.ts';
 import {
   type ColumnBatch,
   type InputColumn,
@@ -85,7 +85,7 @@ export class LoadedModel {
     for (const rows of [2, 1]) {
       const columns = new Map<string, InputColumn>();
       for (const { name, kind } of this.served.signature.inputs) {
-        if (kind === 'categorical') columns.set(name, new Array<string>(rows).fill(''));
+        if (isTextInput(kind)) columns.set(name, new Array<string>(rows).fill(''));
         else columns.set(name, kind === 'datetime' ? new Float64Array(rows) : new Float32Array(rows));
       }
       await this.run({ rows, columns });

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { RouteAck, RouteTable, ServedModel } from '../contracts/serving.ts';
-import { createApp } from './app.ts';
+import { packageVersion } from '../lib/package-version.ts';
+import { type AppOptions, createApp } from './app.ts';
 import { DataPlane } from './data-plane.ts';
 import { ModelHost, type ModelHostOptions } from './model-host.ts';
-import { packageVersion } from './package-version.ts';
 
 const SWEEP_MS = 50;
 /** Longer than any answer takes; a client that sends its request more slowly than that is cut off. */
@@ -21,6 +21,8 @@ export interface ModelServerOptions extends ModelHostOptions {
   readonly token?: string | undefined;
   /** The largest body in bytes, default 10 MiB. */
   readonly bodyLimit?: number | undefined;
+  /** Takes rows that are pushed; see {@link AppOptions.events}. */
+  readonly events?: AppOptions['events'];
 }
 
 /**
@@ -48,15 +50,27 @@ export class ModelServer {
 
   /** Restores the last routes, then listens. */
   static async create(options: ModelServerOptions): Promise<ModelServer> {
-    const { serverId, host: address = '127.0.0.1', port = 0, logger, token, bodyLimit } = options;
+    const { serverId, host: address = '127.0.0.1', port = 0, logger, token, bodyLimit, events } = options;
     const version = await packageVersion();
     const host = await ModelHost.create(options);
     const dataPlane = new DataPlane(host);
-    const app = createApp({ dataPlane, logger, version, token, bodyLimit });
+    const open = isLoopback(address);
+    // Rows become training data: off this machine nobody pushes them without a token.
+    const app = createApp({
+      dataPlane,
+      logger,
+      version,
+      token,
+      bodyLimit,
+      ...(open || events?.token !== undefined ? { events } : {}),
+    });
     try {
       const url = await app.listen({ host: address, port });
-      if (token === undefined && !isLoopback(address))
-        logger.warn({ address }, 'anybody who reaches this address can ask for predictions: set a token');
+      if (token === undefined && !open)
+        logger.warn(
+          { address },
+          'anybody who reaches this address can ask for predictions, and nobody can push events: set a token',
+        );
       return new ModelServer(serverId, url, dataPlane, host, app);
     } catch (error) {
       await app.close();

@@ -1,13 +1,20 @@
 import { runCheck } from './check.ts';
+import { runIntake } from './intake.ts';
+import { runPerson } from './person.ts';
+import { runInfer, runProfile } from './profile.ts';
 import { installRuntime, logger, shutdownSignal } from './runtime.ts';
 import { runServer } from './serve.ts';
 import { runWorker } from './worker.ts';
 
-/** The processes of a platform, by name: `node main.js worker`, `serve`, or `check` (once, for the CLI). */
+/** The processes of a platform, by name: `node main.js worker`, `serve`; and questions of the CLI, answered once. */
 const ROLES: Record<string, (signal: AbortSignal) => Promise<void>> = {
   worker: runWorker,
   serve: runServer,
   check: runCheck,
+  person: runPerson,
+  intake: runIntake,
+  profile: runProfile,
+  infer: runInfer,
 };
 
 const role = ROLES[process.argv[2] ?? ''];

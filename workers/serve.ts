@@ -10,12 +10,14 @@ import { modelServerActivities } from '../activities/model-server.ts';
 import { modelServerTaskQueue, modelServerWorkflowId, WORKFLOW_TYPES } from '../contracts/names.ts';
 import type { ModelServerInfo } from '../contracts/serving.ts';
 import { configFromEnv } from '../lib/config.ts';
-import { ArtifactStore } from '../lib/store/artifact-store.ts';
+import { openStore } from '../lib/store/open-store.ts';
 import { ModelServer } from '../serving/server.ts';
 import { connect, type WorkerConnection } from './connection.ts';
+import { eventSink } from './event-sink.ts';
 import { HEARTBEAT_THROTTLE } from './options.ts';
 import { untilDone } from './retry.ts';
 import { announceReady, logger } from './runtime.ts';
+import { sweepBeside } from './sweep.ts';
 
 const LEASE_RETRY_MS = 2_000;
 const CONTROL_BACKOFF = { firstMs: 1_000, lastMs: 30_000 };
@@ -31,20 +33,26 @@ export async function runServer(signal: AbortSignal): Promise<void> {
   const token = process.env.PERENNIAL_SECRET_SERVER_TOKEN;
   const folder = join(config.dataDir, 'servers', serverId);
   await mkdir(folder, { recursive: true });
-  const store = await ArtifactStore.create(join(config.dataDir, 'artifacts'));
+  const temporal: { client?: Client } = {};
+  const store = await openStore(config);
+  sweepBeside(store);
   const server = await ModelServer.create({
     serverId,
     store,
     routesFile: join(folder, 'routes.json'),
     logger,
     token,
+    events: {
+      sink: eventSink(config, store, () => temporal.client),
+      token: process.env.PERENNIAL_SECRET_EVENTS_TOKEN ?? token,
+    },
     ...(process.env.PERENNIAL_SERVER_HOST ? { host: process.env.PERENNIAL_SERVER_HOST } : {}),
     ...(process.env.PERENNIAL_SERVER_PORT ? { port: Number(process.env.PERENNIAL_SERVER_PORT) } : {}),
   });
   announceReady({ url: server.url });
   try {
     await untilDone(
-      () => underControl(server, { config, store, token }, signal),
+      () => underControl(server, { config, store, token, temporal }, signal),
       CONTROL_BACKOFF,
       signal,
       (error) => logger.error({ error }, 'control by Temporal failed; serving goes on, trying again'),
@@ -56,7 +64,10 @@ export async function runServer(signal: AbortSignal): Promise<void> {
   }
 }
 
-type Surroundings = Pick<Parameters<typeof modelServerActivities>[0], 'config' | 'store' | 'token'>;
+type Surroundings = Pick<Parameters<typeof modelServerActivities>[0], 'config' | 'store' | 'token'> & {
+  /** The client of the connection that there is now. */
+  temporal: { client?: Client };
+};
 
 /** Connects to Temporal and lets it control the server, until `signal` aborts or that fails. */
 async function underControl(
@@ -67,9 +78,12 @@ async function underControl(
   const link = await connect(signal, (address, reason) =>
     logger.warn(`Temporal at ${address} cannot be used (${reason}); serving goes on, routes cannot change`),
   );
+  const { temporal } = surroundings;
+  temporal.client = new Client({ connection: link.connection, namespace: link.namespace });
   try {
     await workUnderLease(server, surroundings, link, signal);
   } finally {
+    delete temporal.client;
     await link.connection
       .close()
       .catch((error: unknown) => logger.warn({ error }, 'a connection could not be closed'));

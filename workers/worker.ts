@@ -10,6 +10,7 @@ import { ensureHousekeeping } from './housekeeping.ts';
 import { HOUSE_OPTIONS } from './options.ts';
 import { announceReady, logger } from './runtime.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
+import { sweepBeside } from './sweep.ts';
 
 /** Runs the worker of lifecycles until `signal` aborts. */
 export async function runWorker(signal: AbortSignal): Promise<void> {
@@ -21,12 +22,14 @@ export async function runWorker(signal: AbortSignal): Promise<void> {
     await ensureSearchAttributes(connection, namespace);
     await removeDeadScratch(config);
     const client = new Client({ connection, namespace });
+    const deps = dependencies(config, () => client);
+    sweepBeside(deps.store());
     const worker = await Worker.create({
       connection,
       namespace,
       taskQueue: config.taskQueue,
       workflowBundle: await workflowBundle(),
-      activities: registered(createActivities(dependencies(config, () => client))),
+      activities: registered(createActivities(deps)),
       ...HOUSE_OPTIONS,
     });
     await ensureHousekeeping(client, config.taskQueue);

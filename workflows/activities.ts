@@ -1,8 +1,11 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type {
+  CacheActivities,
   DataActivities,
   DeploymentActivities,
+  ErasureActivities,
   EvaluationActivities,
+  EventActivities,
   HousekeepingActivities,
   ModelServerActivities,
   TrackingActivities,
@@ -28,17 +31,22 @@ const evaluation = stub<EvaluationActivities>();
 const tracking = stub<TrackingActivities>();
 const deployment = stub<DeploymentActivities>();
 const server = stub<ModelServerActivities>();
+const events = stub<EventActivities>();
 const tidying = stub<HousekeepingActivities>();
+const erasing = stub<ErasureActivities>();
+const cached = stub<CacheActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
 export const validate = data('validate', POLICIES.data, 'Check the expectations');
+export const protect = data('protect', POLICIES.data, 'Protect personal columns');
 export const split = data('split', POLICIES.data, 'Split into train, validation and test');
 export const prepare = data('prepare', POLICIES.data, 'Fit the features on the training rows');
 export const evaluate = evaluation('evaluate', POLICIES.data, 'Judge the winner on the test split');
 
 export const openTracking = tracking('openTracking', POLICIES.tracker, 'Open the MLflow run');
 export const recordData = tracking('recordData', POLICIES.tracker, 'Log the dataset inputs');
+export const recordArtifacts = tracking('recordArtifacts', POLICIES.tracker, 'Log the reports');
 export const register = tracking('register', POLICIES.tracker, 'Register the model version');
 export const retireCandidate = tracking(
   'retireCandidate',
@@ -46,6 +54,7 @@ export const retireCandidate = tracking(
   'Mark the version as not deployed',
 );
 export const closeTracking = tracking('closeTracking', POLICIES.tracker, 'Close the MLflow run');
+export const championTraining = tracking('championTraining', POLICIES.tracker, "Find the champion's data");
 export const currentChampion = tracking('currentChampion', POLICIES.tracker, 'Read the alias champion');
 export const setChampion = tracking('setChampion', POLICIES.tracker, 'Point the alias champion');
 
@@ -61,7 +70,23 @@ export const announceServer = deployment(
 );
 export const requestDeploy = deployment('requestDeploy', POLICIES.rollout, 'Ask the endpoint to deploy');
 
+export const openEventLog = events('openEventLog', POLICIES.log, 'Where the event log stood');
+export const appendEventBatches = events('appendEventBatches', POLICIES.log, 'Append batches to the log');
+
 export const collectGarbage = tidying('collectGarbage', POLICIES.data, 'Delete what failed runs left behind');
+
+export const suppressPerson = erasing('suppressPerson', POLICIES.erasure, 'Keep the person out from now on');
+export const planErasure = erasing('planErasure', POLICIES.erasure, 'Look for the person everywhere');
+export const erasePerson = erasing(
+  'erasePerson',
+  POLICIES.erasure,
+  'Write everything anew without the person',
+);
+export const certifyErasure = erasing('certifyErasure', POLICIES.tracker, 'Write the certificate');
+export const forgetRequest = erasing('forgetRequest', POLICIES.erasure, 'Delete the request');
+export const listCache = cached('listCache', POLICIES.data, 'List the step cache');
+export const removeCached = cached('removeCached', POLICIES.data, 'Forget results of stages');
+export const collectCache = cached('collectCache', POLICIES.data, 'Forget results that nobody uses');
 
 /** Activities of one model server run on that server's own queue. */
 export const serverActivities = (taskQueue: string): ModelServerActivities => ({

@@ -1,5 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { EndpointState } from '../contracts/endpoint.ts';
+import type { Appended, EventLogStatus } from '../contracts/events.ts';
 import type { RunStatus } from '../contracts/lifecycle.ts';
 import { QUERIES, SIGNALS, UPDATES } from '../contracts/names.ts';
 import type { DeployOutput, StageOutputs } from '../contracts/stages.ts';
@@ -16,4 +17,7 @@ export const handlers = {
   deploy: defineUpdate<DeployOutput, [unknown]>(UPDATES.deploy),
   rollback: defineUpdate<DeployOutput, [unknown]>(UPDATES.rollback),
   endpoint: defineQuery<EndpointState>(QUERIES.endpoint),
+  append: defineSignal<[unknown]>(SIGNALS.append),
+  appendUpdate: defineUpdate<Appended, [unknown]>(UPDATES.append),
+  batches: defineQuery<EventLogStatus>(QUERIES.batches),
 };

@@ -1,5 +1,8 @@
 /** The workflows of Perennial. A worker of your own adds `export * from 'perennial-mlops/workflow'` to its workflow module. */
+export { cache } from './cache.ts';
 export { endpoint } from './endpoint.ts';
+export { erasure } from './erasure.ts';
+export { eventLog } from './event-log.ts';
 export { housekeeping } from './housekeeping.ts';
 export { lifecycle } from './lifecycle.ts';
 export { modelServer } from './model-server.ts';

@@ -11,6 +11,7 @@ import {
 } from '@temporalio/workflow';
 import type { RunIdentity, Tracking } from '../contracts/activities.ts';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
+import { stageCache } from '../contracts/cache.ts';
 import {
   approveSignal,
   type LifecycleResult,
@@ -122,9 +123,14 @@ export class LifecycleRun {
     this.#show();
     const output = await work();
     this.#progress.outputs[name] = output;
-    this.#progress.complete(name, now(), summary(output));
+    this.#progress.complete(name, now(), summary(output), cachedAt(output));
     this.#show();
     return output;
+  }
+
+  /** Keeps what a stage that may still refuse its own output has found: reports of a stopped run are not garbage. */
+  keep<K extends StageName>(name: K, output: NonNullable<StageOutputs[K]>): void {
+    this.#progress.outputs[name] = output;
   }
 
   /** Shows that the run waits for a person, or no longer does. */
@@ -232,6 +238,12 @@ export class LifecycleRun {
   #show(): void {
     setCurrentDetails(runDetails(this.status));
   }
+}
+
+/** When the output of a stage was stored, where it came from the step cache. */
+function cachedAt(output: object): string | undefined {
+  const cache = 'cache' in output ? stageCache.optional().parse(output.cache) : undefined;
+  return cache?.hit ? (cache.storedAt ?? undefined) : undefined;
 }
 
 /** Workflow time: deterministic in the sandbox. */

@@ -17,7 +17,6 @@ import type {
   DeployOutput,
   EvaluateOutput,
   GatesOutput,
-  IngestOutput,
   PrecheckOutput,
   PrepareOutput,
   RegisterOutput,
@@ -27,6 +26,7 @@ import type {
 import { failedGates, judgeGates } from '../domain/gates.ts';
 import * as activities from './activities.ts';
 import { awaitApproval } from './approval.ts';
+import { dataPart } from './data-part.ts';
 import { LifecycleRun } from './lifecycle-run.ts';
 import { liveServers } from './model-servers.ts';
 import { parseInput } from './parse.ts';
@@ -61,13 +61,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     const tracking = await activities.openTracking({ spec, code, startedBy, run: run.identity });
     run.tracked(tracking);
 
-    const data = await ingestAndCheck(run, spec);
-    const split = await run.stage('split', summaries.split, () =>
-      activities.split({ table: data.table, spec }),
-    );
-    // Also where the stages were taken over: every MLflow run names its data.
-    await activities.recordData({ tracking, spec, ingest: data, split });
-    const prepared = await run.stage('prepare', summaries.prepare, () => activities.prepare({ split, spec }));
+    const { ingest, validate, protect, split, prepared } = await dataPart(run, spec, tracking, input.cache);
     const trained = await run.stage('train', summaries.train, () =>
       train(run, spec, split, prepared, tracking),
     );
@@ -87,7 +81,9 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
           code: input.code,
           run: run.identity,
           tracking,
-          ingest: data,
+          ingest,
+          validate,
+          protect,
           split,
           prepared,
           train: trained,
@@ -133,14 +129,6 @@ function checkId(workflowId: string): void {
       `the workflow id must be at most ${MAX_ID} letters, digits and . _ : / @ - (it becomes part of other names and of commands that people paste)`,
       'InputInvalid',
     );
-}
-
-async function ingestAndCheck(run: LifecycleRun, spec: PipelineSpec): Promise<IngestOutput> {
-  const data = await run.stage('ingest', summaries.ingest, () =>
-    activities.ingest({ data: spec.data, target: spec.columns.target }),
-  );
-  await run.stage('validate', summaries.validate, () => activities.validate({ table: data.table, spec }));
-  return data;
 }
 
 function train(

@@ -23,6 +23,21 @@ export const POLICIES = {
       nonRetryableErrorTypes: ['StageFailed'],
     },
   },
+  /**
+   * Takes a person out of all stores: as bulk work on data, but an outage of the store or of MLflow in the middle is
+   * waited for, half a day at the most.
+   */
+  erasure: {
+    startToCloseTimeout: '12h',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5m', maximumAttempts: 150 },
+  },
+  /** Work on an event log: an outage of the store of any length is waited for, no batch is given up for it. */
+  log: {
+    startToCloseTimeout: '10m',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+  },
   /** Looks at other workflows. */
   control: {
     startToCloseTimeout: '30s',
@@ -60,5 +75,7 @@ export const POLICIES = {
 
 /** Waiting for the first live model server. */
 export const SERVER_WAIT = { timeout: '10m', poll: '2s' } as const;
+/** How often an erasure looks whether the lifecycle runs in its way have ended: each time it looks through all rows. */
+export const ERASURE_POLL = { firstMs: 10_000, lastMs: 600_000 } as const;
 /** How often an endpoint offers its routes again to servers that have not acknowledged them. */
 export const RECONCILE_INTERVAL = '15s';

@@ -5,6 +5,7 @@ const MARK: Record<StageStatus['state'], string> = {
   running: '▶',
   done: '✓',
   failed: '✗',
+  cached: '✓',
   reused: '↺',
   skipped: '–',
 };

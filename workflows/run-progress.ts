@@ -44,8 +44,14 @@ export class RunProgress {
     this.#update(stage, { state: 'running', startedAt: at });
   }
 
-  complete(stage: StageName, at: string, summary: string): void {
-    this.#update(stage, { state: 'done', endedAt: at, summary });
+  /** @param cachedAt when the output was computed, where the step cache had it */
+  complete(stage: StageName, at: string, summary: string, cachedAt?: string): void {
+    this.#update(
+      stage,
+      cachedAt === undefined
+        ? { state: 'done', endedAt: at, summary }
+        : { state: 'cached', endedAt: at, summary: `${summary} (unchanged since ${cachedAt})` },
+    );
   }
 
   reuse(stage: StageName): void {

@@ -12,20 +12,43 @@ const metrics = (values: Record<string, number | undefined>): string =>
     .map(([name, value]) => `${name} ${value === undefined ? '–' : number(value)}`)
     .join(', ');
 
+/** Rows that came too late are not part of the data: that must not go unsaid. */
+function increment({ name, increment: report }: stages.IngestOutput['sources'][number]): string {
+  if (!report) return '';
+  const left = report.tooOld + report.withoutWatermark;
+  return `; ${name}: ${count(report.new)} new, ${count(report.late)} late${left > 0 ? `, ${count(left)} left out (too old or without a watermark)` : ''}`;
+}
+
 export function ingest(output: stages.IngestOutput): string {
   const aside = output.setAside.reduce((sum, item) => sum + item.rows, 0);
-  return `${count(output.table.rows)} rows × ${output.table.columns.length} columns from ${output.sources.length} source(s)${aside > 0 ? `, ${count(aside)} rows set aside` : ''}`;
+  return `${count(output.table.rows)} rows × ${output.table.columns.length} columns from ${output.sources.length} source(s)${aside > 0 ? `, ${count(aside)} rows set aside` : ''}${output.sources.map(increment).join('')}`;
 }
 
 export function validate(output: stages.ValidateOutput): string {
   const failed = output.results.filter((result) => !result.passed).length;
-  return `${output.results.length} expectations, ${failed} with warnings`;
+  const out = [
+    ...(output.dropped > 0 ? [`${count(output.dropped)} rows dropped`] : []),
+    ...(output.quarantined > 0 ? [`${count(output.quarantined)} rows quarantined`] : []),
+  ];
+  return [`${output.results.length} expectations, ${failed} with warnings`, ...out].join(', ');
+}
+
+export function protect(output: stages.ProtectOutput): string {
+  const done = output.actions.map(({ column, action }) => `${column}: ${action}`);
+  return [
+    `${output.findings.length} personal column(s)${done.length > 0 ? ` (${done.join(', ')})` : ''}`,
+    ...(output.anonymity ? [`k-anonymity ${output.anonymity.k}`] : []),
+    ...(output.warnings.length > 0 ? [`${output.warnings.length} warning(s)`] : []),
+  ].join(', ');
 }
 
 export const split = (output: stages.SplitOutput): string =>
   `train ${count(output.train.rows)}, validation ${count(output.validation.rows)}, test ${count(output.test.rows)}`;
 
-export const prepare = (output: stages.PrepareOutput): string => `${output.featureCount} features`;
+export const prepare = ({ variants }: stages.PrepareOutput): string =>
+  Object.entries(variants)
+    .map(([preset, { featureCount }]) => `${featureCount} features (${preset})`)
+    .join(', ');
 
 export const train = (output: stages.TrainOutput): string =>
   [

@@ -103,7 +103,7 @@ async function demo(options: DemoOptions, dataDir: string, output: Output): Prom
   }
 }
 
-/** Rows of the test split, as they went through the pre-deployment checks, sent to the deployed endpoint. */
+/** The model's input example, sent to the deployed endpoint. */
 async function askServed(
   context: Context,
   endpoint: string,
@@ -154,7 +154,7 @@ function summary(
   return [
     `\n${pc.bold('Done')}: ${result.message} (generation ${deploy?.generation})`,
     `  ${evaluate?.winner.name} on the untouched test split: ${metrics.join(', ')}`,
-    `\n${pc.bold('Predictions')} of the served model for ${answers.rows.length} rows of the test split`,
+    `\n${pc.bold('Predictions')} of the served model for the ${answers.rows.length} rows of its input example`,
     predictionTable(answers.predictions)
       .split('\n')
       .map((line) => `  ${line}`)

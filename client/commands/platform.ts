@@ -101,10 +101,11 @@ export function registerPlatformCommands(program: Command): void {
     .action((file: string, _options: unknown, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, async () => {
-        const result = await backup(dataDirOf(command), file);
+        const result = await backup(dataDirOf(command), file, { keyring: process.env.PERENNIAL_KEYRING });
         output.result(
           result,
-          () => `wrote ${result.file}: ${result.files} files, ${(result.bytes / 1e6).toFixed(1)} MB`,
+          () =>
+            `wrote ${result.file}: ${result.files} files, ${(result.bytes / 1e6).toFixed(1)} MB${result.keyring ? `\nThe keys of encrypted artifacts are not part of it: keep ${result.keyring} in another safe place` : ''}`,
         );
         return EXIT.ok;
       });
@@ -133,20 +134,23 @@ export function registerPlatformCommands(program: Command): void {
     .description('delete artifacts that only failed or cancelled runs name; the worker does it once a day')
     .option('--keep-failed-runs <duration>', 'how long failed runs can be taken up again', '7d')
     .option('--keep-unnamed <duration>', 'how long artifacts that no run names are kept', '7d')
-    .action((options: { keepFailedRuns: string; keepUnnamed: string }, command: Command) => {
-      const output = outputOf(command);
-      return guarded(output.json, () =>
-        withContext(dataDirOf(command), async ({ perennial }) => {
-          const result = await perennial.collectGarbage(options);
-          output.result(
-            result,
-            () =>
-              `deleted ${result.deletedArtifacts} artifacts (${(result.deletedBytes / 1e6).toFixed(1)} MB), kept ${result.keptArtifacts}`,
-          );
-          return EXIT.ok;
-        }),
-      );
-    });
+    .option('--keep-cache <duration>', 'how long results of stages that no run uses are kept', '30d')
+    .action(
+      (options: { keepFailedRuns: string; keepUnnamed: string; keepCache: string }, command: Command) => {
+        const output = outputOf(command);
+        return guarded(output.json, () =>
+          withContext(dataDirOf(command), async ({ perennial }) => {
+            const result = await perennial.collectGarbage(options);
+            output.result(
+              result,
+              () =>
+                `deleted ${result.deletedArtifacts} artifacts (${(result.deletedBytes / 1e6).toFixed(1)} MB), kept ${result.keptArtifacts}`,
+            );
+            return EXIT.ok;
+          }),
+        );
+      },
+    );
 
   for (const [name, description] of [
     ['worker', 'run a worker alone, against servers that exist (TEMPORAL_ADDRESS, MLFLOW_TRACKING_URI)'],

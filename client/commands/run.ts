@@ -5,8 +5,10 @@ import { nearest } from '../../contracts/issues.ts';
 import { STAGES, type StageName } from '../../contracts/stages.ts';
 import { codeVersion } from '../code-version.ts';
 import { runLink, withContext } from '../context.ts';
+import { failedChecks } from '../failed-checks.ts';
 import { follow } from '../follow.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
+import { withPins } from '../pins.ts';
 import { statusText } from '../progress.ts';
 import { loadSpec } from '../spec-file.ts';
 import { dataDirOf } from './options.ts';
@@ -16,6 +18,9 @@ interface RunOptions {
   wait: boolean;
   approve?: boolean;
   by?: string;
+  cache: boolean;
+  refresh: StageName[];
+  pin: string[];
 }
 
 /** `run`, `retry`, `cancel`, `render`: what starts, restarts and stops runs. */
@@ -28,17 +33,26 @@ export function registerRunCommands(program: Command): void {
     .option('--no-wait', 'start it and return')
     .option('--approve', 'approve the candidate without asking (for scripts)')
     .option('--by <name>', 'name of the approver with --approve', 'perennial run --approve')
+    .option('--no-cache', 'run every stage, whatever the step cache holds')
+    .option('--refresh <stages>', 'run these stages again, separated by commas', stagesOf, [])
+    .option(
+      '--pin <source=digest>',
+      'take an earlier snapshot of a source; may be repeated',
+      (word: string, pins: string[]) => [...pins, word],
+      [],
+    )
     .addHelpText(
       'after',
-      '\nExamples:\n  $ perennial run examples/bank/pipeline.yaml\n  $ perennial run pipeline.yaml --approve --by ci --json',
+      '\nExamples:\n  $ perennial run examples/bank/pipeline.yaml\n  $ perennial run pipeline.yaml --approve --by ci --json\n  $ perennial run pipeline.yaml --refresh ingest,split',
     )
     .action((file: string, options: RunOptions, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, async () => {
         const { input, spec } = await loadSpec(file);
         return withContext(dataDirOf(command), async (context) => {
-          const started = await context.perennial.start(input, {
+          const started = await context.perennial.start(withPins(input, options.pin), {
             code: await codeVersion(dirname(file)),
+            cache: { use: options.cache, refresh: options.refresh },
             ...(options.workflowId ? { workflowId: options.workflowId } : {}),
           });
           if (!options.wait) {
@@ -56,7 +70,12 @@ export function registerRunCommands(program: Command): void {
             started.workflowId,
             output,
             options.approve ? { approveAs: options.by ?? '' } : {},
-          );
+          ).catch(async (error: unknown) => {
+            const status = await context.perennial.status(started.workflowId).catch(() => undefined);
+            const details = status && (await failedChecks(status, context.mlflow));
+            if (details) output.line(details);
+            throw error;
+          });
           if (!result) return EXIT.failed;
           output.result(result, () => `${result.outcome}: ${result.message}`);
           return result.outcome === 'deployed' ? EXIT.ok : EXIT.notDeployed;
@@ -125,12 +144,14 @@ export function registerRunCommands(program: Command): void {
     );
 }
 
-function stageOf(word: string): StageName {
+const stagesOf = (words: string): StageName[] => words.split(',').map((word) => stageOf(word, '--refresh'));
+
+function stageOf(word: string, option = '--from'): StageName {
   const stage = STAGES.find((name) => name === word);
   if (stage) return stage;
   const hint = nearest(word, STAGES);
   throw new PerennialError(
     'InputInvalid',
-    `--from: there is no stage ${word}${hint ? `; did you mean ${hint}?` : ''} The stages are ${STAGES.join(', ')}`,
+    `${option}: there is no stage ${word}${hint ? `; did you mean ${hint}?` : ''} The stages are ${STAGES.join(', ')}`,
   );
 }

@@ -1,27 +1,22 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import { z } from 'zod';
-import { ERROR_CODES, type ErrorCode, PerennialError } from '../../contracts/errors.ts';
+import { PerennialError } from '../../contracts/errors.ts';
 import { pipelineJsonSchema } from '../../contracts/spec/json-schema.ts';
+import { askDataEngine } from '../data-engine.ts';
 import { columns, EXIT, guarded, outputOf } from '../output.ts';
-import { packageRoot } from '../platform/programs.ts';
 import { loadSpec } from '../spec-file.ts';
 import { TEMPLATE } from './template.ts';
 
-const checkAnswer = z.discriminatedUnion('ok', [
-  z.object({
-    ok: z.literal(true),
-    sources: z.array(z.object({ name: z.string(), files: z.number(), columns: z.number() })),
-    columns: z.array(z.object({ name: z.string(), type: z.string(), role: z.string() })),
-  }),
-  z.object({ ok: z.literal(false), code: z.string(), message: z.string() }),
-]);
-
-const isCode = (code: string): code is ErrorCode => code in ERROR_CODES;
+const checkAnswer = z.object({
+  ok: z.literal(true),
+  sources: z.array(z.object({ name: z.string(), files: z.number(), columns: z.number() })),
+  columns: z.array(z.object({ name: z.string(), type: z.string(), role: z.string() })),
+  personal: z.array(z.string()),
+});
 
 /** `check`, `schema`, `init`: writing a spec. */
 export function registerSpecCommands(program: Command): void {
@@ -33,12 +28,10 @@ export function registerSpecCommands(program: Command): void {
       const output = outputOf(command);
       return guarded(output.json, async () => {
         const { input, spec } = await loadSpec(file);
-        const answer = checkAnswer.parse(await askChecker(JSON.stringify(input)));
-        if (!answer.ok)
-          throw new PerennialError(
-            'SpecInvalid',
-            `${file}: ${isCode(answer.code) ? `${answer.code}: ` : ''}${answer.message}`,
-          );
+        const answer = await askDataEngine('check', input, checkAnswer).catch((error: unknown) => {
+          if (!(error instanceof PerennialError) || error.code === 'StageFailed') throw error;
+          throw new PerennialError('SpecInvalid', `${file}: ${error.code}: ${error.message}`);
+        });
         output.result(answer, () =>
           [
             `${pc.green('✓')} ${spec.name}: ${answer.sources.map((source) => `${source.name} (${source.files} file(s), ${source.columns} columns)`).join(', ')}`,
@@ -46,6 +39,7 @@ export function registerSpecCommands(program: Command): void {
               ['COLUMN', 'TYPE', 'ROLE'],
               ...answer.columns.map((column) => [column.name, column.type, column.role]),
             ]),
+            ...answer.personal.map((words) => `${pc.yellow('!')} ${words}`),
           ].join('\n'),
         );
         return EXIT.ok;
@@ -92,23 +86,4 @@ export function registerSpecCommands(program: Command): void {
         return EXIT.ok;
       });
     });
-}
-
-/** The data engine lives on the worker's side; it is asked in a process of its own, so that no platform need run. */
-function askChecker(spec: string): Promise<unknown> {
-  const child = spawn(process.execPath, [`${packageRoot()}/dist/workers/main.js`, 'check'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const chunks: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-  child.stdin.end(spec);
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      const text = Buffer.concat(chunks).toString('utf8').trim();
-      if (code === 0 && text) resolve(JSON.parse(text));
-      else
-        reject(new PerennialError('StageFailed', 'the check ended with an error; its own words stand above'));
-    });
-  });
 }

@@ -10,6 +10,7 @@ import {
   mkdtemp,
   open,
   readdir,
+  realpath,
   rename,
   rm,
   stat,
@@ -22,8 +23,15 @@ import { platformPaths } from './files.ts';
 import { ProcessLock } from './lock.ts';
 import { findPython } from './programs.ts';
 
+/** The keys of encrypted artifacts. A backup that held them, too, would protect nothing. */
+const KEYRING = 'keyring.json';
 /** What belongs to this machine or to this very run, and what can be had again; it stays out of backups. */
-const LEFT_OUT = new Set(['bin', 'logs', 'cache', 'scratch', 'platform.json', 'platform.lock', 'setup.lock']);
+const LEFT_OUT = new Set([
+  ...['bin', 'logs', 'cache', 'scratch', 'sources', 'platform.json', 'platform.lock', 'setup.lock'],
+  KEYRING,
+]);
+/** The keyring with what editors and cautious people put beside it. */
+const KEYRINGS = /^keyring\.json(\.|$)/;
 /** What a restore leaves where it is. */
 const KEPT_IN_PLACE = ['bin'];
 
@@ -46,24 +54,29 @@ export interface BackupResult {
   readonly files: number;
   /** Before compression. */
   readonly bytes: number;
+  /** The keyring that the backup needs and does not hold, where there is one: it is kept apart. */
+  readonly keyring?: string;
 }
 
 /**
  * Writes everything that a platform knows into one `.tar.gz` (mode 0600), while it runs or not: both databases,
- * artifacts, MLflow's artifacts, routes, configuration, with a manifest of digests.
+ * artifacts, MLflow's artifacts, routes, configuration, with a manifest of digests. The keyring stays out of it; so do
+ * artifacts of a store that does not lie in the data directory.
  *
  * First Temporal's database is taken, then MLflow's, then the files. Each refers only to what was there before it, so
  * nothing in the archive points at something that is missing from it; a workflow that is restored repeats at most
  * steps that MLflow already knows.
  *
- * @param python interpreter for SQLite's backup; default see `findPython`
+ * @param options.python interpreter for SQLite's backup; default see `findPython`
+ * @param options.keyring the keyring where it is another file than `keyring.json` in the data directory:
+ *   `PERENNIAL_KEYRING`
  * @throws PerennialError `InputInvalid` where there is nothing to back up
  * @example await backup('.perennial', 'perennial-2026-11-21.tar.gz')
  */
 export async function backup(
   dataDir: string,
   file: string,
-  python: string = findPython(undefined),
+  options: { readonly python?: string; readonly keyring?: string | undefined } = {},
 ): Promise<BackupResult> {
   const source = resolve(dataDir);
   const target = resolve(file);
@@ -75,6 +88,8 @@ export async function backup(
       `The backup ${target} must not lie inside the data directory ${source}.`,
     );
   }
+  const keyring = resolve(options.keyring || join(source, KEYRING));
+  const keys = await realpath(keyring).catch(() => keyring);
   await mkdir(dirname(target), { recursive: true });
   // Beside the data, so that artifacts can be linked instead of copied.
   const stage = await mkdtemp(`${source}.backup-`);
@@ -82,13 +97,18 @@ export async function backup(
   try {
     const data = join(stage, DATA);
     await mkdir(data, { mode: 0o700 });
-    await snapshotDatabases(source, data, python);
-    await copyTree(source, data, source);
+    await snapshotDatabases(source, data, options.python ?? findPython(undefined));
+    await copyTree(source, data, source, keys);
     const { files } = await pack(stage, partial);
     await chmod(partial, 0o600);
     await flush(partial);
     await rename(partial, target);
-    return { file: target, files: files.length, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) };
+    return {
+      file: target,
+      files: files.length,
+      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+      ...(existsSync(keyring) ? { keyring } : {}),
+    };
   } finally {
     await rm(partial, { force: true });
     await rm(stage, { recursive: true, force: true });
@@ -162,6 +182,8 @@ async function exchange(target: string, fresh: string, keep: boolean): Promise<s
   for (const name of KEPT_IN_PLACE) {
     if (existsSync(join(aside, name))) await rename(join(aside, name), join(target, name));
   }
+  // What was put aside needs its keys, too.
+  if (existsSync(join(aside, KEYRING))) await copyFile(join(aside, KEYRING), join(target, KEYRING));
   if (keep) {
     await rm(join(aside, basename(platformPaths(target).lock)), { force: true });
     return aside;
@@ -189,21 +211,22 @@ async function snapshotDatabases(source: string, data: string, python: string): 
  * Copies what is not a database. Blobs of the artifact store never change, so they are linked; other files may be
  * appended to at any moment, and are copied (shared blocks where the file system can).
  */
-async function copyTree(folder: string, target: string, root: string): Promise<void> {
+async function copyTree(folder: string, target: string, root: string, keys: string): Promise<void> {
   const paths = platformPaths(root);
   const databases = [paths.temporalDb, paths.mlflowDb];
   const blobs = join(paths.artifacts, 'sha256') + sep;
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const from = join(folder, entry.name);
     const to = join(target, entry.name);
-    if (folder === root && LEFT_OUT.has(entry.name)) continue;
+    if (folder === root && (LEFT_OUT.has(entry.name) || KEYRINGS.test(entry.name))) continue;
+    if ((entry.isSymbolicLink() || entry.name === basename(keys)) && (await isFile(from, keys))) continue;
     if (from === join(paths.artifacts, 'tmp') || databases.some((database) => from.startsWith(database)))
       continue;
     // A part of the data directory may lie on another disk, behind a link.
     const found = folder === root && entry.isSymbolicLink() ? await stat(from) : entry;
     if (found.isDirectory()) {
       await mkdir(to, { recursive: true, mode: 0o700 });
-      await copyTree(from, to, root);
+      await copyTree(from, to, root, keys);
     } else if (found.isFile()) {
       await copyOne(from, to, from.startsWith(blobs));
     } else if (found.isSymbolicLink()) {
@@ -214,6 +237,13 @@ async function copyTree(folder: string, target: string, root: string): Promise<v
     } // else a socket or a pipe, which holds nothing
   }
 }
+
+/** Whether a path leads to a file whose real path is known. */
+const isFile = (path: string, real: string): Promise<boolean> =>
+  realpath(path).then(
+    (found) => found === real,
+    () => false,
+  );
 
 async function copyOne(from: string, to: string, immutable: boolean): Promise<void> {
   try {

@@ -24,6 +24,7 @@ export function columnBuffer(kind: ModelInput['kind'], rows: number): ColumnBuff
     case 'datetime':
       return new DatetimeBuffer(rows);
     case 'categorical':
+    case 'text':
       return new CategoricalBuffer(rows);
   }
 }

@@ -23,6 +23,7 @@ const DATATYPES: Record<ModelInput['kind'], readonly string[]> = {
   boolean: ['BOOL', 'FP32', 'FP64', 'FP16', ...INTEGERS],
   datetime: ['FP64', 'INT64', 'INT32', 'UINT64', 'UINT32', 'BYTES'],
   categorical: ['BYTES'],
+  text: ['BYTES'],
 };
 
 /** The datatype under which the server describes a column. */
@@ -31,6 +32,7 @@ export const METADATA_DATATYPES = {
   boolean: 'BOOL',
   datetime: 'FP64',
   categorical: 'BYTES',
+  text: 'BYTES',
 } as const satisfies Record<ModelInput['kind'], string>;
 
 /**
