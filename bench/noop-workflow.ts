@@ -6,10 +6,13 @@ import { Client } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { Platform } from '../client/platform/platform.ts';
 import { HOUSE_OPTIONS } from '../workers/options.ts';
+import { measureFeatures } from './features.ts';
 import { cells, figures, machine, table } from './figures.ts';
 import { measureMetaflow } from './metaflow.ts';
+import { measurePrivacy } from './privacy.ts';
 import { measureStartUp } from './start-up.ts';
 import type { tenSteps } from './ten-steps.ts';
+import { validation } from './validation.ts';
 
 const STEPS = 10;
 const WARM_UP = 5;
@@ -78,6 +81,8 @@ async function main(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   say(`${machine()}\n`);
+  if (process.argv.includes('--features')) return say(await measureFeatures());
+  if (process.argv.includes('--privacy')) return measurePrivacy(say);
 
   const workflow = await measureWorkflow();
   const metaflow = process.argv.includes('--metaflow') ? await measureMetaflow(METAFLOW_RUNS) : undefined;
@@ -106,4 +111,5 @@ async function main(): Promise<void> {
   );
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  await (process.argv.includes('--validation') ? validation() : main());

@@ -95,7 +95,7 @@ describe.sequential('the main job by the command line', () => {
     expect(ended.stdout).toContain(`deployed: version 1 serves endpoint ${ENDPOINT}`);
 
     const status = await statusOf(id);
-    expect(status.stages.map(({ state }) => state)).toEqual(Array(11).fill('done'));
+    expect(status.stages.map(({ state }) => state)).toEqual(Array(12).fill('done'));
     expect(status).toMatchObject({ state: 'done', outcome: 'deployed', error: null, refused: [] });
     expect(await registryFacts(mlflowUri(), ENDPOINT)).toEqual({
       versions: [{ version: '1', outcome: 'deployed', workflowId: id }],
@@ -246,8 +246,8 @@ describe.sequential('the main job by the command line', () => {
     const again = await cliJson<{ workflowId: string }>(['retry', id, '--from', 'register'], options);
     const waiting = await until(again.workflowId, 'awaiting_approval');
     expect(waiting.awaiting?.candidate).toBe(awaiting?.candidate);
-    expect(waiting.stages.slice(0, 8).map(({ state }) => state)).toEqual([
-      ...Array(7).fill('reused'),
+    expect(waiting.stages.slice(0, 9).map(({ state }) => state)).toEqual([
+      ...Array(8).fill('reused'),
       'done',
     ]);
     await approve(again.workflowId);

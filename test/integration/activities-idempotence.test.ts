@@ -7,10 +7,19 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadSpec } from '../../client/spec-file.ts';
 import { artifactDigests } from '../../contracts/artifact-digests.ts';
-import type { ArtifactRef } from '../../contracts/refs.ts';
+import type { EventBatch } from '../../contracts/events.ts';
+import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { judgeGates } from '../../domain/gates.ts';
+import { Database } from '../../lib/duckdb/database.ts';
+import { storePerson } from '../../lib/erasure/person.ts';
+import { RowCatalogue } from '../../lib/erasure/row-catalogue.ts';
+import { subjectColumns } from '../../lib/erasure/subject-column.ts';
+import { storeRows } from '../../lib/events/intake.ts';
+import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import { personalSpec } from '../support/erasure-fixture.ts';
+import { AS_OF, NO_CACHE } from '../support/integration-lifecycle.ts';
 import {
   type ActivityName,
   type InputOf,
@@ -21,6 +30,7 @@ import {
 const BANK = fileURLToPath(new URL('../../examples/bank/pipeline.yaml', import.meta.url));
 const WORLD = fileURLToPath(new URL('./python/mlflow-world.py', import.meta.url));
 const RUN = { workflowId: 'bank-1', runId: '00000000-0000-0000-0000-000000000001' };
+const CERTIFICATE = 'certificate-1';
 const CODE = { commit: '0123456789abcdef0123456789abcdef01234567', dirty: true };
 
 /** What the activities have given so far; each case takes its input from there. */
@@ -29,6 +39,10 @@ class Story {
   constructor(
     readonly spec: PipelineSpec,
     readonly specRef: ArtifactRef,
+    /** Rows that were pushed and that no log has yet. */
+    readonly pushed: EventBatch,
+    /** Who is to be erased. */
+    readonly person: ArtifactRef,
     readonly platform: TestPlatform,
   ) {}
 
@@ -42,7 +56,13 @@ class Story {
   }
 
   get data() {
-    return { ingest: this.of('ingest'), split: this.of('split'), prepared: this.of('prepare') };
+    return {
+      ingest: this.of('ingest'),
+      validate: this.of('validate'),
+      protect: this.of('protect'),
+      split: this.of('split'),
+      prepared: this.of('prepare'),
+    };
   }
 
   get train() {
@@ -59,16 +79,33 @@ class Story {
 const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   loadSpec: ({ specRef }) => ({ specRef }),
   openTracking: ({ spec }) => ({ spec, code: CODE, startedBy: 'test', run: RUN }),
-  ingest: ({ spec }) => ({ data: spec.data, target: spec.columns.target }),
-  validate: (story) => ({ table: story.of('ingest').table, spec: story.spec }),
-  split: (story) => ({ table: story.of('ingest').table, spec: story.spec }),
+  ingest: ({ spec }) => ({ spec, cache: NO_CACHE }),
+  validate: (story) => ({
+    spec: story.spec,
+    ingest: story.of('ingest'),
+    asOf: AS_OF,
+    champion: null,
+    cache: NO_CACHE,
+  }),
+  recordArtifacts: (story) => ({
+    tracking: story.of('openTracking'),
+    artifacts: [{ path: 'validation/report.json', artifact: story.of('validate').report }],
+  }),
+  protect: (story) => ({
+    spec: story.spec,
+    ingest: story.of('ingest'),
+    validate: story.of('validate'),
+    cache: NO_CACHE,
+  }),
+  split: (story) => ({ spec: story.spec, protect: story.of('protect'), cache: NO_CACHE }),
   recordData: (story) => ({
     tracking: story.of('openTracking'),
     spec: story.spec,
     ingest: story.of('ingest'),
+    protect: story.of('protect'),
     split: story.of('split'),
   }),
-  prepare: (story) => ({ split: story.of('split'), spec: story.spec }),
+  prepare: (story) => ({ spec: story.spec, split: story.of('split'), cache: NO_CACHE }),
   trainCandidate: (story) => ({
     candidate: candidateOf(story.spec),
     task: story.spec.task,
@@ -119,6 +156,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     if (!table) throw new Error('nothing is served');
     return { table };
   },
+  championTraining: (story) => ({ modelName: story.of('register').modelName }),
   currentChampion: (story) => ({ modelName: story.of('register').modelName }),
   setChampion: (story) => ({ modelName: story.of('register').modelName, version: story.model.version }),
   closeTracking: (story) => ({
@@ -129,7 +167,31 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     message: 'version 1 is in production',
     artifacts: artifactDigests([story.data, story.of('trainCandidate'), story.of('evaluate')]),
   }),
-  collectGarbage: () => ({ keepFailedRuns: '7d', keepUnnamed: '7d' }),
+  collectGarbage: () => ({ keepFailedRuns: '7d', keepUnnamed: '7d', keepCache: '30d' }),
+  suppressPerson: ({ person }) => ({ request: person, certificate: CERTIFICATE, at: AS_OF }),
+  planErasure: ({ person }) => ({ request: person, certificate: CERTIFICATE }),
+  erasePerson: (story) => ({ plan: story.of('planErasure').plan, certificate: CERTIFICATE }),
+  certifyErasure: (story) => ({
+    certificate: CERTIFICATE,
+    at: AS_OF,
+    by: 'test',
+    reason: '',
+    complete: true,
+    findings: story.of('planErasure').findings,
+  }),
+  forgetRequest: (story) => ({
+    certificate: CERTIFICATE,
+    artifacts: [story.person, story.of('planErasure').plan],
+  }),
+  listCache: () => ({ limit: 100 }),
+  collectCache: () => ({ keep: '30d' }),
+  removeCached: () => ({ stage: 'none', all: false }),
+  appendEventBatches: ({ pushed }) => ({
+    log: 'calls',
+    head: { manifest: null, format: null, batches: 0, rows: 0 },
+    batches: [pushed],
+  }),
+  openEventLog: () => ({ log: 'calls' }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
 
@@ -156,12 +218,34 @@ beforeAll(async () => {
     data: { ...Object(input.data), sql: `SELECT * FROM (${sql}) WHERE call % 5 = 0` },
     candidates: [{ trainer: 'lightgbm', maxIterations: 30 }],
     expectations: [{ expect: 'not_null', column: 'age' }],
+    privacy: { columns: { age: 'keep' } },
   });
   const store = await platform.deps.store();
-  story = new Story(spec, await store.putJson(input), platform);
+  const rows = await storeRows(pushedRows(), 'jsonl', { store, dataDir: platform.config.dataDir });
+  await storePeople(store);
+  const person = await storePerson(store, { entity: '2', column: null, pipelines: null });
+  story = new Story(spec, await store.putJson(input), rows, person, platform);
   await platform.takeLease();
 }, 120_000);
 afterAll(async () => platform?.close(), 60_000);
+
+/** A table of three people, as a stage would have stored it. */
+async function storePeople(store: ArtifactStore): Promise<void> {
+  const path = join(platform.folder, 'people.parquet');
+  const database = await Database.create({ tempDir: join(platform.folder, 'spill') });
+  await database.copyToParquet('SELECT unnest([1, 2, 3]) AS customer', path);
+  database.close();
+  const people = personalSpec();
+  await new RowCatalogue(store.documents).record(people, {
+    artifact: await store.putFile(path, MEDIA_TYPES.parquet, { encrypt: true }),
+    kind: 'snapshot',
+    subject: subjectColumns(people, ['customer'], { state: 'raw' }),
+  });
+}
+
+async function* pushedRows(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('{"call":1,"seconds":30}\n{"call":2,"seconds":12.5}\n');
+}
 
 it('every activity has a case', () => {
   expect(Object.keys(CASES).sort()).toEqual([...platform.activityNames].sort());
@@ -179,6 +263,12 @@ it.each(Object.keys(CASES) as ActivityName[])(
     expect(withoutClock(second)).toEqual(withoutClock(first));
   },
 );
+
+it('the rows that a server is checked with are encrypted like the test part that they are from', async () => {
+  const store = await platform.deps.store();
+  for (const artifact of [story.of('split').test.artifact, story.of('evaluate').samples])
+    expect(await store.isEncrypted(artifact)).toBe(true);
+});
 
 async function once(name: ActivityName, attempt: number): Promise<unknown> {
   if (name === 'holdLease') return heldForAMoment(attempt);

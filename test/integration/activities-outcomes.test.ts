@@ -33,8 +33,8 @@ it('what a run refers to is known to the garbage collector even where MLflow ref
     artifacts: ['a'.repeat(64)],
   });
   await expect(closing).rejects.toMatchObject({ type: 'TrackerRejected' });
-  const { root } = await platform.deps.store();
-  expect(await new RunManifests(root).all()).toMatchObject([{ ...RUN, artifacts: ['a'.repeat(64)] }]);
+  const { documents } = await platform.deps.store();
+  expect(await new RunManifests(documents).all()).toMatchObject([{ ...RUN, artifacts: ['a'.repeat(64)] }]);
 });
 
 it('a failed candidate keeps the words of its trainer', async () => {

@@ -69,7 +69,9 @@ describe('300,000 rows of several row groups', () => {
     });
     const named = { target: 'y', entity: [], ignored: [] };
     const raw = featureColumns(table.columns, { columns: named, features });
-    const plan = await fitFeatures(data.database.connection, relation, raw, features);
+    const { plan } = await fitFeatures(data.database.connection, relation, raw, features, {
+      preset: 'linear',
+    });
     const graph = await data.store.putBytes(preprocessGraph(plan), 'application/onnx');
     const folder = await data.scratch();
     const outPath = join(folder, 'features.npy');

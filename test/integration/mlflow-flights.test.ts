@@ -313,7 +313,7 @@ describe('what MLflow holds of the run', () => {
     });
     expect(JSON.parse(await text('pipeline.json'))).toMatchObject({
       spec: { name: spec.name },
-      features: { schemaVersion: 1 },
+      features: { schemaVersion: 2 },
     });
     const found = await mlflow.registeredModels.getByAlias({ name: modelName, alias: 'champion' });
     expect(found.version).toBe(version);

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -52,6 +53,34 @@ describe('a backup', () => {
     expect(result.files).toBe(2);
     expect(filesIn(join(folder, 'other'))).toEqual(['cd', 'config.json']);
     expect(readdirSync(folder).sort()).toEqual(['backup.tar.gz', 'data', 'other']);
+  });
+
+  it('leaves the keys of encrypted artifacts out, says so, and a restore in place keeps them', async () => {
+    expect(await backup(dataDir, file)).not.toHaveProperty('keyring');
+    const keyring = join(dataDir, 'keyring.json');
+    writeFileSync(keyring, 'secret', { mode: 0o600 });
+    const written = await backup(dataDir, file);
+    expect(written).toMatchObject({ files: 2, keyring });
+    await restore(file, join(folder, 'other'));
+    expect(filesIn(join(folder, 'other'))).toEqual(['cd', 'config.json']);
+    const { replaced = '' } = await restore(file, dataDir, { force: true });
+    for (const path of [keyring, join(replaced, 'keyring.json')]) {
+      expect(readFileSync(path, 'utf8')).toBe('secret');
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+    }
+  });
+
+  it('leaves a keyring of another name out, copies of keyrings, and what sources answered', async () => {
+    mkdirSync(join(dataDir, 'keys'));
+    mkdirSync(join(dataDir, 'sources', 'http'), { recursive: true });
+    for (const path of ['keys/mine.json', 'keyring.json.bak', 'keyring.json.1', 'sources/http/body'])
+      writeFileSync(join(dataDir, path), 'secret');
+    symlinkSync(join(dataDir, 'keys', 'mine.json'), join(dataDir, 'linked.json'));
+    const keyring = join(dataDir, 'keys', 'mine.json');
+    for (const named of [keyring, join(dataDir, 'linked.json')])
+      expect(await backup(dataDir, file, { keyring: named })).toMatchObject({ files: 2, keyring: named });
+    await restore(file, join(folder, 'other'));
+    expect(filesIn(join(folder, 'other'))).toEqual(['cd', 'config.json']);
   });
 
   it.each([

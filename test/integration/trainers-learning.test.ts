@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeNpy } from '../../lib/npy.ts';
 import { TRAINER_NAMES } from '../../trainers/catalog.ts';
 import {
+  FEATURES,
   predict,
   requestFor,
   sample,
@@ -91,6 +92,30 @@ describe.each(cases)('$trainer, $task', ({ trainer, task }) => {
     expect(result.bestIteration).toBeLessThanOrEqual(result.iterations);
     expect(Object.keys(result.parameters).length).toBeGreaterThan(1);
     expect(Object.keys(result.libraries).length).toBeGreaterThan(1);
+  });
+});
+
+describe('missing values', () => {
+  it.each(TASKS)('lightgbm learns from them, and its graph sends them where it does: %s', async (task) => {
+    const { path, remove } = await scratchFolder();
+    try {
+      const request = await requestFor('lightgbm', task, path);
+      const { features, labels, rows } = sample(task, 800, 1);
+      // The first feature says most; here it is missing just where it is large.
+      const holed = features.map((value, at) => (at % FEATURES === 0 && value > 0.5 ? Number.NaN : value));
+      await writeNpy(request.train.features, holed, [rows, FEATURES]);
+      await writeNpy(request.train.labels, labels, [rows]);
+      // The trainer itself compares its graph with the library on such rows, and ends with an error where they differ.
+      const { modelPath } = await train('lightgbm', request, path);
+      const row = (first: number) => Float32Array.from([first, 0, 0, 0, 0, 0]);
+      const answer = async (first: number) =>
+        (await predict(modelPath, { features: row(first), labels: new Float32Array(1), rows: 1 })).values.at(
+          -1,
+        ) ?? 0;
+      expect(await answer(Number.NaN)).toBeGreaterThan(await answer(-1));
+    } finally {
+      await remove();
+    }
   });
 });
 

@@ -7,6 +7,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { LifecycleInput } from '../../contracts/lifecycle.ts';
 import { modelServerWorkflowId, QUERIES, trainingWorkflowId, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import type { StageOutputs } from '../../contracts/stages.ts';
+import { batchOf, EventLogUnderTest } from '../support/event-log.ts';
 import { failure } from '../support/failures.ts';
 import { servedModel } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
@@ -134,6 +135,25 @@ async function modelServer(bench: WorkflowBench): Promise<void> {
   await save('model-server', handle);
 }
 
+/** An event log that is sent a batch twice, a wrong signal and an update, and continues as new. */
+async function eventLog(bench: WorkflowBench): Promise<void> {
+  const events = new EventLogUnderTest(bench, new Scenario({}, 'recorded_events'));
+  await events.start({ continueAfter: 4 });
+  const { runId } = await events.handle.describe();
+  await events.signal(batchOf('a'));
+  await events.signal(batchOf('a'));
+  await events.signal({ rows: 'none' });
+  await events.update(batchOf('b'));
+  await events.update(batchOf('c'));
+  await eventually(
+    async () => ((await events.handle.describe()).runId === runId ? undefined : true),
+    'a new run of the log',
+  );
+  await events.update(batchOf('a'));
+  await save('event-log-before', events.handle, runId);
+  await save('event-log-after', events.handle);
+}
+
 const folder = await mkdtemp(join(tmpdir(), 'perennial-record-'));
 try {
   const bundle = await bundleTo(join(folder, 'workflow-bundle.js'));
@@ -147,6 +167,7 @@ try {
       cancellation,
       endpoint,
       modelServer,
+      eventLog,
     ])
       await record(bench);
   } finally {

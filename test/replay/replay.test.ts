@@ -43,6 +43,8 @@ describe('recorded histories', () => {
       'cancellation',
       'endpoint-after',
       'endpoint-before',
+      'event-log-after',
+      'event-log-before',
       'failed-stage',
       'gates-failed',
       'model-server',

@@ -2,15 +2,30 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { MEDIA_TYPES, type TableRef } from '../../contracts/refs.ts';
-import { dataSpec, fileSource } from '../../contracts/spec/data.ts';
+import { columnsSpec, dataSpec } from '../../contracts/spec/data.ts';
+import { fileSource, type Source } from '../../contracts/spec/sources.ts';
+import { splitSpec } from '../../contracts/spec/split.ts';
+import type { Task } from '../../contracts/spec/task.ts';
 import { joinSources, type NamedSnapshot } from '../../lib/data/join.ts';
-import { snapshotSource } from '../../lib/data/snapshot.ts';
-import { findSourceFiles } from '../../lib/data/source-files.ts';
+import { splitTable } from '../../lib/data/split.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
+import { Secrets } from '../../lib/secrets.ts';
+import { acquireSource } from '../../lib/sources/acquire.ts';
+import { HostRules } from '../../lib/sources/hosts.ts';
+import { snapshotSource } from '../../lib/sources/snapshot.ts';
+import type { AcquiredSource, SourceOptions } from '../../lib/sources/source.ts';
 import { ArtifactStore } from '../../lib/store/artifact-store.ts';
 
 type Row = Record<string, unknown>;
+
+/** A table and how it is to be split; the target is `y`. */
+export interface SplitRequest {
+  sql: string;
+  split?: object;
+  columns?: object;
+  task?: Task;
+}
 
 /** A folder of data files, a database and an artifact store, all real and all gone after {@link close}. */
 export class DataFixture {
@@ -30,6 +45,17 @@ export class DataFixture {
     await mkdir(root);
     const database = await Database.create({ tempDir: join(folder, 'spill') });
     return new DataFixture(folder, root, database, await ArtifactStore.create(join(folder, 'store')));
+  }
+
+  /** Splits the rows of a query. */
+  async split({ sql, split: how, columns, task = 'binary' }: SplitRequest): ReturnType<typeof splitTable> {
+    const { table, relation } = await this.table(sql);
+    const spec = {
+      task,
+      columns: columnsSpec.parse({ target: 'y', ...columns }),
+      split: splitSpec.parse(how),
+    };
+    return splitTable(this.database, relation, table, spec, this.store, await this.scratch());
   }
 
   async close(): Promise<void> {
@@ -60,13 +86,38 @@ export class DataFixture {
     return path;
   }
 
-  /** Takes a snapshot of a source, as `ingest` does. */
+  /** Takes a snapshot of a file source, as `ingest` does. */
   async snapshot(path: string, options: object = {}): Promise<TableRef & { sourceSha256: string }> {
-    const source = fileSource.parse({ path, ...options });
-    const found = await findSourceFiles(this.database, 'people', source, [this.root]);
-    const scratch = join(await this.scratch(), 'snapshot.parquet');
-    const table = await snapshotSource(this.database, 'people', source, found, this.store, scratch);
-    return { ...table, sourceSha256: found.sha256 };
+    const { table, acquired } = await this.take(fileSource.parse({ path, ...options }));
+    return { ...table, sourceSha256: acquired.sha256 };
+  }
+
+  /** What a worker would allow that reads below the root and speaks to servers of this machine. */
+  async options(more: Partial<SourceOptions> = {}): Promise<SourceOptions> {
+    return {
+      roots: [this.root],
+      hosts: new HostRules(['127.0.0.1', 'localhost'], ['127.0.0.1', 'localhost']),
+      secrets: new Secrets(process.env),
+      scratchDir: await this.scratch(),
+      ...more,
+    };
+  }
+
+  /** Acquires a file source and takes no snapshot. */
+  acquire(path: string, options: SourceOptions): Promise<AcquiredSource> {
+    return acquireSource(this.database, 'people', fileSource.parse({ path }), options);
+  }
+
+  /** Acquires a source of any kind and takes its snapshot. */
+  async take(
+    source: Source,
+    more: Partial<SourceOptions> = {},
+  ): Promise<{ table: TableRef; acquired: AcquiredSource }> {
+    const options = await this.options(more);
+    const acquired = await acquireSource(this.database, 'people', source, options);
+    const scratch = join(options.scratchDir, 'snapshot.parquet');
+    const table = await snapshotSource(this.database, 'people', source, acquired, this.store, scratch);
+    return { table, acquired };
   }
 
   /** All rows of a table. */

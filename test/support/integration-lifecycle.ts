@@ -1,12 +1,20 @@
+import type { CachePolicy } from '../../contracts/cache.ts';
 import type { CodeVersion } from '../../contracts/lifecycle.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { judgeGates } from '../../domain/gates.ts';
 import type { OutputOf, TestPlatform } from './integration-platform.ts';
 
+/** Every activity runs, whatever an earlier test left behind. */
+export const NO_CACHE: CachePolicy = { mode: 'off' };
+/** The moment that freshness is measured at. */
+export const AS_OF = '2026-01-01T00:00:00.000Z';
+
 /** What the activities of a whole run gave. */
 export interface FinishedRun {
   ingest: OutputOf<'ingest'>;
+  validate: OutputOf<'validate'>;
+  protect: OutputOf<'protect'>;
   split: OutputOf<'split'>;
   prepared: OutputOf<'prepare'>;
   train: { trained: OutputOf<'trainCandidate'>[]; failed: [] };
@@ -25,11 +33,18 @@ export async function runLifecycle(
 ): Promise<FinishedRun> {
   const run = { workflowId, runId: '00000000-0000-0000-0000-000000000001' };
   const tracking = await platform.run('openTracking', { spec, code, startedBy: 'test', run });
-  const ingest = await platform.run('ingest', { data: spec.data, target: spec.columns.target });
-  await platform.run('validate', { table: ingest.table, spec });
-  const split = await platform.run('split', { table: ingest.table, spec });
-  await platform.run('recordData', { tracking, spec, ingest, split });
-  const prepared = await platform.run('prepare', { split, spec });
+  const ingest = await platform.run('ingest', { spec, cache: NO_CACHE });
+  const validate = await platform.run('validate', {
+    spec,
+    ingest,
+    asOf: AS_OF,
+    champion: null,
+    cache: NO_CACHE,
+  });
+  const protect = await platform.run('protect', { spec, ingest, validate, cache: NO_CACHE });
+  const split = await platform.run('split', { spec, protect, cache: NO_CACHE });
+  await platform.run('recordData', { tracking, spec, ingest, protect, split });
+  const prepared = await platform.run('prepare', { spec, split, cache: NO_CACHE });
   const { task, training, columns } = spec;
   const trained: OutputOf<'trainCandidate'>[] = [];
   for (const candidate of spec.candidates)
@@ -60,6 +75,8 @@ export async function runLifecycle(
     run,
     tracking,
     ingest,
+    validate,
+    protect,
     split,
     prepared,
     train,
@@ -78,5 +95,16 @@ export async function runLifecycle(
     message: '',
     artifacts: [],
   });
-  return { ingest, split, prepared, train, evaluate, register: registered, tracking, model };
+  return {
+    ingest,
+    validate,
+    protect,
+    split,
+    prepared,
+    train,
+    evaluate,
+    register: registered,
+    tracking,
+    model,
+  };
 }

@@ -24,7 +24,7 @@ import {
 } from '../../contracts/names.ts';
 import type { ModelServerInfo } from '../../contracts/serving.ts';
 import type { PerennialConfig } from '../../lib/config.ts';
-import { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import { openStore, type StoreSettings } from '../../lib/store/open-store.ts';
 import { ModelServer } from '../../serving/server.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -54,7 +54,8 @@ export class TestPlatform {
     readonly activityNames: readonly string[],
   ) {}
 
-  static async start(): Promise<TestPlatform> {
+  /** @param storing where its artifacts lie; by default in its folder */
+  static async start(storing: Omit<StoreSettings, 'dataDir'> = {}): Promise<TestPlatform> {
     quietRuntime();
     const folder = await mkdtemp(join(tmpdir(), 'perennial-integration-'));
     const dataDir = join(folder, 'data');
@@ -76,6 +77,7 @@ export class TestPlatform {
         mlflowTrackingUri: mlflowUri,
         mlflowUi: mlflowUri,
         taskQueue: DEFAULT_TASK_QUEUE,
+        ...storing,
       };
       const connection = await NativeConnection.connect({ address: temporalAddress });
       closing.unshift(() => connection.close());
@@ -84,7 +86,7 @@ export class TestPlatform {
       const store = await deps.store();
       const server = await ModelServer.create({
         serverId: SERVER_ID,
-        store: await ArtifactStore.create(store.root),
+        store: await openStore(config),
         routesFile: join(folder, 'routes.json'),
         logger: pino({ level: 'silent' }),
       });

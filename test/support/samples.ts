@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { Tracking } from '../../contracts/activities.ts';
+import type { ErasurePlan } from '../../contracts/erasure.ts';
 import { type ArtifactRef, MEDIA_TYPES, type MediaType, type TableRef } from '../../contracts/refs.ts';
+import { expectationResult } from '../../contracts/reports.ts';
 import type { ModelSignature, ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpecInput } from '../../contracts/spec/pipeline.ts';
 import type {
   EvaluateOutput,
   IngestOutput,
+  PreparedFeatures,
   PrepareOutput,
+  ProtectOutput,
   RegisterOutput,
   SplitOutput,
   TrainedCandidate,
@@ -69,20 +73,50 @@ export const ingested: IngestOutput = {
   sources: [
     {
       name: 'customers',
-      path: 'customers.csv',
+      kind: 'file',
+      origin: 'customers.csv',
       snapshot: table('customers', 1_010),
       sourceSha256: artifact('customers.csv').sha256,
     },
   ],
   setAside: [{ reason: 'no label', rows: 10 }],
+  findings: [],
 };
 
 export const validated: ValidateOutput = {
+  table: table('validated', 1_000),
   rows: 1_000,
+  dropped: 0,
+  quarantined: 0,
+  quarantine: null,
+  report: artifact('validation report', MEDIA_TYPES.json),
+  page: artifact('validation page', MEDIA_TYPES.html),
   results: [
-    { expectation: 'not_null age', severity: 'error', passed: true, violations: 0, rows: 1_000 },
-    { expectation: 'unique id', severity: 'warn', passed: false, violations: 3, rows: 1_000 },
+    expectationResult.parse({
+      expectation: 'not_null age',
+      severity: 'error',
+      passed: true,
+      violations: 0,
+      rows: 1_000,
+    }),
+    expectationResult.parse({
+      expectation: 'unique id',
+      severity: 'warn',
+      passed: false,
+      violations: 3,
+      rows: 1_000,
+    }),
   ],
+};
+
+export const protectedData: ProtectOutput = {
+  table: table('protected', 1_000),
+  sensitive: false,
+  findings: [],
+  actions: [],
+  anonymity: null,
+  refusal: null,
+  warnings: [],
 };
 
 const part = (name: string, rows: number): SplitOutput['train'] => ({
@@ -91,6 +125,8 @@ const part = (name: string, rows: number): SplitOutput['train'] => ({
 });
 
 export const parts: SplitOutput = {
+  sensitive: false,
+  overlap: [],
   columns: table('joined', 1_000).columns,
   train: part('train', 600),
   validation: part('validation', 200),
@@ -107,7 +143,7 @@ const matrix = (name: string, rows: number) => ({
   rows,
 });
 
-export const prepared: PrepareOutput = {
+const preparedFeatures: PreparedFeatures = {
   plan: artifact('plan', MEDIA_TYPES.json),
   preprocess: artifact('preprocess', MEDIA_TYPES.onnx),
   featureNames: artifact('feature names', MEDIA_TYPES.json),
@@ -116,6 +152,8 @@ export const prepared: PrepareOutput = {
   validation: matrix('validation', 200),
   notes: [],
 };
+
+export const prepared: PrepareOutput = { variants: { tree: preparedFeatures, linear: preparedFeatures } };
 
 /** What training one candidate gives; LightGBM is the better one. */
 export const trained = (name: string, trainer: string): TrainedCandidate => ({
@@ -149,4 +187,12 @@ export const registered: RegisterOutput = {
   version: '1',
   modelId: 'm-0123456789abcdef0123456789abcdef',
   approvalPage: 'http://mlflow.test/#/models/churn/versions/1',
+};
+
+/** An erasure that finds nothing. */
+export const nothingToErase: ErasurePlan = {
+  plan: artifact('a plan', MEDIA_TYPES.json),
+  steps: 0,
+  findings: { found: [], unsearched: [], pipelines: [], models: [], modelCount: 0 },
+  running: [],
 };

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { activityInfo, heartbeat, sleep } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { ModelServerActivities, PerennialActivities } from '../../contracts/activities.ts';
+import type { AppendVerdict, EventBatch, EventLogHead } from '../../contracts/events.ts';
 import { ACTIVITY_PREFIX } from '../../contracts/names.ts';
 import type { ModelServerInfo } from '../../contracts/serving.ts';
+import { admit, type KnownBatch } from '../../domain/event-log.ts';
 import * as samples from './samples.ts';
 
 type Activities = PerennialActivities & ModelServerActivities;
@@ -19,11 +21,12 @@ const heldUntilCancelled = async (): Promise<never> => {
 };
 
 /** Activities that answer as the real ones do when all goes well. */
-function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask'>): Activities {
+function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'eventLog'>): Activities {
   return {
     loadSpec: async () => ({ spec: { ...samples.smallSpec() } }),
     ingest: async () => samples.ingested,
     validate: async () => samples.validated,
+    protect: async () => samples.protectedData,
     split: async () => samples.parts,
     prepare: async () => samples.prepared,
     trainCandidate: async ({ candidate }) => samples.trained(candidate.name, candidate.trainer),
@@ -34,10 +37,12 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask'>): Acti
     },
     openTracking: async () => samples.tracking,
     recordData: async () => undefined,
+    recordArtifacts: async () => undefined,
     register: async () => samples.registered,
     retireCandidate: async () => undefined,
     closeTracking: async () => undefined,
     setChampion: async () => undefined,
+    championTraining: async () => ({ champion: null }),
     currentChampion: async () => ({ model: null }),
     listModelServers: async () => ({ servers: world.servers }),
     announceServer: async () => undefined,
@@ -48,12 +53,23 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask'>): Acti
       previousVersion: null,
       servers: world.servers.map(({ serverId }) => serverId),
     }),
+    openEventLog: async () => ({ head: { manifest: null, format: null, batches: 0, rows: 0 } }),
+    appendEventBatches: async ({ head, batches }) => world.eventLog.append(head, batches),
     collectGarbage: async () => ({
       deletedArtifacts: 2,
       deletedBytes: 8_192,
       keptArtifacts: 40,
       forgottenRuns: 1,
+      forgottenResults: 0,
     }),
+    suppressPerson: async () => undefined,
+    planErasure: async () => samples.nothingToErase,
+    erasePerson: async () => ({ taken: true }),
+    certifyErasure: async ({ certificate, complete, findings }) => ({ certificate, complete, ...findings }),
+    forgetRequest: async () => undefined,
+    listCache: async () => ({ entries: [], total: 0 }),
+    removeCached: async () => ({ removed: 3, kept: 0 }),
+    collectCache: async () => ({ removed: 1, kept: 2 }),
     holdLease: heldUntilCancelled,
     applyRoutes: async ({ table }) => ({
       serverId: world.serverOfTask(),
@@ -70,7 +86,48 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask'>): Acti
   };
 }
 
-const NAMES = Object.keys(goodActivities({ servers: [], serverOfTask: () => '' })) as ActivityName[];
+/** Manifests in memory: every state of a log that was ever given out, by the digest of its reference. */
+export class FakeManifests {
+  readonly #states = new Map<string, EventBatch[]>();
+
+  /** The batches that a head stands for. */
+  batches({ manifest }: Pick<EventLogHead, 'manifest'>): EventBatch[] {
+    return manifest === null ? [] : (this.#states.get(manifest.sha256) ?? []);
+  }
+
+  append(head: EventLogHead, offered: EventBatch[]): { head: EventLogHead; verdicts: AppendVerdict[] } {
+    const before = this.batches(head);
+    const known = (id: string): KnownBatch | undefined => {
+      const offset = before.findIndex(({ batchId }) => batchId === id);
+      const batch = before[offset];
+      return batch && { offset, sha256: batch.artifact.sha256, rows: batch.rows };
+    };
+    const { admitted, verdicts } = admit(
+      { batches: before.length, format: head.format, known },
+      offered,
+      new Map(),
+    );
+    const after = [...before, ...admitted];
+    const manifest = samples.artifact(
+      JSON.stringify(after.map(({ batchId }) => batchId)),
+      'application/json',
+    );
+    this.#states.set(manifest.sha256, after);
+    return {
+      head: {
+        manifest: after.length > 0 ? manifest : null,
+        format: after[0]?.format ?? null,
+        batches: after.length,
+        rows: after.reduce((sum, { rows }) => sum + rows, 0),
+      },
+      verdicts,
+    };
+  }
+}
+
+const NAMES = Object.keys(
+  goodActivities({ servers: [], serverOfTask: () => '', eventLog: new FakeManifests() }),
+) as ActivityName[];
 
 const scenarios = new Map<string, Scenario>();
 
@@ -81,6 +138,8 @@ const scenarios = new Map<string, Scenario>();
 export class Scenario {
   readonly id: string;
   readonly calls: { name: ActivityName; input: unknown; server: string }[] = [];
+  /** What the event log of this scenario holds. */
+  readonly eventLog = new FakeManifests();
   /** The live model servers. */
   servers: ModelServerInfo[] = [];
   readonly #activities: Record<ActivityName, ActivityFunction>;

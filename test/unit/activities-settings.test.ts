@@ -10,8 +10,8 @@ import { CONFIG_VARIABLES, configFromEnv } from '../../lib/config.ts';
 describe('PERENNIAL_DUCKDB_MEMORY', () => {
   const memory = (text?: string) => configFromEnv({ PERENNIAL_DUCKDB_MEMORY: text }).duckdbMemory;
 
-  it('is 4GB by default', () => {
-    expect(memory()).toBe('4GB');
+  it('is 1GB by default', () => {
+    expect(memory()).toBe('1GB');
     expect(Object.keys(CONFIG_VARIABLES)).toContain('PERENNIAL_DUCKDB_MEMORY');
   });
 

@@ -31,7 +31,7 @@ describe('the pipeline spec', () => {
       },
       columns: { entity: [], ignored: [] },
       split: { method: 'random', validation: 0.2, test: 0.2 },
-      features: { numeric: { impute: 'median' } },
+      features: { numeric: {}, columns: {}, derived: [], folds: 5 },
       training: { seed: 42, parallelism: 2, timeout: '1h' },
       approval: { required: true, quorum: 1, timeout: '7d', onTimeout: 'reject', reminders: ['1d', '3d'] },
       deployment: { endpoint: 'churn', precheck: { rows: 200, tolerance: 1e-6, maxLatency: '1s' } },

@@ -13,7 +13,57 @@ describe("the engine's words keep what is wrong and where, and lose the values",
     ],
     [
       "Conversion Error: Could not convert string 'Ann\n\nExample' to DATE",
-      'Conversion Error: Could not convert string … to DATE',
+      'Conversion Error: Could not convert string …',
+    ],
+    [
+      "Conversion Error: Could not convert string 'O'Neil Ann\nExample' to DATE",
+      'Conversion Error: Could not convert string …',
+    ],
+    [
+      `Conversion Error: Could not convert string '${'('.repeat(3_000)}Ann' Ann${'"'.repeat(3_000)}' to DATE`,
+      'Conversion Error: Could not convert string …',
+    ],
+    [
+      'Invalid Input Error: Could not parse string "Ann 4711" according to format specifier "%d"\nAnn 4711\n^\nError: Expected a number',
+      'Invalid Input Error: Could not parse string …',
+    ],
+    [
+      'Conversion Error: Invalid hex escape code encountered in string "\\xAnn": \\xAnn',
+      'Conversion Error: Invalid hex escape code encountered in string …',
+    ],
+    ['Conversion Error: Date out of range: 4711-2-30', 'Conversion Error: Date out of range: …'],
+    [
+      'Conversion Error: Timestamp out of range: 4711-02-30 08:15:00',
+      'Conversion Error: Timestamp out of range: … …',
+    ],
+    ['Invalid Input Error: missing ]: [ann@Ann.example', 'Invalid Input Error: missing ]: …'],
+    ['Invalid Input Error: missing ): (Ann 4711', 'Invalid Input Error: missing ): …'],
+    [
+      'Conversion Error: invalid date field format: "Ann 4711", expected format is (YYYY-MM-DD) when casting from source column born',
+      'Conversion Error: invalid date field format: …, expected format is (…) when casting from source column born',
+    ],
+    ['missing ): (Ann: 4711\nAnn', 'missing ): …'],
+    [
+      'Invalid Input Error: invalid character class range: [z-Ann]',
+      'Invalid Input Error: invalid character class range: …',
+    ],
+    [
+      'Invalid Input Error: bad repetition operator: **Ann',
+      'Invalid Input Error: bad repetition operator: …',
+    ],
+    [
+      'Invalid Input Error: no argument for repetition operator: *\n\nLINE 1: Ann',
+      'Invalid Input Error: no argument for repetition operator: …',
+    ],
+    ['Invalid Input Error: unexpected ): Ann)', 'Invalid Input Error: unexpected ): …'],
+    ["Not implemented Error: Unknown TimeZone 'Ann'", 'Not implemented Error: Unknown TimeZone …'],
+    [
+      'Conversion Error: CSV Error on Line: 2\nOriginal Line: "an unquoted value\nColumn Ann is being converted as type 4711\n"\n\nColumn who is being converted as type BIGINT\n',
+      'CSV line 2: a value of column who is no BIGINT; set another type for it under types',
+    ],
+    [
+      'Invalid Input Error: CSV Error on Line: 9\nOriginal Line: Ann\nAnn, an unquoted value',
+      'CSV line 9: it cannot be parsed',
     ],
     [
       "Conversion Error: Type INT32 with value 4711 can't be cast because the value is out of range for the destination type INT8",

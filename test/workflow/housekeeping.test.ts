@@ -12,9 +12,9 @@ afterAll(() => bench.close());
 
 describe('housekeeping', () => {
   it.each([
-    ['nothing', [], { keepFailedRuns: '7d', keepUnnamed: '7d' }],
-    ['null', [null], { keepFailedRuns: '7d', keepUnnamed: '7d' }],
-    ['one limit', [{ keepUnnamed: '1h' }], { keepFailedRuns: '7d', keepUnnamed: '1h' }],
+    ['nothing', [], { keepFailedRuns: '7d', keepUnnamed: '7d', keepCache: '30d' }],
+    ['null', [null], { keepFailedRuns: '7d', keepUnnamed: '7d', keepCache: '30d' }],
+    ['one limit', [{ keepUnnamed: '1h' }], { keepFailedRuns: '7d', keepUnnamed: '1h', keepCache: '30d' }],
   ])('told %s collects the garbage once, with what it keeps', async (_, args, kept) => {
     const scenario = new Scenario();
     const result = await bench.client.workflow.execute(WORKFLOW_TYPES.housekeeping, {

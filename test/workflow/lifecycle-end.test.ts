@@ -64,7 +64,7 @@ describe.concurrent('how a lifecycle run ends', () => {
     const status = await run.status();
     expect(status).toMatchObject({ state: 'failed', outcome: null, error: message });
     expect(status.stages[1]).toMatchObject({ name: 'validate', state: 'failed', summary: message });
-    expect(status.stages[2]).toEqual({ name: 'split', state: 'skipped' });
+    expect(status.stages[2]).toEqual({ name: 'protect', state: 'skipped' });
   });
 
   it('tries what is transient again', async () => {

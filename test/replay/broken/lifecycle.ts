@@ -13,9 +13,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
   const input = parseInput(lifecycleInput, argument, 'the argument of workflow lifecycle');
   const spec = parseInput(pipelineSpec, input.spec, 'the pipeline spec', 'SpecInvalid');
   run.named(spec.name);
-  await run.stage('ingest', summaries.ingest, () =>
-    activities.ingest({ data: spec.data, target: spec.columns.target }),
-  );
+  await run.stage('ingest', summaries.ingest, () => activities.ingest({ spec, cache: { mode: 'off' } }));
   run.tracked(await activities.openTracking({ spec, code: input.code, startedBy: '', run: run.identity }));
   return run.end('rejected', 'the rest of the story does not matter here');
 }

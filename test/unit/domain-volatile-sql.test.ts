@@ -1,0 +1,18 @@
+import { describe, expect, it } from 'vitest';
+import { isVolatile } from '../../domain/volatile-sql.ts';
+
+describe('SQL that hangs on the moment', () => {
+  it.each([
+    "changed_at > now() - INTERVAL '1 day'",
+    'day < CURRENT_DATE',
+    'SELECT *, random() AS r FROM t',
+    'SELECT uuid() AS id FROM t',
+    'age(born) > INTERVAL 18 YEARS',
+    'SELECT * FROM t WHERE at < get_current_timestamp()',
+  ])('%s', (sql) => expect(isVolatile(sql)).toBe(true));
+
+  it.each(['amount <= credit_limit', 'SELECT a, b FROM t JOIN u USING (id)', 'known = 1', 'average > 2'])(
+    'not so: %s',
+    (sql) => expect(isVolatile(sql)).toBe(false),
+  );
+});
