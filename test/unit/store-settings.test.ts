@@ -6,10 +6,10 @@ describe('where the artifact store lies', () => {
   it.each([
     ['file:/srv/artifacts', { kind: 'file', root: '/srv/artifacts' }],
     ['file:///srv/artifacts', { kind: 'file', root: '/srv/artifacts' }],
-    ['file:artifacts', { kind: 'file', root: '/work/artifacts' }],
+    ['file:artifacts', { kind: 'file', root: '/srv/artifacts' }],
     ['s3://models', { kind: 's3', bucket: 'models', prefix: '', root: 's3://models' }],
     ['s3://models/a/b/', { kind: 's3', bucket: 'models', prefix: 'a/b', root: 's3://models/a/b' }],
-  ])('%s', (text, expected) => expect(storeLocation(text, { cwd: '/work' })).toEqual(expected));
+  ])('%s', (text, expected) => expect(storeLocation(text, { cwd: '/srv' })).toEqual(expected));
 
   it('may be a server that is not Amazon’s', () =>
     expect(storeLocation('s3://models', { endpoint: 'http://127.0.0.1:9000' })).toMatchObject({
@@ -45,7 +45,7 @@ describe('where the artifact store lies', () => {
 });
 
 describe('the variables of the artifact store', () => {
-  const config = (env: Record<string, string>) => configFromEnv(env, '/work');
+  const config = (env: Record<string, string>) => configFromEnv(env, '/srv');
 
   it('have defaults', () => {
     const { artifactStore, artifactCache, keyring, encryptAll } = config({ PERENNIAL_ARTIFACT_STORE: '' });
@@ -69,7 +69,7 @@ describe('the variables of the artifact store', () => {
     expect(config(env)).toMatchObject({
       artifactStore: { bucket: 'models', prefix: 'team', region: 'eu-central-1' },
       artifactCache: 1.5 * 2 ** 30,
-      keyring: '/work/keys.json',
+      keyring: '/srv/keys.json',
       encryptAll: true,
     });
     for (const name of Object.keys(env).filter((variable) => variable.startsWith('PERENNIAL')))
