@@ -35,11 +35,22 @@ export async function compareNumbers(
       pValue: twoSamplePValue(found.distance, referenceRows, currentRows),
     },
     bins: found.bins.map((bin) => ({
-      label: Number.isFinite(bin.upTo) ? `≤ ${Number(bin.upTo.toPrecision(6))}` : 'above',
+      label: Number.isFinite(bin.upTo) ? `≤ ${bound(bin.upTo, column)}` : 'above',
       reference: bin.reference,
       current: bin.current,
     })),
   };
+}
+
+/** A bin's upper end for people; moments are compared as epoch seconds. */
+const bound = (value: number, { kind }: ComparedColumn): string =>
+  kind === 'datetime' ? momentText(value) : String(Number(value.toPrecision(6)));
+
+function momentText(seconds: number): string {
+  const moment = new Date(seconds * 1_000);
+  return Number.isNaN(moment.getTime())
+    ? String(seconds)
+    : moment.toISOString().slice(0, 16).replace('T', ' ');
 }
 
 function merge(reference: SortedValues, current: SortedValues, walk: SortedWalk): void {

@@ -145,6 +145,13 @@ describe('the edges', () => {
     expect(found.ks?.statistic).toBeCloseTo(0.6, 12);
   });
 
+  it('bins of moments are named as moments', async () => {
+    const days =
+      "SELECT TIMESTAMP '2024-01-01 06:00:00' + to_days(CAST(i AS INTEGER)) AS x FROM range(100) r(i)";
+    const { bins } = await compareQueries(days, days, { name: 'x', kind: 'datetime' });
+    expect(bins[0]?.label).toBe('≤ 2024-01-10 06:00');
+  });
+
   it('a constant that moves', async () => {
     const found = await compareQueries('SELECT 5 AS x FROM range(50)', 'SELECT 4 AS x FROM range(50)');
     expect(found).toMatchObject({ jensenShannon: 1, ks: { statistic: 1, pValue: 0 } });
