@@ -7,6 +7,7 @@ import { quoteLiteral } from '../duckdb/sql.ts';
 import { acquireSource } from '../sources/acquire.ts';
 import { sourceOptions } from '../sources/options.ts';
 import { readQuery } from '../sources/read-query.ts';
+import { readTyped } from '../sources/typed-reading.ts';
 import { profileTable } from './profile.ts';
 
 /**
@@ -29,14 +30,16 @@ export async function profileSource(
   try {
     const options = { ...sourceOptions(config, tempDir), roots: ['/'], denied: [] };
     const acquired = await acquireSource(database, name, source, options);
-    const query = readQuery(source, acquired);
-    if (acquired.format === 'parquet') return await profileTable(database, `(${query})`);
+    if (acquired.format === 'parquet')
+      return await profileTable(database, `(${readQuery(source, acquired)})`);
     // Text is read once; the profile looks several times.
     const parquet = join(tempDir, 'rows.parquet');
-    await database.run(
-      `COPY (${query}) TO ${quoteLiteral(parquet)} (FORMAT parquet, COMPRESSION lz4_raw)`,
-      'SourceUnreadable',
-      `source ${name}`,
+    await readTyped(database, name, source, acquired, (query) =>
+      database.run(
+        `COPY (${query}) TO ${quoteLiteral(parquet)} (FORMAT parquet, COMPRESSION lz4_raw)`,
+        'SourceUnreadable',
+        `source ${name}`,
+      ),
     );
     return await profileTable(database, `read_parquet(${quoteLiteral(parquet)})`);
   } finally {

@@ -3,6 +3,7 @@ import type { Source } from '../../contracts/spec/sources.ts';
 import { missingColumn } from '../data/missing-column.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
+import { sniffCsv } from './csv-sniffer.ts';
 import { compressionOf, headOf } from './formats.ts';
 import { dialectSettings, type Readable, readQuery, SAMPLE_ROWS } from './read-query.ts';
 
@@ -107,7 +108,8 @@ async function rawNames(
     return topLevel(await database.rows(schema, 'SourceUnreadable', where));
   }
   if (format !== 'csv' || !('header' in source)) return [];
-  const settings = await dialectOf(database, where, source, first);
+  const { dialect } = await sniffCsv(database, where, source, first, SAMPLE_ROWS);
+  const settings = dialectSettings(dialect);
   const namesOf = async (file: string): Promise<string[]> => {
     const fields = await firstLine(database, where, file, settings);
     return source.header ? fields : fields.map((_, index) => `column${index}`);
@@ -141,27 +143,6 @@ function checkSame(
 const listed = (names: readonly string[]): string =>
   `${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`;
 
-/** The dialect of a file as settings of the reader. */
-async function dialectOf(
-  database: Database,
-  where: string,
-  source: Parameters<typeof dialectSettings>[0],
-  file: string,
-): Promise<string[]> {
-  const dialect = await database.row(
-    `SELECT Delimiter AS delimiter, Quote AS quote, Escape AS escape FROM sniff_csv(${[quoteLiteral(file), 'skip = 0', `sample_size = ${SAMPLE_ROWS}`, ...dialectSettings(source)].join(', ')})`,
-    'SourceUnreadable',
-    where,
-  );
-  const text = (value: unknown): string | undefined =>
-    typeof value === 'string' && value !== '' && value !== '(empty)' && value !== '\0' ? value : undefined;
-  return dialectSettings({
-    delimiter: text(dialect.delimiter),
-    quote: text(dialect.quote),
-    escape: text(dialect.escape),
-  });
-}
-
 /** The fields of a file's first line; '' for an empty one. */
 async function firstLine(
   database: Database,
@@ -170,7 +151,7 @@ async function firstLine(
   settings: readonly string[],
 ): Promise<string[]> {
   const [first = {}] = await database.rows(
-    `SELECT * FROM read_csv(${[quoteLiteral(file), 'header = false', 'skip = 0', 'all_varchar = true', 'null_padding = true', 'parallel = false', 'sample_size = 1', ...settings].join(', ')}) LIMIT 1`,
+    `SELECT * FROM read_csv(${[quoteLiteral(file), 'header = false', 'skip = 0', 'all_varchar = true', 'null_padding = true', 'parallel = false', 'sample_size = 1', 'hive_partitioning = false', ...settings].join(', ')}) LIMIT 1`,
     'SourceUnreadable',
     where,
   );

@@ -11,17 +11,27 @@ export type Readable = Pick<AcquiredSource, 'files' | 'format' | 'partitioned' |
 
 const list = (values: readonly string[]): string => `[${values.map(quoteLiteral).join(', ')}]`;
 
+/** How a CSV's dates and moments are written, such as `%d/%m/%Y`; left out for ISO 8601. */
+export interface CsvFormats {
+  date?: string | undefined;
+  timestamp?: string | undefined;
+}
+
+/** How text is looked at. */
+export interface ReadOptions {
+  /** CSV, JSON Lines: rows that are looked at for types; default all: by the first rows alone a late 12.5 would silently be 13. */
+  sampleRows?: number;
+  /** CSV: types instead of the source's. */
+  types?: Readonly<Record<string, string>>;
+  /** CSV: default detected. */
+  formats?: CsvFormats;
+}
+
 /**
- * The query that reads a source's files in file order.
- *
- * @param options.sampleRows CSV, JSON Lines: rows that are looked at for types; default all: by the first rows alone a late 12.5 would silently be 13
- * @param options.types CSV: types instead of the source's
+ * The query that reads a source's files in file order, and converts as the engine does: see
+ * {@link ./typed-reading.ts readTyped} for CSV without silent loss.
  */
-export function readQuery(
-  source: Source,
-  readable: Readable,
-  options: { sampleRows?: number; types?: Readonly<Record<string, string>> } = {},
-): string {
+export function readQuery(source: Source, readable: Readable, options: ReadOptions = {}): string {
   const number =
     source.rowNumber && !readable.finished ? `, row_number() OVER () AS ${quoteIdent(source.rowNumber)}` : '';
   return `SELECT *${number} FROM ${reader(source, readable, options)}`;
@@ -30,21 +40,28 @@ export function readQuery(
 function reader(
   source: Source,
   { files, format, partitioned }: Readable,
-  { sampleRows = -1, types }: { sampleRows?: number; types?: Readonly<Record<string, string>> },
+  { sampleRows = -1, types, formats = {} }: ReadOptions,
 ): string {
   const hive = `hive_partitioning = ${partitioned}`;
   if (format === 'parquet')
     return `read_parquet(${[list(files), hive, ...(files.length > 1 ? ['union_by_name = true'] : [])].join(', ')})`;
   if (format === 'jsonl')
     return `read_json(${list(files)}, format = 'newline_delimited', sample_size = ${sampleRows}, maximum_sample_files = ${files.length}, ${hive})`;
-  const everything = sampleRows < 0 ? ['files_to_sniff = -1'] : [];
-  const settings = 'types' in source ? csvSettings(source, types ?? source.types) : [];
-  return `read_csv(${[list(files), ...settings, `sample_size = ${sampleRows}`, hive, ...everything].join(', ')})`;
+  const settings = [
+    ...('types' in source ? csvSettings(source, types ?? source.types) : []),
+    ...(formats.date ? [`dateformat = ${quoteLiteral(formats.date)}`] : []),
+    ...(formats.timestamp ? [`timestampformat = ${quoteLiteral(formats.timestamp)}`] : []),
+    ...(sampleRows < 0 ? ['files_to_sniff = -1'] : []),
+  ];
+  return `read_csv(${[list(files), ...settings, `sample_size = ${sampleRows}`, hive].join(', ')})`;
 }
 
-type TextOptions = Extract<Source, { types: unknown }>;
+/** A source that may be CSV. */
+export type TextOptions = Extract<Source, { types: unknown }>;
+export type Dialect = Pick<TextOptions, 'delimiter' | 'quote' | 'escape'>;
 
-const csvSettings = (source: TextOptions, types: Readonly<Record<string, string>>): string[] => [
+/** What the spec says of a CSV, for the reader and for its detection. */
+export const csvSettings = (source: TextOptions, types: Readonly<Record<string, string>>): string[] => [
   // The engine refuses an empty list; without one, only the empty text is missing.
   ...(source.nullValues.length > 0 ? [`nullstr = ${list(source.nullValues)}`] : []),
   `header = ${source.header}`,
@@ -62,7 +79,7 @@ const csvSettings = (source: TextOptions, types: Readonly<Record<string, string>
 ];
 
 /** What the spec says of the dialect; the rest is detected. */
-export const dialectSettings = (source: Pick<TextOptions, 'delimiter' | 'quote' | 'escape'>): string[] => [
+export const dialectSettings = (source: Dialect): string[] => [
   ...(source.delimiter ? [`delim = ${quoteLiteral(source.delimiter)}`] : []),
   ...(source.quote ? [`quote = ${quoteLiteral(source.quote)}`] : []),
   ...(source.escape ? [`escape = ${quoteLiteral(source.escape)}`] : []),

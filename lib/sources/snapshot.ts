@@ -9,8 +9,8 @@ import type { WithoutSuppressed } from '../erasure/suppressed-rows.ts';
 import type { PersonalColumns } from '../privacy/personal-columns.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
 import { checkHeader } from './header.ts';
-import { readQuery } from './read-query.ts';
 import type { AcquiredSource } from './source.ts';
+import { readTyped } from './typed-reading.ts';
 
 /**
  * Turns an acquired source into an immutable Parquet snapshot in the store. The same content and options give the
@@ -37,11 +37,8 @@ export async function snapshotSource(
     const whole = finished ?? scratch;
     const allRows =
       finished === undefined
-        ? await database.copyToParquet(
-            readQuery(source, acquired),
-            scratch,
-            'SourceUnreadable',
-            `source ${name}`,
+        ? await readTyped(database, name, source, acquired, (query) =>
+            database.copyToParquet(query, scratch, 'SourceUnreadable', `source ${name}`),
           )
         : Number((await database.row(`SELECT count(*) AS n FROM read_parquet(${quoteLiteral(whole)})`)).n);
     await acquired.verify?.();
