@@ -3,7 +3,9 @@ import { PerennialError } from '../../contracts/errors.ts';
 import type { PersonalFinding } from '../../contracts/privacy.ts';
 import { MEDIA_TYPES, type TableRef } from '../../contracts/refs.ts';
 import type { DataSpec } from '../../contracts/spec/data.ts';
+import { isVolatile } from '../../domain/volatile-sql.ts';
 import { Database } from '../duckdb/database.ts';
+import { keepsFileOrder } from '../duckdb/row-order.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { snapshotFiles, snapshotRelation } from '../incremental/snapshots.ts';
 import type { PersonalColumns } from '../privacy/personal-columns.ts';
@@ -12,6 +14,7 @@ import type { ArtifactStore } from '../store/artifact-store.ts';
 /** Column names and types travel through workflow histories, whose payloads are bounded. */
 const MAX_COLUMNS = 500;
 const REASON = '__perennial_reason';
+const SQL_AND_FILTER = 'data.sql with data.rowFilter';
 
 /** A source's snapshot under the name that the SQL knows. */
 export interface NamedSnapshot {
@@ -43,7 +46,9 @@ export interface JoinOptions {
 
 /**
  * Joins the snapshots by the spec's one SELECT and sets aside the rows that the row filter names. The SQL runs in
- * a database that can read the snapshots and write the result and nothing else.
+ * a database that can read the snapshots and write the result and nothing else. A SELECT that only filters and derives
+ * keeps the rows in the order of the files; what joins, groups or sorts gives a table sorted by all its columns. One
+ * snapshot of which nothing is left out is the table itself.
  *
  * @throws PerennialError `SqlInvalid`
  */
@@ -71,37 +76,62 @@ export async function joinSources(
         ? `SELECT * FROM ${quoteIdent(snapshots[0]?.name ?? '')}`
         : await oneSelect(database, data.sql);
     const reasons = await reasonsOf(database, data, query, options.target);
-    await database.run(
-      `CREATE TEMP TABLE joined AS SELECT *, ${reasonExpression(reasons)} AS ${REASON} FROM (${query}\n)`,
-      'SqlInvalid',
-      'data.sql with data.rowFilter',
-    );
-    // Joins run in parallel: without a total order the file would have other bytes each time.
-    const order = data.sql === undefined ? '' : 'ORDER BY ALL';
-    const rows = await database.copyToParquet(
-      `SELECT * EXCLUDE (${REASON}) FROM joined WHERE ${REASON} IS NULL ${order}`,
-      output,
-    );
+    const { relation: judged, order } = await judgedRows(database, query, reasons);
     const counts = await database.rows(
-      `SELECT ${REASON} AS reason, count(*) AS rows FROM joined WHERE ${REASON} IS NOT NULL GROUP BY 1`,
+      `SELECT ${REASON} AS reason, count(*) AS rows FROM ${judged} WHERE ${REASON} IS NOT NULL GROUP BY 1`,
+      'SqlInvalid',
+      SQL_AND_FILTER,
     );
-    const relation = `read_parquet(${quoteLiteral(output)})`;
-    const columns = await database.columns(relation);
-    const findings = (await options.personal?.findings(database, relation, columns)) ?? [];
-    const encrypt = (options.personal?.among(columns, findings).length ?? 0) > 0;
-    const artifact = await options.store.putFile(output, MEDIA_TYPES.parquet, { encrypt });
-    return {
-      table: { artifact, rows, columns },
-      findings,
-      setAside: reasons.map(({ reason }) => ({
-        reason,
-        rows: Number(counts.find((count) => count.reason === reason)?.rows ?? 0),
-      })),
-    };
+    const setAside = reasons.map(({ reason }) => ({
+      reason,
+      rows: Number(counts.find((count) => count.reason === reason)?.rows ?? 0),
+    }));
+    const [only, ...others] = files.flat();
+    const same = data.sql === undefined && counts.length === 0 && others.length === 0 ? only : undefined;
+    if (same === undefined)
+      await database.copyToParquet(
+        `SELECT * EXCLUDE (${REASON}) FROM ${judged} WHERE ${REASON} IS NULL ${order}`,
+        output,
+        'SqlInvalid',
+        SQL_AND_FILTER,
+      );
+    return { ...(await stored(database, same ?? output, options)), setAside };
   } finally {
     options.signal?.removeEventListener('abort', stop);
     database.close();
   }
+}
+
+/**
+ * The rows of the query with the reason that sets each aside, and the order that makes the file's bytes the same each
+ * time. What keeps the files' order is asked twice; joins and groups run in parallel, so that they are kept, and need
+ * a total order.
+ */
+async function judgedRows(
+  database: Database,
+  query: string,
+  reasons: readonly Reason[],
+): Promise<{ relation: string; order: string }> {
+  const judged = `SELECT *, ${reasonExpression(reasons)} AS ${REASON} FROM (${query}\n)`;
+  if (!isVolatile(judged) && (await keepsFileOrder(database, judged, 'SqlInvalid', SQL_AND_FILTER)))
+    return { relation: `(${judged})`, order: '' };
+  await database.run(`CREATE TEMP TABLE joined AS ${judged}`, 'SqlInvalid', SQL_AND_FILTER);
+  return { relation: 'joined', order: 'ORDER BY ALL' };
+}
+
+/** Stores the joined table and looks for personal columns in it. */
+async function stored(
+  database: Database,
+  path: string,
+  { store, personal }: JoinOptions,
+): Promise<Pick<JoinedTable, 'table' | 'findings'>> {
+  const relation = `read_parquet(${quoteLiteral(path)})`;
+  const columns = await database.columns(relation);
+  const { rows } = await database.row(`SELECT count(*) AS rows FROM ${relation}`);
+  const findings = (await personal?.findings(database, relation, columns)) ?? [];
+  const encrypt = (personal?.among(columns, findings).length ?? 0) > 0;
+  const artifact = await store.putFile(path, MEDIA_TYPES.parquet, { encrypt });
+  return { table: { artifact, rows: Number(rows), columns }, findings };
 }
 
 interface Reason {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type ErrorCode, PerennialError } from '../../contracts/errors.ts';
 import type { TableRef } from '../../contracts/refs.ts';
@@ -11,7 +12,7 @@ export interface DatabaseOptions {
   tempDir: string;
   /** Default {@link DEFAULT_MEMORY_LIMIT}. */
   memoryLimit?: string | undefined;
-  /** Default: all cores. */
+  /** At least 2; default: all cores. */
   threads?: number;
   /**
    * Where given, the database reads and writes these files and nothing else: no other file, no network, no
@@ -23,8 +24,12 @@ export interface DatabaseOptions {
 /** Rows in a row group of every Parquet file that is written: fixed, so that the same rows give the same bytes. */
 const ROW_GROUP_SIZE = 122_880;
 
-/** Settings of a Parquet file; with the fixed row groups and an ordered source the bytes are the same every time. */
-const PARQUET = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_SIZE}`;
+/**
+ * Settings of a Parquet file; with the fixed row groups and an ordered source the bytes are the same every time. The
+ * encodings of version 2 with a light zstd are written in two thirds of the time of the engine's defaults, and read
+ * faster too.
+ */
+const PARQUET = `FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE ${ROW_GROUP_SIZE}`;
 
 /**
  * An in-memory DuckDB whose work can be interrupted.
@@ -43,7 +48,8 @@ export class Database {
     const instance = await DuckDBInstance.create(':memory:', {
       temp_directory: options.tempDir,
       memory_limit: options.memoryLimit ?? DEFAULT_MEMORY_LIMIT,
-      ...(options.threads ? { threads: String(options.threads) } : {}),
+      // One thread writes row groups of other sizes than several do: the bytes would hang on the machine.
+      threads: String(Math.max(2, options.threads ?? availableParallelism())),
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     });

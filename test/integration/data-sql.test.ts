@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TableRef } from '../../contracts/refs.ts';
 import { dataSpec } from '../../contracts/spec/data.ts';
+import { isVolatile } from '../../domain/volatile-sql.ts';
 import { joinSources } from '../../lib/data/join.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { DataFixture } from '../support/integration-data.ts';
@@ -270,6 +271,50 @@ it('a join of more than 400,000 rows gives the same bytes each time', { timeout:
   expect(second).toEqual(first);
 });
 
+describe('what only filters and derives', () => {
+  let scrambled: TableRef;
+  beforeAll(async () => {
+    scrambled = (
+      await data.table('SELECT (i * 7919) % 300007 AS id, i % 7 AS k, i AS place FROM range(300007) r(i)')
+    ).table;
+  });
+  const places = async (table: TableRef) => (await data.rows(table)).map((row) => Number(row.place));
+
+  it.each([
+    ['SELECT *, id * 2 AS twice FROM s WHERE k <> 3', (place: number) => place % 7 !== 3, 1],
+    ['WITH a AS (SELECT place, k FROM s) SELECT place FROM a', () => true, 1],
+    ['SELECT * FROM s UNION ALL SELECT * FROM s', () => true, 2],
+  ] as const)('keeps the order of the files: %s', { timeout: 60_000 }, async (sql, keeps, times) => {
+    const first = await data.join({ s: scrambled }, { sql });
+    const once = Array.from({ length: 300_007 }, (_, place) => place).filter(keeps);
+    expect(await places(first.table)).toEqual(Array.from({ length: times }, () => once).flat());
+    expect(await data.join({ s: scrambled }, { sql })).toEqual(first);
+  });
+
+  it('what groups is sorted by all columns', async () => {
+    const { table } = await data.join({ s: scrambled }, { sql: 'SELECT k, count(*) AS n FROM s GROUP BY k' });
+    expect((await data.rows(table)).map((row) => Number(row.k))).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  });
+
+  it('a snapshot of which no row is left out is the table itself', async () => {
+    const { table } = await data.join(
+      { s: scrambled },
+      { rowFilter: [{ where: 'k > 7', reason: 'none' }] },
+      'id',
+    );
+    expect(table).toEqual(scrambled);
+  });
+
+  it('a filter by chance counts the rows that it took', async () => {
+    const { table, setAside } = await data.join(
+      { s: scrambled },
+      { rowFilter: [{ where: 'random() < 0.5', reason: 'chance' }] },
+    );
+    expect(table.rows).toBeGreaterThan(0);
+    expect(table.rows + (setAside[0]?.rows ?? 0)).toBe(300_007);
+  });
+});
+
 it('an aborted join stops', async () => {
   const spec = dataSpec.parse({
     sources: { people: 'people.csv' },
@@ -284,4 +329,16 @@ it('an aborted join stops', async () => {
   });
   setTimeout(() => abort.abort(), 300);
   await expect(work).rejects.toThrow(/interrupt/i);
+});
+
+it('every function of the engine that hangs on the moment keeps its SQL out of the step cache', async () => {
+  // The same for everybody who asks the same database, or no answer at all.
+  const HARMLESS =
+    /^(current_(database|schema|schemas|connection_id)|in_search_path|error|stats|write_log|sleep_ms)$/;
+  const rows = await data.database.rows(
+    "SELECT DISTINCT function_name AS name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'",
+  );
+  const names = rows.map(({ name }) => String(name)).filter((name) => !HARMLESS.test(name));
+  expect(names.length).toBeGreaterThan(10);
+  expect(names.filter((name) => !isVolatile(`SELECT ${name}()`))).toEqual([]);
 });
