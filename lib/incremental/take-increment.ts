@@ -13,9 +13,10 @@ import type { Database } from '../duckdb/database.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
 import type { Documents } from '../store/documents.ts';
 import { readHead, writeHead } from './heads.ts';
+import { type RowsBelow, untakenBelow } from './rows-below.ts';
 import { putManifest, snapshotFiles, snapshotRelation } from './snapshots.ts';
 import { AT, findUnseen, UNSEEN } from './unseen-rows.ts';
-import { type WatermarkColumn, watermarkColumn } from './watermark-column.ts';
+import { watermarkColumn } from './watermark-column.ts';
 
 /** Another run that was faster makes this one begin again; more than a few at once are a mistake. */
 const ATTEMPTS = 10;
@@ -23,11 +24,8 @@ const ATTEMPTS = 10;
 /** Rows of a source, as an SQL relation in the database of {@link IncrementContext}. */
 export interface SourceRows {
   relation: string;
-  /**
-   * Where the source gave only rows from the bound on: how many it has below. Against those that were taken this
-   * tells how many came too late.
-   */
-  rowsBelow?: number;
+  /** Where the source gave only rows from the bound on: those that it left out, counted. */
+  below?: RowsBelow;
 }
 
 /** A file of a source that {@link IncrementBy.newFiles} may read. */
@@ -152,7 +150,7 @@ async function byWatermark(
   head: IncrementalHead,
 ): Promise<Found> {
   const low = lowerBound(head.watermark, by.latenessMs);
-  const { relation, rowsBelow } = await by.read(low);
+  const { relation, below } = await by.read(low);
   const columns = await checkColumns(database, of, relation, head);
   const column = watermarkColumn(of.source, by.watermark, columns, by.latenessMs !== undefined);
   const source = `(SELECT *, ${column.sql} AS ${AT} FROM ${relation})`;
@@ -167,7 +165,7 @@ async function byWatermark(
     ...NOTHING,
     mode: 'watermark' as const,
     new: Number(seen.fresh),
-    withoutWatermark: Number(seen.missing),
+    withoutWatermark: Number(seen.missing) + (below?.withoutTime ?? 0),
     watermark: Number(seen.fresh) > 0 ? { kind: column.kind, value: String(seen.newest) } : newest,
   };
   const names = `* EXCLUDE (${AT})`;
@@ -175,12 +173,12 @@ async function byWatermark(
     return { query: `SELECT ${names} FROM ${source} WHERE ${isNew}`, files: [], report };
   const taken = snapshotRelation(await segmentFiles(store, head.segments));
   const inReach = low === null ? '' : `WHERE ${column.sql} >= ${column.literal(low)}`;
-  const reach = rowsBelow === undefined ? taken : `(SELECT * FROM ${taken} ${inReach})`;
+  const reach = below === undefined ? taken : `(SELECT * FROM ${taken} ${inReach})`;
   const unseen = await findUnseen(database, column, relation, reach, head.columns, newest, low);
-  const older =
-    rowsBelow === undefined || low === null
+  const tooOld =
+    below === undefined || low === null
       ? unseen.tooOld
-      : Math.max(0, rowsBelow - (await rowsUnder(database, taken, column, low)));
+      : await untakenBelow(database, taken, column, low, below);
   const window = low === null ? '' : `WHERE ${AT} >= ${column.literal(low)}`;
   return {
     query:
@@ -189,20 +187,8 @@ async function byWatermark(
         : // Two parts in an order of their own: a total order makes the bytes the same every time.
           `SELECT ${names} FROM (SELECT * FROM ${source} WHERE ${isNew} UNION ALL BY NAME SELECT * FROM ${UNSEEN} ${window}) ORDER BY ALL`,
     files: [],
-    report: { ...report, ...unseen, tooOld: older },
+    report: { ...report, ...unseen, tooOld },
   };
-}
-
-async function rowsUnder(
-  database: Database,
-  taken: string,
-  column: WatermarkColumn,
-  low: Watermark,
-): Promise<number> {
-  const { rows } = await database.row(
-    `SELECT count(*) AS rows FROM ${taken} WHERE ${column.sql} < ${column.literal(low)}`,
-  );
-  return Number(rows);
 }
 
 async function segmentFiles(

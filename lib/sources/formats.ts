@@ -46,8 +46,25 @@ export async function headOf(path: string, bytes = 8): Promise<Buffer> {
   }
 }
 
+const ZSTD_FRAME = 0xfd2fb528;
+/** A frame that holds no data, as parallel packers put in front; the last digit is free. */
+const ZSTD_SKIPPED = 0x184d2a50;
+
 /** The compression that the first bytes tell, whatever the name says. */
 export function compressionOf(head: Buffer): Compression {
   if (head.length >= 2 && head.readUInt16BE(0) === 0x1f8b) return 'gzip';
-  return head.length >= 4 && head.readUInt32LE(0) === 0xfd2fb528 ? 'zstd' : 'none';
+  const magic = head.length >= 4 ? head.readUInt32LE(0) : 0;
+  return magic === ZSTD_FRAME || (magic & ~0xf) === ZSTD_SKIPPED ? 'zstd' : 'none';
+}
+
+/**
+ * Whether a Zstandard frame needs more than the 128 MiB of memory that its format lets a reader refuse.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1.2
+ */
+export function hasLargeWindow(head: Buffer): boolean {
+  if (head.length < 6 || head.readUInt32LE(0) !== ZSTD_FRAME) return false;
+  const hasWindow = (head.readUInt8(4) & 0x20) === 0;
+  const descriptor = head.readUInt8(5);
+  return hasWindow && 2 ** (10 + (descriptor >> 3)) * (1 + (descriptor & 7) / 8) > 2 ** 27;
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { PrivacySpec } from '../../contracts/spec/privacy.ts';
 import type { PerennialConfig } from '../config.ts';
 import { Secrets } from '../secrets.ts';
+import type { Keyring } from '../store/keyring.ts';
 import { HostRules } from './hosts.ts';
 import type { SourceOptions } from './source.ts';
 
@@ -29,14 +30,18 @@ export function sourceOptions(
   };
 }
 
-/** What web addresses answered lies on disk in the clear: it is kept only where a spec names nothing personal. */
+/**
+ * What web addresses answered is kept only where a spec names nothing personal, and encrypted all the same: what is
+ * personal may be found later.
+ */
 export const remembering = (
-  config: Pick<PerennialConfig, 'dataDir' | 'encryptAll'>,
+  config: Pick<PerennialConfig, 'dataDir'>,
+  keyring: Keyring,
   { subject, columns }: Pick<PrivacySpec, 'subject' | 'columns'>,
-): Pick<SourceOptions, 'cacheDir'> =>
-  config.encryptAll || subject.length > 0 || Object.keys(columns).length > 0
+): Pick<SourceOptions, 'cache'> =>
+  subject.length > 0 || Object.keys(columns).length > 0
     ? {}
-    : { cacheDir: httpCache(config) };
+    : { cache: { folder: httpCache(config), keyring } };
 
 /** The folder for what web addresses answered. */
 export const httpCache = ({ dataDir }: Pick<PerennialConfig, 'dataDir'>): string =>

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { TextSource } from '../../contracts/spec/sources.ts';
@@ -42,6 +42,7 @@ export async function prepareFiles(
         `source ${name}: ${label} is empty; write it again, or leave it out`,
       );
     if (format === 'parquet') {
+      await checkParquet(`source ${name}: ${label}`, file);
       digests.push(await fileDigest(name, file, options.signal));
       readable.push(file);
       continue;
@@ -84,6 +85,32 @@ export async function digestOf(
   const digests: string[] = [];
   for (const file of files) digests.push(await fileDigest(name, file, signal));
   return overall(files, digests, partitioned);
+}
+
+const PARQUET = /^PAR[1E]$/;
+
+/** @throws PerennialError `SourceUnreadable` where a file lacks the marks at its ends */
+async function checkParquet(where: string, path: string): Promise<void> {
+  const file = await open(path).catch((error: unknown) => {
+    throw unreadable(where, error);
+  });
+  try {
+    const { size } = await file.stat();
+    const mark = async (at: number): Promise<string> =>
+      (await file.read(Buffer.alloc(4), 0, 4, at)).buffer.toString('latin1');
+    if (!PARQUET.test(await mark(0)))
+      throw new PerennialError(
+        'SourceUnreadable',
+        `${where}: it is not Parquet; look at what it is, and set format where it is csv or jsonl`,
+      );
+    if (size < 12 || !PARQUET.test(await mark(size - 4)))
+      throw new PerennialError(
+        'SourceUnreadable',
+        `${where}: the Parquet file ends too early; it was cut off, transfer it again`,
+      );
+  } finally {
+    await file.close();
+  }
 }
 
 /** Of several files the digest is over theirs in order; folders that are columns are content too. */

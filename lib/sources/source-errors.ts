@@ -19,6 +19,20 @@ export const tooLarge = (where: string, maxBytes: number): PerennialError =>
     `${where}: more than ${maxBytes} bytes; raise maxBytes of the source where that is meant`,
   );
 
+/** Packed data that do not unpack. */
+export const damaged = (where: string, compression: string): PerennialError =>
+  new PerennialError(
+    'SourceUnreadable',
+    `${where}: the ${compression} data are damaged; transfer the file again`,
+  );
+
+/** Packed data of which the end is missing. */
+export const cutOff = (where: string, compression: string): PerennialError =>
+  new PerennialError(
+    'SourceUnreadable',
+    `${where}: the ${compression} data end too early; the file was cut off, transfer it again`,
+  );
+
 /** A fault of the network or of the other side, that may be gone later. */
 export const unavailable = (where: string, words: string): PerennialError =>
   new PerennialError('SourceUnavailable', `${where}: ${words}; it is tried again`, true);
@@ -39,6 +53,37 @@ export class TimedOut extends Error {
   override readonly name = 'TimedOut';
 }
 
+/**
+ * The error for a certificate that is not accepted, which stays so until somebody does something about it, or
+ * `undefined` for another error.
+ *
+ * @param host for the message
+ * @see https://nodejs.org/api/tls.html#x509-certificate-error-codes
+ */
+export function certificateRefused(where: string, host: string, error: unknown): PerennialError | undefined {
+  for (
+    let cause: unknown = error, depth = 0;
+    cause instanceof Error && depth < 6;
+    cause = cause.cause, depth++
+  ) {
+    const code = 'code' in cause ? String(cause.code) : '';
+    const words =
+      code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+        ? 'is made out to another name; use a name that it holds'
+        : code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID'
+          ? 'is out of date; have it renewed there, or set the clock of the worker'
+          : /^(CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|INVALID_)/.test(code)
+            ? 'is signed by nobody that the worker trusts; start the worker with NODE_EXTRA_CA_CERTS=FILE, a PEM file with the certificate of who signed it'
+            : undefined;
+    if (words !== undefined)
+      return new PerennialError(
+        'SourceDenied',
+        `${where}: the TLS certificate of ${host} ${words} (${code})`,
+      );
+  }
+  return undefined;
+}
+
 /** Words for an error of a socket, or `undefined` for another error. */
 export function networkWords(error: unknown): string | undefined {
   for (
@@ -49,8 +94,7 @@ export function networkWords(error: unknown): string | undefined {
     const code = 'code' in cause ? String(cause.code) : '';
     if (cause instanceof TimedOut) return cause.message;
     if (NETWORK[code]) return NETWORK[code];
-    if (/^(ERR_TLS|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_SSL|EPROTO)/.test(code))
-      return `its TLS certificate or protocol is not accepted (${code})`;
+    if (/^(ERR_TLS|ERR_SSL|EPROTO)/.test(code)) return `it does not speak TLS as it should (${code})`;
     if (code.startsWith('HPE_')) return `it does not speak HTTP (${code})`;
     if (cause instanceof AggregateError && cause.errors.length > 0) return networkWords(cause.errors[0]);
   }

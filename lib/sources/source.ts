@@ -1,5 +1,6 @@
 import type { Source, SourceKind } from '../../contracts/spec/sources.ts';
 import type { Secrets } from '../secrets.ts';
+import type { Keyring } from '../store/keyring.ts';
 import type { HostRules } from './hosts.ts';
 
 export type SourceFormat = 'csv' | 'parquet' | 'jsonl';
@@ -14,8 +15,8 @@ export interface SourceOptions {
   secrets: Secrets;
   /** Folder for what is downloaded or unpacked; the caller deletes it. */
   scratchDir: string;
-  /** Folder that remembers what web addresses answered; without it every address is read anew. */
-  cacheDir?: string;
+  /** Remembers what web addresses answered, encrypted with these keys; without it every address is read anew. */
+  cache?: { folder: string; keyring: Keyring };
   /** Aborting ends downloads and queries, on the server's side too. */
   signal?: AbortSignal;
   /** Reads event logs; without it such sources are refused. */

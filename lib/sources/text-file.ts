@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import * as zlib from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { PerennialError } from '../../contracts/errors.ts';
-import { type Compression, compressionOf, headOf } from './formats.ts';
-import { tooLarge, unreadable } from './source-errors.ts';
+import { type Compression, compressionOf, hasLargeWindow, headOf } from './formats.ts';
+import { cutOff, damaged, tooLarge, unreadable } from './source-errors.ts';
 import { TextCheck } from './text-check.ts';
+import { unpackZstd } from './zstd-child.ts';
 
 /** Options of {@link prepareText}. */
 export interface TextOptions {
@@ -24,6 +25,8 @@ export interface TextOptions {
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252';
 
 const CHUNK = 1 << 20;
+/** As much of a text as tells its encoding, and that it is none. */
+const HEAD_BYTES = 512;
 
 /**
  * Reads a text file once: its digest, whether it is text that can be parsed, and, where it is packed or not in
@@ -42,20 +45,21 @@ export async function prepareText(
     throw unreadable(where, error);
   });
   const compression = compressionOf(head);
-  if (/\.gz$/i.test(path) && compression !== 'gzip')
-    throw new PerennialError('SourceUnreadable', `${where}: it is not GZIP, though its name says so`);
-  const unpack = unpacker(compression);
-  // Without an unpacker of our own the engine reads it; it knows UTF-8 only.
-  const opaque = compression !== 'none' && unpack === undefined;
-  if (opaque && options.encoding !== undefined && options.encoding !== 'utf-8')
+  const named = /\.gz$/i.test(path) ? 'gzip' : /\.zst$/i.test(path) ? 'zstd' : undefined;
+  if (named !== undefined && compression !== named)
     throw new PerennialError(
       'SourceUnreadable',
-      `${where}: zstd with encoding ${options.encoding} needs Node 22.15 on the worker; pack it as gzip`,
+      `${where}: it is not ${named.toUpperCase()}, though its name says so`,
+    );
+  if (hasLargeWindow(head))
+    throw new PerennialError(
+      'SourceUnreadable',
+      `${where}: it is zstd with a window above 128 MiB; pack it again without --long, or with --long=27`,
     );
   const encoding = compression === 'none' ? encodingOf(head, options.encoding) : undefined;
   const hash = createHash('sha256');
   const check = new TextCheck(where, options.format);
-  const copy = compression !== 'none' ? !opaque : encoding !== 'utf-8';
+  const copy = encoding !== 'utf-8';
   if (copy) await options.makeFolder();
 
   async function* digested(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -66,10 +70,10 @@ export async function prepareText(
   }
   async function* asUtf8(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     let decode: ((chunk?: Buffer) => Buffer) | undefined;
-    for await (const chunk of chunks) {
+    for await (const chunk of headFirst(chunks)) {
       decode ??= decoder(where, encoding ?? encodingOf(chunk, options.encoding));
       const text = decode(chunk);
-      if (!opaque) check.add(text);
+      check.add(text);
       if (check.bytes > options.maxBytes) throw tooLarge(`${where}, unpacked`, options.maxBytes);
       if (text.length > 0) yield text;
     }
@@ -82,26 +86,35 @@ export async function prepareText(
   const sink = copy ? createWriteStream(options.copyTo, { mode: 0o600, highWaterMark: CHUNK }) : drain;
   const settings = options.signal ? { signal: options.signal } : {};
   try {
-    if (unpack) await pipeline(source, digested, unpack, asUtf8, sink, settings);
+    if (compression === 'gzip')
+      await pipeline(source, digested, createGunzip({ chunkSize: CHUNK }), asUtf8, sink, settings);
+    else if (compression === 'zstd')
+      await pipeline(source, digested, unpackZstd(where), asUtf8, sink, settings);
     else await pipeline(source, digested, asUtf8, sink, settings);
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw packingError(where, compression, error);
   }
-  if (!opaque) check.end();
+  check.end();
   return { path: copy ? options.copyTo : path, sha256: hash.digest('hex'), bytes: check.bytes };
+}
+
+/** The first bytes in one piece, as a packer may give one or two alone. */
+async function* headFirst(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let head: Buffer | undefined = Buffer.alloc(0);
+  for await (const chunk of chunks)
+    if (head === undefined) yield chunk;
+    else {
+      head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
+      if (head.length < HEAD_BYTES) continue;
+      yield head;
+      head = undefined;
+    }
+  if (head !== undefined && head.length > 0) yield head;
 }
 
 async function drain(chunks: AsyncIterable<Buffer>): Promise<void> {
   for await (const _ of chunks);
-}
-
-function unpacker(compression: Compression): NodeJS.ReadWriteStream | undefined {
-  if (compression === 'gzip') return zlib.createGunzip({ chunkSize: CHUNK });
-  // Since Node 22.15.
-  return compression === 'zstd' && 'createZstdDecompress' in zlib
-    ? zlib.createZstdDecompress({ chunkSize: CHUNK })
-    : undefined;
 }
 
 /** What the byte order mark says, else the spec, else UTF-8. */
@@ -131,15 +144,7 @@ function decoder(where: string, encoding: Encoding): (chunk?: Buffer) => Buffer 
 function packingError(where: string, compression: Compression, error: unknown): unknown {
   if (error instanceof PerennialError) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (code === 'Z_BUF_ERROR' || code === 'ERR_STREAM_PREMATURE_CLOSE')
-    return new PerennialError(
-      'SourceUnreadable',
-      `${where}: the ${compression} data end too early; the file was cut off, transfer it again`,
-    );
-  if (/^(Z|ZSTD|ERR_ZSTD)_/.test(code))
-    return new PerennialError(
-      'SourceUnreadable',
-      `${where}: the ${compression} data are damaged; transfer the file again`,
-    );
+  if (code === 'Z_BUF_ERROR' || code === 'ERR_STREAM_PREMATURE_CLOSE') return cutOff(where, compression);
+  if (code.startsWith('Z_')) return damaged(where, compression);
   return unreadable(where, error);
 }

@@ -74,14 +74,27 @@ describe('refused, with what is wrong', () => {
     ['XML', 'data.csv', '<?xml version="1.0"?><a/>', /it is XML/],
     ['Parquet with another name', 'really.csv', 'PAR1xxxxPAR1', /it is Parquet; set format/],
     ['a ZIP archive', 'book.csv', 'PK\x03\x04xxxx', /ZIP archive or an Excel file/],
-    ['a cut Parquet', 'cut.parquet', 'PAR1', /parquet/i],
+    ['a cut Parquet', 'cut.parquet', 'PAR1', /cut\.parquet: the Parquet file ends too early; it was cut off/],
+    [
+      'CSV that is called Parquet',
+      'csv.parquet',
+      'a,b\n1,2\n',
+      /csv\.parquet: it is not Parquet; .*set format/,
+    ],
+    ['a web page that is called Parquet', 'page.parquet', HTML, /page\.parquet: it is not Parquet/],
+    ['nothing but line ends', 'blank.csv', '\n\r\n \n', /it is empty/],
+    ['a web page that begins with a comment', 'comment.csv', `<!-- a, b --> ${HTML}`, /it is an HTML page/],
+    ['a part of a web page', 'table.csv', '<table><tr><td>1,2</td></tr></table>', /it is an HTML page/],
+    ['another archive', 'a.csv', 'BZh91AY&SY', /packed otherwise; pack it with gzip or zstd/],
+    ['a database', 'rows.csv', 'SQLite format 3\0', /another kind; export its rows/],
+    ['JSON over several lines', 'one.jsonl', '{\n  "a": 1\n}\n', /it is JSON, not JSON Lines: .* jq -c/],
     [
       'UTF-16 that ends within a character',
       'half.csv',
       Buffer.from([0xff, 0xfe, 0x61, 0x00, 0x2c]),
       /not UTF-16LE/,
     ],
-    ['JSON Lines that is a list', 'list.jsonl', '[\n{"a":1},\n{"a":2}\n]\n', /Malformed JSON|JSON/],
+    ['JSON Lines that is a list', 'list.jsonl', '[\n{"a":1},\n{"a":2}\n]\n', /it is JSON, not JSON Lines/],
   ])('%s', async (_what, name, content, words, code) => {
     await data.write(name, content);
     expect(await refused(name)).toEqual(unreadable(words, code));

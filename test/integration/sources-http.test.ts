@@ -1,14 +1,11 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { privacySpec } from '../../contracts/spec/privacy.ts';
 import { httpSource } from '../../contracts/spec/sources.ts';
 import { Secrets } from '../../lib/secrets.ts';
 import { identifySource } from '../../lib/sources/acquire.ts';
 import { HostRules } from '../../lib/sources/hosts.ts';
-import { HttpCache } from '../../lib/sources/http/http-cache.ts';
-import { remembering } from '../../lib/sources/options.ts';
 import type { SourceOptions } from '../../lib/sources/source.ts';
 import { DataFixture } from '../support/integration-data.ts';
 import { SourceServer } from '../support/source-server.ts';
@@ -34,6 +31,8 @@ const refusal = (path: string, options: object = {}, more: Partial<SourceOptions
     () => undefined,
     (error: unknown) => error,
   );
+/** A folder that remembers what addresses answered. */
+const cacheIn = (name: string) => ({ folder: join(data.folder, name), keyring: data.store.keyring });
 const failure = (code: string, words: RegExp) =>
   expect.objectContaining({ code, message: expect.stringMatching(words) });
 
@@ -73,14 +72,14 @@ describe('a web address', () => {
       ['etag', '"v1"', 'if-none-match'],
       ['last-modified', 'Sat, 21 Nov 2026 10:00:00 GMT', 'if-modified-since'],
     ] as const) {
-      const cacheDir = join(data.folder, `cache-${name}`);
+      const cache = cacheIn(`cache-${name}`);
       server.answer((request, response) => {
         response.setHeader(name, value);
         if (request.headers[asks] === value) response.writeHead(304).end();
         else response.end(CSV);
       });
-      const first = await take('/a.csv', {}, { cacheDir });
-      const second = await take('/a.csv', {}, { cacheDir });
+      const first = await take('/a.csv', {}, { cache });
+      const second = await take('/a.csv', {}, { cache });
       expect(server.asked.map(({ headers }) => headers[asks])).toEqual([undefined, value]);
       expect(second.table).toEqual(first.table);
       expect(second.acquired).toMatchObject({
@@ -91,29 +90,29 @@ describe('a web address', () => {
   });
 
   it('that changed is sent, and the old body goes', async () => {
-    const cacheDir = join(data.folder, 'cache-changed');
+    const cache = cacheIn('cache-changed');
     for (const version of [1, 2]) {
       server.answer((_request, response) =>
         response.setHeader('etag', `"${version}"`).end(`a\n${version}\n`),
       );
-      expect(await data.rows((await take('/a.csv', {}, { cacheDir })).table)).toEqual([{ a: version }]);
+      expect(await data.rows((await take('/a.csv', {}, { cache })).table)).toEqual([{ a: version }]);
     }
-    const [folder = ''] = await readdir(cacheDir);
-    expect(await readdir(join(cacheDir, folder))).toHaveLength(2);
+    const [folder = ''] = await readdir(cache.folder);
+    expect(await readdir(join(cache.folder, folder))).toHaveLength(2);
   });
 
   it('whose remembered body was tampered with is sent again', async () => {
-    const cacheDir = join(data.folder, 'cache-tampered');
+    const cache = cacheIn('cache-tampered');
     server.answer((request, response) => {
       response.setHeader('etag', '"v1"');
       if (request.headers['if-none-match']) response.writeHead(304).end();
       else response.end(CSV);
     });
-    await take('/a.csv', {}, { cacheDir });
-    const [folder = ''] = await readdir(cacheDir);
-    const body = (await readdir(join(cacheDir, folder))).find((name) => name.startsWith('body-')) ?? '';
-    await writeFile(join(cacheDir, folder, body), 'a,b\n6,forged\n');
-    expect((await take('/a.csv', {}, { cacheDir })).table.rows).toBe(2);
+    await take('/a.csv', {}, { cache });
+    const [folder = ''] = await readdir(cache.folder);
+    const body = (await readdir(join(cache.folder, folder))).find((name) => name.startsWith('body-')) ?? '';
+    await writeFile(join(cache.folder, folder, body), 'a,b\n6,forged\n');
+    expect((await take('/a.csv', {}, { cache })).table.rows).toBe(2);
   });
 
   it('says what it holds without sending it', async () => {
@@ -163,6 +162,25 @@ describe('a transfer that breaks', () => {
       else response.end(body);
     });
     expect((await take('/long.csv')).table.rows).toBe(2);
+  });
+
+  it('begins anew where the server gives the rest of something else', async () => {
+    const body = (version: string) =>
+      `a,b\n${Array.from({ length: 50_000 }, (_, i) => `${10_000 + i},${version}`).join('\n')}\n`;
+    server.answer((request, response) => {
+      const whole = body(server.asked.length === 1 ? 'old' : 'new');
+      const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      response.setHeader('etag', server.asked.length === 1 ? '"old"' : '"new"');
+      response.setHeader('content-length', whole.length - from);
+      if (from > 0)
+        response.writeHead(206, { 'content-range': `bytes ${from}-${whole.length - 1}/${whole.length}` });
+      if (server.asked.length === 1) response.write(whole.slice(0, 100_000), () => response.destroy());
+      else response.end(whole.slice(from));
+    });
+    const { table, acquired } = await take('/long.csv');
+    expect(table.rows).toBe(50_000);
+    expect(new Set((await data.rows(table)).map(({ b }) => b))).toEqual(new Set(['new']));
+    expect(acquired.identity).toBe('etag:"new"');
   });
 
   it('is given up after some tries, to be tried again later', async () => {
@@ -340,34 +358,5 @@ describe('hosts', () => {
     server.answer((_request, response) => response.writeHead(404).end());
     const error = await refusal('/${env:PERENNIAL_SECRET_PATH}/a.csv', {}, { secrets });
     expect(error).toMatchObject({ code: 'SourceNotFound', message: expect.not.stringContaining('hush') });
-  });
-});
-
-describe('what is remembered of an address', () => {
-  it('leaves the files of all who keep it at once as they are', async () => {
-    const folder = await data.scratch();
-    const cache = HttpCache.of(join(folder, 'cache'), ['https://example.org']);
-    const bodies = Array.from({ length: 20 }, (_, i) => join(folder, `body-${i}`));
-    for (const [i, body] of bodies.entries()) await writeFile(body, `a\n${i}\n`);
-    await mkdir(join(folder, 'cache'));
-    const note = { etag: '"1"', lastModified: null, mediaType: 'text/csv' };
-    await Promise.all(
-      bodies.map((body, i) => cache.keep({ ...note, sha256: String(i).padStart(64, '0') }, body)),
-    );
-    for (const [i, body] of bodies.entries()) expect(await readFile(body, 'utf8')).toBe(`a\n${i}\n`);
-    const [kept = ''] = await readdir(join(folder, 'cache'));
-    expect((await readdir(join(folder, 'cache', kept))).filter((name) => name.startsWith('new-'))).toEqual(
-      [],
-    );
-  });
-
-  it.each<[string, object, boolean, boolean]>([
-    ['a spec without personal data', {}, false, true],
-    ['one that says who is meant', { subject: 'customer' }, false, false],
-    ['one with personal columns', { columns: { email: 'drop' } }, false, false],
-    ['a worker that encrypts everything', {}, true, false],
-  ])('lies on disk unencrypted, so not for each: %s', (_which, privacy, encryptAll, kept) => {
-    const { cacheDir } = remembering({ dataDir: '/data', encryptAll }, privacySpec.parse(privacy));
-    expect(cacheDir).toBe(kept ? '/data/sources/http' : undefined);
   });
 });

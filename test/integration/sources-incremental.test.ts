@@ -148,6 +148,76 @@ describe('a table of PostgreSQL', () => {
     },
   );
 
+  it('without a time, or below the bound: counted in every run, whatever was deleted or moved on', async () => {
+    await client.query('CREATE TABLE counted (id int, at timestamp)');
+    const insert = (rows: string) => client.query(`INSERT INTO counted VALUES ${rows}`);
+    const spec = {
+      postgres: { url, password: '${env:PERENNIAL_SECRET_DATABASE}', table: 'counted' },
+      incremental: { watermark: 'at', lateness: '1d' },
+    };
+    const counts = async () => (await take('counted', spec)).increment;
+    await insert("(1, '1969-12-31 23:30'), (2, '2026-01-02 12:00'), (3, '2026-01-10'), (4, NULL)");
+    expect(await counts()).toMatchObject({ new: 3, withoutWatermark: 1, rows: 3 });
+    await insert(
+      "(5, NULL), (6, 'infinity'), (7, '-infinity'), (8, '2026-01-03'), (9, '1969-12-31 22:59:59.999999'), (10, '2026-01-09 10:00')",
+    );
+    const second = { new: 0, late: 1, tooOld: 2, seenBefore: 1, withoutWatermark: 4, rows: 4 };
+    expect(await counts()).toMatchObject(second);
+    // As many rows leave the part below the bound as came too late.
+    await client.query("DELETE FROM counted WHERE id = 1; UPDATE counted SET at = '2026-01-11' WHERE id = 2");
+    expect(await counts()).toMatchObject({ new: 1, late: 0, tooOld: 2, withoutWatermark: 4, rows: 5 });
+  });
+
+  it('with rows that come while it is read: they belong to the next run, all of them', async () => {
+    await client.query(`CREATE TABLE busy (id int, at timestamptz);
+      INSERT INTO busy VALUES (1, '2026-01-01'), (2, '2026-01-10')`);
+    const gated =
+      'SELECT busy.* FROM (SELECT pg_advisory_xact_lock_shared(4242) OFFSET 0) AS gate CROSS JOIN busy';
+    const spec = {
+      postgres: { url, password: '${env:PERENNIAL_SECRET_DATABASE}', query: gated },
+      incremental: { watermark: 'at', lateness: '2d' },
+    };
+    await take('busy', spec);
+    await client.query('SELECT pg_advisory_lock(4242)');
+    const reading = take('busy', spec);
+    for (;;) {
+      const waiting = await client.query(
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+      );
+      if (waiting.rows.length > 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await client.query(
+      "INSERT INTO busy VALUES (3, '2026-01-11'), (4, '2026-01-09'), (5, '2026-01-02'), (6, NULL)",
+    );
+    await client.query('DELETE FROM busy WHERE id = 1');
+    await client.query('SELECT pg_advisory_unlock(4242)');
+    expect(await reading).toMatchObject({
+      ids: [1, 2],
+      increment: { new: 0, late: 0, tooOld: 0, seenBefore: 1, withoutWatermark: 0 },
+    });
+    expect(await take('busy', spec)).toMatchObject({
+      ids: [1, 2, 3, 4],
+      increment: { new: 1, late: 1, tooOld: 1, seenBefore: 1, withoutWatermark: 1 },
+    });
+  });
+
+  it('of which nothing from the bound on is left', async () => {
+    await client.query(`CREATE TABLE emptied (id int, at timestamptz);
+      INSERT INTO emptied VALUES (1, '2026-01-01'), (2, '2026-01-10')`);
+    const spec = {
+      postgres: { url, password: '${env:PERENNIAL_SECRET_DATABASE}', table: 'emptied' },
+      incremental: { watermark: 'at', lateness: '2d' },
+    };
+    const { sourceSha256 } = await take('emptied', spec);
+    await client.query('DELETE FROM emptied WHERE id = 2');
+    expect(await take('emptied', spec)).toMatchObject({
+      sourceSha256,
+      origin: `${url.replace('postgres@', '')} table emptied`,
+      increment: { new: 0, tooOld: 0, rows: 2 },
+    });
+  });
+
   it('by a serial number, from a query', async () => {
     await client.query('CREATE TABLE serial (id bigserial, note text)');
     await client.query("INSERT INTO serial (note) VALUES ('a'), ('b')");

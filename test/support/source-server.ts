@@ -1,5 +1,7 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Certificate } from './certificates.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -7,13 +9,19 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 export class SourceServer {
   readonly asked: { method: string; url: string; headers: IncomingMessage['headers'] }[] = [];
   #answer: Answer = (_request, response) => response.writeHead(404).end();
-  readonly #server = createServer((request, response) => {
-    this.asked.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers });
-    this.#answer(request, response);
-  });
+  readonly #server: Server;
 
-  static async start(): Promise<SourceServer> {
-    const server = new SourceServer();
+  private constructor(private readonly certificate: Certificate | undefined) {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
+      this.asked.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers });
+      this.#answer(request, response);
+    };
+    this.#server = certificate ? createSecureServer(certificate, answer) : createServer(answer);
+  }
+
+  /** @param certificate speaks TLS with it; by default it does not */
+  static async start(certificate?: Certificate): Promise<SourceServer> {
+    const server = new SourceServer(certificate);
     await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
     return server;
   }
@@ -24,7 +32,7 @@ export class SourceServer {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.certificate ? 'https' : 'http'}://127.0.0.1:${this.port}`;
   }
 
   /** From now on it answers so, and has been asked nothing. */

@@ -63,10 +63,10 @@ export async function download(
           answer.destroy();
           throw unavailable(where, `it answers ${status}`);
         }
-        const goesOn = going && status === 206 && startOf(headers) === bytes;
+        const goesOn = going && status === 206 && startOf(headers) === bytes && isSame(headers, first);
         if (!goesOn) {
           try {
-            if (status !== 416) options.accept(headers, status);
+            if (!going || (status !== 416 && status !== 206)) options.accept(headers, status);
           } catch (error) {
             answer.destroy();
             throw error;
@@ -136,6 +136,11 @@ const plain = (headers: IncomingMessage['headers']): Record<string, string> =>
 /** What `If-Range` takes: a strong ETag, else a date. */
 const validatorOf = (headers: Readonly<Record<string, string>>): string | undefined =>
   headers.etag?.startsWith('"') ? headers.etag : headers['last-modified'];
+
+/** Whether the rest belongs to the same content: some servers do not heed `If-Range`. */
+const isSame = (rest: Readonly<Record<string, string>>, first: Readonly<Record<string, string>>): boolean =>
+  (rest.etag ?? first.etag) === first.etag &&
+  (rest['last-modified'] ?? first['last-modified']) === first['last-modified'];
 
 const startOf = (headers: Readonly<Record<string, string>>): number =>
   Number(/^bytes (\d+)-/.exec(headers['content-range'] ?? '')?.[1] ?? -1);

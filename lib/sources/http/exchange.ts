@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { PerennialError } from '../../../contracts/errors.ts';
 import { AddressDenied } from '../addresses.ts';
 import { type HostRules, hostPortOf, privateAddress } from '../hosts.ts';
-import { causeOf, networkWords, unavailable } from '../source-errors.ts';
+import { causeOf, certificateRefused, networkWords, unavailable } from '../source-errors.ts';
 import type { HttpClient } from './client.ts';
 
 const MAX_REDIRECTS = 5;
@@ -66,6 +66,8 @@ function targetOf(where: string, location: string, from: URL): URL {
 
 function networkError(where: string, url: URL, error: unknown): unknown {
   if (causeOf(error, AddressDenied)) return privateAddress(where, hostPortOf(url));
+  const refused = certificateRefused(where, url.host, error);
+  if (refused) return refused;
   const words = networkWords(error);
   return words === undefined ? error : unavailable(where, `${url.host}: ${words}`);
 }

@@ -1,7 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { constants, copyFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { PerennialError } from '../../../contracts/errors.ts';
+import type { Keyring } from '../../store/keyring.ts';
+import { sealFile, unsealFile } from '../../store/sealed-file.ts';
 
 const remembered = z.strictObject({
   etag: z.string().nullable(),
@@ -16,15 +19,19 @@ export type Remembered = z.infer<typeof remembered>;
 
 /**
  * Remembers what web addresses answered, so that an unchanged one is not transferred again. One folder for each
- * address and its headers; the body is named by its digest, so that a reader never sees a mixture.
+ * address and its headers; the body is named by its digest, so that a reader never sees a mixture, and encrypted: that it
+ * holds people is found out only after it was read.
  */
 export class HttpCache {
-  private constructor(private readonly folder: string) {}
+  private constructor(
+    private readonly folder: string,
+    private readonly keyring: Keyring,
+  ) {}
 
   /** @param secretParts the address and the headers as sent; only their digest is stored */
-  static of(cacheDir: string, secretParts: unknown): HttpCache {
+  static of({ folder, keyring }: { folder: string; keyring: Keyring }, secretParts: unknown): HttpCache {
     const key = createHash('sha256').update(JSON.stringify(secretParts)).digest('hex');
-    return new HttpCache(join(cacheDir, key));
+    return new HttpCache(join(folder, key), keyring);
   }
 
   /** What was remembered, where its body is there too. */
@@ -34,23 +41,29 @@ export class HttpCache {
     return parsed.success ? parsed.data : undefined;
   }
 
-  /** Gives the remembered body a second name; `false` where it has gone. */
+  /** Decrypts the remembered body into a new file; `false` where it has gone, or its key has. */
   async take(answer: Remembered, target: string): Promise<boolean> {
-    return sameFile(this.#body(answer.sha256), target).then(
-      () => true,
-      () => false,
-    );
+    try {
+      await unsealFile(this.#body(answer.sha256), target, this.keyring);
+      return true;
+    } catch {
+      await rm(target, { force: true });
+      return false;
+    }
   }
 
+  /** Where there is no key to be had, nothing is remembered. */
   async keep(answer: Remembered, body: string): Promise<void> {
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    // Names of this call alone: the first is the very file that the caller goes on reading.
     const [newBody, newAnswer] = [this.#temp(), this.#temp()];
     try {
-      await sameFile(body, newBody);
+      await sealFile(body, newBody, this.keyring);
       await rename(newBody, this.#body(answer.sha256));
       await writeFile(newAnswer, JSON.stringify(answer), { mode: 0o600, flag: 'wx' });
       await rename(newAnswer, join(this.folder, 'answer.json'));
+    } catch (error) {
+      if (error instanceof PerennialError && error.code === 'KeyringInvalid') return;
+      throw error;
     } finally {
       for (const temp of [newBody, newAnswer]) await rm(temp, { force: true });
     }
@@ -70,14 +83,6 @@ export class HttpCache {
   #body(sha256: string): string {
     return join(this.folder, `body-${sha256}`);
   }
-}
-
-/** A hard link costs nothing; between file systems there is none. */
-async function sameFile(from: string, to: string): Promise<void> {
-  await link(from, to).catch((error: NodeJS.ErrnoException) => {
-    if (!/^(EXDEV|EPERM|EMLINK)$/.test(error.code ?? '')) throw error;
-    return copyFile(from, to, constants.COPYFILE_EXCL);
-  });
 }
 
 function parseJson(text: string): unknown {

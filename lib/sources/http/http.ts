@@ -74,9 +74,7 @@ class HttpTransfer {
     private readonly client: HttpClient,
   ) {
     this.#folder = join(options.scratchDir, 'http');
-    this.#cache = options.cacheDir
-      ? HttpCache.of(options.cacheDir, [target.url.href, target.headers])
-      : undefined;
+    this.#cache = options.cache && HttpCache.of(options.cache, [target.url.href, target.headers]);
   }
 
   async acquire(): Promise<AcquiredSource> {

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { PerennialError } from '../../../contracts/errors.ts';
 import { AddressDenied } from '../addresses.ts';
 import { type HostPort, type HostRules, privateAddress } from '../hosts.ts';
-import { causeOf, networkWords, unavailable } from '../source-errors.ts';
+import { causeOf, certificateRefused, networkWords, unavailable } from '../source-errors.ts';
 import type { PostgresAddress } from './address.ts';
 
 /** A socket that looks names up as the rules say, and leaves a peer that they forbid. */
@@ -74,6 +74,8 @@ const ABOUT_THE_QUERY = /^(42|3D|3F|26|0A|25)/;
 export function postgresError(where: string, place: HostPort, error: unknown): unknown {
   if (error instanceof PerennialError || !(error instanceof Error)) return error;
   if (causeOf(error, AddressDenied)) return privateAddress(where, place);
+  const refused = certificateRefused(where, place.hostname, error);
+  if (refused) return refused;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (/^(28|42501$)/.test(code))
     return new PerennialError(

@@ -6,12 +6,13 @@ import type { PostgresSource } from '../../../contracts/spec/sources.ts';
 import { missingColumn } from '../../data/missing-column.ts';
 import type { Database } from '../../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../../duckdb/sql.ts';
+import type { RowsBelow } from '../../incremental/rows-below.ts';
 import { sha256OfFile } from '../../store/digest.ts';
 import { type AcquiredSource, type SourceOptions, timeoutsOf } from '../source.ts';
 import { type PostgresAddress, postgresAddress } from './address.ts';
 import { duckdbType, type PostgresColumn } from './column-types.ts';
 import { connect, postgresError } from './connection.ts';
-import { PostgresSession } from './session.ts';
+import { type Bound, PostgresSession } from './session.ts';
 
 type ReadOptions = Pick<SourceOptions, 'hosts' | 'secrets' | 'signal' | 'timeouts'>;
 
@@ -27,16 +28,45 @@ export async function acquirePostgres(
   source: PostgresSource,
   options: SourceOptions,
 ): Promise<AcquiredSource> {
+  return (await acquire(database, name, source, options, undefined)).acquired;
+}
+
+/**
+ * The same with only the rows from a bound on, and a count of the others as they were at the same moment.
+ *
+ * @throws PerennialError as {@link acquirePostgres}
+ */
+export async function acquirePostgresFrom(
+  database: Database,
+  name: string,
+  source: PostgresSource,
+  from: Bound,
+  options: SourceOptions,
+): Promise<{ acquired: AcquiredSource; below: RowsBelow }> {
+  const { acquired, below } = await acquire(database, name, source, options, from);
+  return { acquired, below: below ?? { withoutTime: 0, byHour: new Map() } };
+}
+
+async function acquire(
+  database: Database,
+  name: string,
+  source: PostgresSource,
+  options: SourceOptions,
+  from: Bound | undefined,
+): Promise<{ acquired: AcquiredSource; below: RowsBelow | undefined }> {
   const where = `source ${name}`;
   const folder = join(options.scratchDir, 'postgres');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const rows = join(folder, 'rows.csv');
-  const { columns, bytes } = await withSession(where, source, options, async (session) => {
+  const { signal } = options;
+  // All in one transaction: a row that comes meanwhile is in none of them.
+  const { columns, bytes, below } = await withSession(where, source, options, async (session) => {
     const described = await session.columns();
     checkColumns(where, described, source);
-    return { columns: described, bytes: await session.copy(rows, options.signal) };
+    const size = await session.copy(rows, { ...(from ? { from } : {}), ...(signal ? { signal } : {}) });
+    return { columns: described, bytes: size, below: from && (await session.below(from)) };
   });
-  options.signal?.throwIfAborted();
+  signal?.throwIfAborted();
   const table = join(folder, 'table.parquet');
   await database
     .copyToParquet(sortedQuery(rows, columns, source), table, 'SourceUnreadable', where)
@@ -44,7 +74,7 @@ export async function acquirePostgres(
       throw unfitValue(where, error);
     });
   await rm(rows);
-  return {
+  const acquired: AcquiredSource = {
     kind: 'postgres',
     files: [table],
     format: 'parquet',
@@ -55,6 +85,7 @@ export async function acquirePostgres(
     partitioned: false,
     finished: true,
   };
+  return { acquired, below };
 }
 
 /** Names and DuckDB types of the columns, without a row. */

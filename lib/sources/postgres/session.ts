@@ -6,9 +6,18 @@ import { durationMs } from '../../../contracts/durations.ts';
 import { PerennialError } from '../../../contracts/errors.ts';
 import type { PostgresSource } from '../../../contracts/spec/sources.ts';
 import { quoteIdent } from '../../duckdb/sql.ts';
+import type { RowsBelow } from '../../incremental/rows-below.ts';
 import { maxBytesOf } from '../source.ts';
 import { tooLarge, unreadable } from '../source-errors.ts';
 import type { PostgresColumn } from './column-types.ts';
+
+/** From where on rows are wanted. */
+export interface Bound {
+  /** A date or a time. */
+  column: string;
+  /** The condition that wanted rows fulfil, as SQL. */
+  condition: string;
+}
 
 /**
  * One reading of a source: a transaction that sees one moment and may write nothing, with the settings under which
@@ -61,9 +70,10 @@ export class PostgresSession {
   /**
    * Streams all rows into a CSV file; a missing value is nothing, an empty text is `""`.
    *
+   * @param from only the rows from a bound on
    * @returns its size
    */
-  async copy(path: string, signal?: AbortSignal): Promise<number> {
+  async copy(path: string, { from, signal }: { from?: Bound; signal?: AbortSignal } = {}): Promise<number> {
     const maxBytes = maxBytesOf(this.source);
     let bytes = 0;
     const { where } = this;
@@ -74,12 +84,30 @@ export class PostgresSession {
         yield chunk;
       }
     }
-    const rows = this.client.query(copyTo(`COPY (${this.#select}\n) TO STDOUT (FORMAT csv, FORCE_QUOTE *)`));
+    const select = from
+      ? `SELECT * FROM (${this.#select}\n) AS source WHERE ${from.condition}`
+      : this.#select;
+    const rows = this.client.query(copyTo(`COPY (${select}\n) TO STDOUT (FORMAT csv, FORCE_QUOTE *)`));
     const sink = createWriteStream(path, { mode: 0o600, highWaterMark: 1 << 20 });
     await pipeline(rows, capped, sink, signal ? { signal } : {}).catch((error: unknown) => {
       throw unreadable(where, error);
     });
     return bytes;
+  }
+
+  /** Counts the rows that {@link copy} leaves out. */
+  async below({ column, condition }: Bound): Promise<RowsBelow> {
+    const name = quoteIdent(column);
+    const { rows } = await this.client.query<{ hour: string | null; rows: string }>(
+      `SELECT CASE WHEN isfinite(${name}) THEN floor(extract(epoch FROM ${name}) / 3600)::bigint END AS hour, count(*) AS rows
+       FROM (${this.#select}\n) AS source WHERE (${condition}) IS NOT TRUE GROUP BY 1`,
+    );
+    return {
+      withoutTime: Number(rows.find(({ hour }) => hour === null)?.rows ?? 0),
+      byHour: new Map(
+        rows.flatMap(({ hour, rows: count }) => (hour === null ? [] : [[Number(hour), Number(count)]])),
+      ),
+    };
   }
 
   /** The number of the server's process, to stop what it does. */

@@ -1,7 +1,7 @@
 import { PerennialError } from '../../../contracts/errors.ts';
 import { AddressDenied } from '../addresses.ts';
 import { type HostPort, privateAddress } from '../hosts.ts';
-import { causeOf, networkWords, unavailable } from '../source-errors.ts';
+import { causeOf, certificateRefused, networkWords, unavailable } from '../source-errors.ts';
 
 const WRONG_REGION =
   /^(PermanentRedirect|Redirect|AuthorizationHeaderMalformed|IllegalLocationConstraint.*|301)$/;
@@ -13,6 +13,8 @@ const PASSING = /^(SlowDown|ServiceUnavailable|InternalError|RequestTimeout|Time
 export function s3Error(where: string, place: HostPort, error: unknown): unknown {
   if (error instanceof PerennialError || !(error instanceof Error)) return error;
   if (causeOf(error, AddressDenied)) return privateAddress(where, place);
+  const refused = certificateRefused(where, place.hostname, error);
+  if (refused) return refused;
   const status = statusOf(error) ?? 0;
   // An answer to HEAD has no body, and so no name.
   const name = /^(Error|UnknownError|Unknown)$/.test(error.name) ? String(status) : error.name;
