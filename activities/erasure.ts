@@ -20,6 +20,7 @@ import {
 } from '../lib/erasure/open-plan.ts';
 import { isStoredRequest, Person } from '../lib/erasure/person.ts';
 import type { PersonalStore, SearchTools } from '../lib/erasure/personal-store.ts';
+import { PushedRows } from '../lib/erasure/pushed-rows.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { Suppressions } from '../lib/erasure/suppressions.ts';
 import { type FoundModel, TrainedModels } from '../lib/erasure/trained-models.ts';
@@ -106,7 +107,7 @@ async function plan(
       unsearched: [...artifacts.unsearched, ...trained.unsearched],
       models: trained.models,
     };
-    for (const other of await deps.personalStores()) {
+    for (const other of [new PushedRows(store), ...(await deps.personalStores())]) {
       const planned = await other.plan(person, tools);
       all.steps.push(...planned.steps.map((step) => ({ store: other.name, step })));
       all.found.push(...planned.found);
@@ -174,6 +175,7 @@ const artifactRows = (deps: ActivityDependencies, store: ArtifactStore): Artifac
 
 const storesOf = async (deps: ActivityDependencies, store: ArtifactStore): Promise<PersonalStore[]> => [
   artifactRows(deps, store),
+  new PushedRows(store),
   ...(await deps.personalStores()),
 ];
 

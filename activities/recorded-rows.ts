@@ -1,7 +1,10 @@
 import type { DataActivities, EvaluationActivities } from '../contracts/activities.ts';
 import { SNAPSHOT_MANIFEST_TYPE, snapshotManifest } from '../contracts/incremental.ts';
 import type { ArtifactRef, TableRef } from '../contracts/refs.ts';
+import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
+import type { IngestOutput } from '../contracts/stages.ts';
 import { validationReport } from '../contracts/validation-report.ts';
+import { LogSubjects } from '../lib/erasure/log-subjects.ts';
 import { exampleRows } from '../lib/erasure/rewrite.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { type SubjectSpec, subjectColumns, type TableState } from '../lib/erasure/subject-column.ts';
@@ -22,10 +25,25 @@ export class RecordedRows {
     this.#catalogue = new RowCatalogue(store.documents);
   }
 
-  async ingest({ spec }: Input<'ingest'>, { sources, table }: Output<'ingest'>): Promise<void> {
-    for (const { name, snapshot } of sources)
-      for (const artifact of await this.#segments(spec, snapshot))
-        await this.#table(spec, 'snapshot', { ...snapshot, artifact }, { state: 'raw', source: name });
+  /** A source as it was taken: at once, since it stays in the store also where the run goes no further. */
+  async source(
+    spec: PipelineSpec,
+    { name, snapshot }: Pick<IngestOutput['sources'][number], 'name' | 'snapshot'>,
+  ): Promise<void> {
+    const state: TableState = { state: 'raw', source: name };
+    for (const artifact of await this.#segments(spec, snapshot))
+      await this.#table(spec, 'snapshot', { ...snapshot, artifact }, state);
+    const source = spec.data.sources[name];
+    if (source === undefined || !('events' in source)) return;
+    const names = snapshot.columns.map((column) => column.name);
+    await new LogSubjects(this.store.documents).record(
+      spec,
+      source.events,
+      subjectColumns(spec, names, state),
+    );
+  }
+
+  async ingest({ spec }: Input<'ingest'>, { table }: Output<'ingest'>): Promise<void> {
     await this.#table(spec, 'joined', table, RAW);
   }
 

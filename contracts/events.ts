@@ -32,7 +32,8 @@ export const eventBatchId = z
 /** Rows as they were stored, before a log has them. */
 export const storedRows = z.strictObject({
   artifact: artifactRef,
-  rows: z.number().int().positive().max(EVENT_LIMITS.rows),
+  /** 0 only for rows that were pushed before, and all of which were erased since. */
+  rows: z.number().int().nonnegative().max(EVENT_LIMITS.rows),
   format: eventFormat,
 });
 export type StoredRows = z.infer<typeof storedRows>;

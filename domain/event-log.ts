@@ -40,6 +40,7 @@ export function admit(
         : refused('the log has other rows under this batch id; send new rows under an id of their own');
     const problem = problems.get(batchId);
     if (problem !== undefined) return refused(problem);
+    if (rows === 0) return refused('there are no rows in the batch, or none that were not erased since');
     if (format !== null && format !== batch.format)
       return refused(`the log holds ${format}, this batch is ${batch.format}; send it to a log of its own`);
     format = batch.format;

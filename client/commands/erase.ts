@@ -70,7 +70,10 @@ export function registerEraseCommand(program: Command): void {
 export function erasureText(result: ErasureResult): string {
   const { certificate, complete, found, models, modelCount, unsearched } = result;
   const parts: string[] = [];
-  if (found.length === 0) parts.push('no rows of this person were found');
+  if (found.length === 0)
+    parts.push(
+      'no rows of this person were found; people are looked for by the columns under privacy.subject, and by no others',
+    );
   else
     parts.push(
       columns([
@@ -84,6 +87,7 @@ export function erasureText(result: ErasureResult): string {
         ]),
       ]),
     );
+  if (found.length > 0 && modelCount === 0) parts.push('no registered model was trained on these rows');
   if (modelCount > 0)
     parts.push(
       columns([
@@ -103,12 +107,17 @@ export function erasureText(result: ErasureResult): string {
   if (unsearched.length > 0)
     parts.push(
       `${pc.yellow('could not be looked through')}\n${unsearched
-        .map(({ kind, places, pipelines, why }) => `  ${places} × ${kind} of ${pipelines.join(', ')}: ${why}`)
+        .map(
+          ({ kind, places, pipelines, why }) =>
+            `  ${places} × ${kind}${pipelines.length > 0 ? ` of ${pipelines.join(', ')}` : ''}: ${why}`,
+        )
         .join('\n')}`,
     );
-  if (certificate !== null)
+  if (certificate === null) parts.push('nothing was changed: without --dry-run these rows are erased');
+  else
     parts.push(
       `${complete ? pc.green('✓') : pc.yellow('!')} ${complete ? 'nothing of this person is left in what was looked through' : 'not complete'}; certificate ${certificate}`,
+      'Source files and databases are not changed; what they still hold of this person is left out of every run.',
     );
   return parts.join('\n\n');
 }

@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { FoundRows, Unsearched } from '../../contracts/erasure.ts';
@@ -12,6 +10,7 @@ import type { PersonalStore, SearchTools, StorePlan } from './personal-store.ts'
 import { rewriteWithout } from './rewrite.ts';
 import { type CatalogueEntry, catalogueEntry, type MlflowCopy, RowCatalogue } from './row-catalogue.ts';
 import { followRows, losesNothing, lostWith, parentsFirst, renumbered } from './row-positions.ts';
+import { inFolder } from './search-folder.ts';
 
 /** One artifact that is written anew, or whose entry in the catalogue is. */
 const artifactStep = z.strictObject({
@@ -87,7 +86,16 @@ export class ArtifactRows implements PersonalStore {
       const verdict = verdicts.get(sha256);
       return verdict === undefined || 'why' in verdict ? undefined : !losesNothing(verdict.gone);
     };
-    return { ...findings.lists(), steps, holds };
+    const { found: rows, unsearched } = findings.lists();
+    return { found: rows, unsearched: [...unsearched, ...(await this.#formerVersions())], steps, holds };
+  }
+
+  async #formerVersions(): Promise<Unsearched[]> {
+    const places = await this.store.formerVersions();
+    if (places === 0) return [];
+    const why =
+      'the bucket keeps versions of artifacts that the garbage collector deleted; expire noncurrent versions by a lifecycle rule of the bucket, then erase again';
+    return [{ store: this.name, kind: 'former versions', places, pipelines: [], why }];
   }
 
   isCurrent(step: unknown): Promise<boolean> {
@@ -101,11 +109,13 @@ export class ArtifactRows implements PersonalStore {
     const { entry, gone, rowsOf } = artifactStep.parse(step);
     const { artifact, copies } = entry;
     const { sha256 } = artifact;
-    if (!(await this.store.erasures.of(sha256))) {
+    if (!(await this.store.finishErasure(sha256))) {
       const fitting = { ...entry, rowsOf: await this.#nowInForce(rowsOf) };
       if (losesNothing(gone)) return this.#catalogue.replace(fitting);
       if (!(await this.store.has(artifact))) return this.#catalogue.remove(sha256);
       const replacement = await this.#rewritten(entry, gone, tools);
+      // Somebody else finishes the same plan, and was faster.
+      if (replacement === undefined) return this.erase(step, certificate, tools);
       // First: what takes the place of something is known from its first moment on. A page then shows no rows.
       if (replacement && entry.format !== 'page')
         await this.#catalogue.put({ ...fitting, artifact: replacement });
@@ -149,11 +159,12 @@ export class ArtifactRows implements PersonalStore {
     return { found, blocked };
   }
 
+  /** @returns `undefined` where it was erased meanwhile: what was read may have taken its place already */
   async #rewritten(
     { artifact, format, subject }: CatalogueEntry,
     gone: ArtifactStep['gone'],
     tools: SearchTools,
-  ): Promise<ArtifactRef | null> {
+  ): Promise<ArtifactRef | null | undefined> {
     if (gone === 'all') return null;
     const isRaw = subject.some(({ key }) => key === undefined);
     const encrypt = isRaw || (await this.store.isEncrypted(artifact));
@@ -166,6 +177,7 @@ export class ArtifactRows implements PersonalStore {
         target,
         gone,
       });
+      if (await this.store.erasures.of(artifact.sha256)) return undefined;
       return store.putFile(target, artifact.mediaType);
     });
   }
@@ -186,16 +198,6 @@ export class ArtifactRows implements PersonalStore {
 function unlessErased(error: unknown): null {
   if (error instanceof PerennialError && error.code === 'ArtifactErased') return null;
   throw error;
-}
-
-async function inFolder<T>({ scratchDir }: SearchTools, work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = join(scratchDir, randomUUID());
-  await mkdir(folder, { mode: 0o700 });
-  try {
-    return await work(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }
 
 /** Counts by kind and pipelines. */

@@ -21,19 +21,28 @@ export interface StorePlan {
 }
 
 /**
- * A store that holds rows of people: the artifacts, the prediction log, the feature store. An erasure asks each for a
- * plan, and then has the steps taken, one after the other.
+ * A store that holds rows of people: the artifacts, the event logs, later the prediction log and the feature store. An
+ * erasure asks each for a plan, and then has the steps taken, one after the other; then it asks again, until no store
+ * has a step. `PushedRows` is the smallest example; a new store is named in `ActivityDependencies.personalStores`.
+ *
+ * What a store has to see to: compare by `person.valueIn` (normal form, or pseudonym with its key) and never put the id
+ * into a statement, a message or a step; report what it cannot look through under `unsearched` instead of throwing,
+ * unless trying again may help; leave bytes nowhere, former versions and copies included; and keep rows of the person
+ * from coming back by what is sent or computed again, for which `Suppressions` has the list.
  */
 export interface PersonalStore {
   /** Of letters and `_`, for people and for the certificate. */
   readonly name: string;
-  /** Looks for the person; changes nothing. A store without the person has no steps. */
+  /**
+   * Looks for the person; changes nothing. A store without the person has no steps. Only rows of pipelines that
+   * `person.concerns`, by `person.columnsOf` alone.
+   */
   plan(person: Person, tools: SearchTools): Promise<StorePlan>;
   /** Whether a step that is about to be taken for the first time still fits: nothing changed since the plan. */
   isCurrent(step: unknown): Promise<boolean>;
   /**
    * Takes one step. The process may be killed at any point and the same step be taken again, also after it was
-   * finished: it ends in the same state.
+   * finished, or by two processes at once: it ends in the same state.
    *
    * @param certificate the number under which the erasure is known
    */

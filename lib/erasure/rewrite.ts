@@ -1,10 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { DuckDBBitValue } from '@duckdb/node-api';
 import { PerennialError } from '../../contracts/errors.ts';
 import { sampleSet } from '../../contracts/samples.ts';
 import { validationReport } from '../../contracts/validation-report.ts';
 import type { Database } from '../duckdb/database.ts';
-import { quoteLiteral } from '../duckdb/sql.ts';
+import { withoutParquetRows } from '../duckdb/parquet-rows.ts';
 import { withoutNpyRows } from '../npy-rows.ts';
 import type { RowFormat } from './row-catalogue.ts';
 
@@ -18,7 +17,6 @@ interface Rewriting {
   gone: readonly number[];
 }
 
-const VARIABLE = 'perennial_gone';
 const NEW_FILE = { flag: 'wx', mode: 0o600 } as const;
 
 /** What stands in place of a page that showed a row of somebody who was erased. */
@@ -38,7 +36,7 @@ export async function rewriteWithout(format: RowFormat, rewriting: Rewriting): P
   const { source, target, gone } = rewriting;
   switch (format) {
     case 'parquet':
-      return withoutParquetRows(rewriting);
+      return withoutParquetRows(rewriting.database, source, target, gone);
     case 'npy':
       return withoutNpyRows(source, target, gone);
     case 'samples':
@@ -47,26 +45,6 @@ export async function rewriteWithout(format: RowFormat, rewriting: Rewriting): P
       return writeFile(target, JSON.stringify(withoutExamples(await json(source), new Set(gone))), NEW_FILE);
     case 'page':
       return writeFile(target, PAGE, NEW_FILE);
-  }
-}
-
-/** By one bit for each row: the engine does not promise that a join keeps the order of the rows. */
-async function withoutParquetRows({ database, source, target, gone }: Rewriting): Promise<void> {
-  const table = `read_parquet(${quoteLiteral(source)}, file_row_number = true)`;
-  const [first = 0] = gone;
-  const last = gone.at(-1) ?? first;
-  const bits = new Set(gone);
-  const flags = DuckDBBitValue.fromLengthAndPredicate(last - first + 1, (i) => bits.has(first + i));
-  await database.connection.run(`SET VARIABLE ${VARIABLE} = $1`, [flags]);
-  try {
-    await database.copyToParquet(
-      `SELECT * EXCLUDE (file_row_number) FROM ${table}
-       WHERE CASE WHEN file_row_number BETWEEN ${first} AND ${last}
-         THEN get_bit(getvariable('${VARIABLE}')::BIT, (file_row_number - ${first})::INTEGER) = 0 ELSE true END`,
-      target,
-    );
-  } finally {
-    await database.run(`RESET VARIABLE ${VARIABLE}`);
   }
 }
 

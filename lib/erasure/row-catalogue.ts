@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { type ArtifactRef, artifactRef } from '../../contracts/refs.ts';
 import { type Documents, documentsBelow, updateDocument } from '../store/documents.ts';
@@ -32,6 +33,8 @@ export const catalogueEntry = z.strictObject({
   /** Where it has no such column: whose rows it holds. */
   rowsOf: z.array(rowsOf),
   copies: z.array(mlflowCopy),
+  /** Whoever is about to forget it; see {@link RowCatalogue.forget}. */
+  doomed: z.string().optional(),
 });
 export type CatalogueEntry = z.infer<typeof catalogueEntry>;
 
@@ -52,7 +55,9 @@ const PREFIX = 'catalogue/';
 
 /**
  * Which artifacts hold rows of people, and how one person's rows are found in them: a document for each, which stages
- * write after they stored one. What stands in it names nobody.
+ * write after they stored one. What stands in it names nobody. A new kind of artifact with one row of another artifact
+ * in each of its own, such as out-of-fold predictions of the rows of a training part, is one call with `rowsOf`; its
+ * rows go with those of that artifact.
  *
  * @example
  * const catalogue = new RowCatalogue(store.documents);
@@ -60,6 +65,7 @@ const PREFIX = 'catalogue/';
  *   artifact: train, kind: 'train', subject: subjectColumns(spec, names, { state: 'protected', secrets }),
  * });
  * await catalogue.record(spec, { artifact: features, kind: 'features', format: 'npy', rowsOf: { sha256: train.sha256 } });
+ * await catalogue.record(spec, { artifact: oof, kind: 'oof_predictions', format: 'npy', rowsOf: { sha256: train.sha256 } });
  */
 export class RowCatalogue {
   constructor(private readonly documents: Documents) {}
@@ -91,7 +97,8 @@ export class RowCatalogue {
   async put(entry: CatalogueEntry): Promise<void> {
     await updateDocument(this.documents, PREFIX + entry.artifact.sha256, (value) => {
       if (value === undefined) return catalogueEntry.parse(entry);
-      const known = catalogueEntry.parse(value);
+      // Whoever wants to forget it finds that it changed.
+      const { doomed, ...known } = catalogueEntry.parse(value);
       const merged: CatalogueEntry = {
         ...known,
         kinds: union(known.kinds, entry.kinds),
@@ -100,7 +107,8 @@ export class RowCatalogue {
         rowsOf: union(known.rowsOf, entry.rowsOf),
         copies: union(known.copies, entry.copies),
       };
-      return JSON.stringify(merged) === JSON.stringify(known) ? undefined : merged;
+      const same = doomed === undefined && JSON.stringify(merged) === JSON.stringify(known);
+      return same ? undefined : merged;
     });
   }
 
@@ -121,6 +129,31 @@ export class RowCatalogue {
       found.push(catalogueEntry.parse(value));
     found.sort((a, b) => (a.artifact.sha256 < b.artifact.sha256 ? -1 : 1));
     return new Map(found.map((entry) => [entry.artifact.sha256, entry]));
+  }
+
+  /**
+   * Forgets an artifact that the garbage collector deleted, but not one that came back: stages store first and record
+   * then, so either it is seen in the store once the entry was marked, or recording it takes the mark away. Wherever
+   * this is broken off, the entry stays.
+   *
+   * @param isStored whether the artifact is in the store again
+   * @returns whether it is forgotten
+   */
+  async forget(sha256: string, isStored: (artifact: ArtifactRef) => Promise<boolean>): Promise<boolean> {
+    const key = PREFIX + sha256;
+    const found = await this.documents.read(key);
+    if (!found) return true;
+    const entry = catalogueEntry.parse(found.value);
+    // Unlike any other mark: versions are of the content, and two collectors may be at it.
+    const marked = await this.documents.write(
+      key,
+      { ...entry, doomed: randomUUID() },
+      { ifVersion: found.version },
+    );
+    if (marked === undefined) return false;
+    if (!(await isStored(entry.artifact))) return this.documents.remove(key, { ifVersion: marked });
+    await this.put(entry);
+    return false;
   }
 
   /** To be called when an artifact is gone for good. */

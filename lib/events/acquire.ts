@@ -1,17 +1,12 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { mkdir } from 'node:fs/promises';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { EventBatch } from '../../contracts/events.ts';
 import type { EventsSource } from '../../contracts/spec/sources.ts';
 import type { Database } from '../duckdb/database.ts';
-import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { type AcquiredSource, maxBytesOf } from '../sources/source.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
-import { csvAsText } from './readable-rows.ts';
+import { eventTable } from './event-table.ts';
 
 /** The identity of a log's content, without reading any of it. */
 export const eventsIdentity = (batches: readonly EventBatch[]): string =>
@@ -26,7 +21,7 @@ export const eventsIdentity = (batches: readonly EventBatch[]): string =>
  * @param name of the source, for messages
  * @param store one that decrypts: `ArtifactStore.within`
  * @param scratchDir where the table goes
- * @throws PerennialError `SourceNotFound` where there is no batch; `SourceUnreadable` where they have more bytes than
+ * @throws PerennialError `SourceNotFound` where there is no row; `SourceUnreadable` where they have more bytes than
  *   the source may; `ArtifactMissing`, `ArtifactCorrupt`, `ArtifactErased`
  */
 export async function acquireEvents(
@@ -51,25 +46,16 @@ export async function acquireEvents(
       `source ${name}: the event log ${log} holds ${bytes} bytes, at most ${maxBytesOf(source)} are read; set maxBytes`,
     );
   await mkdir(scratchDir, { recursive: true, mode: 0o700 });
-  const whole = join(scratchDir, `events.${first.format}`);
-  const table = join(scratchDir, 'events.parquet');
-  const stored: string[] = [];
-  for (const { artifact } of batches) stored.push(await store.path(artifact));
-  const where = `source ${name}`;
-  if (first.format === 'csv')
-    await database.run(
-      `COPY (SELECT * FROM ${csvAsText(stored)}) TO ${quoteLiteral(whole)} (FORMAT csv, HEADER)`,
-      'SourceUnreadable',
-      where,
+  const table = await eventTable(database, batches, store, {
+    rowNumber,
+    folder: scratchDir,
+    what: `source ${name}`,
+  });
+  if (table === undefined)
+    throw new PerennialError(
+      'SourceNotFound',
+      `source ${name}: all rows of the event log ${log} were about people who were erased; push others`,
     );
-  else await pipeline(Readable.from(contents(stored)), createWriteStream(whole, { mode: 0o600 }));
-  const number = rowNumber === undefined ? '' : `, row_number() OVER () AS ${quoteIdent(rowNumber)}`;
-  const relation =
-    first.format === 'csv'
-      ? `read_csv(${quoteLiteral(whole)}, header = true, delim = ',', quote = '"', escape = '"', sample_size = -1)`
-      : `read_json(${quoteLiteral(whole)}, format = 'newline_delimited', sample_size = -1)`;
-  await database.copyToParquet(`SELECT *${number} FROM ${relation}`, table, 'SourceUnreadable', where);
-  await rm(whole);
   return {
     kind: 'events',
     files: [table],
@@ -81,9 +67,4 @@ export async function acquireEvents(
     partitioned: false,
     finished: true,
   };
-}
-
-/** Each stored batch of JSON Lines ends with a line break. */
-async function* contents(files: readonly string[]): AsyncGenerator<Uint8Array> {
-  for (const file of files) yield* createReadStream(file);
 }

@@ -22,11 +22,12 @@ const REMEMBERED = 200;
 /** The key of the document that says where a log stands; names of documents begin with a letter or a digit. */
 const documentKey = (log: string): string => `events/log-${log}`;
 
-type Store = Pick<ArtifactStore, 'json' | 'putJson'>;
+type Store = Pick<ArtifactStore, 'json' | 'putJson' | 'erasures'>;
 
 /**
  * What a log holds lies in the artifact store: a manifest with the latest batches and references to chunks of the
- * earlier ones. An append reads and writes one manifest and at most one chunk, however long the log is.
+ * earlier ones. An append reads and writes one manifest and at most one chunk, however long the log is. Manifests say what
+ * was pushed and never change; what stands for the rows of a batch after an erasure, the store's erasures say.
  */
 export class EventManifests {
   /** Chunks never change, so they are read once. */
@@ -37,8 +38,22 @@ export class EventManifests {
     private readonly documents: Documents,
   ) {}
 
-  /** All batches of a log in order. */
+  /** All batches of a log in order, each with the artifact that is in force; the counts of rows are those of the push. */
   async batches(head: Pick<EventLogHead, 'manifest'>): Promise<EventBatch[]> {
+    const batches = await this.#pushed(head);
+    const erased = new Set<string>();
+    for await (const digest of this.store.erasures.digests()) erased.add(digest);
+    const inForce = new Map<string, ArtifactRef>();
+    for (const { artifact } of batches)
+      if (erased.has(artifact.sha256) && !inForce.has(artifact.sha256))
+        inForce.set(artifact.sha256, (await this.store.erasures.successor(artifact.sha256)) ?? artifact);
+    return batches.map((batch) => ({
+      ...batch,
+      artifact: inForce.get(batch.artifact.sha256) ?? batch.artifact,
+    }));
+  }
+
+  async #pushed(head: Pick<EventLogHead, 'manifest'>): Promise<EventBatch[]> {
     if (head.manifest === null) return [];
     const { chunks, latest } = await this.#manifest(head.manifest);
     const earlier: EventBatch[][] = [];
@@ -60,11 +75,12 @@ export class EventManifests {
     return parsed(eventLogHead, found.value, `the document ${documentKey(log)}`);
   }
 
-  /** The heads of all logs that were ever written down. */
-  async *heads(): AsyncGenerator<EventLogHead> {
+  /** All logs that were ever written down, with their heads. */
+  async *heads(): AsyncGenerator<EventLogHead & { log: string }> {
     for await (const key of this.documents.keys('events/')) {
       const found = await this.documents.read(key);
-      if (found) yield parsed(eventLogHead, found.value, `the document ${key}`);
+      const log = key.slice(documentKey('').length);
+      if (found) yield { log, ...parsed(eventLogHead, found.value, `the document ${key}`) };
     }
   }
 
@@ -80,9 +96,11 @@ export class EventManifests {
     problems: ReadonlyMap<string, string>,
   ): Promise<{ head: EventLogHead; verdicts: AppendVerdict[] }> {
     const known = await this.known(head);
+    const asPushed: EventBatch[] = [];
+    for (const batch of offered) asPushed.push(await this.#asPushed(batch, known.get(batch.batchId)));
     const { admitted, verdicts } = admit(
       { batches: head.batches, format: head.format, known: (id) => known.get(id) },
-      offered,
+      asPushed,
       problems,
     );
     const [first] = admitted;
@@ -104,12 +122,22 @@ export class EventManifests {
     return { head: next, verdicts };
   }
 
-  /** The batches of a log by their ids. */
+  /** The batches of a log by their ids, with the digests of what was pushed. */
   async known(head: Pick<EventLogHead, 'manifest'>): Promise<Map<string, KnownBatch>> {
-    const batches = await this.batches(head);
+    const batches = await this.#pushed(head);
     return new Map(
       batches.map(({ batchId, artifact: { sha256 }, rows }, offset) => [batchId, { offset, sha256, rows }]),
     );
+  }
+
+  /** A batch that is sent again after an erasure comes with what took the place of its rows: it is the same one still. */
+  async #asPushed(batch: EventBatch, known: KnownBatch | undefined): Promise<EventBatch> {
+    const { artifact } = batch;
+    if (known === undefined || known.sha256 === artifact.sha256) return batch;
+    const inForce = async (sha256: string): Promise<string> =>
+      (await this.store.erasures.successor(sha256))?.sha256 ?? sha256;
+    if ((await inForce(known.sha256)) !== (await inForce(artifact.sha256))) return batch;
+    return { ...batch, artifact: { ...artifact, sha256: known.sha256 } };
   }
 
   async #with(before: EventManifest, admitted: readonly EventBatch[]): Promise<EventManifest> {

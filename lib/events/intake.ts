@@ -12,6 +12,7 @@ import {
   type EventFormat,
 } from '../../contracts/events.ts';
 import { Database } from '../duckdb/database.ts';
+import { ownScratch } from '../scratch.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
 import { sha256OfFile } from '../store/digest.ts';
 import { readableRows } from './readable-rows.ts';
@@ -19,7 +20,7 @@ import { checkedRowText } from './row-text.ts';
 
 /** Where pushed rows go. */
 export interface IntakeOptions {
-  store: Pick<ArtifactStore, 'putFile'>;
+  store: Pick<ArtifactStore, 'putFile' | 'within'>;
   /** What makes the batch the same one when it is sent again; default: the digest of its rows. */
   batchId?: string | undefined;
   /** Folder of which a part is used while the rows come in; see `PerennialConfig.dataDir`. */
@@ -43,7 +44,8 @@ function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
  *
  * @param input the bytes as they arrive: JSON Lines, or CSV with a header, in UTF-8; at most {@link EVENT_LIMITS}
  * @throws PerennialError `InputInvalid` with the line where there is one; values are never quoted
- * @returns the batch that a log is told of
+ * @returns the batch that a log is told of; of rows that were pushed before, and of which some were erased since, what
+ *   is left of them, under the same id
  * @example
  * const batch = await storeRows(process.stdin, 'jsonl', { store, dataDir: config.dataDir });
  */
@@ -52,8 +54,7 @@ export async function storeRows(
   format: EventFormat,
   { store, dataDir, batchId, memoryLimit = '512MB' }: IntakeOptions,
 ): Promise<EventBatch> {
-  // Below a folder named by the process: what a killed one left behind is found by its dead id.
-  const scratch = join(dataDir, 'scratch', String(process.pid), `intake-${randomUUID()}`);
+  const scratch = join(await ownScratch(dataDir), `intake-${randomUUID()}`);
   await mkdir(scratch, { recursive: true, mode: 0o700 });
   try {
     const path = join(scratch, `rows.${format}`);
@@ -61,21 +62,27 @@ export async function storeRows(
       Readable.from(checkedRowText(input, format)),
       createWriteStream(path, { flags: 'wx', mode: 0o600 }),
     );
-    const rows = await oneAtATime(async () => {
-      const database = await Database.create({ tempDir: join(scratch, 'spill'), memoryLimit, threads: 1 });
-      return readableRows(database, path, format).finally(() => database.close());
-    });
+    const rowsOf = (file: string): Promise<number> =>
+      oneAtATime(async () => {
+        const database = await Database.create({ tempDir: join(scratch, 'spill'), memoryLimit, threads: 1 });
+        return readableRows(database, file, format).finally(() => database.close());
+      });
+    const rows = await rowsOf(path);
     if (rows === 0) throw new PerennialError('InputInvalid', 'there are no rows in the batch');
     if (rows > EVENT_LIMITS.rows)
       throw new PerennialError(
         'InputInvalid',
         `the batch has ${rows} rows, at most ${EVENT_LIMITS.rows} are taken; send several batches`,
       );
+    const sha256 = await sha256OfFile(path);
+    // What a log of events holds of people is not known when they come in.
+    const artifact = await store.putFile(path, EVENT_MEDIA_TYPES[format], { encrypt: true });
+    // Rows that were pushed before, and of which an erasure took some.
+    const erased = artifact.sha256 !== sha256;
     return {
-      batchId: batchId ?? (await sha256OfFile(path)),
-      // What a log of events holds of people is not known when they come in.
-      artifact: await store.putFile(path, EVENT_MEDIA_TYPES[format], { encrypt: true }),
-      rows,
+      batchId: batchId ?? sha256,
+      artifact,
+      rows: erased ? await rowsOf(await store.within(scratch).path(artifact)) : rows,
       format,
     };
   } finally {

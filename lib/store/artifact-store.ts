@@ -237,13 +237,37 @@ export class ArtifactStore {
     replacement: ArtifactRef | null,
     { certificate, mayReturn = false }: { certificate: string; mayReturn?: boolean },
   ): Promise<Erasure> {
-    const { backend, erasures, reader } = this.shared;
+    const { erasures, reader } = this.shared;
     if (replacement && !(await this.touch(replacement))) throw reader.missing(replacement);
     // First: who stores the same bytes meanwhile looks here last, and takes them back.
     const erasure = await erasures.record(sha256, replacement, certificate, mayReturn);
+    await this.#eraseBytes(sha256);
+    return erasure;
+  }
+
+  /**
+   * Deletes the bytes of an artifact that was erased: whoever erased it may have been killed in between.
+   *
+   * @returns whether it was erased; of another one nothing is deleted
+   */
+  async finishErasure(sha256: string): Promise<boolean> {
+    if (!(await this.shared.erasures.of(sha256))) return false;
+    await this.#eraseBytes(sha256);
+    return true;
+  }
+
+  async #eraseBytes(sha256: string): Promise<void> {
+    const { backend, reader } = this.shared;
     reader.forget(sha256);
     for (const name of [sha256, sha256 + SEALED_SUFFIX]) await backend.erase(name);
-    return erasure;
+  }
+
+  /**
+   * How many artifacts that the garbage collector deleted can still be had in former versions, in a bucket that keeps
+   * them: an erasure cannot look into these.
+   */
+  formerVersions(): Promise<number> {
+    return this.shared.backend.formerVersions();
   }
 
   /** All artifacts, with when they were last written or asked for. */

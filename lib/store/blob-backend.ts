@@ -41,6 +41,8 @@ export interface BlobBackend {
   remove(name: string, untouchedSince: number): Promise<boolean>;
   /** Deletes it whoever needs it, every version and copy that this process can reach. */
   erase(name: string): Promise<void>;
+  /** How many blobs that were deleted it keeps in former versions, where {@link erase} was not asked for. */
+  formerVersions(): Promise<number>;
   /** Deletes what writers that were killed left half written before `before`, epoch milliseconds. */
   sweep(before: number): Promise<void>;
 }

@@ -59,6 +59,10 @@ export class FileBackend implements BlobBackend {
     return [];
   }
 
+  async formerVersions(): Promise<number> {
+    return 0;
+  }
+
   async *list(): AsyncGenerator<BlobHead & { name: string }> {
     const folder = join(this.root, 'sha256');
     for (const prefix of await readdir(folder))

@@ -125,6 +125,13 @@ export class S3Backend implements BlobBackend {
     await this.cache.remove(name);
   }
 
+  async formerVersions(): Promise<number> {
+    let deleted = 0;
+    for await (const key of this.bucket.deletedKeys('sha256/'))
+      if (blobName(key.slice('sha256/'.length)) !== undefined) deleted += 1;
+    return deleted;
+  }
+
   async sweep(before: number): Promise<void> {
     await this.bucket.abortUploads(before);
     await this.cache.sweep(before);

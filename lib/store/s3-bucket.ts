@@ -181,6 +181,32 @@ export class S3Bucket {
     }
   }
 
+  /** Keys of objects that were deleted, and of which the bucket keeps versions. */
+  async *deletedKeys(prefix: string): AsyncGenerator<string> {
+    let from: { KeyMarker?: string; VersionIdMarker?: string } = {};
+    const deleted = new Set<string | undefined>();
+    const told = new Set<string>();
+    for (;;) {
+      const page = await this.#told(
+        this.#client.send(
+          new ListObjectVersionsCommand({ Bucket: this.#bucket, Prefix: this.#prefix + prefix, ...from }),
+        ),
+      );
+      // The versions of a key may go on on the next page.
+      for (const { Key, IsLatest } of page.DeleteMarkers ?? []) if (IsLatest) deleted.add(Key);
+      for (const { Key } of page.Versions ?? []) {
+        if (Key === undefined || !deleted.has(Key) || told.has(Key)) continue;
+        told.add(Key);
+        yield Key.slice(this.#prefix.length);
+      }
+      if (page.IsTruncated !== true) return;
+      from = {
+        ...(page.NextKeyMarker === undefined ? {} : { KeyMarker: page.NextKeyMarker }),
+        ...(page.NextVersionIdMarker === undefined ? {} : { VersionIdMarker: page.NextVersionIdMarker }),
+      };
+    }
+  }
+
   /** Gives up uploads that were begun before `before`; their parts cost room and cannot be seen. */
   async abortUploads(before: number): Promise<void> {
     for (;;) {

@@ -331,6 +331,20 @@ describe('an erasure that is killed', () => {
     ]);
   });
 
+  it('leaves no bytes where the erasure was written down, and they were not deleted yet', async () => {
+    const run = await store([1, 2, 3]);
+    const rows = fixture.artifacts();
+    const { steps } = await rows.plan(fixture.person('2'), fixture.tools);
+    const { store: artifacts } = fixture;
+    const bytesOf = async (): Promise<string[]> => (await artifacts.blobs()).map(({ sha256 }) => sha256);
+    const replacement = await artifacts.putJson('what took its place');
+    await artifacts.erasures.record(run.raw.sha256, replacement, 'killed');
+    expect(await bytesOf()).toContain(run.raw.sha256);
+    for (const step of steps) await rows.erase(step, 'killed', fixture.tools);
+    expect(await bytesOf()).not.toContain(run.raw.sha256);
+    expect(await bytesOf()).toContain(replacement.sha256);
+  });
+
   it('does not take a plan that no longer fits', async () => {
     const run = await store([1, 2, 3, 4]);
     const rows = fixture.artifacts();

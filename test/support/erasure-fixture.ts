@@ -13,7 +13,8 @@ import type { SearchTools } from '../../lib/erasure/personal-store.ts';
 import { RowCatalogue } from '../../lib/erasure/row-catalogue.ts';
 import { readNpy, writeNpy } from '../../lib/npy.ts';
 import { Secrets } from '../../lib/secrets.ts';
-import { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import { openStore, type StoreSettings } from '../../lib/store/open-store.ts';
 
 export const PSEUDONYM_KEY = '7a1f4c0e5d2b4f6a9c8e7d6b5a493827';
 export const secrets = new Secrets({ PERENNIAL_SECRET_PSEUDONYM_KEY: PSEUDONYM_KEY });
@@ -48,11 +49,12 @@ export class ErasureFixture {
     this.tools = { database, scratchDir: join(folder, 'scratch'), signal, progress: () => undefined };
   }
 
-  static async create(): Promise<ErasureFixture> {
+  /** @param settings where its artifacts lie; by default in its folder */
+  static async create(settings: Omit<StoreSettings, 'dataDir'> = {}): Promise<ErasureFixture> {
     const folder = await mkdtemp(join(tmpdir(), 'perennial-erasure-'));
     await mkdir(join(folder, 'scratch'));
     const database = await Database.create({ tempDir: join(folder, 'spill') });
-    return new ErasureFixture(folder, await ArtifactStore.create(join(folder, 'artifacts')), database);
+    return new ErasureFixture(folder, await openStore({ dataDir: folder, ...settings }), database);
   }
 
   async close(): Promise<void> {

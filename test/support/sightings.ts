@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 import { Database } from '../../lib/duckdb/database.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
 import { readNpy } from '../../lib/npy.ts';
@@ -21,9 +22,13 @@ export interface Traces {
 
 /**
  * Every place below a platform's data directory, in its MLflow and in its Temporal that shows the person: all files as
- * they are; artifacts also decrypted and decoded; histories with their payloads decoded.
+ * they are, logs and the SQLite files of both servers with their write-ahead logs among them, and encrypted ones as
+ * ciphertext; artifacts also decrypted and decoded; the histories of all workflows with their payloads decoded.
  */
-export async function sightings(platform: TestPlatform, traces: Traces): Promise<string[]> {
+export async function sightings(
+  platform: { config: Pick<TestPlatform['config'], 'dataDir' | 'python'>; client: TestPlatform['client'] },
+  traces: Traces,
+): Promise<string[]> {
   const { dataDir, python } = platform.config;
   const found = new Set<string>();
   const look = (place: string, text: string): void => {
@@ -43,6 +48,7 @@ export async function sightings(platform: TestPlatform, traces: Traces): Promise
       look(place, raw.toString('utf8'));
       const bytes = path.endsWith('.sealed') ? (await unsealBytes(path, keyring)).content : raw;
       look(place, bytes.toString('utf8'));
+      if (bytes[0] === 0x1f && bytes[1] === 0x8b) look(`${place} (gzip)`, gunzipSync(bytes).toString('utf8'));
       const copy = join(work, 'artifact');
       await writeFile(copy, bytes);
       if (bytes.subarray(0, 4).toString() === 'PAR1') {
