@@ -14,9 +14,9 @@ export interface KnownColumn {
 
 /** Locales of the generated people. */
 export const LOCALES = ['en_US', 'en_GB', 'de', 'fr', 'es', 'it', 'pt_BR', 'nl', 'sv', 'pl', 'ja'] as const;
-type Locale = (typeof LOCALES)[number];
 
-const luhnDigit = (digits: string): number => {
+/** The check digit of Luhn, written apart from the detector's. */
+export const luhnDigit = (digits: string): number => {
   const sum = [...digits].reverse().reduce((total, char, i) => {
     const value = Number(char) * (i % 2 === 0 ? 2 : 1);
     return total + (value > 9 ? value - 9 : value);
@@ -24,7 +24,8 @@ const luhnDigit = (digits: string): number => {
   return (10 - (sum % 10)) % 10;
 };
 
-const weighted = (digits: string, weights: readonly number[]): number =>
+/** The digits' sum with weights. */
+export const weighted = (digits: string, weights: readonly number[]): number =>
   weights.reduce((sum, weight, i) => sum + weight * Number(digits[i] ?? 0), 0);
 
 /** National ids made by the formulas of their countries, written apart from the checks of the detector. */
@@ -107,7 +108,7 @@ function nationalIds(faker: Faker): Record<string, { name: string; make: () => s
 }
 
 /** Columns with personal data in one locale. */
-export function personalColumns(locale: Locale, seed: number): KnownColumn[] {
+export function personalColumns(locale: keyof typeof allFakers, seed: number): KnownColumn[] {
   const faker = allFakers[locale];
   faker.seed(seed);
   const text = (): string => faker.lorem.sentence({ min: 6, max: 14 });

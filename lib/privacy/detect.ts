@@ -6,6 +6,7 @@ import { type Candidate, checkedFindings, comparedSample } from './detection/che
 import { allChecks, type Check } from './detection/checks.ts';
 import { type ColumnSample, sampleColumns } from './detection/column-sample.ts';
 import { columnWords } from './detection/column-words.ts';
+import { freeTextFindings } from './detection/free-text.ts';
 import { ipFindings } from './detection/ip-addresses.ts';
 import { peopleFindings } from './detection/people.ts';
 import { phoneFindings } from './detection/phones.ts';
@@ -40,10 +41,12 @@ export async function detectPersonal(
   columns: TableRef['columns'],
   { minConfidence = 0.2 }: DetectOptions = {},
 ): Promise<PersonalFinding[]> {
-  const samples = await sampleColumns(database, relation, columns);
   const checks = await allChecks();
-  return samples
-    .flatMap((sample) => columnFindings(sample, checks))
+  const findings: PersonalFinding[] = [];
+  // One column at a time, and between them the event loop has its turn: heartbeats go out of wide tables too.
+  for await (const sample of sampleColumns(database, relation, columns))
+    findings.push(...columnFindings(sample, checks));
+  return findings
     .filter((finding) => finding.confidence >= minConfidence)
     .sort((a, b) => Number(b.verified) - Number(a.verified) || b.confidence - a.confidence)
     .slice(0, MAX_FINDINGS);
@@ -60,6 +63,7 @@ function columnFindings(sample: ColumnSample, checks: readonly Check[]): Persona
     ...birthFindings(sample, words),
     ...placeFindings(sample, words),
     ...peopleFindings(sample, words),
+    ...freeTextFindings(sample),
   ];
   const best = new Map<string, Candidate>();
   for (const candidate of candidates) {
@@ -73,8 +77,11 @@ function columnFindings(sample: ColumnSample, checks: readonly Check[]): Persona
     share: rounded(finding.share),
   }));
   // What is verified explains the column; guesses beside it are noise.
-  return findings.some((finding) => finding.verified && finding.within === 'value' && finding.share >= 0.5)
-    ? findings.filter((finding) => finding.verified)
+  if (findings.some((finding) => finding.verified && finding.within === 'value' && finding.share >= 0.5))
+    return findings.filter((finding) => finding.verified);
+  // Streets are named after people: what looks like names inside of addresses is none.
+  return findings.some(({ kind, within }) => kind === 'address' && within === 'value')
+    ? findings.filter(({ kind, within }) => kind !== 'person_name' || within === 'value')
     : findings;
 }
 

@@ -7,7 +7,12 @@ import { columnWords } from '../../lib/privacy/detection/column-words.ts';
 import { likelihood } from '../../lib/privacy/detection/likelihood.ts';
 import { type NationalId, nationalIds } from '../../lib/privacy/detection/national-ids.ts';
 import { CARD_WRITTEN, isCardShape, luhn } from '../../lib/privacy/detection/payment-cards.ts';
-import { CHANCE_INTERNATIONAL, COUNTRY_CHANCES } from '../../lib/privacy/detection/phones.ts';
+import {
+  CHANCE_INTERNATIONAL,
+  COUNTRY_CHANCES,
+  GROUPED_CHANCES,
+  isGrouped,
+} from '../../lib/privacy/detection/phones.ts';
 import { templateShape } from '../../lib/privacy/detection/template.ts';
 
 let checks: readonly Check[];
@@ -139,12 +144,36 @@ describe('chance of telephone numbers', () => {
         country,
       ).toBeLessThanOrEqual(limit(chance));
     }
+    for (const country of getCountries()) {
+      const chance = GROUPED_CHANCES[country];
+      if (chance === undefined) continue;
+      for (const length of [8, 9])
+        expect(
+          share(() => isValidPhoneNumber(digits(length), country)),
+          country,
+        ).toBeLessThanOrEqual(limit(chance));
+    }
     expect(
       share(
         (i) => parsePhoneNumberFromString(`+${1 + (i % 9)}${digits(7 + (i % 7))}`)?.isPossible() ?? false,
       ),
     ).toBeLessThanOrEqual(limit(CHANCE_INTERNATIONAL));
   }, 60_000);
+});
+
+it('groups of a telephone number are those of its country', () => {
+  expect(
+    [
+      ['32 12 34 56', 'DK'],
+      ['927 258 812', 'PT'],
+      ['601-725-881', 'CZ'],
+    ].map(([text = '', country = '']) =>
+      getCountries().some((one) => one === country && isGrouped(text, one)),
+    ),
+  ).toEqual([true, true, true]);
+  expect(isGrouped('32123456', 'DK')).toBe(false);
+  expect(isGrouped('3212-3456', 'DK')).toBe(false);
+  expect(isGrouped('027 258 812', 'PT')).toBe(false);
 });
 
 describe('Luhn', () => {

@@ -12,6 +12,9 @@ const MOST = 1_000;
 /** Least share of a shape among values for checks that chance passes, where nothing else speaks for it. */
 const LEAST_SHARE = 0.3;
 
+/** Least share of a shape among numbers that are as long: ranges of issuers are a third of all numbers. */
+const LEAST_IN_RANGE = 0.8;
+
 /** A finding with what decides between two readings of the same digits. */
 export interface Candidate {
   finding: PersonalFinding;
@@ -38,21 +41,31 @@ const LONGEST = 254;
 const compared = (values: readonly SampledValue[]): ComparedValue[] =>
   values
     .filter(({ text }) => text.length <= LONGEST)
-    .map((value) => ({ ...value, compact: withoutSeparators(value.text).toUpperCase() }));
+    .map(({ text, rows }) => ({ text, rows, compact: withoutSeparators(text).toUpperCase() }));
 
 function tryAll(check: Check, values: readonly ComparedValue[], named: boolean): Tried | undefined {
-  const shaped = values.flatMap((value) => {
-    const compact = check.shaped(value.text, value.compact);
-    return compact === undefined ? [] : [{ ...value, compact }];
-  });
+  const shaped: { compact: string; rows: number }[] = [];
+  let [allRows, alikeRows, shapedRows, writtenCount] = [0, 0, 0, 0];
+  for (const { text, compact, rows } of values) {
+    allRows += rows;
+    if (check.alike?.(compact)) alikeRows += rows;
+    const form = check.shaped(text, compact);
+    if (form === undefined) continue;
+    shaped.push({ compact: form, rows });
+    shapedRows += rows;
+    if (check.written(text)) writtenCount++;
+  }
   if (shaped.length === 0) return undefined;
+  const written = writtenCount >= shaped.length / 2;
   // Of identifiers of all kinds a few have the shape of any other: they say nothing of the column.
-  const rows = (list: readonly SampledValue[]): number => list.reduce((sum, value) => sum + value.rows, 0);
-  const shapedRows = rows(shaped);
-  const written = shaped.filter((value) => check.written(value.text)).length >= shaped.length / 2;
-  if (check.chance > RARE && !named && !written && shapedRows < LEAST_SHARE * rows(values)) return undefined;
+  if (check.chance > RARE && !named && !written && shapedRows < LEAST_SHARE * allRows) return undefined;
   if (check.weak && !named && !(written && check.writtenChance !== undefined)) return undefined;
-  const chance = written && check.writtenChance !== undefined ? check.writtenChance : check.chance;
+  if (!named && shapedRows < LEAST_IN_RANGE * alikeRows) return undefined;
+  // Where the check proves nothing, its written form alone does neither: all of many have to pass.
+  const chance =
+    written && (named || !check.weak) && check.writtenChance !== undefined
+      ? check.writtenChance
+      : check.chance;
   const result: Tried = { ...NOTHING, tried: 0, passed: 0, passedRows: 0, triedRows: 0 };
   for (const value of shaped.slice(0, MOST)) {
     if (result.tried === FIRST && decide(result, chance, named || written).confidence === 0) break;

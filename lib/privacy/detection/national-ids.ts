@@ -56,7 +56,11 @@ const RULES: readonly Rule[] = [
     country: 'CA',
     number: 'sin',
     shape: ['#########'],
+    written: ['###-###-###', '### ### ###'],
     chance: TENTH,
+    writtenChance: TENTH,
+    // Nine digits with a check digit of Luhn are accounts and companies (SIREN) as well.
+    weak: true,
     words: ['sin', 'nas', 'socialinsurance'],
   },
   {

@@ -22,9 +22,12 @@ const NETWORKS: readonly { name: string; prefix: RegExp; lengths: readonly numbe
   { name: 'Mir', prefix: /^220[0-4]/, lengths: [16, 17, 18, 19] },
 ];
 
+/** Whether digits are as many as on a payment card; many other numbers have a check digit of Luhn too. */
+export const isCardLength = (digits: string): boolean => /^\d{12,19}$/.test(digits);
+
 /** Whether digits begin and end like the number of a payment card; says nothing of the check digit. */
 export const isCardShape = (digits: string): boolean =>
-  /^\d{12,19}$/.test(digits) &&
+  isCardLength(digits) &&
   NETWORKS.some(({ prefix, lengths }) => lengths.includes(digits.length) && prefix.test(digits));
 
 /** Digits in groups as on a card: 4-4-4-4, or 4-6-5 of American Express. */
