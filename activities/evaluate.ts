@@ -1,14 +1,15 @@
 import type { EvaluationActivities } from '../contracts/activities.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
-import type { MetricValues, PlotRef } from '../contracts/reports.ts';
+import type { MetricIntervals, MetricValues, PlotRef } from '../contracts/reports.ts';
 import { type ModelSignature, modelSignature, type ServedModel } from '../contracts/serving.ts';
 import type { EvaluateOutput } from '../contracts/stages.ts';
 import { selectCandidate } from '../domain/selection.ts';
-import { evaluationPlots } from '../lib/charts/evaluation-plots.ts';
 import { readLabels } from '../lib/data/labels.ts';
 import { sampledRows, sampleRows } from '../lib/data/sample.ts';
+import { judged, judgedPlots } from '../lib/evaluation/judge-aside.ts';
 import { scoreTable } from '../lib/features/transform.ts';
-import { judge, type Problem, trivialPredictions } from '../lib/statistics/judge.ts';
+import { type Problem, trivialPredictions } from '../lib/statistics/judge.ts';
+import { bounded } from './bounded-output.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
 import { judgeChampion } from './judge-champion.ts';
@@ -49,25 +50,38 @@ export async function evaluate(
         scratchDir,
         signal: frame.signal,
       });
-      return Float64Array.from(values);
+      return values;
     };
     const labelsOf = async (part: 'train' | 'test') =>
-      readLabels(database, await store.path(split[part].artifact), spec.columns.target, split.classNames);
+      readLabels({
+        parquetPath: await store.path(split[part].artifact),
+        target: spec.columns.target,
+        classNames: split.classNames,
+        signal: frame.signal,
+      });
 
     const signature = modelSignature.parse(await store.json(winner.signature));
     const model = { onnx: winner.model, signature };
     const testLabels = await labelsOf('test');
     const testPredictions = await predict(model, 'test');
-    const test = judge(problem, testLabels, testPredictions);
-    const onTrain = judge(problem, await labelsOf('train'), await predict(model, 'train'));
-    const baseline = judge(problem, testLabels, trivialPredictions(problem, testLabels.length));
+    const { confidence, resamples } = spec.evaluation;
+    const bootstrap = { confidence, resamples, seed: spec.training.seed };
+    const question = { problem, labels: testLabels, answers: testPredictions };
+    const { metrics: test, intervals } = await judged({ ...question, bootstrap }, frame.signal);
+    const { metrics: onTrain } = await judged(
+      { problem, labels: await labelsOf('train'), answers: await predict(model, 'train') },
+      frame.signal,
+    );
+    const trivial = trivialPredictions(problem, testLabels.length);
+    const { metrics: baseline } = await judged({ ...question, answers: trivial }, frame.signal);
 
     const champion = await judgeChampion(mlflow, store, {
       modelName: spec.deployment.endpoint,
       split,
       problem,
-      testLabels,
       predict: (incumbent) => predict(incumbent, 'test'),
+      judged: (answers) =>
+        judged({ ...question, answers, bootstrap, challenger: testPredictions }, frame.signal),
     });
 
     const testPath = await store.path(split.test.artifact);
@@ -82,7 +96,7 @@ export async function evaluate(
       sampledRows(testLabels.length, spec.deployment.precheck.rows),
     );
     const plots: PlotRef[] = [];
-    for (const plot of evaluationPlots(problem, testLabels, testPredictions))
+    for (const plot of await judgedPlots(question, frame.signal))
       plots.push({
         name: plot.name,
         title: plot.title,
@@ -93,6 +107,8 @@ export async function evaluate(
       winner: winner.name,
       metric: spec.evaluation.metric,
       test,
+      intervals,
+      confidence,
       train: onTrain,
       baseline,
       champion,
@@ -101,6 +117,7 @@ export async function evaluate(
       runId: tracking.runId,
       metrics: [
         ...named('test', test),
+        ...bounds('test', intervals),
         ...named('train', onTrain),
         ...named('baseline', baseline),
         ...named('champion', champion?.test ?? {}),
@@ -114,21 +131,33 @@ export async function evaluate(
         body: await store.bytes(plot.artifact),
         contentType: MEDIA_TYPES.svg,
       });
-    return {
+    return bounded('evaluate', {
       winner,
       signature,
       candidate: winner.model.sha256,
       test,
+      intervals,
       train: onTrain,
       baseline,
       champion,
       samples,
       plots,
       report: await store.putJson(report),
-    };
+    });
   });
 }
 
 /** The step-0 metrics of a split, under a fixed timestamp so that a second attempt writes the same rows. */
 const named = (prefix: string, values: MetricValues) =>
   Object.entries(values).map(([key, value]) => ({ key: `${prefix}_${key}`, value, step: 0, timestamp: 0 }));
+
+/** The ends of the intervals as metrics of their own, so that they can be compared and plotted. */
+const bounds = (prefix: string, intervals: MetricIntervals) =>
+  Object.entries(intervals).flatMap(([key, { low, high }]) =>
+    Object.entries({ low, high }).map(([end, value]) => ({
+      key: `${prefix}_${key}_${end}`,
+      value,
+      step: 0,
+      timestamp: 0,
+    })),
+  );

@@ -1,6 +1,7 @@
 import { PerennialError } from '../contracts/errors.ts';
+import type { Judgement } from '../contracts/reports.ts';
 import type { EvaluateOutput, SplitOutput } from '../contracts/stages.ts';
-import { judge, type Problem } from '../lib/statistics/judge.ts';
+import type { Problem } from '../lib/statistics/judge.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
 import { ALIASES, type LoadableModel, loadableModel, versionByAlias } from './champion.ts';
@@ -10,9 +11,10 @@ export interface ChampionTrial {
   modelName: string;
   split: SplitOutput;
   problem: Problem;
-  testLabels: Int32Array | Float32Array;
   /** Answers of a model for the test rows. */
   predict(model: LoadableModel): Promise<Float64Array>;
+  /** Judges these answers, and the candidate's against them. */
+  judged(answers: Float64Array): Promise<Judgement>;
 }
 
 /**
@@ -27,13 +29,14 @@ export async function judgeChampion(
   const named = await versionByAlias(mlflow, trial.modelName, ALIASES.champion);
   if (!named) return null;
   const { version } = named;
-  const not = (reason: string) => ({ version, test: {}, notComparable: reason });
+  const not = (reason: string) => ({ version, test: {}, difference: {}, notComparable: reason });
   const model = await loadableModel(mlflow, store, named);
   if (!model) return not('it was not registered by Perennial');
   const reason = mismatch(model, trial);
   if (reason) return not(reason);
   try {
-    return { version, test: judge(trial.problem, trial.testLabels, await trial.predict(model)) };
+    const { metrics, difference } = await trial.judged(await trial.predict(model));
+    return { version, test: metrics, difference };
   } catch (error) {
     // A column of another type, say: that must not keep every later version from being judged.
     if (error instanceof PerennialError && !error.retryable) return not(error.message);

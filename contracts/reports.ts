@@ -1,10 +1,28 @@
 import { z } from 'zod';
+import { jsonBytes } from './payload-limits.ts';
 import { artifactRef } from './refs.ts';
 import { gate, metricName } from './spec/evaluation.ts';
 
 /** Finite metric values by name. */
 export const metricValues = z.partialRecord(metricName, z.number());
 export type MetricValues = z.infer<typeof metricValues>;
+
+/** Where values lie with the confidence that the spec states, by name. */
+export const metricIntervals = z.partialRecord(
+  metricName,
+  z.strictObject({ low: z.number(), high: z.number() }),
+);
+export type MetricIntervals = z.infer<typeof metricIntervals>;
+
+/** A model judged on some rows. */
+export const judgement = z.strictObject({
+  metrics: metricValues,
+  /** Of the metrics; empty where none were asked for. */
+  intervals: metricIntervals,
+  /** Of a challenger's value minus this one's on the same rows; empty where there is none. */
+  difference: metricIntervals,
+});
+export type Judgement = z.infer<typeof judgement>;
 
 /** The outcome of one expectation. Fields that older runs did not record have defaults. */
 export const expectationResult = z.strictObject({
@@ -43,15 +61,41 @@ export const failedExpectations = (results: readonly ExpectationResult[]): Expec
     .filter((result) => !result.passed && result.severity === 'error')
     .sort((a, b) => badness(b) - badness(a));
 
-/** Results that a stage's output names at most; the report has all. */
+/** Results that a stage's output names at most, their bytes, and what of each of them; the report has all. */
 const MAX_RESULTS = 150;
+const MAX_RESULTS_BYTES = 128 * 1024;
+const MAX_WORDS = 500;
+const MAX_COLUMNS = 20;
 
-/** The results that travel through workflow histories: those that failed first, in the order of the rules. */
+/**
+ * The results that travel through workflow histories, in the order of the rules: before all others those that stop the
+ * run, then what else failed.
+ */
 export function travellingResults(results: readonly ExpectationResult[]): ExpectationResult[] {
-  if (results.length <= MAX_RESULTS) return [...results];
-  const failed = results.filter((result) => !result.passed);
-  const chosen = new Set([...failed, ...results.filter((result) => result.passed)].slice(0, MAX_RESULTS));
-  return results.filter((result) => chosen.has(result));
+  const short = results.map(shortened);
+  const rank = ({ passed, severity }: ExpectationResult): number =>
+    passed ? 2 : severity === 'error' ? 0 : 1;
+  const chosen = new Set<ExpectationResult>();
+  let bytes = 0;
+  for (const result of [...short].sort((a, b) => rank(a) - rank(b))) {
+    bytes += jsonBytes(result);
+    if (chosen.size === MAX_RESULTS || bytes > MAX_RESULTS_BYTES) break;
+    chosen.add(result);
+  }
+  return short.filter((result) => chosen.has(result));
+}
+
+const words = (text: string): string => (text.length > MAX_WORDS ? `${text.slice(0, MAX_WORDS)}…` : text);
+
+function shortened(result: ExpectationResult): ExpectationResult {
+  return {
+    ...result,
+    expectation: words(result.expectation),
+    columns: result.columns.slice(0, MAX_COLUMNS),
+    observed: words(result.observed),
+    limit: words(result.limit),
+    ...(result.note === undefined ? {} : { note: words(result.note) }),
+  };
 }
 
 /** The outcome of one gate: `observed` against `limit`; `margin` is negative by how much it failed. */

@@ -11,6 +11,7 @@ export const METRICS = {
     'precision',
     'recall',
     'f1',
+    'matthews_corrcoef',
     'expected_calibration_error',
   ],
   multiclass: [
@@ -21,9 +22,19 @@ export const METRICS = {
     'macro_precision',
     'macro_recall',
     'macro_f1',
+    'weighted_precision',
+    'weighted_recall',
+    'weighted_f1',
+    'matthews_corrcoef',
     'expected_calibration_error',
   ],
-  regression: ['root_mean_squared_error', 'mean_absolute_error', 'r2', 'median_absolute_error'],
+  regression: [
+    'root_mean_squared_error',
+    'mean_absolute_error',
+    'mean_absolute_percentage_error',
+    'r2',
+    'median_absolute_error',
+  ],
 } as const;
 
 export const metricName = z.enum([
@@ -37,6 +48,7 @@ const LOWER_IS_BETTER: ReadonlySet<MetricName> = new Set<MetricName>([
   'expected_calibration_error',
   'root_mean_squared_error',
   'mean_absolute_error',
+  'mean_absolute_percentage_error',
   'median_absolute_error',
 ]);
 
@@ -75,8 +87,16 @@ export const evaluationSpec = z.strictObject({
     description:
       'Chooses among the candidates, on the validation split. Default: roc_auc, log_loss or root_mean_squared_error by task.',
   }),
+  confidence: z.number().min(0.5).max(0.999).default(0.95).meta({
+    description: 'Of the intervals that are given with the metrics of the test split.',
+  }),
+  resamples: z.number().int().min(0).max(10_000).default(1_000).meta({
+    description:
+      'Samples that the bootstrap draws from the test rows for these intervals, with seed training.seed; 0: no intervals.',
+  }),
   gates: z
     .array(gate)
+    .max(50)
     .optional()
     .meta({ description: 'Default: better than the baseline, and not worse than the champion.' }),
 });

@@ -1,5 +1,5 @@
+import type { RankingCurve } from '../statistics/binary-scores.ts';
 import type { CalibrationBin } from '../statistics/calibration.ts';
-import type { RankingPoint } from '../statistics/ranking.ts';
 import { renderChart, thin } from './render.ts';
 
 const axis = (name: string) => ({ type: 'value', name, nameLocation: 'middle', nameGap: 32, min: 0, max: 1 });
@@ -15,13 +15,14 @@ const DIAGONAL = {
 };
 
 /** Receiver operating characteristic. */
-export function rocChart(curve: readonly RankingPoint[], area: number | undefined): string {
-  const last = curve.at(-1);
-  const positives = last?.truePositives || 1;
-  const negatives = last?.falsePositives || 1;
-  const points = thin([
-    [0, 0],
-    ...curve.map((point) => [point.falsePositives / negatives, point.truePositives / positives]),
+export function rocChart(curve: RankingCurve, area: number | undefined): string {
+  const { length, truePositives, falsePositives } = curve;
+  const positives = truePositives[length - 1] || 1;
+  const negatives = falsePositives[length - 1] || 1;
+  // The first point is [0, 0].
+  const points = thin(length + 1, (i) => [
+    (falsePositives[i - 1] ?? 0) / negatives,
+    (truePositives[i - 1] ?? 0) / positives,
   ]);
   return renderChart({
     title: { text: `ROC curve${area === undefined ? '' : `, area ${area.toFixed(4)}`}`, left: 'center' },
@@ -32,14 +33,12 @@ export function rocChart(curve: readonly RankingPoint[], area: number | undefine
 }
 
 /** Precision against recall. */
-export function precisionRecallChart(curve: readonly RankingPoint[]): string {
-  const positives = curve.at(-1)?.truePositives || 1;
-  const points = thin(
-    curve.map((point) => [
-      point.truePositives / positives,
-      point.truePositives / (point.truePositives + point.falsePositives),
-    ]),
-  );
+export function precisionRecallChart({ length, truePositives, falsePositives }: RankingCurve): string {
+  const positives = truePositives[length - 1] || 1;
+  const points = thin(length, (i) => {
+    const above = truePositives[i] ?? 0;
+    return [above / positives, above / (above + (falsePositives[i] ?? 0))];
+  });
   return renderChart({
     title: { text: 'Precision and recall', left: 'center' },
     xAxis: axis('recall'),

@@ -1,6 +1,7 @@
+import { BinaryScores } from '../statistics/binary-scores.ts';
 import { calibrationBins } from '../statistics/calibration.ts';
 import { type Problem, positiveIndex } from '../statistics/judge.ts';
-import { rankingCurve, rocAuc } from '../statistics/ranking.ts';
+import { membersOf } from '../statistics/scores.ts';
 import {
   calibrationChart,
   confusionChart,
@@ -20,7 +21,7 @@ export function evaluationPlots(
 ): { name: string; title: string; svg: string }[] {
   if (problem.task === 'regression')
     return [
-      { name: 'residuals', title: 'Residuals', svg: residualChart(Float64Array.from(labels), predictions) },
+      { name: 'residuals', title: 'Residuals', svg: residualChart(new Float64Array(labels), predictions) },
     ];
   if (problem.task === 'multiclass') {
     const size = problem.classNames.length;
@@ -34,10 +35,11 @@ export function evaluationPlots(
     ];
   }
   const positive = positiveIndex(problem);
-  const positives = Uint8Array.from(labels, (label) => (label === positive ? 1 : 0));
-  const curve = rankingCurve(positives, predictions);
+  const positives = membersOf(positive, labels);
+  const scores = new BinaryScores(positives, predictions);
+  const curve = scores.curve();
   return [
-    { name: 'roc', title: 'ROC curve', svg: rocChart(curve, rocAuc(curve)) },
+    { name: 'roc', title: 'ROC curve', svg: rocChart(curve, scores.metrics().roc_auc) },
     { name: 'precision-recall', title: 'Precision and recall', svg: precisionRecallChart(curve) },
     {
       name: 'calibration',

@@ -44,9 +44,9 @@ function withOwnNames(svg: string): string {
   return counted.replace(/\bzr-(\d+)\b/g, `chart-${digest}-$1`);
 }
 
-/** At most `limit` points of a curve, evenly chosen, the first and the last among them. */
-export function thin<T>(points: readonly T[], limit = 400): T[] {
-  if (points.length <= limit) return [...points];
-  const step = (points.length - 1) / (limit - 1);
-  return Array.from({ length: limit }, (_, i) => points[Math.round(i * step)] as T);
+/** At most `limit` of `count` points of a curve, evenly chosen, the first and the last among them. */
+export function thin<T>(count: number, point: (index: number) => T, limit = 400): T[] {
+  if (count <= limit) return Array.from({ length: count }, (_, i) => point(i));
+  const step = (count - 1) / (limit - 1);
+  return Array.from({ length: limit }, (_, i) => point(Math.round(i * step)));
 }

@@ -36,22 +36,31 @@ export interface ReportFacts {
 const names = (...values: MetricValues[]): MetricName[] =>
   metricName.options.filter((name) => values.some((value) => value[name] !== undefined));
 
-function metricTable({ evaluate }: ReportFacts): Markup {
-  const { test, train, baseline, champion } = evaluate;
+const percent = (share: number): string => `${Number((100 * share).toPrecision(3))} %`;
+
+const range = (interval: { low: number; high: number } | undefined): string =>
+  interval ? `${interval.low.toFixed(4)} to ${interval.high.toFixed(4)}` : '';
+
+function metricTable({ evaluate, spec }: ReportFacts): Markup {
+  const { test, intervals, train, baseline, champion } = evaluate;
   return table(
     [
       'metric',
       'candidate, test',
+      `${percent(spec.evaluation.confidence)} interval`,
       'candidate, train',
       'trivial baseline, test',
-      ...(champion ? [`champion (version ${champion.version}), test`] : []),
+      ...(champion
+        ? [`champion (version ${champion.version}), test`, 'candidate minus champion, interval']
+        : []),
     ],
     names(test, train).map((name) => [
       `${name} (${lowerIsBetter(name) ? 'lower' : 'higher'} is better)`,
       test[name],
+      range(intervals[name]),
       train[name],
       baseline[name],
-      ...(champion ? [champion.test[name]] : []),
+      ...(champion ? [champion.test[name], range(champion.difference[name])] : []),
     ]),
   );
 }
@@ -189,6 +198,14 @@ export function modelCard(facts: ReportFacts): string {
   );
 }
 
+function differenceWords({ spec, evaluate }: ReportFacts): string {
+  const { metric, confidence } = spec.evaluation;
+  const difference = evaluate.champion?.difference[metric];
+  return difference === undefined
+    ? ''
+    : `; with ${percent(confidence)} confidence the difference on such rows lies between ${difference.low.toFixed(4)} and ${difference.high.toFixed(4)}`;
+}
+
 /** The page that an approver reads: what is new against the champion, and how to decide. */
 export function approvalPage(facts: ReportFacts): string {
   const { spec, evaluate, run } = facts;
@@ -200,7 +217,7 @@ export function approvalPage(facts: ReportFacts): string {
     ? 'There is no champion yet: this would be the first version in production.'
     : before === undefined || after === undefined
       ? `Version ${champion.version} is in production, but it cannot be compared: ${champion.notComparable ?? `it has no ${metric}`}.`
-      : `${metric} on the test split goes from ${before.toFixed(4)} (version ${champion.version}) to ${after.toFixed(4)}.`;
+      : `${metric} on the test split goes from ${before.toFixed(4)} (version ${champion.version}) to ${after.toFixed(4)}${differenceWords(facts)}.`;
   const review = JSON.stringify({
     decision: 'approve',
     by: 'YOUR NAME',

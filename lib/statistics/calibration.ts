@@ -7,37 +7,52 @@ export interface CalibrationBin {
   rows: number;
 }
 
+/** Bins of equal width. */
+const BINS = 10;
+
+/** Gathers a reliability diagram row by row. */
+export class CalibrationCounts {
+  readonly #rows = new Float64Array(BINS);
+  readonly #predicted = new Float64Array(BINS);
+  readonly #observed = new Float64Array(BINS);
+
+  /**
+   * @param probability 0 to 1
+   * @param outcome 1 where what was predicted came true, else 0
+   * @param count how often the row counts
+   */
+  add(probability: number, outcome: number, count: number): void {
+    const bin = Math.min(BINS - 1, Math.max(0, Math.floor(probability * BINS)));
+    this.#rows[bin] = (this.#rows[bin] ?? 0) + count;
+    this.#predicted[bin] = (this.#predicted[bin] ?? 0) + count * probability;
+    this.#observed[bin] = (this.#observed[bin] ?? 0) + count * outcome;
+  }
+
+  /** The bins that hold rows, from low to high. */
+  bins(): CalibrationBin[] {
+    return Array.from(this.#rows, (rows, bin) => ({
+      rows,
+      predicted: (this.#predicted[bin] ?? 0) / rows,
+      observed: (this.#observed[bin] ?? 0) / rows,
+    })).filter(({ rows }) => rows > 0);
+  }
+
+  /** Expected calibration error (Naeini et al. 2015): the mean distance of predicted and observed, weighted by rows. */
+  error(): number {
+    const bins = this.bins();
+    const total = bins.reduce((sum, bin) => sum + bin.rows, 0);
+    return bins.reduce((sum, bin) => sum + (bin.rows / total) * Math.abs(bin.predicted - bin.observed), 0);
+  }
+}
+
 /**
- * A reliability diagram with bins of equal width; empty bins are left out.
+ * A reliability diagram with ten bins of equal width; empty bins are left out.
  *
  * @param outcomes 1 where what was predicted came true, `[n]`
  * @param probabilities `[n]`, 0 to 1
- * @param bins default 10
  */
-export function calibrationBins(
-  outcomes: Uint8Array,
-  probabilities: Float64Array,
-  bins = 10,
-): CalibrationBin[] {
-  const rows = new Float64Array(bins);
-  const predicted = new Float64Array(bins);
-  const observed = new Float64Array(bins);
-  for (let i = 0; i < probabilities.length; i++) {
-    const p = probabilities[i] ?? 0;
-    const bin = Math.min(bins - 1, Math.max(0, Math.floor(p * bins)));
-    rows[bin] = (rows[bin] ?? 0) + 1;
-    predicted[bin] = (predicted[bin] ?? 0) + p;
-    observed[bin] = (observed[bin] ?? 0) + (outcomes[i] ?? 0);
-  }
-  return Array.from(rows, (count, bin) => ({
-    rows: count,
-    predicted: (predicted[bin] ?? 0) / count,
-    observed: (observed[bin] ?? 0) / count,
-  })).filter((bin) => bin.rows > 0);
-}
-
-/** Expected calibration error (Naeini et al. 2015): the mean distance of predicted and observed, weighted by rows. */
-export function expectedCalibrationError(bins: readonly CalibrationBin[]): number {
-  const total = bins.reduce((sum, bin) => sum + bin.rows, 0);
-  return bins.reduce((sum, bin) => sum + (bin.rows / total) * Math.abs(bin.predicted - bin.observed), 0);
+export function calibrationBins(outcomes: Uint8Array, probabilities: Float64Array): CalibrationBin[] {
+  const counts = new CalibrationCounts();
+  for (const [i, probability] of probabilities.entries()) counts.add(probability, outcomes[i] ?? 0, 1);
+  return counts.bins();
 }

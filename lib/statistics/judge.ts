@@ -1,7 +1,9 @@
-import type { MetricValues } from '../../contracts/reports.ts';
 import type { Task } from '../../contracts/spec/task.ts';
 import type { SplitOutput } from '../../contracts/stages.ts';
-import { binaryMetrics, multiclassMetrics, regressionMetrics } from './metrics.ts';
+import { BinaryScores } from './binary-scores.ts';
+import { MulticlassScores } from './multiclass-scores.ts';
+import { RegressionScores } from './regression-scores.ts';
+import { membersOf, type Scores } from './scores.ts';
 
 /** What the predictions are of. */
 export type Problem = { task: Task } & Pick<SplitOutput, 'classNames' | 'positiveClass' | 'baseline'>;
@@ -11,24 +13,24 @@ export const positiveIndex = ({ classNames, positiveClass }: Problem): number =>
   positiveClass === null ? 1 : classNames.indexOf(positiveClass);
 
 /**
- * All metrics of a task.
+ * The answers of a model held against the truth.
  *
  * @param labels class indices or numbers, `[n]`
  * @param answers binary: probability of the positive class `[n]`; multiclass: row-major `[n, classes]`; regression: `[n]`
  */
-export function judge(
+export function scoresOf(
   problem: Problem,
   labels: Int32Array | Float32Array,
   answers: Float32Array | Float64Array,
-): MetricValues {
-  const predictions = Float64Array.from(answers);
+): Scores {
+  const predictions = answers instanceof Float64Array ? answers : new Float64Array(answers);
   switch (problem.task) {
     case 'binary':
-      return binaryMetrics(Int32Array.from(labels), positiveIndex(problem), predictions);
+      return new BinaryScores(membersOf(positiveIndex(problem), labels), predictions);
     case 'multiclass':
-      return multiclassMetrics(Int32Array.from(labels), problem.classNames.length, predictions);
+      return new MulticlassScores(new Int32Array(labels), problem.classNames.length, predictions);
     case 'regression':
-      return regressionMetrics(Float64Array.from(labels), predictions);
+      return new RegressionScores(new Float64Array(labels), predictions);
   }
 }
 

@@ -8,8 +8,8 @@ import type { Task } from '../../contracts/spec/task.ts';
 import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
 import { writeNpy } from '../../lib/npy.ts';
 import { runTrainer, type TrainerOutcome } from '../../lib/processes/run-program.ts';
+import { seededRandom } from '../../lib/statistics/random.ts';
 import { trainerCommand } from '../../trainers/catalog.ts';
-import { seededRandom } from '../../trainers/typescript/random.ts';
 
 export const TASKS = ['binary', 'multiclass', 'regression'] as const;
 export const FEATURES = 6;

@@ -129,9 +129,14 @@ function facts(): ReportFacts {
       signature: { inputs: [{ name: EVIL, kind: 'categorical', optional: true }], outputs: [] },
       candidate: 'c'.repeat(64),
       test,
+      intervals: { roc_auc: { low: 0.88, high: 0.94 } },
       train: { roc_auc: 0.95 },
       baseline: { roc_auc: 0.5 },
-      champion: { version: EVIL, test: { roc_auc: 0.9 } },
+      champion: {
+        version: EVIL,
+        test: { roc_auc: 0.9 },
+        difference: { roc_auc: { low: -0.02, high: 0.03 } },
+      },
       samples: artifact,
       plots: [],
       report: artifact,
@@ -201,6 +206,8 @@ describe.each([
     const text = render(facts());
     expect(text).toContain('0.9123');
     expect(text).toContain('1,234,567');
+    expect(text).toContain('0.8800 to 0.9400');
+    expect(text).toContain('-0.0200 to 0.0300');
     expect(text).toContain('roc_auc');
     expect(text).toMatch(/class="pass">passed/);
     expect(text).toMatch(/class="fail">failed/);
@@ -210,6 +217,9 @@ describe.each([
 describe('the approval page', () => {
   it('says what changes, or that there is no champion yet', () => {
     expect(approvalPage(facts())).toContain('from 0.9000');
+    expect(approvalPage(facts())).toContain(
+      '95 % confidence the difference on such rows lies between -0.0200 and 0.0300',
+    );
     const first = facts();
     first.evaluate.champion = null;
     expect(approvalPage(first)).toContain('There is no champion yet');

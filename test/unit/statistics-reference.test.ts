@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { MetricValues } from '../../contracts/reports.ts';
+import { BinaryScores } from '../../lib/statistics/binary-scores.ts';
 import { calibrationBins } from '../../lib/statistics/calibration.ts';
-import { judge, type Problem, trivialPredictions } from '../../lib/statistics/judge.ts';
-import { binaryMetrics, multiclassMetrics, regressionMetrics } from '../../lib/statistics/metrics.ts';
+import { type Problem, scoresOf, trivialPredictions } from '../../lib/statistics/judge.ts';
+import { MulticlassScores } from '../../lib/statistics/multiclass-scores.ts';
+import { RegressionScores } from '../../lib/statistics/regression-scores.ts';
 import { linearCongruential } from '../support/integration-random.ts';
 
 // All expected numbers were computed once with scikit-learn 1.9.1 from the same rows: roc_auc_score,
 // average_precision_score, log_loss (probabilities cut off at the epsilon of float32), brier_score_loss,
 // accuracy_score, precision_score, recall_score, f1_score (zero_division=0; macro over the classes that occur),
-// root_mean_squared_error, mean_absolute_error, r2_score, median_absolute_error. The expected calibration error is
+// matthews_corrcoef, root_mean_squared_error, mean_absolute_error, mean_absolute_percentage_error, r2_score, median_absolute_error. The expected calibration error is
 // not in scikit-learn; it was computed with numpy from ten bins of equal width.
 
 function expectMetrics(found: MetricValues, expected: MetricValues): void {
@@ -18,7 +20,10 @@ function expectMetrics(found: MetricValues, expected: MetricValues): void {
 }
 
 const binary = (labels: number[], probabilities: number[], positive = 1): MetricValues =>
-  binaryMetrics(Int32Array.from(labels), positive, Float64Array.from(probabilities));
+  new BinaryScores(
+    Uint8Array.from(labels, (label) => (label === positive ? 1 : 0)),
+    Float64Array.from(probabilities),
+  ).metrics();
 
 const MIXED = [0, 1, 1, 0, 1, 0, 0, 1];
 
@@ -35,6 +40,7 @@ describe('binary metrics are those of scikit-learn', () => {
       precision: 0.6666666666666666,
       recall: 0.8,
       f1: 0.7272727272727273,
+      matthews_corrcoef: 0.408248290463863,
       expected_calibration_error: 0.169,
     };
     expectMetrics(binary(labels, probabilities), expected);
@@ -59,6 +65,7 @@ describe('binary metrics are those of scikit-learn', () => {
       precision: 0.5,
       recall: 0.5,
       f1: 0.5,
+      matthews_corrcoef: 0,
       expected_calibration_error: 0.2,
     }));
 
@@ -72,6 +79,7 @@ describe('binary metrics are those of scikit-learn', () => {
       precision: 0,
       recall: 0,
       f1: 0,
+      matthews_corrcoef: 0,
       expected_calibration_error: 0.25,
     }));
 
@@ -91,6 +99,7 @@ describe('binary metrics are those of scikit-learn', () => {
       precision: 1,
       recall: 0.6666666666666666,
       f1: 0.8,
+      matthews_corrcoef: 0,
       expected_calibration_error: 0.43333333333333335,
     });
     const negative = binary([0, 0, 0], [0.2, 0.6, 0.9]);
@@ -114,6 +123,7 @@ describe('binary metrics are those of scikit-learn', () => {
       precision: 0.7595682041216879,
       recall: 0.7565982404692082,
       f1: 0.7580803134182175,
+      matthews_corrcoef: 0.5057880774796932,
       expected_calibration_error: 0.025025,
     });
   });
@@ -140,12 +150,16 @@ const SHARES = {
   macro_precision: 0.7388888888888889,
   macro_recall: 0.7388888888888889,
   macro_f1: 0.7388888888888889,
+  weighted_precision: 0.75,
+  weighted_recall: 0.75,
+  weighted_f1: 0.75,
+  matthews_corrcoef: 0.6170212765957447,
 };
 
 describe('multi-class metrics are those of scikit-learn', () => {
   it('with ties between classes', () => {
     const probabilities = Float64Array.from(TENTHS.flat(), (tenth) => tenth / 10);
-    expectMetrics(multiclassMetrics(Int32Array.from(CLASSES), 3, probabilities), {
+    expectMetrics(new MulticlassScores(Int32Array.from(CLASSES), 3, probabilities).metrics(), {
       ...SHARES,
       log_loss: 0.6496405959632817,
       brier_score: 0.35833333333333334,
@@ -155,7 +169,7 @@ describe('multi-class metrics are those of scikit-learn', () => {
 
   it('with a class that never occurs', () => {
     const rows = TENTHS.flatMap((row) => [...row.map((tenth) => tenth * 0.09), 0.1]);
-    const found = multiclassMetrics(Int32Array.from(CLASSES), 4, Float64Array.from(rows));
+    const found = new MulticlassScores(Int32Array.from(CLASSES), 4, Float64Array.from(rows)).metrics();
     expect(found.log_loss).toBeCloseTo(0.7550011116211081, 12);
     expect(found.brier_score).toBeCloseTo(0.38975, 12);
     for (const [name, value] of Object.entries(SHARES))
@@ -167,18 +181,20 @@ describe('regression metrics are those of scikit-learn', () => {
   const truth = [3, -0.5, 2, 7, 4.25];
   const predictions = [2.5, 0, 2, 8, 3];
   const regression = (y: number[], p: number[]): MetricValues =>
-    regressionMetrics(Float64Array.from(y), Float64Array.from(p));
+    new RegressionScores(Float64Array.from(y), Float64Array.from(p)).metrics();
 
   it('for an odd and an even number of rows', () => {
     expectMetrics(regression(truth, predictions), {
       root_mean_squared_error: 0.7826237921249264,
       mean_absolute_error: 0.65,
+      mean_absolute_percentage_error: 0.32072829131652664,
       r2: 0.9002442996742671,
       median_absolute_error: 0.5,
     });
     expectMetrics(regression(truth.slice(0, 4), predictions.slice(0, 4)), {
       root_mean_squared_error: 0.6123724356957945,
       mean_absolute_error: 0.5,
+      mean_absolute_percentage_error: 0.3273809523809524,
       r2: 0.9486081370449679,
       median_absolute_error: 0.5,
     });
@@ -188,6 +204,7 @@ describe('regression metrics are those of scikit-learn', () => {
     expectMetrics(regression(truth, new Array<number>(5).fill(3.15)), {
       root_mean_squared_error: 2.4779023386727737,
       mean_absolute_error: 1.98,
+      mean_absolute_percentage_error: 1.746764705882353,
       r2: 0,
       median_absolute_error: 1.15,
     }));
@@ -206,10 +223,9 @@ describe('judging', () => {
 
   it('takes the positive class from the problem', () => {
     const labels = Int32Array.from([0, 0, 1]);
-    expect(judge(problem, labels, Float32Array.from([0.9, 0.8, 0.1])).roc_auc).toBe(1);
-    expect(
-      judge({ ...problem, positiveClass: 'yes' }, labels, Float32Array.from([0.9, 0.8, 0.1])).roc_auc,
-    ).toBe(0);
+    const answers = Float32Array.from([0.9, 0.8, 0.1]);
+    expect(scoresOf(problem, labels, answers).metrics().roc_auc).toBe(1);
+    expect(scoresOf({ ...problem, positiveClass: 'yes' }, labels, answers).metrics().roc_auc).toBe(0);
   });
 
   it('knows what a trivial model says', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { shuffledOrder } from '../../lib/statistics/random.ts';
 import { Adam } from '../../trainers/typescript/adam.ts';
 import { layerUnits, mlpParameters } from '../../trainers/typescript/mlp-parameters.ts';
 import { objectiveOf } from '../../trainers/typescript/objective.ts';
-import { shuffledOrder } from '../../trainers/typescript/random.ts';
 import { fitScaling, scaledRows } from '../../trainers/typescript/scaling.ts';
 import { balance, type Fold } from '../../trainers/typescript/training-data.ts';
 

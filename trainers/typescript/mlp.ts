@@ -1,10 +1,10 @@
+import { shuffledOrder } from '../../lib/statistics/random.ts';
 import { Adam } from './adam.ts';
 import { checkpointContent, readCheckpoint, type TrainingState } from './mlp-checkpoint.ts';
 import { checkExport, exportMlp, libraryVersions } from './mlp-export.ts';
 import { layerUnits, type MlpParameters, mlpParameters } from './mlp-parameters.ts';
 import { Network } from './network.ts';
 import { type Objective, objectiveOf } from './objective.ts';
-import { shuffledOrder } from './random.ts';
 import { fitScaling, type Scaling, scaledRows } from './scaling.ts';
 import { runTrainerProgram, Stopped, type TrainerSession } from './session.ts';
 import { loadTensorflow } from './tensorflow.ts';

@@ -1,0 +1,70 @@
+import type { MetricValues } from '../../contracts/reports.ts';
+import { descending } from './descending.ts';
+import { finite, type RowCounts, type Scores } from './scores.ts';
+
+/**
+ * Metrics of a regression, named and defined as in scikit-learn.
+ *
+ * @example
+ * new RegressionScores(Float64Array.of(1, 2), Float64Array.of(1, 3)).metrics().mean_absolute_error; // 0.5
+ */
+export class RegressionScores implements Scores {
+  /** Absolute errors, `[n]`. */
+  readonly #errors: Float64Array;
+  /** Row numbers from the largest error to the smallest. */
+  readonly #order: Uint32Array;
+
+  /** @param truth `[n]`, @param predictions `[n]`, both in units of the target */
+  constructor(
+    private readonly truth: Float64Array,
+    predictions: Float64Array,
+  ) {
+    this.#errors = truth.map((value, i) => Math.abs(value - (predictions[i] ?? 0)));
+    this.#order = descending(this.#errors);
+  }
+
+  get rows(): number {
+    return this.truth.length;
+  }
+
+  metrics(counts?: RowCounts): MetricValues {
+    const n = this.rows;
+    const countOf = (i: number): number => (counts === undefined ? 1 : (counts[i] ?? 0));
+    let [rows, sum, squared, absolute, relative] = [0, 0, 0, 0, 0];
+    for (let i = 0; i < n; i++) {
+      const count = countOf(i);
+      const error = this.#errors[i] ?? 0;
+      const truth = this.truth[i] ?? 0;
+      rows += count;
+      sum += count * truth;
+      squared += count * error ** 2;
+      absolute += count * error;
+      relative += (count * error) / Math.max(Math.abs(truth), Number.EPSILON);
+    }
+    const mean = sum / rows;
+    let total = 0;
+    for (let i = 0; i < n; i++) total += countOf(i) * ((this.truth[i] ?? 0) - mean) ** 2;
+    return finite({
+      root_mean_squared_error: Math.sqrt(squared / rows),
+      mean_absolute_error: absolute / rows,
+      mean_absolute_percentage_error: relative / rows,
+      r2: total === 0 ? undefined : 1 - squared / total,
+      median_absolute_error: this.#medianError(rows, countOf),
+    });
+  }
+
+  /** Of an even number of rows the mean of the two in the middle. */
+  #medianError(rows: number, countOf: (row: number) => number): number {
+    const [upper, lower] = [Math.floor((rows - 1) / 2), Math.ceil((rows - 1) / 2)];
+    let [seen, sum] = [0, 0];
+    for (const row of this.#order) {
+      const from = seen;
+      const to = seen + countOf(row);
+      const error = this.#errors[row] ?? 0;
+      if (from <= upper && upper < to) sum += error / 2;
+      if (from <= lower && lower < to) return sum + error / 2;
+      seen = to;
+    }
+    return Number.NaN;
+  }
+}

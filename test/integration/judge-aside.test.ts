@@ -1,0 +1,76 @@
+import { setImmediate as tick } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { judged, judgedPlots } from '../../lib/evaluation/judge-aside.ts';
+import { JUDGES } from '../../lib/evaluation/judge-job.ts';
+import { linearCongruential } from '../support/integration-random.ts';
+
+const ROWS = 60_000;
+const uniform = linearCongruential(ROWS * 2, 7);
+const answers = Float64Array.from(uniform.slice(0, ROWS));
+const chances = uniform.slice(ROWS);
+const baseline = { classShares: [0.5, 0.5], mean: null };
+
+const BINARY = {
+  problem: { task: 'binary' as const, classNames: ['no', 'yes'], positiveClass: 'yes', baseline },
+  labels: Int32Array.from(chances, (chance, row) => (chance < (answers[row] ?? 0) ? 1 : 0)),
+  answers,
+};
+const REGRESSION = {
+  problem: { task: 'regression' as const, classNames: [], positiveClass: null, baseline },
+  labels: Float32Array.from(chances),
+  answers,
+};
+
+describe.each([
+  ['binary', BINARY],
+  ['regression', REGRESSION],
+])('many answers (%s)', (_task, question) => {
+  it.each([
+    ['metrics', judged],
+    ['plots', judgedPlots],
+  ] as const)('are judged aside as they are at once: %s', async (name, judged) => {
+    let ticks = 0;
+    const judging = judged(question).finally(() => {
+      ticks += 1_000_000;
+    });
+    // Who holds the event loop lets nobody else run before the answer.
+    await tick();
+    expect(ticks).toBe(0);
+    expect(await judging).toEqual(await JUDGES[name](question));
+  });
+
+  it('are not judged further after an abort', async () => {
+    const stop = new AbortController();
+    const judging = judged(question, stop.signal);
+    stop.abort(new Error('cancelled'));
+    await expect(judging).rejects.toThrow('cancelled');
+    await expect(judged(question, stop.signal)).rejects.toThrow('cancelled');
+  });
+});
+
+it('intervals, also of a challenger against it, come with the metrics', async () => {
+  const bootstrap = { confidence: 0.9, resamples: 40, seed: 1 };
+  const challenger = answers.map((value) => 0.2 + 0.6 * value);
+  const found = await judged({ ...BINARY, bootstrap, challenger });
+  expect(found).toEqual(await JUDGES.metrics({ ...BINARY, bootstrap, challenger }));
+  const { low = 1, high = 0 } = found.intervals.roc_auc ?? {};
+  expect(found.metrics.roc_auc).toBeGreaterThan(low);
+  expect(found.metrics.roc_auc).toBeLessThan(high);
+  // It ranks alike and is less sure of itself.
+  expect(found.difference.roc_auc).toEqual({ low: 0, high: 0 });
+  expect(found.difference.log_loss?.low).toBeGreaterThan(0);
+});
+
+it('few answers are judged at once', async () => {
+  const few = { ...BINARY, labels: BINARY.labels.subarray(0, 100), answers: answers.subarray(0, 100) };
+  expect(await judged(few)).toEqual(await JUDGES.metrics(few));
+});
+
+it('what cannot be judged fails, to be tried again', async () => {
+  const broken = {
+    ...BINARY,
+    problem: { ...BINARY.problem, task: 'unknown' as 'binary' },
+    labels: null as never,
+  };
+  await expect(judgedPlots(broken)).rejects.toMatchObject({ code: 'StageFailed', retryable: true });
+});
