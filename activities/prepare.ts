@@ -39,7 +39,7 @@ export async function prepare(
   const store = (await deps.store()).within(await frame.scratch(), { encrypt: split.sensitive });
   return withDatabase(frame, async (database, scratchDir) => {
     const columns = featureColumns(split.columns, spec);
-    const labels = await writeAllLabels(database, store, input, scratchDir);
+    const labels = await writeAllLabels(store, input, frame.signal, scratchDir);
     const made = new Map<string, PreparedFeatures>();
     const variants: PrepareOutput['variants'] = {};
     for (const preset of presetsOf(spec.candidates)) {
@@ -57,15 +57,18 @@ export async function prepare(
 type Labels = Record<Part, PreparedFeatures['train']['labels']>;
 
 async function writeAllLabels(
-  database: Database,
   store: ArtifactStore,
   { split, spec }: PrepareInput,
+  signal: AbortSignal,
   scratchDir: string,
 ): Promise<Labels> {
   const write = async (part: Part) => {
     const path = `${scratchDir}/${part}-labels.npy`;
     const parquetPath = await store.path(split[part].artifact);
-    await writeLabels(database, parquetPath, spec.columns.target, split.classNames, path);
+    await writeLabels(
+      { parquetPath, target: spec.columns.target, classNames: split.classNames, signal },
+      path,
+    );
     return store.putFile(path, MEDIA_TYPES.npy);
   };
   return { train: await write('train'), validation: await write('validation') };

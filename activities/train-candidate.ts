@@ -8,17 +8,16 @@ import type { TrainedCandidate } from '../contracts/stages.ts';
 import type { TrainerRequest } from '../contracts/trainer.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
 import { readLabels } from '../lib/data/labels.ts';
+import { judged } from '../lib/evaluation/judge-aside.ts';
 import { scoreTable } from '../lib/features/transform.ts';
 import { composeModel } from '../lib/onnx/compose.ts';
 import { runTrainer, TRAINER_STDERR } from '../lib/processes/run-program.ts';
-import { judge } from '../lib/statistics/judge.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { trainerCommand } from '../trainers/catalog.ts';
 import { CandidateRecord } from './candidate-record.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
 import { TrainingProgress } from './training-progress.ts';
-import { withDatabase } from './with-database.ts';
 
 const progressDetails = z.object({ iteration: z.number(), checkpoint: artifactRef.nullable() });
 
@@ -67,21 +66,23 @@ export async function trainCandidate(
       },
     );
     const model = await store.putBytes(onnx, MEDIA_TYPES.onnx);
-    const validation = await withDatabase(frame, async (database) => {
-      const parquetPath = await store.path(split.validation.artifact);
-      const { values } = await scoreTable({
-        parquetPath,
-        signature,
-        modelPath: await store.path(model),
-        scratchDir,
-        signal: frame.signal,
-      });
-      return judge(
-        { task: input.task, ...split },
-        await readLabels(database, parquetPath, input.target, split.classNames),
-        values,
-      );
+    const parquetPath = await store.path(split.validation.artifact);
+    const { values } = await scoreTable({
+      parquetPath,
+      signature,
+      modelPath: await store.path(model),
+      scratchDir,
+      signal: frame.signal,
     });
+    const labels = await readLabels({
+      parquetPath,
+      target: input.target,
+      classNames: split.classNames,
+      signal: frame.signal,
+    });
+    const { classNames, positiveClass, baseline } = split;
+    const problem = { task: input.task, classNames, positiveClass, baseline };
+    const { metrics: validation } = await judged({ problem, labels, answers: values }, frame.signal);
     const seconds = (Date.now() - started) / 1000;
     await record.finish({
       parameters: result.parameters,

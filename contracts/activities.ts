@@ -81,21 +81,28 @@ export interface TrainCandidateInput {
   task: PipelineSpec['task'];
   target: string;
   training: PipelineSpec['training'];
-  split: SplitOutput;
+  split: TrainingSplit;
   prepared: PrepareOutput;
   tracking: Tracking;
   run: RunIdentity;
 }
 
+/** Of a split what training needs: many candidates start at once, each with its own. */
+export type TrainingSplit = Omit<SplitOutput, 'columns' | 'overlap' | 'cache'>;
+
 /** The argument of workflow type `training`. */
-export interface TrainingInput extends Omit<TrainCandidateInput, 'candidate'> {
+export interface TrainingInput extends Omit<TrainCandidateInput, 'candidate' | 'split'> {
   candidates: Candidate[];
+  split: SplitOutput;
 }
 
 /** Activities that judge. */
 export interface EvaluationActivities {
   evaluate(input: {
-    spec: Pick<PipelineSpec, 'name' | 'task' | 'columns' | 'privacy' | 'evaluation' | 'deployment'>;
+    spec: Pick<
+      PipelineSpec,
+      'name' | 'task' | 'columns' | 'privacy' | 'training' | 'evaluation' | 'deployment'
+    >;
     split: SplitOutput;
     prepared: PrepareOutput;
     train: TrainOutput;

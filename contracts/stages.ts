@@ -3,7 +3,7 @@ import { stageCache } from './cache.ts';
 import { incrementReport } from './incremental.ts';
 import { anonymityResult, personalFinding, protectedColumn } from './privacy.ts';
 import { artifactRef, tableRef } from './refs.ts';
-import { expectationResult, gateResult, metricValues, plotRef } from './reports.ts';
+import { expectationResult, gateResult, metricIntervals, metricValues, plotRef } from './reports.ts';
 import { modelSignature } from './serving.ts';
 import { featurePreset } from './spec/features.ts';
 import { sourceKind } from './spec/sources.ts';
@@ -179,6 +179,8 @@ export const evaluateOutput = z.strictObject({
   /** Digest of the winner's composed model: what an approval is bound to. */
   candidate: z.string(),
   test: metricValues,
+  /** Of the test split, by the bootstrap; empty in runs that did not compute them. */
+  intervals: metricIntervals.default({}),
   train: metricValues,
   baseline: metricValues,
   /** The version in production on the same rows; `null` where there is none. */
@@ -187,6 +189,8 @@ export const evaluateOutput = z.strictObject({
       version: z.string(),
       /** Empty where it cannot be compared. */
       test: metricValues,
+      /** The candidate's value minus the champion's on the same samples of the test rows. */
+      difference: metricIntervals.default({}),
       /** Why its answers cannot be held against the candidate's. */
       notComparable: z.string().optional(),
     })

@@ -1,8 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { PerennialError } from '../contracts/errors.ts';
-import { npyHeader, readNpyHeader } from './npy.ts';
+import { NPY_WIDTHS, npyHeader, readNpyHeader } from './npy.ts';
 
-const BYTES = { float32: 4, int32: 4, float64: 8 } as const;
 const BLOCK_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -25,7 +24,7 @@ export async function withoutNpyRows(source: string, target: string, gone: reado
         'InputInvalid',
         `${source} has ${rows} rows, not the ${last + 1} that it should have`,
       );
-    const width = rest.reduce((product, size) => product * size, BYTES[dtype]);
+    const width = rest.reduce((product, size) => product * size, NPY_WIDTHS[dtype]);
     const to = await open(target, 'wx', 0o600);
     try {
       await to.writeFile(npyHeader(dtype, [rows - gone.length, ...rest]));

@@ -19,6 +19,8 @@ const DESCRIPTIONS = { float32: '<f4', int32: '<i4', float64: '<f8' } as const s
   NpyDtype,
   string
 >;
+/** Bytes of an element. */
+export const NPY_WIDTHS = { float32: 4, int32: 4, float64: 8 } as const satisfies Record<NpyDtype, number>;
 /** NumPy pads the header to this, so that the data can be mapped into memory aligned. */
 const ALIGNMENT = 64;
 const MAX_HEADER_BYTES = 64 * 1024 + 12;

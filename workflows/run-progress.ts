@@ -81,7 +81,9 @@ export class RunProgress {
     this.#status.error = error;
     this.#status.state = cancelled ? 'cancelled' : 'failed';
     const running = this.#status.stages.find((stage) => stage.state === 'running');
-    if (running) this.#update(running.name, { state: 'failed', endedAt: at, summary: error.slice(0, 300) });
+    // One line for the stage; the whole error stands beside the stages.
+    const [summary = ''] = error.slice(0, 300).split('\n', 1);
+    if (running) this.#update(running.name, { state: 'failed', endedAt: at, summary });
     this.#skipPending();
   }
 

@@ -2,6 +2,7 @@ import { ActivityFailure, ApplicationFailure, isCancellation } from '@temporalio
 import { z } from 'zod';
 import type { TrainingInput } from '../contracts/activities.ts';
 import { durationMs } from '../contracts/durations.ts';
+import { jsonBytes, MAX_MESSAGE_BYTES } from '../contracts/payload-limits.ts';
 import { type Candidate, candidate, trainingSpec } from '../contracts/spec/candidates.ts';
 import { task } from '../contracts/spec/task.ts';
 import { prepareOutput, splitOutput, type TrainOutput } from '../contracts/stages.ts';
@@ -29,7 +30,14 @@ const trainingInput = z.strictObject({
  * @throws ApplicationFailure `AllCandidatesFailed`, `InputInvalid`
  */
 export async function training(argument: TrainingInput): Promise<TrainOutput> {
-  const { candidates, ...shared } = parseInput(trainingInput, argument, 'the argument of workflow training');
+  const {
+    candidates,
+    split: { columns: _columns, overlap: _overlap, cache: _cache, ...split },
+    ...others
+  } = parseInput(trainingInput, argument, 'the argument of workflow training');
+  const shared = { ...others, split };
+  // The first ones start with one message to the server.
+  const room = Math.max(1, Math.floor(MAX_MESSAGE_BYTES / jsonBytes(shared)));
   const output: TrainOutput = { trained: [], failed: [] };
   const waiting = [...candidates];
 
@@ -51,7 +59,9 @@ export async function training(argument: TrainingInput): Promise<TrainOutput> {
   const lane = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) await trainOne(next);
   };
-  await Promise.all(Array.from({ length: Math.min(shared.training.parallelism, candidates.length) }, lane));
+  await Promise.all(
+    Array.from({ length: Math.min(shared.training.parallelism, candidates.length, room) }, lane),
+  );
 
   // Completion order depends on the machine; the spec's order does not.
   const rank = ({ name }: { name: string }): number => candidates.findIndex((item) => item.name === name);

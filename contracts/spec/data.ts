@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { identifier, source } from './sources.ts';
 
+/** Each is read in turn and travels with its columns. */
+const MAX_SOURCES = 50;
+
 /** Where the rows come from. With several sources, `sql` joins them into one table. */
 export const dataSpec = z
   .strictObject({
@@ -13,6 +16,7 @@ export const dataSpec = z
     }),
     rowFilter: z
       .array(z.strictObject({ where: z.string().min(1), reason: z.string().min(1) }))
+      .max(100)
       .default([])
       .meta({
         description:
@@ -20,6 +24,10 @@ export const dataSpec = z
       }),
   })
   .refine((data) => Object.keys(data.sources).length > 0, { error: 'at least one source', path: ['sources'] })
+  .refine((data) => Object.keys(data.sources).length <= MAX_SOURCES, {
+    error: `at most ${MAX_SOURCES} sources; one source may be a glob of many files`,
+    path: ['sources'],
+  })
   .refine((data) => data.sql !== undefined || Object.keys(data.sources).length === 1, {
     error: 'with several sources, sql says how they are joined',
     path: ['sql'],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { inKib, jsonBytes, MAX_SPEC_BYTES } from '../payload-limits.ts';
 import { approvalSpec } from './approval.ts';
 import { cacheSpec } from './cache.ts';
 import { candidatesSpec, PRESET_OF, trainingSpec } from './candidates.ts';
@@ -24,6 +25,9 @@ const defaultGates = (metric: MetricName): Gate[] => [
   { metric, betterThan: 'champion', by: 0 },
 ];
 
+/** Rules of one pipeline: the spec travels with every stage. */
+const MAX_EXPECTATIONS = 1_000;
+
 /**
  * The pipeline spec: what a team writes once about a model. Unknown keys are refused.
  *
@@ -44,7 +48,13 @@ export const pipelineSpec = z
     task,
     data: dataSpec,
     columns: columnsSpec,
-    expectations: z.array(expectation).default([]),
+    expectations: z
+      .array(expectation)
+      .max(MAX_EXPECTATIONS, {
+        error: ({ input }) =>
+          `${Array.isArray(input) ? input.length : 'too many'} rules, at most ${MAX_EXPECTATIONS}; one rule sql holds several conditions joined by AND, one rule schema the types of all columns`,
+      })
+      .default([]),
     privacy: privacySpec,
     split: splitSpec,
     features: featuresSpec,
@@ -95,14 +105,30 @@ export const pipelineSpec = z
         message: 'only task binary has a positive class',
       });
   })
-  .transform((spec) => {
+  .transform((spec, context) => {
     const metric: MetricName = spec.evaluation.metric ?? DEFAULT_METRIC[spec.task];
-    return {
+    const whole = {
       ...spec,
-      evaluation: { metric, gates: spec.evaluation.gates ?? defaultGates(metric) },
+      evaluation: { ...spec.evaluation, metric, gates: spec.evaluation.gates ?? defaultGates(metric) },
       deployment: { ...spec.deployment, endpoint: spec.deployment.endpoint ?? spec.name },
     };
+    const bytes = jsonBytes(whole);
+    if (bytes > MAX_SPEC_BYTES)
+      context.addIssue({
+        code: 'custom',
+        message: `the spec takes ${inKib(bytes)} with its defaults, at most ${inKib(MAX_SPEC_BYTES)} travel with a run; ${largest(whole)} take most of it: put long lists into a source of its own (foreign_key instead of in_set), shorten SQL`,
+      });
+    return whole;
   });
+
+/** The parts of a spec that take most of its bytes, in words. */
+const largest = (spec: object): string =>
+  Object.entries(spec)
+    .map(([name, part]) => ({ name, bytes: jsonBytes(part) }))
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, 2)
+    .map(({ name, bytes }) => `${name} (${inKib(bytes)})`)
+    .join(' and ');
 
 /** A spec with every default filled in. */
 export type PipelineSpec = z.output<typeof pipelineSpec>;

@@ -37,6 +37,19 @@ export function copyDoubles(
   target.set(new Float64Array(buffer, byteOffset, chunk.rowCount).subarray(start, start + count), at);
 }
 
+/** {@link copyFloats} for an INTEGER column. */
+export function copyIntegers(
+  chunk: DuckDBDataChunk,
+  column: number,
+  start: number,
+  count: number,
+  target: Int32Array,
+  at: number,
+): void {
+  const { buffer, byteOffset } = bytesOf(chunk, column, Int32Array.BYTES_PER_ELEMENT);
+  target.set(new Int32Array(buffer, byteOffset, chunk.rowCount).subarray(start, start + count), at);
+}
+
 /** DuckDB keeps a text of up to 12 bytes in its 16-byte record: 4 bytes of length, then the bytes, then zeros. */
 const RECORD_WORDS = 4;
 const INLINE_BYTES = 12;

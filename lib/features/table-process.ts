@@ -2,7 +2,7 @@
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { PerennialError } from '../../contracts/errors.ts';
 import { withoutValues } from '../duckdb/engine-words.ts';
-import { NpyRows } from './npy-file.ts';
+import { NpyRows } from '../npy-file.ts';
 import { type TableAnswer, type TableJob, tableJob } from './table-job.ts';
 import { readBatches } from './table-reader.ts';
 
@@ -16,7 +16,7 @@ async function run(job: TableJob): Promise<{ rows: number }> {
   });
   requireOutputs(session, job);
   const columns = job.rowShape[0] ?? 1;
-  const file = await NpyRows.open(job.outPath, job.rowShape, job.range?.from ?? 0);
+  const file = await NpyRows.open(job.outPath, job.range?.from);
   let done = 0;
   try {
     for await (const { rows, feeds } of readBatches(job)) {

@@ -1,7 +1,8 @@
-import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api';
 import { Tensor } from 'onnxruntime-node';
 import { PerennialError } from '../../contracts/errors.ts';
 import { isTextInput } from '../../contracts/serving.ts';
+import { orderedChunks } from '../duckdb/ordered-chunks.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { copyDoubles, copyFloats, TextReader } from '../duckdb/vectors.ts';
 import type { RawColumn } from './feature-plan.ts';
@@ -25,40 +26,27 @@ export async function* readBatches(
   job: Pick<TableJob, 'parquetPath' | 'columns' | 'strict' | 'computed' | 'range' | 'batchRows'>,
 ): AsyncGenerator<RawBatch> {
   const { columns, batchRows, computed } = job;
-  // One thread: DuckDB 1.5 streams a wide result of several row groups out of order when it reads in parallel.
-  const instance = await DuckDBInstance.create(':memory:', { memory_limit: '1GB', threads: '1' });
-  const connection = await instance.connect();
-  try {
-    // A row's place is a hash of its text, which for a moment with a zone depends on the session's zone.
-    await connection.run("SET TimeZone = 'UTC'");
-    const sql = await rawQuery(connection, job);
-    const buffers = [
-      ...columns,
-      ...(computed ? [{ name: computed.name, kind: 'numeric' } as const] : []),
-    ].map((column) => new RawBuffer(column, batchRows));
-    const feeds = (rows: number) =>
-      Object.fromEntries(buffers.map((buffer) => [buffer.name, buffer.tensor(rows)]));
-    let filled = 0;
-    const result = await connection.stream(sql);
-    for await (const chunk of result) {
-      for (let start = 0; start < chunk.rowCount; ) {
-        const count = Math.min(chunk.rowCount - start, batchRows - filled);
-        buffers.forEach((buffer, index) => {
-          buffer.copy(chunk, index, start, count, filled);
-        });
-        start += count;
-        filled += count;
-        if (filled === batchRows) {
-          yield { rows: filled, feeds: feeds(filled) };
-          filled = 0;
-        }
+  const buffers = [...columns, ...(computed ? [{ name: computed.name, kind: 'numeric' } as const] : [])].map(
+    (column) => new RawBuffer(column, batchRows),
+  );
+  const feeds = (rows: number) =>
+    Object.fromEntries(buffers.map((buffer) => [buffer.name, buffer.tensor(rows)]));
+  let filled = 0;
+  for await (const chunk of orderedChunks((connection) => rawQuery(connection, job))) {
+    for (let start = 0; start < chunk.rowCount; ) {
+      const count = Math.min(chunk.rowCount - start, batchRows - filled);
+      buffers.forEach((buffer, index) => {
+        buffer.copy(chunk, index, start, count, filled);
+      });
+      start += count;
+      filled += count;
+      if (filled === batchRows) {
+        yield { rows: filled, feeds: feeds(filled) };
+        filled = 0;
       }
     }
-    if (filled > 0) yield { rows: filled, feeds: feeds(filled) };
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
   }
+  if (filled > 0) yield { rows: filled, feeds: feeds(filled) };
 }
 
 async function rawQuery(

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { ModelSignature } from '../../contracts/serving.ts';
 import { readNpy } from '../npy.ts';
+import { createNpy } from '../npy-file.ts';
 import type { FeaturePlan } from './feature-plan.ts';
-import { createNpy } from './npy-file.ts';
 import { foldInputName, matrixOutputName } from './preprocess-graph.ts';
 import type { TableJob } from './table-job.ts';
 import { rowRanges, tableSize } from './table-size.ts';
@@ -94,7 +94,7 @@ export async function scoreTable(
     outPath: path,
   });
   const { data } = await readNpy(path);
-  return { rows, outputs, values: Float64Array.from(data), path };
+  return { rows, outputs, values: new Float64Array(data), path };
 }
 
 type RunFields = 'parquetPath' | 'batchRows' | 'threads' | 'range';
@@ -111,7 +111,7 @@ async function runTable(
   const failed = new AbortController();
   const either = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
   try {
-    await createNpy(partial, rows, job.rowShape);
+    await createNpy(partial, 'float32', [rows, ...job.rowShape]);
     const running = ranges.map(async (range) => {
       const whole = ranges.length === 1;
       const answer = await runTableJob(

@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => data.close());
 
 const labels = async (sql: string, classNames: string[] = []) =>
-  readLabels(data.database, (await data.table(sql)).path, 'y', classNames);
+  readLabels({ parquetPath: (await data.table(sql)).path, target: 'y', classNames });
 
 describe('labels', () => {
   it('of classes are indices, of any type', async () => {
@@ -46,6 +46,35 @@ describe('labels', () => {
     expect(refusal).toMatchObject({ code: 'ColumnInvalid', retryable: false });
     expect(refusal).toMatchObject({ message: expect.stringMatching(/^columns\.target/) });
     expect(refusal).not.toMatchObject({ message: expect.stringContaining('Ann') });
+  });
+});
+
+describe('reading labels', () => {
+  it('ends with the reason of an abort', async () => {
+    const { path } = await data.table('SELECT i AS y FROM range(200000) r(i)');
+    const stop = new AbortController();
+    const reading = readLabels({ parquetPath: path, target: 'y', classNames: [], signal: stop.signal });
+    stop.abort(new Error('cancelled'));
+    await expect(reading).rejects.toThrow('cancelled');
+  });
+
+  it('tells what the table lacks', async () => {
+    const { path } = await data.table('SELECT 1 AS x');
+    const refusal = readLabels({ parquetPath: path, target: 'y', classNames: [] });
+    await expect(refusal).rejects.toMatchObject({ code: 'ColumnInvalid' });
+  });
+
+  it('gives the same in memory as in a file, over several batches', async () => {
+    const { path } = await data.table(
+      "SELECT CASE WHEN i % 7 = 0 THEN 'b' ELSE 'a' END AS y FROM range(150001) r(i)",
+    );
+    const source = { parquetPath: path, target: 'y', classNames: ['a', 'b'] };
+    const file = join(await data.scratch(), 'classes.npy');
+    await writeLabels(source, file);
+    const { dtype, shape, data: written } = await readNpy(file);
+    expect({ dtype, shape }).toEqual({ dtype: 'int32', shape: [150_001] });
+    expect(written).toEqual(Int32Array.from({ length: 150_001 }, (_, i) => (i % 7 === 0 ? 1 : 0)));
+    expect(await readLabels(source)).toEqual(written);
   });
 });
 
@@ -79,7 +108,7 @@ describe('300,000 rows of several row groups', () => {
     const preprocessPath = await data.store.path(graph);
     const { rows, columns } = await transformTable({ parquetPath: path, plan, preprocessPath, outPath });
     expect(rows).toBe(ROWS);
-    await writeLabels(data.database, path, 'y', [], labelsPath);
+    await writeLabels({ parquetPath: path, target: 'y', classNames: [] }, labelsPath);
     const matrix = (await readNpy(outPath)).data;
     const target = (await readNpy(labelsPath)).data;
     const place = plan.matrix.findIndex((column) => column.name === 'place');
