@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { activityInfo, cancellationSignal, heartbeat, log } from '@temporalio/activity';
 import type { PerennialConfig } from '../lib/config.ts';
+import { ownScratch } from '../lib/scratch.ts';
 import { logFields, toFailure } from './failure.ts';
 
 /** What a running activity has at hand. */
@@ -41,7 +42,7 @@ export function framed<I, O>(
           heartbeat(value);
         },
         scratch: async () => {
-          scratch ??= scratchPath(config);
+          scratch ??= join(await ownScratch(config.dataDir), attemptName());
           await mkdir(scratch, { recursive: true, mode: 0o700 });
           return scratch;
         },
@@ -57,12 +58,12 @@ export function framed<I, O>(
   };
 }
 
-/** Below a folder named by the process: what a killed worker left behind is found by its dead process id. */
-function scratchPath(config: PerennialConfig): string {
+/** No two attempts of this process have the same. */
+function attemptName(): string {
   const info = activityInfo();
   const owner = createHash('sha256')
     .update(`${info.workflowExecution?.workflowId}/${info.workflowExecution?.runId}`)
     .digest('hex')
     .slice(0, 12);
-  return join(config.dataDir, 'scratch', String(process.pid), `${owner}-${info.activityId}-${info.attempt}`);
+  return `${owner}-${info.activityId}-${info.attempt}`;
 }

@@ -9,12 +9,12 @@ import { openPlanOf } from '../lib/erasure/open-plan.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { EventManifests } from '../lib/events/event-manifests.ts';
 import { incrementalHeads } from '../lib/incremental/heads.ts';
+import { removeDeadScratch } from '../lib/scratch.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { halfWrittenBefore } from '../lib/store/open-store.ts';
 import { RunManifests } from '../lib/store/run-manifests.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';
-import { removeDeadScratch } from './scratch.ts';
 
 /** Queries that answer with all artifacts that a running workflow refers to. */
 const IN_USE: readonly { type: string; queries: readonly string[] }[] = [
@@ -63,9 +63,9 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
       const forgotten = runs.filter((run) => isGarbage(run, keep, asOf));
       for (const run of forgotten) await manifests.remove(run);
       const catalogue = new RowCatalogue(store.documents);
-      for (const { sha256 } of deleted) await catalogue.remove(sha256);
+      for (const { sha256 } of deleted) await catalogue.forget(sha256, (artifact) => store.touch(artifact));
       await store.sweep(halfWrittenBefore(asOf));
-      await removeDeadScratch(deps.config);
+      await removeDeadScratch(deps.config.dataDir);
       return {
         deletedArtifacts: deleted.length,
         deletedBytes: deleted.reduce((sum, blob) => sum + blob.bytes, 0),

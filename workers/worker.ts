@@ -2,8 +2,8 @@ import { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { dependencies } from '../activities/dependencies.ts';
 import { createActivities, registered } from '../activities/index.ts';
-import { removeDeadScratch } from '../activities/scratch.ts';
 import { configFromEnv } from '../lib/config.ts';
+import { removeDeadScratch } from '../lib/scratch.ts';
 import { workflowBundle } from './bundle.ts';
 import { connect } from './connection.ts';
 import { ensureHousekeeping } from './housekeeping.ts';
@@ -20,7 +20,7 @@ export async function runWorker(signal: AbortSignal): Promise<void> {
   );
   try {
     await ensureSearchAttributes(connection, namespace);
-    await removeDeadScratch(config);
+    await removeDeadScratch(config.dataDir);
     const client = new Client({ connection, namespace });
     const deps = dependencies(config, () => client);
     sweepBeside(deps.store());

@@ -105,7 +105,7 @@ export function registerPlatformCommands(program: Command): void {
         output.result(
           result,
           () =>
-            `wrote ${result.file}: ${result.files} files, ${(result.bytes / 1e6).toFixed(1)} MB${result.keyring ? `\nThe keys of encrypted artifacts are not part of it: keep ${result.keyring} in another safe place` : ''}`,
+            `wrote ${result.file}: ${result.files} files, ${(result.bytes / 1e6).toFixed(1)} MB${result.keyrings.length > 0 ? `\nThe keys of encrypted artifacts are not part of it: keep ${result.keyrings.join(', ')} in another safe place` : ''}`,
         );
         return EXIT.ok;
       });
@@ -119,7 +119,10 @@ export function registerPlatformCommands(program: Command): void {
     .action((file: string, options: { force?: boolean }, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, async () => {
-        const result = await restore(file, dataDirOf(command), { force: options.force === true });
+        const result = await restore(file, dataDirOf(command), {
+          force: options.force === true,
+          keyring: process.env.PERENNIAL_KEYRING,
+        });
         output.result(
           result,
           () =>

@@ -4,13 +4,13 @@ import { constants, existsSync } from 'node:fs';
 import {
   chmod,
   copyFile,
+  cp,
   link,
   lstat,
   mkdir,
   mkdtemp,
   open,
   readdir,
-  realpath,
   rename,
   rm,
   stat,
@@ -20,6 +20,7 @@ import { promisify } from 'node:util';
 import { PerennialError } from '../../contracts/errors.ts';
 import { DATA, pack, unpack } from './archive.ts';
 import { platformPaths } from './files.ts';
+import { keyringsIn } from './keyring-files.ts';
 import { ProcessLock } from './lock.ts';
 import { findPython } from './programs.ts';
 
@@ -27,11 +28,15 @@ import { findPython } from './programs.ts';
 const KEYRING = 'keyring.json';
 /** What belongs to this machine or to this very run, and what can be had again; it stays out of backups. */
 const LEFT_OUT = new Set([
-  ...['bin', 'logs', 'cache', 'scratch', 'sources', 'platform.json', 'platform.lock', 'setup.lock'],
-  KEYRING,
+  'bin',
+  'logs',
+  'cache',
+  'scratch',
+  'sources',
+  'platform.json',
+  'platform.lock',
+  'setup.lock',
 ]);
-/** The keyring with what editors and cautious people put beside it. */
-const KEYRINGS = /^keyring\.json(\.|$)/;
 /** What a restore leaves where it is. */
 const KEPT_IN_PLACE = ['bin'];
 
@@ -54,14 +59,14 @@ export interface BackupResult {
   readonly files: number;
   /** Before compression. */
   readonly bytes: number;
-  /** The keyring that the backup needs and does not hold, where there is one: it is kept apart. */
-  readonly keyring?: string;
+  /** The keyrings that the backup does not hold, and may need: they are kept apart. */
+  readonly keyrings: readonly string[];
 }
 
 /**
  * Writes everything that a platform knows into one `.tar.gz` (mode 0600), while it runs or not: both databases,
- * artifacts, MLflow's artifacts, routes, configuration, with a manifest of digests. The keyring stays out of it; so do
- * artifacts of a store that does not lie in the data directory.
+ * artifacts, MLflow's artifacts, routes, configuration, with a manifest of digests. Keyrings stay out of it, under
+ * whatever name they lie in the data directory; so do artifacts of a store that does not lie in the data directory.
  *
  * First Temporal's database is taken, then MLflow's, then the files. Each refers only to what was there before it, so
  * nothing in the archive points at something that is missing from it; a workflow that is restored repeats at most
@@ -89,7 +94,7 @@ export async function backup(
     );
   }
   const keyring = resolve(options.keyring || join(source, KEYRING));
-  const keys = await realpath(keyring).catch(() => keyring);
+  const keyrings = await keyringsIn(source, keyring, LEFT_OUT);
   await mkdir(dirname(target), { recursive: true });
   // Beside the data, so that artifacts can be linked instead of copied.
   const stage = await mkdtemp(`${source}.backup-`);
@@ -98,7 +103,7 @@ export async function backup(
     const data = join(stage, DATA);
     await mkdir(data, { mode: 0o700 });
     await snapshotDatabases(source, data, options.python ?? findPython(undefined));
-    await copyTree(source, data, source, keys);
+    await copyTree(source, data, source, keyrings);
     const { files } = await pack(stage, partial);
     await chmod(partial, 0o600);
     await flush(partial);
@@ -107,7 +112,7 @@ export async function backup(
       file: target,
       files: files.length,
       bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
-      ...(existsSync(keyring) ? { keyring } : {}),
+      keyrings: [...new Set([...(existsSync(keyring) ? [keyring] : []), ...keyrings])],
     };
   } finally {
     await rm(partial, { force: true });
@@ -129,7 +134,8 @@ export interface RestoreResult {
  * Puts a backup into a data directory. The archive is unpacked beside it and checked as a whole first; then the
  * folder takes the place of the old one in one rename.
  *
- * @param force whether a data directory that holds something may be replaced; it is put aside, not deleted
+ * @param options.force whether a data directory that holds something may be replaced; it is put aside, not deleted
+ * @param options.keyring `PERENNIAL_KEYRING`: where it lies in the data directory, it stays in its place, as `keyring.json`
  * @throws PerennialError `InputInvalid` where a platform runs there or the folder is not empty, `ArtifactCorrupt`
  *   where the archive is damaged. Nothing has changed then.
  * @example await restore('perennial-2026-11-21.tar.gz', '.perennial')
@@ -137,13 +143,15 @@ export interface RestoreResult {
 export async function restore(
   file: string,
   dataDir: string,
-  options: { readonly force?: boolean } = {},
+  options: { readonly force?: boolean; readonly keyring?: string | undefined } = {},
 ): Promise<RestoreResult> {
   const archive = resolve(file);
   const target = resolve(dataDir);
   if (!existsSync(archive)) throw new PerennialError('InputInvalid', `There is no backup ${archive}.`);
   await mkdir(dirname(target), { recursive: true });
-  const holds = (await readdir(target).catch(() => [])).filter((name) => !LEFT_OUT.has(name));
+  const holds = (await readdir(target).catch(() => [])).filter(
+    (name) => !LEFT_OUT.has(name) && name !== KEYRING,
+  );
   if (holds.length > 0 && options.force !== true) {
     throw new PerennialError(
       'InputInvalid',
@@ -161,7 +169,9 @@ export async function restore(
   const stage = await mkdtemp(`${target}.restore-`);
   try {
     const { files, createdAt } = await unpack(archive, stage);
-    const replaced = await exchange(target, join(stage, DATA), holds.length > 0);
+    const named = resolve(options.keyring || join(target, KEYRING));
+    const keyrings = [...(await keyringsIn(target, named, LEFT_OUT))].map((path) => relative(target, path));
+    const replaced = await exchange(target, join(stage, DATA), keyrings, holds.length > 0);
     return { dataDir: target, files: files.length, createdAt, ...(replaced ? { replaced } : {}) };
   } finally {
     lock.release();
@@ -170,7 +180,12 @@ export async function restore(
 }
 
 /** Moves the old folder aside and the new one to its place; puts the old one back where the second step fails. */
-async function exchange(target: string, fresh: string, keep: boolean): Promise<string | undefined> {
+async function exchange(
+  target: string,
+  fresh: string,
+  keyrings: readonly string[],
+  keep: boolean,
+): Promise<string | undefined> {
   const aside = `${target}.replaced-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
   await rename(target, aside);
   try {
@@ -183,7 +198,10 @@ async function exchange(target: string, fresh: string, keep: boolean): Promise<s
     if (existsSync(join(aside, name))) await rename(join(aside, name), join(target, name));
   }
   // What was put aside needs its keys, too.
-  if (existsSync(join(aside, KEYRING))) await copyFile(join(aside, KEYRING), join(target, KEYRING));
+  for (const path of keyrings) {
+    await mkdir(dirname(join(target, path)), { recursive: true, mode: 0o700 });
+    await cp(join(aside, path), join(target, path), { verbatimSymlinks: true });
+  }
   if (keep) {
     await rm(join(aside, basename(platformPaths(target).lock)), { force: true });
     return aside;
@@ -211,22 +229,26 @@ async function snapshotDatabases(source: string, data: string, python: string): 
  * Copies what is not a database. Blobs of the artifact store never change, so they are linked; other files may be
  * appended to at any moment, and are copied (shared blocks where the file system can).
  */
-async function copyTree(folder: string, target: string, root: string, keys: string): Promise<void> {
+async function copyTree(
+  folder: string,
+  target: string,
+  root: string,
+  keyrings: ReadonlySet<string>,
+): Promise<void> {
   const paths = platformPaths(root);
   const databases = [paths.temporalDb, paths.mlflowDb];
   const blobs = join(paths.artifacts, 'sha256') + sep;
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const from = join(folder, entry.name);
     const to = join(target, entry.name);
-    if (folder === root && (LEFT_OUT.has(entry.name) || KEYRINGS.test(entry.name))) continue;
-    if ((entry.isSymbolicLink() || entry.name === basename(keys)) && (await isFile(from, keys))) continue;
+    if ((folder === root && LEFT_OUT.has(entry.name)) || keyrings.has(from)) continue;
     if (from === join(paths.artifacts, 'tmp') || databases.some((database) => from.startsWith(database)))
       continue;
     // A part of the data directory may lie on another disk, behind a link.
     const found = folder === root && entry.isSymbolicLink() ? await stat(from) : entry;
     if (found.isDirectory()) {
       await mkdir(to, { recursive: true, mode: 0o700 });
-      await copyTree(from, to, root, keys);
+      await copyTree(from, to, root, keyrings);
     } else if (found.isFile()) {
       await copyOne(from, to, from.startsWith(blobs));
     } else if (found.isSymbolicLink()) {
@@ -237,13 +259,6 @@ async function copyTree(folder: string, target: string, root: string, keys: stri
     } // else a socket or a pipe, which holds nothing
   }
 }
-
-/** Whether a path leads to a file whose real path is known. */
-const isFile = (path: string, real: string): Promise<boolean> =>
-  realpath(path).then(
-    (found) => found === real,
-    () => false,
-  );
 
 async function copyOne(from: string, to: string, immutable: boolean): Promise<void> {
   try {

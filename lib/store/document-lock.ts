@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PerennialError } from '../../contracts/errors.ts';
+import { hasEnded, ownProcessName } from '../processes/process-name.ts';
 import { orMissing } from './durable-file.ts';
 
 const WAIT_MS = { first: 2, most: 50, together: 30_000 } as const;
@@ -17,7 +17,7 @@ const LOCK_FILE = { flag: 'wx', mode: 0o600 } as const;
  * @throws PerennialError `StoreUnavailable` where the lock cannot be had
  */
 export async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const owner = `${hostname()} ${process.pid} ${randomUUID()}`;
+  const owner = `${ownProcessName()} ${randomUUID()}`;
   const own = `${path}.${owner.slice(-36)}`;
   await writeFile(own, owner, LOCK_FILE);
   try {
@@ -56,9 +56,8 @@ async function breakStale(path: string): Promise<void> {
   const owner = await ownerOf(path);
   const info = await stat(path).catch(orMissing);
   if (owner === undefined || info === undefined) return;
-  const [host, pid, token = ''] = owner.split(' ');
-  const dead = host === hostname() && !isAlive(Number(pid));
-  if (!dead && Date.now() - info.mtimeMs < STALE_MS) return;
+  const [holder = '', token = ''] = owner.split(' ');
+  if (hasEnded(holder) !== true && Date.now() - info.mtimeMs < STALE_MS) return;
   const breaking = `${path}.${token}.broken`;
   try {
     await writeFile(breaking, '', LOCK_FILE);
@@ -72,13 +71,3 @@ async function breakStale(path: string): Promise<void> {
 }
 
 const ownerOf = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(orMissing);
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: there is such a process, of somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { PerennialError } from '../../contracts/errors.ts';
 import type { PerennialConfig } from '../config.ts';
 import { ArtifactStore } from './artifact-store.ts';
 import { type BlobBackend, needsKeys } from './blob-backend.ts';
@@ -19,15 +20,20 @@ const HALF_WRITTEN_MS = 86_400_000;
 /**
  * The artifact store of a configuration.
  *
- * @throws PerennialError where its folder cannot be made. A bucket is not asked for anything yet.
+ * @throws PerennialError where its folder cannot be made; `KeyringInvalid` where the keyring lies in it. A bucket is not asked for anything yet.
  * @example const store = await openStore(configFromEnv(process.env));
  */
 export async function openStore(settings: StoreSettings): Promise<ArtifactStore> {
   const { dataDir } = settings;
   const options = { encrypt: settings.encryptAll === true };
   const location = settings.artifactStore ?? { kind: 'file', root: join(dataDir, 'artifacts') };
-  const keyring = (backend: BlobBackend) =>
-    new Keyring(settings.keyring ?? join(dataDir, 'keyring.json'), whereMissing(settings, location, backend));
+  const keys = settings.keyring ?? join(dataDir, 'keyring.json');
+  if (location.kind === 'file' && isWithin(keys, location.root))
+    throw new PerennialError(
+      'KeyringInvalid',
+      `the keyring ${keys} would lie in the artifact store ${location.root}, and every copy of the store hold its keys; put it elsewhere and name it by PERENNIAL_KEYRING`,
+    );
+  const keyring = (backend: BlobBackend) => new Keyring(keys, whereMissing(settings, location, backend));
   if (location.kind === 'file') {
     const backend = await FileBackend.create(location.root);
     return ArtifactStore.over(backend, keyring(backend), options);

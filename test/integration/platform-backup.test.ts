@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -56,11 +57,11 @@ describe('a backup', () => {
   });
 
   it('leaves the keys of encrypted artifacts out, says so, and a restore in place keeps them', async () => {
-    expect(await backup(dataDir, file)).not.toHaveProperty('keyring');
+    expect(await backup(dataDir, file)).toMatchObject({ keyrings: [] });
     const keyring = join(dataDir, 'keyring.json');
     writeFileSync(keyring, 'secret', { mode: 0o600 });
     const written = await backup(dataDir, file);
-    expect(written).toMatchObject({ files: 2, keyring });
+    expect(written).toMatchObject({ files: 2, keyrings: [keyring] });
     await restore(file, join(folder, 'other'));
     expect(filesIn(join(folder, 'other'))).toEqual(['cd', 'config.json']);
     const { replaced = '' } = await restore(file, dataDir, { force: true });
@@ -78,9 +79,33 @@ describe('a backup', () => {
     symlinkSync(join(dataDir, 'keys', 'mine.json'), join(dataDir, 'linked.json'));
     const keyring = join(dataDir, 'keys', 'mine.json');
     for (const named of [keyring, join(dataDir, 'linked.json')])
-      expect(await backup(dataDir, file, { keyring: named })).toMatchObject({ files: 2, keyring: named });
+      expect(await backup(dataDir, file, { keyring: named })).toMatchObject({
+        files: 2,
+        keyrings: expect.arrayContaining([named, keyring, join(dataDir, 'keyring.json.bak')]),
+      });
     await restore(file, join(folder, 'other'));
     expect(filesIn(join(folder, 'other'))).toEqual(['cd', 'config.json']);
+  });
+
+  it('leaves a keyring out that nobody named, by what stands in it, and says so', async () => {
+    mkdirSync(join(dataDir, 'config', 'old'), { recursive: true });
+    const keys = { current: 'k-1', keys: { 'k-1': randomBytes(32).toString('base64') } };
+    const unnamed = join(dataDir, 'config', 'old', 'secrets');
+    writeFileSync(unnamed, `\n${JSON.stringify(keys, null, 2)}\n`);
+    writeFileSync(join(dataDir, 'config', 'other.json'), '{"current":"k-1","keys":{"k-1":"no key"}}');
+    expect(await backup(dataDir, file)).toMatchObject({ files: 3, keyrings: [unnamed] });
+    await restore(file, join(folder, 'other'));
+    expect(filesIn(join(folder, 'other'))).toEqual(['cd', 'config.json', 'other.json']);
+  });
+
+  it('restored in place keeps the keyring that PERENNIAL_KEYRING names in the data directory', async () => {
+    mkdirSync(join(dataDir, 'keys'));
+    const keyring = join(dataDir, 'keys', 'mine.json');
+    writeFileSync(keyring, 'secret', { mode: 0o600 });
+    await backup(dataDir, file, { keyring });
+    await restore(file, dataDir, { force: true, keyring });
+    expect(readFileSync(keyring, 'utf8')).toBe('secret');
+    expect(statSync(keyring).mode & 0o777).toBe(0o600);
   });
 
   it.each([
