@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { DataActivities } from '../contracts/activities.ts';
 import type { StageCache } from '../contracts/cache.ts';
 import { PerennialError } from '../contracts/errors.ts';
+import { inKib, MAX_SPEC_BYTES } from '../contracts/payload-limits.ts';
 import type { Expectation } from '../contracts/spec/expectations.ts';
 import {
   prepareOutput,
@@ -11,8 +12,10 @@ import {
   validateOutput,
 } from '../contracts/stages.ts';
 import { isVolatile } from '../domain/volatile-sql.ts';
+import { danfojsVersion } from '../lib/custom-checks/danfojs-version.ts';
 import { keyCheck } from '../lib/erasure/subject-column.ts';
 import { Secrets } from '../lib/secrets.ts';
+import { bounded } from './bounded-output.ts';
 import { cachedStage } from './cached.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { type ActivityFrame, framed } from './frame.ts';
@@ -64,11 +67,16 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
         () => stage.work(deps, input, frame),
       );
       await stage.record(new RecordedRows(await deps.store()), input, output);
-      return { ...output, cache };
+      return bounded(name, { ...output, cache });
     });
 
   return {
     loadSpec: framed(deps.config, async ({ specRef }) => {
+      if (specRef.bytes > MAX_SPEC_BYTES)
+        throw new PerennialError(
+          'SpecInvalid',
+          `artifact ${specRef.uri} takes ${inKib(specRef.bytes)}, a pipeline spec at most ${inKib(MAX_SPEC_BYTES)}`,
+        );
       const spec = await (await deps.store()).json(specRef);
       if (typeof spec !== 'object' || spec === null || Array.isArray(spec))
         throw new PerennialError(
@@ -81,7 +89,7 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
     ingest: framed(deps.config, async (input, frame) => {
       const output = await ingest(deps, input, frame);
       await new RecordedRows(await deps.store()).ingest(input, output);
-      return output;
+      return bounded('ingest', output);
     }),
 
     validate: cached('validate', {
@@ -98,6 +106,8 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
         privacy: spec.privacy,
         champion,
         ...(spec.expectations.some(hangsOnTheMoment) ? { asOf } : {}),
+        // The module's own digest stands in its rule.
+        ...(spec.expectations.some(({ expect }) => expect === 'custom') ? { danfojs: danfojsVersion() } : {}),
       }),
       work: validate,
       record: (rows, input, output) => rows.validate(input, output),

@@ -3,6 +3,7 @@ import { version as duckdbVersion } from '@duckdb/node-api';
 import type { DataActivities } from '../contracts/activities.ts';
 import type { CachePolicy } from '../contracts/cache.ts';
 import { PerennialError } from '../contracts/errors.ts';
+import { MAX_SOURCE_COLUMNS } from '../contracts/payload-limits.ts';
 import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
 import type { Source } from '../contracts/spec/sources.ts';
 import { type IngestOutput, ingestOutput } from '../contracts/stages.ts';
@@ -19,6 +20,7 @@ import { cachedStage } from './cached.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readEventLog } from './event-log.ts';
 import type { ActivityFrame } from './frame.ts';
+import { RecordedRows } from './recorded-rows.ts';
 import {
   eventReader,
   runOfActivity,
@@ -45,11 +47,12 @@ export async function ingest(
   const sources = await withDatabase(frame, async (database) => {
     const options = {
       ...sourceOptions(deps.config, scratchDir, frame.signal),
-      ...remembering(deps.config, privacy),
+      ...remembering(deps.config, store.keyring, privacy),
       events: eventReader(deps, { database, store }),
     };
     const without = (name: string, relation: string, target: string) =>
       withoutSuppressed(store, database, spec, name, relation, target);
+    const recorded = new RecordedRows(store);
     const taken: IngestOutput['sources'] = [];
     for (const [name, source] of Object.entries(data.sources)) {
       const snapshot = await unchangedOrTaken(
@@ -61,6 +64,8 @@ export async function ingest(
         source,
       );
       taken.push({ name, ...snapshot });
+      await recorded.source(spec, { name, ...snapshot });
+      requireFewColumns(taken);
       frame.report({ snapshots: taken.length });
     }
     return taken;
@@ -75,7 +80,7 @@ export async function ingest(
     deps,
     {
       stage: 'ingest',
-      codeVersion: 1,
+      codeVersion: 2,
       pipeline: spec.name,
       input: { ...identity, privacy },
       policy: [data.sql ?? '', ...data.rowFilter.map(({ where }) => where)].some(isVolatile)
@@ -101,6 +106,16 @@ export async function ingest(
     sources,
     cache,
   };
+}
+
+/** Sources travel with their columns: better now than after all of them were read. */
+function requireFewColumns(taken: IngestOutput['sources']): void {
+  const columns = taken.reduce((sum, { snapshot }) => sum + snapshot.columns.length, 0);
+  if (columns > MAX_SOURCE_COLUMNS)
+    throw new PerennialError(
+      'ColumnInvalid',
+      `data.sources: the sources up to ${taken.at(-1)?.name} have ${columns} columns together, at most ${MAX_SOURCE_COLUMNS} are supported; leave out what no model needs`,
+    );
 }
 
 /** What decides which people are left out of a source. */
@@ -138,7 +153,7 @@ async function unchangedOrTaken(
     deps,
     {
       stage: 'source',
-      codeVersion: 2,
+      codeVersion: 3,
       pipeline: spec.name,
       input: {
         source,

@@ -15,5 +15,10 @@ export const profileQuestion = dataQuestion.extend({
 });
 export const profileAnswer = z.object({ profile: tableProfile, html: z.string().nullable() });
 
+export const inferQuestion = dataQuestion.extend({
+  /** The source that the rules name as theirs; `null` where they are about the joined table. */
+  on: z.string().nullable(),
+});
+
 /** Proposed expectations in the spec's YAML, and how many. */
 export const inferAnswer = z.object({ yaml: z.string(), rules: z.number().int() });

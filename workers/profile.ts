@@ -1,4 +1,4 @@
-import { dataQuestion, profileQuestion } from '../contracts/data-questions.ts';
+import { inferQuestion, profileQuestion } from '../contracts/data-questions.ts';
 import { expectationsYaml } from '../lib/profile/expectations-yaml.ts';
 import { inferExpectations } from '../lib/profile/infer.ts';
 import { profileSource } from '../lib/profile/source-profile.ts';
@@ -14,8 +14,8 @@ export const runProfile = answering(async (question, { config, tempDir }) => {
 
 /** Proposes expectations, for `perennial expectations infer`. */
 export const runInfer = answering(async (question, { config, tempDir }) => {
-  const { name, source } = dataQuestion.parse(question);
+  const { name, source, on } = inferQuestion.parse(question);
   const profile = await profileSource(name, source, { config, tempDir });
-  const rules = inferExpectations(profile);
+  const rules = inferExpectations(profile, on);
   return { yaml: expectationsYaml(rules, name), rules: rules.length };
 });

@@ -21,7 +21,13 @@ function increment({ name, increment: report }: stages.IngestOutput['sources'][n
 
 export function ingest(output: stages.IngestOutput): string {
   const aside = output.setAside.reduce((sum, item) => sum + item.rows, 0);
-  return `${count(output.table.rows)} rows × ${output.table.columns.length} columns from ${output.sources.length} source(s)${aside > 0 ? `, ${count(aside)} rows set aside` : ''}${output.sources.map(increment).join('')}`;
+  const erased = output.sources.reduce((sum, { suppressed }) => sum + (suppressed ?? 0), 0);
+  return [
+    `${count(output.table.rows)} rows × ${output.table.columns.length} columns from ${output.sources.length} source(s)`,
+    aside > 0 ? `, ${count(aside)} rows set aside` : '',
+    erased > 0 ? `, ${count(erased)} rows of erased people left out` : '',
+    ...output.sources.map(increment),
+  ].join('');
 }
 
 export function validate(output: stages.ValidateOutput): string {

@@ -28,10 +28,10 @@ export function registerProfileCommands(program: Command): void {
     .action((data: string, source: string | undefined, options: { html?: string }, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, async () => {
-        const named = await sourceOf(data, source);
+        const { name, source: chosen } = await sourceOf(data, source);
         const { profile, html } = await askDataEngine(
           'profile',
-          { ...named, html: options.html !== undefined },
+          { name, source: chosen, html: options.html !== undefined },
           profileAnswer,
         );
         if (options.html && html !== null) await write(options.html, html);
@@ -68,15 +68,22 @@ export function registerProfileCommands(program: Command): void {
     });
 }
 
-/** The source that the arguments name: a file by itself, or one of a spec. */
-async function sourceOf(data: string, name: string | undefined): Promise<{ name: string; source: Source }> {
+/** The source that the arguments name: a file by itself, or one of a spec; `on` as the spec's rules call it. */
+async function sourceOf(
+  data: string,
+  name: string | undefined,
+): Promise<{ name: string; source: Source; on: string | null }> {
   if (!SPEC.test(data)) {
     if (name !== undefined)
       throw new PerennialError(
         'InputInvalid',
         `${data} is no spec, so it has no source ${name}; leave the second argument out`,
       );
-    return { name: basename(data), source: anySource.parse(REMOTE.test(data) ? data : resolve(data)) };
+    return {
+      name: basename(data),
+      source: anySource.parse(REMOTE.test(data) ? data : resolve(data)),
+      on: null,
+    };
   }
   const { spec } = await loadSpec(data);
   const names = Object.keys(spec.data.sources);
@@ -94,7 +101,9 @@ async function sourceOf(data: string, name: string | undefined): Promise<{ name:
       `${data} has no source ${chosen}${hint ? `; did you mean ${hint}?` : `. The sources are ${names.join(', ')}`}`,
     );
   }
-  return { name: chosen, source };
+  // Without SQL and filters, the rows of the only source are those of the joined table.
+  const joined = spec.data.sql === undefined && spec.data.rowFilter.length === 0;
+  return { name: chosen, source, on: joined ? null : chosen };
 }
 
 const write = (file: string, text: string): Promise<void> =>

@@ -2,6 +2,7 @@ import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { judgeFindings } from '../../domain/privacy.ts';
 import { Database } from '../duckdb/database.ts';
 import { quoteIdent } from '../duckdb/sql.ts';
+import { missingSource, referenceOf } from '../expectations/references.ts';
 import { columnsOf } from '../expectations/words.ts';
 import { featureColumns } from '../features/feature-columns.ts';
 import { actionWords } from '../privacy/action-sql.ts';
@@ -65,9 +66,7 @@ export async function checkAgainstData(
       const known = columns.map((column) => column.name);
       for (const [index, { where }] of spec.data.rowFilter.entries())
         await oneSelect(locked, `SELECT (${where}\n) FROM (${query}\n)`, `data.rowFilter[${index}].where`);
-      for (const [index, rule] of spec.expectations.entries())
-        for (const column of columnsOf(rule))
-          if (!known.includes(column)) throw missingColumn(`expectations[${index}]`, column, known);
+      await checkRuleColumns(locked, spec, known);
       const features = new Map(featureColumns(columns, spec).map((column) => [column.name, column.kind]));
       const { target, entity, timestamp } = spec.columns;
       const role = (name: string): string => {
@@ -99,6 +98,38 @@ export async function checkAgainstData(
   } finally {
     open.close();
   }
+}
+
+/** Each rule names columns of the table that it is about, and of the source that it refers to. */
+async function checkRuleColumns(
+  database: Database,
+  { expectations, data }: Pick<PipelineSpec, 'expectations' | 'data'>,
+  joined: readonly string[],
+): Promise<void> {
+  const names = Object.keys(data.sources);
+  for (const [index, rule] of expectations.entries()) {
+    const where = `expectations[${index}]`;
+    const ofSource = async (name: string): Promise<string[]> => {
+      if (!names.includes(name)) throw missingSource(where, name, names);
+      return (await database.columns(quoteIdent(name))).map((column) => column.name);
+    };
+    const on = 'on' in rule ? rule.on : undefined;
+    requireColumns(where, on, columnsOf(rule), on === undefined ? joined : await ofSource(on));
+    if (rule.expect === 'foreign_key')
+      for (const { source, column } of rule.references.map(referenceOf))
+        requireColumns(where, source, [column], await ofSource(source));
+  }
+}
+
+function requireColumns(
+  where: string,
+  source: string | undefined,
+  columns: readonly string[],
+  known: readonly string[],
+): void {
+  const missing = columns.find((column) => !known.includes(column));
+  if (missing === undefined) return;
+  throw missingColumn(source === undefined ? where : `${where} (source ${source})`, missing, known);
 }
 
 /** What a run would stop at or warn of, from a source's first rows. */

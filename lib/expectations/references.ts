@@ -14,6 +14,12 @@ export function missingSource(where: string, name: string, known: readonly strin
   );
 }
 
+/** @example referenceOf('carriers.code') // { source: 'carriers', column: 'code' } */
+export function referenceOf(text: string): { source: string; column: string } {
+  const dot = text.indexOf('.');
+  return { source: text.slice(0, dot), column: text.slice(dot + 1) };
+}
+
 /**
  * `foreign_key`: the key stands in the other source. A key with a missing part refers to nothing and is accepted
  * (SQL's MATCH SIMPLE).
@@ -25,10 +31,7 @@ export function foreignKey(
   index: number,
   where: string,
 ): Pick<Check, 'condition' | 'projection'> {
-  const parts = rule.references.map((text) => {
-    const dot = text.indexOf('.');
-    return { source: text.slice(0, dot), column: text.slice(dot + 1) };
-  });
+  const parts = rule.references.map(referenceOf);
   const name = parts[0]?.source ?? '';
   const other = sources.get(name);
   if (!other) throw missingSource(where, name, [...sources.keys()]);

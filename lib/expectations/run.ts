@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { version as duckdbVersion } from '@duckdb/node-api';
 import { PerennialError } from '../../contracts/errors.ts';
 import { type Expectation, isRowRule } from '../../contracts/spec/expectations.ts';
@@ -80,8 +79,7 @@ export async function runExpectations(options: ValidationOptions): Promise<Valid
   const database = await Database.create({
     tempDir,
     memoryLimit: options.memoryLimit,
-    // One thread writes row groups of other sizes than several do: the bytes would hang on the machine.
-    threads: Math.max(2, options.threads ?? availableParallelism()),
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
     onlyPaths: [
       ...('path' in table ? [table.path] : table.files),
       ...Object.values(sources),

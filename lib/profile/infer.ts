@@ -17,26 +17,31 @@ const MARGIN = 0.25;
 /** Fewer values than this make no format. */
 const MIN_FORMATTED = 20;
 
-const number = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 6 });
+const count = (value: number): string => value.toLocaleString('en-US');
+/** Without separators of thousands: 2013 may be a year. */
+const number = (value: number): string =>
+  value.toLocaleString('en-US', { maximumFractionDigits: 6, useGrouping: false });
 const percent = (share: number): string => `${Number((100 * share).toPrecision(3))} %`;
 
 /**
  * Proposes expectations from a profile, for a person to edit. They hold on the data that was profiled, with room for
  * ordinary change: half of the rows, a quarter of the span beyond the extremes, shares of missing values rounded up.
  *
+ * @param on the source that was profiled, where its rows are not those of the joined table
  * @returns rules in the order of the columns; each parses as an element of the spec's `expectations`
  * @example
  * expectationsYaml(inferExpectations(await profileTable(database, relation)));
  */
-export function inferExpectations(profile: TableProfile): InferredRule[] {
+export function inferExpectations(profile: TableProfile, on: string | null = null): InferredRule[] {
   if (profile.rows === 0) return [];
-  return [
+  const rules = [
     {
       rule: { expect: 'row_count', min: Math.max(1, Math.floor(profile.rows / 2)) },
-      seen: `${number(profile.rows)} rows`,
+      seen: `${count(profile.rows)} rows`,
     },
     ...profile.columns.flatMap((column) => columnRules(column, profile.rows)),
   ];
+  return on === null ? rules : rules.map(({ rule, seen }) => ({ rule: { ...rule, on }, seen }));
 }
 
 function columnRules(column: ColumnProfile, rows: number): InferredRule[] {
@@ -52,7 +57,7 @@ function notNull({ name, missing }: ColumnProfile, rows: number): InferredRule |
   if (missing === 0) return { rule: { expect: 'not_null', column: name }, seen: `${name}: none missing` };
   return {
     rule: { expect: 'not_null', column: name, maxShare: Math.min(1, Math.ceil(share * 1.25 * 100) / 100) },
-    seen: `${name}: ${number(missing)} missing (${percent(share)})`,
+    seen: `${name}: ${count(missing)} missing (${percent(share)})`,
   };
 }
 
@@ -63,7 +68,7 @@ const unique = (column: ColumnProfile): InferredRule | null =>
   isKey(column)
     ? {
         rule: { expect: 'unique', columns: [column.name] },
-        seen: `${column.name}: ${number(column.values)} values, all different`,
+        seen: `${column.name}: ${count(column.values)} values, all different`,
       }
     : null;
 
@@ -77,19 +82,19 @@ const order = ({ name, kind, order, unique: different }: ColumnProfile): Inferre
     : null;
 
 function values(column: ColumnProfile): InferredRule[] {
-  const { name, kind, distinct, top, pattern, values: count } = column;
+  const { name, kind, distinct, top, pattern, values: given } = column;
   if (kind === 'number') return range(column);
   if (kind === 'moment') return since(column);
   if (kind !== 'text') return [];
   const whole = distinct?.exact === true && distinct.count === top.length;
-  if (whole && distinct.count <= MAX_SET && count >= MIN_REPEATS * distinct.count)
+  if (whole && distinct.count <= MAX_SET && given >= MIN_REPEATS * distinct.count)
     return [
       {
         rule: { expect: 'in_set', column: name, values: top.map(({ value }) => value).sort() },
         seen: `${name}: ${distinct.count} different values`,
       },
     ];
-  if (pattern !== null && count >= MIN_FORMATTED)
+  if (pattern !== null && given >= MIN_FORMATTED)
     return [
       { rule: { expect: 'regex', column: name, pattern }, seen: `${name}: every value has this format` },
     ];
@@ -103,7 +108,7 @@ function length({ name, lengths }: ColumnProfile): InferredRule[] {
   return [
     {
       rule: { expect: 'length', column: name, ...(lengths.min > 0 ? { min: 1 } : {}), max },
-      seen: `${name}: ${lengths.min} to ${lengths.max} characters`,
+      seen: `${name}: ${lengths.min === lengths.max ? '' : `${lengths.min} to `}${lengths.max} characters`,
     },
   ];
 }
@@ -123,7 +128,7 @@ function since({ name, min, max }: ColumnProfile): InferredRule[] {
 }
 
 function range(column: ColumnProfile): InferredRule[] {
-  const { name, min, max, infinite, values: count, whole } = column;
+  const { name, min, max, infinite, values: given, whole } = column;
   if (typeof min !== 'number' || typeof max !== 'number') return [];
   const step = MARGIN * (max - min) || Math.max(Math.abs(max) * MARGIN, whole ? 1 : 0);
   if (!Number.isFinite(max + step) || !Number.isFinite(min - step)) return [];
@@ -138,9 +143,9 @@ function range(column: ColumnProfile): InferredRule[] {
         expect: 'range',
         column: name,
         ...bounds,
-        ...(infinite > 0 ? { maxShare: Math.min(1, Math.ceil((infinite / count) * 1.25 * 100) / 100) } : {}),
+        ...(infinite > 0 ? { maxShare: Math.min(1, Math.ceil((infinite / given) * 1.25 * 100) / 100) } : {}),
       },
-      seen: `${name}: from ${number(min)} to ${number(max)}${infinite > 0 ? `, and ${number(infinite)} infinite` : ''}`,
+      seen: `${name}: from ${number(min)} to ${number(max)}${infinite > 0 ? `, and ${count(infinite)} infinite` : ''}`,
     },
   ];
 }

@@ -71,13 +71,10 @@ const POLICY: Record<ExpectationResult['policy'], string> = {
 
 function failure(result: ExpectationResult, examples: RuleExamples | undefined): Markup {
   const tone = result.severity === 'error' ? 'bad' : 'warn';
-  const rows =
-    result.share > 0
-      ? html`<p>${count(result.violations)} of ${count(result.rows)} rows (${percent(result.share)})</p>${shareBar(result.share, true)}`
-      : '';
+  const counted = `${count(result.violations)} of ${count(result.rows)} rows (${percent(result.share)})`;
   return html`<article class="${tone}"><h3>${result.expectation}<span class="badge ${tone}">${result.severity === 'error' ? 'error' : 'warning'}</span></h3>
-<p>${result.observed || 'does not hold'}${result.limit ? html` <span class="soft">where the limit is</span> ${result.limit}` : ''}</p>${rows}
-<p class="soft">${[result.on ? `Source ${result.on}.` : '', POLICY[result.policy], result.note ?? ''].filter(Boolean).join(' ')}</p>${
+<p>${result.observed || (result.share > 0 ? counted : 'does not hold')}${result.limit ? html` <span class="soft">where the limit is</span> ${result.limit}` : ''}</p>${result.share > 0 ? shareBar(result.share, true) : ''}
+<p class="soft">${[saysSource(result) ? '' : `Source ${result.on}.`, POLICY[result.policy], result.note ?? ''].filter(Boolean).join(' ')}</p>${
     examples && examples.rows.length > 0 ? exampleTable(examples) : ''
   }</article>`;
 }
@@ -93,6 +90,10 @@ const exampleTable = ({ columns, rows }: RuleExamples): Markup =>
 const cell = (value: string | number | boolean | null | undefined): Markup | string =>
   value === null || value === undefined ? html`<span class="soft">missing</span>` : String(value);
 
+/** Its own words say which source a rule is about, a name that people gave it need not. */
+const saysSource = ({ on, expectation }: ExpectationResult): boolean =>
+  on === null || expectation.endsWith(` on ${on}`);
+
 const ruleTable = (results: readonly ExpectationResult[]): Markup =>
   results.length === 0
     ? html`<p>The spec names no expectations.</p>`
@@ -100,7 +101,7 @@ const ruleTable = (results: readonly ExpectationResult[]): Markup =>
         'In the order of the spec',
         ['rule', 'observed', 'limit', 'violating rows', 'share', 'result'],
         results.map((result) => [
-          html`${result.expectation}${result.on ? html` <span class="soft">on ${result.on}</span>` : ''}`,
+          html`${result.expectation}${saysSource(result) ? '' : html` <span class="soft">on ${result.on}</span>`}`,
           html`${result.observed}${result.passed && result.note ? html` <span class="soft">${result.note}</span>` : ''}`,
           result.limit,
           count(result.violations),
