@@ -7,8 +7,9 @@ import { readyUrl } from '../../client/platform/own-part.ts';
 import { Platform } from '../../client/platform/platform.ts';
 import { findPython, packageRoot } from '../../client/platform/programs.ts';
 import type { LifecycleResult } from '../../contracts/lifecycle.ts';
-import { cleanEnvironment, type RunningCommand, startNode } from '../support/e2e-cli.ts';
+import { type RunningCommand, startNode } from '../support/e2e-cli.ts';
 import { registryFacts, servedFacts } from '../support/e2e-facts.ts';
+import { npm, packInto } from '../support/e2e-package.ts';
 import { ownFolder, removePlatform } from '../support/e2e-platform.ts';
 import { PLUGIN_PROJECT } from '../support/e2e-plugin-project.ts';
 import { BANK, BANK_SPEC } from '../support/e2e-spec.ts';
@@ -22,12 +23,8 @@ const started: RunningCommand[] = [];
 let platform: Platform | undefined;
 let compilerOutput = '';
 
-const npm = (cwd: string, ...args: string[]) =>
-  run('npm', args, { cwd, env: cleanEnvironment(), maxBuffer: 50_000_000 });
-
 beforeAll(async () => {
-  const { stdout } = await npm(packageRoot(), 'pack', '--json', '--pack-destination', folder);
-  const [packed] = JSON.parse(stdout) as { filename: string }[];
+  const packed = await packInto(folder);
   const { dependencies, devDependencies } = JSON.parse(
     readFileSync(join(packageRoot(), 'package.json'), 'utf8'),
   ) as Record<'dependencies' | 'devDependencies', Record<string, string>>;
@@ -42,7 +39,7 @@ beforeAll(async () => {
     JSON.stringify({
       ...{ name: 'somebody-elses', private: true, type: 'module' },
       dependencies: {
-        'perennial-mlops': `file:${join(folder, packed?.filename ?? '')}`,
+        'perennial-mlops': `file:${packed}`,
         ...pick(dependencies, ['@temporalio/client', '@temporalio/worker', '@temporalio/workflow']),
       },
       devDependencies: pick(devDependencies, ['typescript', '@types/node']),

@@ -183,3 +183,38 @@ it('how a personal column moved is told without its categories', async () => {
   expect(shown).toContain('town1: 33');
   expect(shown).not.toMatch(/Zelda|Quux/);
 });
+
+it('a table that moved against the champion fails by the statistic that is asked for, with its known value', async () => {
+  const rows = (shift: number, town: string, missing: number) =>
+    `SELECT i AS id, i % 2 AS y, i % 100 + ${shift} AS x, CASE WHEN i % 10 = 0 THEN '${town}' ELSE 'Ulm' END AS town,
+     CASE WHEN i % 100 < ${missing} THEN NULL ELSE 1.5 END AS z FROM range(1000) r(i)`;
+  const { table: champion } = await data.table(rows(0, 'Bonn', 0));
+  const limits = {
+    psi: { psi: { max: 0.2 }, columns: ['x'] },
+    ks: { ks: { max: 0.2 }, columns: ['x'] },
+    jensenShannon: { jensenShannon: { max: 0.2 }, columns: ['x'] },
+    chiSquare: { chiSquare: { maxCramersV: 0.1 }, columns: ['town'] },
+    newCategories: { newCategories: { maxShare: 0.05 }, columns: ['town'] },
+    missing: { missing: { maxIncrease: 0.1 }, columns: ['z'] },
+  };
+  const rest = { psi: { max: 99 }, newCategories: { maxShare: 1 }, missing: { maxIncrease: 1 } };
+  const rules = Object.entries(limits).map(([name, limit]) => ({
+    ...{ expect: 'distribution', name },
+    ...{ ...rest, ...limit },
+  }));
+  const same = await run(rules, { sql: rows(0, 'Bonn', 0), champion });
+  expect(same.results.map(({ passed }) => passed)).toEqual(rules.map(() => true));
+  const moved = await run(rules, { sql: rows(30, 'Kiel', 20), champion });
+  // By hand: three of ten deciles empty (half a row each) and the last with four tenths; a hundred rows of Bonn became
+  // Kiel, so that χ² is 4 · 50² / 50.
+  expect(moved.results.map(({ expectation, passed, observed }) => [expectation, passed, observed])).toEqual(
+    Object.entries({
+      psi: 'x (PSI 1.997)',
+      ks: 'x (KS 0.3)',
+      jensenShannon: 'x (Jensen-Shannon 0.4685)',
+      chiSquare: "town (Cramér's V 0.3162)",
+      newCategories: 'town (new categories 0.1)',
+      missing: 'z (missing + 0.2)',
+    }).map(([name, words]) => [name, false, `1 of 1 columns moved: ${words}`]),
+  );
+});

@@ -42,7 +42,7 @@ const run = async (source: string, rule: object = {}, options: Partial<CustomChe
   return expectationResult.parse(result);
 };
 
-describe('a custom check', () => {
+describe.concurrent('a custom check', () => {
   it('sees a danfojs DataFrame of the columns that it asks for', async () => {
     const result = await run(
       `import type { DataFrame } from 'danfojs-node';
@@ -125,7 +125,7 @@ describe('a custom check', () => {
   });
 });
 
-describe('a check that misbehaves is a clear error', () => {
+describe.concurrent('a check that misbehaves is a clear error', () => {
   it.each([
     [
       'throws',

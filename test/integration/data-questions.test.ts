@@ -48,9 +48,11 @@ it('a CSV is profiled, with a page where one is wanted', async () => {
 it('expectations are proposed in the syntax of the spec', async () => {
   const rows = Array.from({ length: 200 }, (_, i) => `${i},${['Bonn', 'Ulm'][i % 2]}`);
   const path = await data.write('towns.csv', `id,town\n${rows.join('\n')}\n`);
-  const answer = inferAnswer.parse(await ask('infer', { name: 'towns.csv', source: { path } }));
+  const question = { name: 'towns.csv', source: { path } };
+  const answer = inferAnswer.parse(await ask('infer', { ...question, on: 'towns' }));
   const suite = z.object({ expectations: z.array(expectation) }).parse(parse(answer.yaml));
   expect(suite.expectations).toHaveLength(answer.rules);
+  expect(suite.expectations.map((rule) => 'on' in rule && rule.on)).toEqual(Array(6).fill('towns'));
   expect(suite.expectations.map((rule) => rule.expect)).toEqual([
     'row_count',
     'not_null',

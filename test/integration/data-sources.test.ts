@@ -192,7 +192,7 @@ describe('other formats', () => {
 
   it.each([
     ['broken.jsonl', '{"a":"Ann Example"}\n{"a": Ann\n', /Malformed JSON, line \d+$/],
-    ['broken.parquet', 'no parquet at all', /magic bytes|too small/],
+    ['broken.parquet', 'no parquet at all', /it is not Parquet/],
     ['broken.csv.gz', 'not packed', /GZIP/],
   ])('%s is refused', async (name, content, words) => {
     await data.write(name, content);

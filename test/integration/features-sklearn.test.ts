@@ -1,14 +1,11 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { featuresSpec } from '../../contracts/spec/features.ts';
-import type { Task } from '../../contracts/spec/task.ts';
 import { foldSql } from '../../lib/duckdb/row-place.ts';
-import type { RawColumn } from '../../lib/features/feature-plan.ts';
-import { type FittedFeatures, fitFeatures } from '../../lib/features/fit.ts';
+import type { FittedFeatures } from '../../lib/features/fit.ts';
 import { preprocessGraph } from '../../lib/features/preprocess-graph.ts';
-import { targetNumbers } from '../../lib/features/target-statistics.ts';
-import { type Cell, createTable, matrixOf } from '../support/feature-tables.ts';
+import { type Column, type LearnOptions, learnColumns } from '../support/feature-columns.ts';
+import { type Cell, matrixOf } from '../support/feature-tables.ts';
 import { compare, Sklearn } from '../support/sklearn.ts';
 
 let connection: DuckDBConnection;
@@ -25,65 +22,8 @@ afterAll(() => {
 
 const RUNS = { numRuns: 40, seed: 20_240_917 };
 
-interface Column {
-  name: string;
-  kind: 'numeric' | 'categorical' | 'text';
-  options: Record<string, unknown>;
-  training: Cell[];
-  scoring: Cell[];
-}
-
-const tableOf = (columns: readonly Column[], part: 'training' | 'scoring', more = {}) => ({
-  ...Object.fromEntries(
-    columns.map(({ name, kind, ...cells }) => [
-      name,
-      { kind: kind === 'numeric' ? ('number' as const) : ('text' as const), cells: cells[part] },
-    ]),
-  ),
-  ...more,
-});
-
-async function learn(
-  columns: readonly Column[],
-  more: {
-    derived?: object[];
-    settings?: object;
-    target?: { task: Task; cells: Cell[]; classNames: string[] };
-  } = {},
-): Promise<FittedFeatures> {
-  const { target, derived = [], settings = {} } = more;
-  const rows = columns[0]?.training.length ?? 0;
-  const extra = {
-    id: { kind: 'number', cells: Array.from({ length: rows }, (_, id) => id) },
-    ...(target ? { y: { kind: target.task === 'regression' ? 'number' : 'text', cells: target.cells } } : {}),
-  };
-  await createTable(connection, 'training', tableOf(columns, 'training', extra));
-  await createTable(connection, 'scoring', tableOf(columns, 'scoring'));
-  const spec = featuresSpec.parse({
-    columns: {
-      ...Object.fromEntries(columns.map(({ name, kind, options }) => [name, { kind, ...options }])),
-      ...settings,
-    },
-    derived,
-  });
-  const raw = columns.map(({ name, kind }): RawColumn => ({ name, kind }));
-  return fitFeatures(connection, 'training', raw, spec, {
-    preset: 'linear',
-    ...(target
-      ? {
-          target: {
-            numbers: targetNumbers(target.task, 'y', {
-              classNames: target.classNames,
-              positiveClass: target.classNames[1] ?? null,
-              baseline: { classShares: target.classNames.map(() => 1) },
-            }),
-            fold: foldSql(['id'], 'fold', 5),
-            folds: 5,
-          },
-        }
-      : {}),
-  });
-}
+const learn = (columns: readonly Column[], more: LearnOptions = {}): Promise<FittedFeatures> =>
+  learnColumns(connection, columns, more);
 
 const number = fc.oneof(
   { weight: 6, arbitrary: fc.double({ min: -1000, max: 1000, noNaN: true }) },

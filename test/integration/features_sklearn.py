@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import (KBinsDiscretizer, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler,
                                    StandardScaler, TargetEncoder)
 
@@ -51,9 +51,65 @@ def numeric(name, training, scoring, options):
     return {name + (" (log)" if options.get("log") else ""): scoring[:, 0]}
 
 
-def bins(name, training, scoring, count):
+def bins(name, training, scoring, count, encoding):
     model = KBinsDiscretizer(n_bins=count, encode="ordinal", strategy="quantile", quantile_method="linear", subsample=None)
-    return {name + " (bin)": model.fit(training).transform(scoring)[:, 0]}
+    codes = model.fit(training).transform(scoring)[:, 0]
+    if encoding == "ordinal":
+        return {name + " (bin)": codes}
+    # By their places: the names hold edges as JavaScript writes numbers.
+    return {f"{name} (bin {index})": (codes == index).astype(float) for index in range(model.n_bins_[0])}
+
+
+def missing(name, training, scoring):
+    """Where training has missing values and others."""
+    indicator = MissingIndicator(features="missing-only", missing_values=np.nan, error_on_new=False).fit(training)
+    if len(indicator.features_) == 0 or np.isnan(training).all():
+        return {}
+    return {f"{name} is missing": indicator.transform(scoring)[:, 0].astype(float)}
+
+
+def flags(name, training, scoring):
+    """The more frequent value for a missing one; true where both are as frequent."""
+    as_numbers = [np.array([np.nan if x is None else float(x) for x in cells]).reshape(-1, 1) for cells in (training, scoring)]
+    known = as_numbers[0][~np.isnan(as_numbers[0])]
+    made = missing(name, *as_numbers)
+    if len(set(known)) > 1:
+        tie = known.mean() == 0.5
+        imputer = SimpleImputer(strategy="constant", fill_value=1.0) if tie else SimpleImputer(strategy="most_frequent")
+        made[name] = imputer.fit(as_numbers[0]).transform(as_numbers[1])[:, 0]
+    return made
+
+
+TURNS = {"month": 12, "weekday": 7, "hour": 24}
+
+
+def dates(name, training, scoring, options):
+    """By pandas; its microseconds reach from the year 1 to 9999 and beyond."""
+    def parts(cells):
+        seconds = np.array([x if isinstance(x, (int, float)) else np.nan for x in cells], dtype=np.float64)
+        seconds[(seconds < -62_135_596_800) | (seconds >= 253_402_300_800)] = np.nan
+        there = ~np.isnan(seconds)
+        moments = pd.Series(np.floor(seconds[there]).astype("int64").astype("datetime64[s]")).dt
+        rows = {}
+        for part in options["parts"]:
+            values = np.full(len(cells), np.nan)
+            values[there] = getattr(moments, part)
+            rows[part] = values.reshape(-1, 1)
+        return rows, seconds.reshape(-1, 1)
+
+    (known, seconds), (asked, others) = parts(training), parts(scoring)
+    made = missing(name, seconds, others) if options["missingIndicator"] else {}
+    for part in options["parts"]:
+        if options["cyclic"] and part in TURNS:
+            present = known[part][~np.isnan(known[part])]
+            if len(set(present)) < 2:
+                continue
+            turn = 2 * np.pi * (asked[part][:, 0] - (1 if part == "month" else 0)) / TURNS[part]
+            made[f"{name}.{part}.sin"] = np.nan_to_num(np.sin(turn), nan=0.0)
+            made[f"{name}.{part}.cos"] = np.nan_to_num(np.cos(turn), nan=0.0)
+        else:
+            made |= numeric(f"{name}.{part}", known[part], asked[part], options)
+    return made
 
 
 def texts(cells):
@@ -64,6 +120,10 @@ def onehot(name, training, scoring, options):
     known = training[[x is not None for x in training]].reshape(-1, 1)
     model = OneHotEncoder(sparse_output=False, handle_unknown="infrequent_if_exist", min_frequency=options["minFrequency"],
                           dtype=np.float64)
+    count = len(set(known[:, 0]))
+    if count > options["maxCategories"]:
+        # scikit-learn counts the bucket as one of them.
+        model.set_params(max_categories=options["maxCategories"] + 1)
     model.fit(known)
     rows = np.zeros((len(scoring), len(model.get_feature_names_out())))
     if not any(x is None for x in training):
@@ -145,7 +205,18 @@ def answer(request):
         name, kind, options = column["name"], column["kind"], column["options"]
         if kind == "numeric":
             training, scoring = numbers(column["training"]), numbers(column["scoring"])
-            made |= bins(name, training, scoring, options["bins"]) if "bins" in options else numeric(name, training, scoring, options)
+            if "bins" in options:
+                made |= bins(name, training, scoring, options["bins"], options["binEncoding"])
+            else:
+                made |= numeric(name, training, scoring, options)
+            if options["missingIndicator"]:
+                made |= missing(name, training, scoring)
+            continue
+        if kind == "boolean":
+            made |= flags(name, column["training"], column["scoring"])
+            continue
+        if kind == "datetime":
+            made |= dates(name, column["training"], column["scoring"], options)
             continue
         if kind in ("ratio", "product"):
             a, b = ([numbers(side[part]) for part in ("training", "scoring")] for side in column["of"])

@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { bundleModule } from '../../client/bundle-module.ts';
 import type { CachePolicy } from '../../contracts/cache.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
-import { AS_OF } from '../support/integration-lifecycle.ts';
+import { AS_OF, runDataPart } from '../support/integration-lifecycle.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
 
 const USE: CachePolicy = { mode: 'use', ttl: '1d' };
@@ -12,9 +13,8 @@ const KEY = 'PERENNIAL_SECRET_STEP_CACHE_KEY';
 let platform: TestPlatform;
 let path: string;
 beforeAll(async () => {
-  platform = await TestPlatform.start();
-  const [root = ''] = platform.config.sourceRoots;
-  path = join(root, 'people.csv');
+  platform = await TestPlatform.start({ modules: ['any'] });
+  path = join(platform.folder, 'people.csv');
   await people(400);
 }, 120_000);
 afterAll(async () => platform?.close(), 60_000);
@@ -38,14 +38,7 @@ const specOf = (more: object = {}): PipelineSpec =>
     ...more,
   });
 
-async function prepared(spec: PipelineSpec, asOf = AS_OF) {
-  const ingest = await platform.run('ingest', { spec, cache: USE });
-  const validate = await platform.run('validate', { spec, ingest, asOf, champion: null, cache: USE });
-  const protect = await platform.run('protect', { spec, ingest, validate, cache: USE });
-  const split = await platform.run('split', { spec, protect, cache: USE });
-  const prepare = await platform.run('prepare', { spec, split, cache: USE });
-  return { ingest, validate, protect, split, prepare };
-}
+const prepared = (spec: PipelineSpec, asOf?: string) => runDataPart(platform, spec, USE, asOf);
 const hits = (stages: Awaited<ReturnType<typeof prepared>>) =>
   Object.values(stages).map(({ cache }) => cache?.hit);
 
@@ -55,7 +48,7 @@ describe('the stages of the data part', () => {
     expect(hits(first)).toEqual([false, false, false, false, false]);
     const second = await prepared(specOf());
     expect(hits(second)).toEqual([true, true, true, true, true]);
-    expect(second.prepare.variants).toEqual(first.prepare.variants);
+    expect(second.prepared.variants).toEqual(first.prepared.variants);
     const other = await prepared(specOf({ split: { method: 'random', validation: 0.3, test: 0.3 } }));
     expect(hits(other)).toEqual([true, true, true, false, false]);
     await people(410);
@@ -87,6 +80,30 @@ describe('the stages of the data part', () => {
     const second = await prepared(spec);
     expect(second.protect.cache?.hit).toBe(false);
     expect(second.protect.table.artifact.sha256).not.toBe(first.protect.table.artifact.sha256);
+  });
+
+  it('a custom check is run again where its module changed, or what that imports', async () => {
+    const folder = platform.folder;
+    const write = (name: string, source: string) => writeFile(join(folder, name), source);
+    const limit = (rows: number) => write('limit.ts', `export const limit = ${rows};\n`);
+    await write(
+      'check.ts',
+      "import { limit } from './limit.ts';\nexport default (frame: { shape: number[] }) => ({ passed: frame.shape[0]! <= limit });\n",
+    );
+    const judged = async () => {
+      const module = await bundleModule(join(folder, 'check.ts'), 'expectations[0].module');
+      const spec = specOf({ expectations: [{ expect: 'custom', module, severity: 'warn' }] });
+      const ingest = await platform.run('ingest', { spec, cache: USE });
+      const validate = await platform.run('validate', {
+        ...{ spec, ingest, asOf: AS_OF, champion: null, cache: USE },
+      });
+      return [validate.cache?.hit, validate.results[0]?.passed];
+    };
+    await limit(1_000);
+    expect(await judged()).toEqual([false, true]);
+    expect(await judged()).toEqual([true, true]);
+    await limit(10);
+    expect(await judged()).toEqual([false, false]);
   });
 
   it('rules that hang on the moment are judged at each run', async () => {

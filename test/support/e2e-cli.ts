@@ -17,6 +17,8 @@ export interface CliAnswer {
 /** Where a command runs. */
 export interface CliOptions {
   dataDir: string;
+  /** The command line that runs; by default that of this checkout. */
+  program?: string;
   cwd?: string;
   /** Standard input; closed at once where there is none. */
   input?: string;
@@ -38,7 +40,7 @@ export function cli(args: readonly string[], options: CliOptions): Promise<CliAn
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [CLI, '--data-dir', options.dataDir, ...args],
+      [options.program ?? CLI, '--data-dir', options.dataDir, ...args],
       { cwd: options.cwd, env: cleanEnvironment(options.env), maxBuffer: 50_000_000 },
       (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
     );
@@ -101,7 +103,7 @@ export class RunningCommand {
 
 /** Starts a command that goes on, such as `up` or `run`. */
 export const startCli = (args: readonly string[], options: CliOptions): RunningCommand =>
-  startNode([CLI, '--data-dir', options.dataDir, ...args], options.env ?? {}, options.cwd);
+  startNode([options.program ?? CLI, '--data-dir', options.dataDir, ...args], options.env ?? {}, options.cwd);
 
 /** Starts a Node program in a clean environment. */
 export const startNode = (

@@ -8,7 +8,7 @@ import {
   platformStatus,
   readState,
 } from '../../client/platform/state.ts';
-import { type RunningCommand, startCli } from './e2e-cli.ts';
+import { type CliOptions, type RunningCommand, startCli } from './e2e-cli.ts';
 
 /** A folder of this test file's own. */
 export const ownFolder = (name: string): string => mkdtempSync(join(tmpdir(), `perennial-${name}-`));
@@ -25,8 +25,9 @@ export class UpPlatform {
     dataDir: string,
     sourceRoots: readonly string[],
     env: Record<string, string> = {},
+    more: Pick<CliOptions, 'program' | 'cwd'> = {},
   ): Promise<UpPlatform> {
-    const command = startCli(['--json', 'up', '--source-root', ...sourceRoots], { dataDir, env });
+    const command = startCli(['--json', 'up', '--source-root', ...sourceRoots], { dataDir, env, ...more });
     return new UpPlatform(command, await command.find(readStatus));
   }
 }

@@ -10,24 +10,34 @@ import { rawColumnsSql } from '../../lib/features/raw-sql.ts';
 /** A number that JSON cannot hold is told in words. */
 export type Cell = number | string | boolean | null;
 
-/** Creates a table of columns; texts are VARCHAR, all else DOUBLE ("inf" and "-inf" included). */
+/** What the cells of a column are; a moment is epoch seconds. */
+export type CellKind = 'text' | 'number' | 'boolean' | 'moment';
+
+const TYPES: Record<CellKind, string> = {
+  text: 'VARCHAR',
+  number: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  moment: 'TIMESTAMP',
+};
+
+function literal(kind: CellKind, cell: Cell | undefined): string {
+  if (cell === null || cell === undefined) return 'NULL';
+  if (kind === 'text') return quoteLiteral(String(cell));
+  return kind === 'moment' && typeof cell === 'number'
+    ? `make_timestamp(${Math.round(cell * 1e6)}::BIGINT)`
+    : `'${cell}'::${TYPES[kind]}`;
+}
+
+/** Creates a table of columns; numbers and moments may be "inf" and "-inf". */
 export async function createTable(
   connection: DuckDBConnection,
   name: string,
-  columns: Readonly<Record<string, { kind: 'text' | 'number'; cells: readonly Cell[] }>>,
+  columns: Readonly<Record<string, { kind: CellKind; cells: readonly Cell[] }>>,
 ): Promise<void> {
   const entries = Object.entries(columns);
-  const types = entries.map(
-    ([column, { kind }]) => `${quoteIdent(column)} ${kind === 'text' ? 'VARCHAR' : 'DOUBLE'}`,
-  );
+  const types = entries.map(([column, { kind }]) => `${quoteIdent(column)} ${TYPES[kind]}`);
   await connection.run(`CREATE OR REPLACE TABLE ${name} (${types.join(', ')})`);
   const rows = entries[0]?.[1].cells.length ?? 0;
-  const literal = (kind: 'text' | 'number', cell: Cell | undefined) =>
-    cell === null || cell === undefined
-      ? 'NULL'
-      : kind === 'text'
-        ? quoteLiteral(String(cell))
-        : `'${cell}'::DOUBLE`;
   const values = Array.from(
     { length: rows },
     (_, row) => `(${entries.map(([, { kind, cells }]) => literal(kind, cells[row])).join(', ')})`,

@@ -24,27 +24,33 @@ export interface FinishedRun {
   model: ServedModel;
 }
 
+/** Runs the activities of the data part one after the other. */
+export async function runDataPart(
+  platform: TestPlatform,
+  spec: PipelineSpec,
+  cache: CachePolicy,
+  asOf = AS_OF,
+): Promise<Pick<FinishedRun, 'ingest' | 'validate' | 'protect' | 'split' | 'prepared'>> {
+  const ingest = await platform.run('ingest', { spec, cache });
+  const validate = await platform.run('validate', { spec, ingest, asOf, champion: null, cache });
+  const protect = await platform.run('protect', { spec, ingest, validate, cache });
+  const split = await platform.run('split', { spec, protect, cache });
+  const prepared = await platform.run('prepare', { spec, split, cache });
+  return { ingest, validate, protect, split, prepared };
+}
+
 /** Runs the activities of a lifecycle one after the other, from raw files to a served champion; nobody is asked. */
 export async function runLifecycle(
   platform: TestPlatform,
   spec: PipelineSpec,
   code: CodeVersion,
-  workflowId = `${spec.name}-1`,
+  { workflowId = `${spec.name}-1`, cache = NO_CACHE }: { workflowId?: string; cache?: CachePolicy } = {},
 ): Promise<FinishedRun> {
   const run = { workflowId, runId: '00000000-0000-0000-0000-000000000001' };
   const tracking = await platform.run('openTracking', { spec, code, startedBy: 'test', run });
-  const ingest = await platform.run('ingest', { spec, cache: NO_CACHE });
-  const validate = await platform.run('validate', {
-    spec,
-    ingest,
-    asOf: AS_OF,
-    champion: null,
-    cache: NO_CACHE,
-  });
-  const protect = await platform.run('protect', { spec, ingest, validate, cache: NO_CACHE });
-  const split = await platform.run('split', { spec, protect, cache: NO_CACHE });
+  const data = await runDataPart(platform, spec, cache);
+  const { ingest, validate, protect, split, prepared } = data;
   await platform.run('recordData', { tracking, spec, ingest, protect, split });
-  const prepared = await platform.run('prepare', { spec, split, cache: NO_CACHE });
   const { task, training, columns } = spec;
   const trained: OutputOf<'trainCandidate'>[] = [];
   for (const candidate of spec.candidates)
@@ -96,11 +102,7 @@ export async function runLifecycle(
     artifacts: [],
   });
   return {
-    ingest,
-    validate,
-    protect,
-    split,
-    prepared,
+    ...data,
     train,
     evaluate,
     register: registered,

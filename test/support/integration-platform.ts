@@ -54,8 +54,11 @@ export class TestPlatform {
     readonly activityNames: readonly string[],
   ) {}
 
-  /** @param storing where its artifacts lie; by default in its folder */
-  static async start(storing: Omit<StoreSettings, 'dataDir'> = {}): Promise<TestPlatform> {
+  /** @param more where its artifacts lie (by default in its folder), the custom checks and the hosts of sources that are allowed */
+  static async start(
+    more: Omit<StoreSettings, 'dataDir'> &
+      Pick<PerennialConfig, 'modules' | 'sourceHosts' | 'sourcePrivateHosts'> = {},
+  ): Promise<TestPlatform> {
     quietRuntime();
     const folder = await mkdtemp(join(tmpdir(), 'perennial-integration-'));
     const dataDir = join(folder, 'data');
@@ -73,11 +76,11 @@ export class TestPlatform {
       const config: PerennialConfig = {
         dataDir,
         python: findPython(undefined),
-        sourceRoots: [ROOT],
+        sourceRoots: [ROOT, folder],
         mlflowTrackingUri: mlflowUri,
         mlflowUi: mlflowUri,
         taskQueue: DEFAULT_TASK_QUEUE,
-        ...storing,
+        ...more,
       };
       const connection = await NativeConnection.connect({ address: temporalAddress });
       closing.unshift(() => connection.close());

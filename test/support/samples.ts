@@ -174,6 +174,7 @@ export const evaluated = (winner: TrainedCandidate): EvaluateOutput => ({
   signature,
   candidate: winner.model.sha256,
   test: { roc_auc: 0.9, log_loss: 0.32, brier_score: 0.09, accuracy: 0.88 },
+  intervals: { roc_auc: { low: 0.88, high: 0.92 } },
   train: { roc_auc: 0.93, log_loss: 0.27, brier_score: 0.07, accuracy: 0.91 },
   baseline: { roc_auc: 0.5, log_loss: 0.61, brier_score: 0.21, accuracy: 0.7 },
   champion: null,

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { openStore, type StoreSettings } from '../../lib/store/open-store.ts';
 import { storeLocation } from '../../lib/store/store-location.ts';
@@ -24,11 +24,16 @@ export class TestBucket {
     process.env.AWS_SECRET_ACCESS_KEY = secretAccessKey;
   }
 
-  static async start(bucket = 'artifacts'): Promise<TestBucket> {
-    const server = await S3Server.start();
+  /** @param options.versions it keeps former versions of objects */
+  static async start(bucket = 'artifacts', options: { versions?: boolean } = {}): Promise<TestBucket> {
+    const server = await S3Server.start(options);
     const { endpoint, region, credentials } = server;
     const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
     await client.send(new CreateBucketCommand({ Bucket: bucket }));
+    if (options.versions)
+      await client.send(
+        new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: 'Enabled' } }),
+      );
     return new TestBucket(server, client, bucket);
   }
 

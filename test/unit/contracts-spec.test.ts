@@ -48,7 +48,7 @@ describe('the pipeline spec', () => {
     ['regression', 'root_mean_squared_error'],
   ])('judges task %s by %s against baseline and champion where it says nothing', (task, metric) => {
     const { evaluation } = pipelineSpec.parse({ ...samples.smallSpec(), task });
-    expect(evaluation).toEqual({
+    expect(evaluation).toMatchObject({
       metric,
       gates: [
         { metric, betterThan: 'baseline', by: 0 },

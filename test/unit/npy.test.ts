@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readNpy, writeNpy } from '../../lib/npy.ts';
+import { createNpy, NpyRows } from '../../lib/npy-file.ts';
 
 let folder = '';
 beforeAll(async () => {
@@ -91,5 +92,37 @@ describe('npy files', () => {
     await expect(writeNpy(join(folder, 'x.npy'), new Float32Array(5), [2, 3])).rejects.toThrow(
       /needs 6 elements, there are 5/,
     );
+  });
+});
+
+describe('npy files that are written part by part', () => {
+  it.each([
+    ['int32', [3], [new Int32Array([1, -2]), new Int32Array([3])]],
+    ['float32', [2, 2], [new Float32Array([1, 2]), new Float32Array([3, Number.NaN])]],
+    ['float64', [2, 1], [new Float64Array([Math.PI]), new Float64Array([-0])]],
+  ] as const)('are those that are written at once: %s', async (dtype, shape, parts) => {
+    const [path, other] = [join(folder, 'parts.npy'), join(folder, 'whole.npy')];
+    await createNpy(path, dtype, shape);
+    const file = await NpyRows.open(path);
+    for (const part of parts) await file.append(part);
+    await file.close();
+    await writeNpy(other, (await readNpy(path)).data, shape);
+    expect(await readFile(path)).toEqual(await readFile(other));
+    expect([...(await readNpy(path)).data]).toEqual(parts.flatMap((part) => [...part]));
+  });
+
+  it('are written from any row on, and are zeros elsewhere', async () => {
+    const path = join(folder, 'rows.npy');
+    await createNpy(path, 'float32', [4, 2]);
+    const file = await NpyRows.open(path, 2);
+    await file.append(new Float32Array([5, 6]));
+    await file.close();
+    expect([...(await readNpy(path)).data]).toEqual([0, 0, 0, 0, 5, 6, 0, 0]);
+  });
+
+  it('are not opened where they are none', async () => {
+    const path = join(folder, 'none.npy');
+    await writeFile(path, 'rows');
+    await expect(NpyRows.open(path)).rejects.toMatchObject({ code: 'TrainerContract' });
   });
 });

@@ -199,6 +199,27 @@ describe('the validation page', () => {
     expect(text).toContain('1,234');
   });
 
+  it('says once what was counted, and once which source it was in', () => {
+    const counted = { severity: 'error', passed: false, violations: 3, rows: 6, share: 0.5, on: 'people' };
+    const observed = '3 of 6 rows (50 %)';
+    const text = validationPage({
+      name: 'people',
+      report: validationReport.parse({
+        ...report,
+        examples: [],
+        results: [
+          { ...counted, expectation: 'not_null age on people', observed },
+          { ...counted, expectation: 'ages are known', observed },
+        ],
+      }),
+    });
+    const [, failed = '', rules = ''] = text.split('<h2>');
+    expect(failed.match(/3 of 6 rows/g)).toHaveLength(2);
+    expect(failed.match(/Source people\./g)).toHaveLength(1);
+    expect(rules).toContain('ages are known <span class="soft">on people</span>');
+    expect(rules).not.toContain('on people <span class="soft">');
+  });
+
   it('has figures of what was taken out', () => {
     const text = validationPage({ name: 'people', report });
     expect(text).toMatch(/rows in quarantine<\/dt><dd>12</);

@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ownProcessName } from '../../lib/processes/process-name.ts';
 import { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { whileLocked } from '../../lib/store/document-lock.ts';
 import type { Documents } from '../../lib/store/documents.ts';
@@ -28,13 +29,14 @@ describe('a document in a folder', () => {
   });
 
   it('can be written after a process died that held its lock', async () => {
-    await writeFile(lock(), `${hostname()} ${DEAD} ${TOKEN}`);
+    const [where, , started] = ownProcessName().split('.');
+    await writeFile(lock(), `${where}.${DEAD}.${started} ${TOKEN}`);
     await Promise.all([1, 2, 3, 4].map((n) => documents.write('heads/a', { n })));
     expect(await readdir(join(folder, 'heads'))).toEqual(['a.json']);
   });
 
   it('can be written after a machine died that held its lock', async () => {
-    await writeFile(lock(), `another-host 1 ${TOKEN}`);
+    await writeFile(lock(), `another00000.1.77 ${TOKEN}`);
     const longAgo = new Date(Date.now() - 120_000);
     await utimes(lock(), longAgo, longAgo);
     await documents.write('heads/a', { n: 1 });

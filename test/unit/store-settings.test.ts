@@ -1,5 +1,9 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CONFIG_VARIABLES, configFromEnv } from '../../lib/config.ts';
+import { openStore } from '../../lib/store/open-store.ts';
 import { isWithin, storeLocation } from '../../lib/store/store-location.ts';
 
 describe('where the artifact store lies', () => {
@@ -84,4 +88,27 @@ describe('the variables of the artifact store', () => {
   ])('%s may not be %j', (name, value) =>
     expect(() => config({ [name]: value })).toThrow(`${name} is "${value}"`),
   );
+});
+
+describe('a keyring in the artifact store', () => {
+  it.each([
+    [
+      'that is named',
+      (folder: string) => ({ dataDir: join(folder, 'data'), keyring: join(folder, 'store', 'keys.json') }),
+    ],
+    ['of a data directory in the store', (folder: string) => ({ dataDir: join(folder, 'store', 'data') })],
+  ])('%s is refused before anything is stored', async (_which, settings) => {
+    const folder = await mkdtemp(join(tmpdir(), 'perennial-keyring-'));
+    try {
+      const root = join(folder, 'store');
+      const opening = openStore({ ...settings(folder), artifactStore: { kind: 'file', root } });
+      await expect(opening).rejects.toMatchObject({
+        code: 'KeyringInvalid',
+        message: expect.stringContaining(`would lie in the artifact store ${root}`),
+      });
+      expect(await readdir(folder)).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
 });

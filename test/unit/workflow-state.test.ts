@@ -95,6 +95,14 @@ describe('the progress of a run', () => {
     expect(run.status.stages[1]?.state).toBe('skipped');
   });
 
+  it('says the first line of an error beside the stage', () => {
+    const run = progress();
+    run.begin('validate', AT);
+    run.fail('2 of 4 expectations failed\nrange age [0, 120]: 3 of 9 rows', LATER, false);
+    expect(run.status.stages[1]?.summary).toBe('2 of 4 expectations failed');
+    expect(run.status.error).toContain('range age');
+  });
+
   it('waits for people and stops to', () => {
     const run = progress();
     run.awaiting(awaiting);

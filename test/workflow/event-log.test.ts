@@ -90,7 +90,7 @@ describe.concurrent('an event log', () => {
     ['nothing', null],
     ['a text', 'rows'],
     ['rows instead of a reference', { rows: [{ a: 1 }] }],
-    ['no rows', { ...batchOf('x'), rows: 0 }],
+    ['less than no rows', { ...batchOf('x'), rows: -1 }],
     ['a wrong digest', { ...batchOf('x'), artifact: { ...batchOf('x').artifact, sha256: 'abc' } }],
     ['an id with a blank', batchOf('a b')],
     ['an unknown key', { ...batchOf('x'), note: 'hello' }],

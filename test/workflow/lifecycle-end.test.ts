@@ -43,7 +43,7 @@ describe.concurrent('how a lifecycle run ends', () => {
     const scenario = new Scenario();
     const worse = {
       ...evaluated(trained('lightgbm', 'lightgbm')),
-      champion: { version: '7', test: { roc_auc: 0.92 } },
+      champion: { version: '7', test: { roc_auc: 0.92 }, difference: {} },
     };
     scenario.let('evaluate', async () => worse);
     const run = await bench.lifecycle(scenario);
