@@ -113,9 +113,9 @@ async function main(gigabytes: number): Promise<void> {
     report('snapshot of CSV', bytes, csv);
     await rm(file);
     for (const [what, sql] of [
-      ['join with SQL, sorted by all', 'SELECT *, v1 * v2 AS product FROM big'],
+      ['a column derived by SQL', 'SELECT *, v1 * v2 AS product FROM big'],
       [
-        'join with a group by a key',
+        'join with a group, sorted by all',
         'SELECT big.*, g.n, g.mean FROM big JOIN (SELECT v3, count(*) AS n, avg(v1) AS mean FROM big GROUP BY v3) AS g USING (v3)',
       ],
     ] as const)

@@ -1,11 +1,14 @@
-// One validation in a process of its own: node validation-once.mjs ours|snapshot|quarantine|bare FILE FOLDER
+// One validation in a process of its own: node validation-once.mjs ours|snapshot|quarantine|bare|tables FILE FOLDER
 // Prints one JSON line: seconds and CPU seconds without the process's start, rows, peak memory.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { parse } from 'yaml';
 import { expectation } from '../dist/contracts/spec/expectations.js';
+import { fileSource } from '../dist/contracts/spec/sources.js';
+import { Database } from '../dist/lib/duckdb/database.js';
 import { runExpectations } from '../dist/lib/expectations/run.js';
+import { readTyped } from '../dist/lib/sources/typed-reading.js';
 
 const [mode, file, folder] = process.argv.slice(2);
 const csv = file.endsWith('.csv');
@@ -34,12 +37,17 @@ async function plain(work) {
   }
 }
 
-/** The reader with all that detection found out, so that it is not detected again for each statement. */
-async function csvRelation() {
-  const [[prompt]] = await plain(async (connection) =>
-    (await connection.runAndReadAll(`SELECT Prompt FROM sniff_csv('${file}')`)).getRows(),
-  );
-  return { relation: `(${prompt.replace(/;\s*$/, '')})`, files: [file] };
+/** Does something with the CSV's rows as ingest reads them. */
+async function withRows(take) {
+  const database = await Database.create({ tempDir: join(folder, 'spill'), threads: 2 });
+  const readable = { files: [file], format: 'csv', partitioned: false, finished: false };
+  try {
+    return await readTyped(database, 'bench', fileSource.parse({ path: file }), readable, (query) =>
+      take(query, database),
+    );
+  } finally {
+    database.close();
+  }
 }
 
 async function ours() {
@@ -50,13 +58,9 @@ async function ours() {
   let table = { path: file };
   if (csv && mode === 'snapshot') {
     const path = join(folder, 'snapshot.parquet');
-    await plain((connection) =>
-      connection.run(
-        `COPY (SELECT * FROM read_csv('${file}')) TO '${path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)`,
-      ),
-    );
+    await withRows((query, database) => database.copyToParquet(query, path));
     table = { path };
-  } else if (csv) table = await csvRelation();
+  } else if (csv) table = await withRows(async (query) => ({ relation: `(${query})`, files: [file] }));
   const { report, scans } = await runExpectations({
     table,
     rules,
@@ -76,9 +80,23 @@ const bare = () =>
     return { rows: Number(row[0]), scans: 1 };
   });
 
+/** The pass, then what a script would write by hand: the rows that go on, and the others with their reason. */
+const tables = () =>
+  plain(async (connection) => {
+    const [row] = (await connection.runAndReadAll(BARE)).getRowsJS();
+    for (const [name, rows] of [
+      ['kept', 'SELECT * FROM t WHERE coalesce(amount <= 995, true)'],
+      ['quarantine', "SELECT *, ['amount at most 995'] AS reasons FROM t WHERE amount > 995"],
+    ])
+      await connection.run(
+        `COPY (WITH t AS (FROM read_parquet('${file}')) ${rows}) TO '${join(folder, name)}.parquet' (FORMAT parquet)`,
+      );
+    return { rows: Number(row[0]), scans: 1 };
+  });
+
 const begin = performance.now();
 const cpuBegin = process.cpuUsage();
-const done = await (mode === 'bare' ? bare() : ours());
+const done = await ({ bare, tables }[mode] ?? ours)();
 const seconds = (performance.now() - begin) / 1_000;
 const cpu = process.cpuUsage(cpuBegin);
 const cpuSeconds = (cpu.user + cpu.system) / 1e6;

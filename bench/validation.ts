@@ -23,6 +23,7 @@ const OURS: Record<string, readonly (readonly [mode: string, name: string])[]> =
   parquet: [
     ['bare', 'DuckDB of Perennial, one SQL pass'],
     ['ours', 'Perennial, from a spec'],
+    ['tables', 'DuckDB of Perennial, one SQL pass, then both tables of the next line by COPY'],
     ['quarantine', 'Perennial, 0.5 % of rows quarantined with reasons, both tables written'],
   ],
   csv: [
