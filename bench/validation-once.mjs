@@ -1,4 +1,4 @@
-// One validation in a process of its own: node validation-once.mjs ours|snapshot|quarantine|bare|tables FILE FOLDER
+// One validation in a process of its own: node validation-once.mjs ours|typed|snapshot|quarantine|bare|tables FILE FOLDER
 // Prints one JSON line: seconds and CPU seconds without the process's start, rows, peak memory.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -37,7 +37,15 @@ async function plain(work) {
   }
 }
 
-/** Does something with the CSV's rows as ingest reads them. */
+/** The reader with all that detection by the first rows found out, as the pass beside it has it. */
+async function sniffed() {
+  const [[prompt]] = await plain(async (connection) =>
+    (await connection.runAndReadAll(`SELECT Prompt FROM sniff_csv('${file}')`)).getRows(),
+  );
+  return { relation: `(${prompt.replace(/;\s*$/, '')})`, files: [file] };
+}
+
+/** Does something with the CSV's rows as ingest reads them: nothing is lost in them. */
 async function withRows(take) {
   const database = await Database.create({ tempDir: join(folder, 'spill'), threads: 2 });
   const readable = { files: [file], format: 'csv', partitioned: false, finished: false };
@@ -60,7 +68,9 @@ async function ours() {
     const path = join(folder, 'snapshot.parquet');
     await withRows((query, database) => database.copyToParquet(query, path));
     table = { path };
-  } else if (csv) table = await withRows(async (query) => ({ relation: `(${query})`, files: [file] }));
+  } else if (csv && mode === 'typed')
+    table = await withRows(async (query) => ({ relation: `(${query})`, files: [file] }));
+  else if (csv) table = await sniffed();
   const { report, scans } = await runExpectations({
     table,
     rules,

@@ -28,8 +28,9 @@ const OURS: Record<string, readonly (readonly [mode: string, name: string])[]> =
   ],
   csv: [
     ['bare', 'DuckDB of Perennial, one SQL pass'],
-    ['ours', 'Perennial, from a spec, straight from CSV'],
-    ['snapshot', 'Perennial, from a spec, Parquet snapshot written first'],
+    ['ours', 'Perennial, from a spec, straight from CSV, read as the pass above reads it'],
+    ['typed', '… read as ingest reads it: no value is converted with loss'],
+    ['snapshot', '… and written as a Parquet snapshot first, as a run does'],
   ],
 };
 
