@@ -36,13 +36,19 @@ export function withoutValues(words: string): string {
   // What is wrong stands below the quoted row, however long that is.
   if (csv) return csvWords(words.slice(-READ), csv[1] ?? '');
   const json = /^Invalid Input Error: (Malformed JSON|JSON transform error).*? in line (\d+)/s.exec(read);
-  if (json) return `${json[1]}, line ${json[2]}`;
+  if (json) return jsonWords(json[1] === 'Malformed JSON', Number(json[2]));
   const below = words.lastIndexOf('\n\nLINE ');
   const tail = below < 0 ? '' : words.slice(below).slice(0, READ);
   const place = PLACE.test(tail) ? tail : '';
   const said = place === '' ? words : words.slice(0, below);
   return `${firstLine(said)}${place}`.slice(0, LIMIT).trim();
 }
+
+/** Where a line cannot be parsed the engine names the next one. */
+const jsonWords = (malformed: boolean, line: number): string =>
+  malformed
+    ? `line ${line - 1} is no whole JSON value; mend it, or leave it out`
+    : `JSON line ${line} does not fit the others: a field stands twice or is new, or a value has another type; mend it`;
 
 /** Only the first line speaks: those below it repeat the value, or belong to it. */
 function firstLine(said: string): string {

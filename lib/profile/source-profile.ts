@@ -5,6 +5,7 @@ import type { PerennialConfig } from '../config.ts';
 import { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
 import { acquireSource } from '../sources/acquire.ts';
+import { checkHeader } from '../sources/header.ts';
 import { sourceOptions } from '../sources/options.ts';
 import { readQuery } from '../sources/read-query.ts';
 import { readTyped } from '../sources/typed-reading.ts';
@@ -16,7 +17,7 @@ import { profileTable } from './profile.ts';
  *
  * @param name what messages call the source
  * @param options.tempDir an existing folder for what DuckDB spills, and for a CSV's or JSON's rows as Parquet
- * @throws PerennialError `SourceNotFound`, `SourceUnreadable`, `SecretMissing`
+ * @throws PerennialError `SourceNotFound`, `SourceUnreadable`, `SecretMissing`, `ColumnInvalid`, `ColumnMissing`
  */
 export async function profileSource(
   name: string,
@@ -30,6 +31,7 @@ export async function profileSource(
   try {
     const options = { ...sourceOptions(config, tempDir), roots: ['/'], denied: [] };
     const acquired = await acquireSource(database, name, source, options);
+    await checkHeader(database, name, source, acquired);
     if (acquired.format === 'parquet')
       return await profileTable(database, `(${readQuery(source, acquired)})`);
     // Text is read once; the profile looks several times.

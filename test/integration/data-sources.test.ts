@@ -191,7 +191,7 @@ describe('other formats', () => {
   });
 
   it.each([
-    ['broken.jsonl', '{"a":"Ann Example"}\n{"a": Ann\n', /Malformed JSON, line \d+$/],
+    ['broken.jsonl', '{"a":"Ann Example"}\n{"a": Ann\n', /line 2 is no whole JSON value; mend it/],
     ['broken.parquet', 'no parquet at all', /it is not Parquet/],
     ['broken.csv.gz', 'not packed', /GZIP/],
   ])('%s is refused', async (name, content, words) => {

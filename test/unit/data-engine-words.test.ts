@@ -80,11 +80,11 @@ describe("the engine's words keep what is wrong and where, and lose the values",
     [`Unexpected token 'A', "Ann 4711" is not valid JSON`, 'Unexpected token … is not valid JSON'],
     [
       'Invalid Input Error: JSON transform error in file "a.jsonl", in line 51: Object {"name":"Ann"} has unknown key "name"',
-      'JSON transform error, line 51',
+      'JSON line 51 does not fit the others: a field stands twice or is new, or a value has another type; mend it',
     ],
     [
       'Invalid Input Error: Malformed JSON in file "a.jsonl", at byte 7 in line 3: unexpected character. ',
-      'Malformed JSON, line 3',
+      'line 2 is no whole JSON value; mend it, or leave it out',
     ],
     [
       'Conversion Error: CSV Error on Line: 2\nOriginal Line: 1,Ann Example\nError when converting column "who". Could not convert string "Ann Example" to \'BIGINT\'\n\nColumn who is being converted as type BIGINT\nThis type was either manually set',
