@@ -153,7 +153,7 @@ async function unchangedOrTaken(
     deps,
     {
       stage: 'source',
-      codeVersion: 3,
+      codeVersion: 4,
       pipeline: spec.name,
       input: {
         source,

@@ -1,9 +1,9 @@
 /** Functions of DuckDB whose answer hangs on the moment, the session or chance; only a call of them counts. */
 const FUNCTIONS =
-  'now|today|age|(?:get_)?current_(?:date|time|timestamp|localtime|localtimestamp|\\w+_id|query)|transaction_timestamp|random|setseed|uuid|uuidv4|uuidv7|gen_random_uuid|nextval|currval|txid_current';
+  'now|today|ago|age|(?:get_)?current_(?:date|time|timestamp|localtime|localtimestamp|\\w+_id|query)|transaction_timestamp|random|setseed|uuid|uuidv4|uuidv7|gen_random_uuid|nextval|currval|txid_current';
 
 /** What may stand between a function's name and its parenthesis. */
-const GAP = '"?(?:\\s|/\\*[\\s\\S]*?\\*/|--[^\\n]*\\n)*';
+const GAP = '"?(?:\\s|/\\*(?:[^*]|\\*(?!/))*\\*/|--[^\\n]*\\n)*';
 
 const VOLATILE = new RegExp(
   [

@@ -64,6 +64,7 @@ export class PushedRows implements PersonalStore {
       try {
         const batches = await this.#search(head, subject.columns, person, tools);
         if (batches === undefined) {
+          // A log that no pipeline has told of, without any name for people: it holds none, as far as is known.
           if (pipelines.length > 0) unsearched.push({ ...what, places: head.batches, why: UNKNOWN_SUBJECT });
           continue;
         }
@@ -108,7 +109,7 @@ export class PushedRows implements PersonalStore {
     commonColumns: readonly SubjectColumn[],
   ): Promise<LogSubject | undefined> {
     const known = await this.#subjects.of(log);
-    if (!known) return person.pipelines === null ? { columns: [...commonColumns], pipelines: [] } : undefined;
+    if (!known) return { columns: [...commonColumns], pipelines: [] };
     const pipelines = Object.keys(known).filter((pipeline) => person.concerns([pipeline]));
     if (pipelines.length === 0) return undefined;
     return { columns: unique(pipelines.flatMap((pipeline) => known[pipeline] ?? [])), pipelines };

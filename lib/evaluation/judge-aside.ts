@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.ts';
 import { type Judgement, judgement } from '../../contracts/reports.ts';
 import { ownScript } from '../processes/own-script.ts';
-import { JUDGES, type JudgeName, type JudgeQuestion } from './judge-job.ts';
+import { JUDGES, type JudgeAnswer, type JudgeName, type JudgeQuestion } from './judge-job.ts';
 
 /** Up to so many answers are judged at once, those of all bootstrap samples together: that takes less than the start of a process. */
 const MOST_AT_ONCE = 50_000;
@@ -19,7 +19,7 @@ const isSmall = ({ answers, bootstrap }: JudgeQuestion): boolean =>
  * millions takes longer than a heartbeat may be late.
  *
  * @param signal aborting kills the process
- * @throws PerennialError `StageFailed`, retryable, where the process ends without an answer
+ * @throws PerennialError `StageFailed` where the answers cannot be judged; retryable where the process ends without a word
  * @example const { metrics } = await judged({ problem, labels, answers }, frame.signal);
  */
 export async function judged(question: JudgeQuestion, signal?: AbortSignal): Promise<Judgement> {
@@ -50,7 +50,10 @@ async function inProcess(name: JudgeName, question: JudgeQuestion, signal?: Abor
     });
     const kill = (): void => void child.kill('SIGKILL');
     signal?.addEventListener('abort', kill, { once: true });
-    child.once('message', resolve);
+    child.once('message', (answer: JudgeAnswer) => {
+      if ('judged' in answer) resolve(answer.judged);
+      else reject(new PerennialError('StageFailed', `The ${name} cannot be computed: ${answer.failed}`));
+    });
     const settle = (problem: string): void => {
       signal?.removeEventListener('abort', kill);
       // After an answer this changes nothing.
@@ -65,6 +68,7 @@ async function inProcess(name: JudgeName, question: JudgeQuestion, signal?: Abor
       settle(end ? `was ended by ${end} (out of memory?)` : `ended with code ${code} and no answer`),
     );
     child.send({ name, question }, (error) => {
+      if (error) settle('could not be asked');
       if (error) kill();
     });
   });

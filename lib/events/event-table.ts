@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type { EventBatch, EventFormat } from '../../contracts/events.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
+import { NO_COMMENTS } from '../sources/read-query.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
 import { csvAsText } from './readable-rows.ts';
 
@@ -61,7 +62,7 @@ export async function eventTable(
 
 const relation = (format: EventFormat, whole: string): string =>
   format === 'csv'
-    ? `read_csv(${quoteLiteral(whole)}, header = true, delim = ',', quote = '"', escape = '"', sample_size = -1)`
+    ? `read_csv(${quoteLiteral(whole)}, header = true, delim = ',', quote = '"', escape = '"', sample_size = -1, ${NO_COMMENTS})`
     : `read_json(${quoteLiteral(whole)}, format = 'newline_delimited', sample_size = -1)`;
 
 /** Each stored batch of JSON Lines ends with a line break. */

@@ -3,10 +3,11 @@ import { PerennialError } from '../../contracts/errors.ts';
 import type { EventFormat } from '../../contracts/events.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
+import { NO_COMMENTS } from '../sources/read-query.ts';
 
 /** CSV as text, column by column: types are found when all batches are read together. */
 export const csvAsText = (files: readonly string[]): string =>
-  `read_csv([${files.map(quoteLiteral).join(', ')}], header = true, skip = 0, all_varchar = true, sample_size = -1, union_by_name = true)`;
+  `read_csv([${files.map(quoteLiteral).join(', ')}], header = true, skip = 0, all_varchar = true, sample_size = -1, union_by_name = true, ${NO_COMMENTS})`;
 
 /**
  * How many rows a batch has, as the engine that will read it sees them.
@@ -41,7 +42,7 @@ export async function readableRows(database: Database, path: string, format: Eve
 /** The engine would give a second column of one name another name, silently. */
 async function checkHeader(database: Database, path: string): Promise<void> {
   const [header = {}] = await database.rows(
-    `SELECT * FROM read_csv(${quoteLiteral(path)}, header = false, skip = 0, all_varchar = true, sample_size = -1) LIMIT 1`,
+    `SELECT * FROM read_csv(${quoteLiteral(path)}, header = false, skip = 0, all_varchar = true, sample_size = -1, ${NO_COMMENTS}) LIMIT 1`,
     'InputInvalid',
     'the rows',
   );

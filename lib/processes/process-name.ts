@@ -62,5 +62,8 @@ export function ownProcessName(): string {
 export function hasEnded(name: string): boolean | undefined {
   const [where, pid = '', started] = name.split('.');
   if (where !== NEIGHBOURHOOD || !/^\d+$/.test(pid) || started === undefined) return undefined;
-  return startOf(Number(pid)) !== started;
+  if (name === OWN_NAME) return false;
+  const start = startOf(Number(pid));
+  // The system told once and does not tell now, as where no more files can be opened.
+  return start === '' && started !== '' ? undefined : start !== started;
 }

@@ -1,10 +1,12 @@
 import { PerennialError } from '../../contracts/errors.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent } from '../duckdb/sql.ts';
-import { sniffCsv } from './csv-sniffer.ts';
+import { sniffCsv, sniffDialect } from './csv-sniffer.ts';
 import { type Misfit, typedSql } from './csv-types.ts';
 import { partitionsOf } from './partitions.ts';
 import { type Readable, type ReadOptions, readQuery, SAMPLE_ROWS, type TextOptions } from './read-query.ts';
+
+const ZONED = 'TIMESTAMP WITH TIME ZONE';
 
 /** How the values of a column come about. */
 type Way =
@@ -49,7 +51,7 @@ export class CsvPlan {
     source: TextOptions,
     readable: Readable,
   ): Promise<CsvPlan> {
-    const { dialect } = await sniffCsv(database, where, source, readable.files[0] ?? '', SAMPLE_ROWS);
+    const dialect = await sniffDialect(database, where, source, readable.files, SAMPLE_ROWS);
     const quote = dialect.quote ?? '"';
     const seen = { delimiter: dialect.delimiter, quote, escape: dialect.escape ?? quote };
     const looked = { database, where, source, readable, options: { sampleRows: SAMPLE_ROWS } };
@@ -68,8 +70,10 @@ export class CsvPlan {
   ): Promise<CsvPlan> {
     const [file = '', ...others] = readable.files;
     if (others.length > 0) {
-      const reading = { database, where, source, readable, options: { sampleRows: -1 } };
-      return new CsvPlan(reading, await planned(reading, 'text'));
+      const looked = { database, where, source, readable, options: { sampleRows: -1 } };
+      const columns = await planned(looked, 'text');
+      const dialect = await sniffDialect(database, where, source, readable.files, -1);
+      return new CsvPlan({ ...looked, source: { ...source, ...dialect } }, columns);
     }
     const { dialect, formats, types } = await sniffCsv(database, where, source, file, -1);
     const options = {
@@ -82,7 +86,8 @@ export class CsvPlan {
     return new CsvPlan(
       reading,
       columns.map((column) =>
-        (column.type === 'DATE' && formats.date) || (column.type.startsWith('TIMESTAMP') && formats.timestamp)
+        (column.type === 'DATE' && formats.date) ||
+        (column.type.startsWith('TIMESTAMP') && column.type !== ZONED && formats.timestamp)
           ? { ...column, way: 'native' }
           : column,
       ),
@@ -123,7 +128,8 @@ export class CsvPlan {
     const columns = this.columns.map((column, index): Planned => {
       const worst = row[`m${index}`];
       if (column.way !== 'checked' || worst === null) return column;
-      if (worst === 2 && column.declared) throw lossy(where, column);
+      // Of moments with an offset the engine makes NULL what it cannot read.
+      if (column.declared && (worst === 2 || column.type === ZONED)) throw lossy(where, column);
       return { ...column, way: worst === 2 ? 'text' : 'native' };
     });
     return new CsvPlan(this.reading, columns);
@@ -142,7 +148,7 @@ export class CsvPlan {
     const added = addedTo(source, readable);
     const types = this.columns.flatMap(({ name, way }): [string, string][] => {
       const type = way === 'native' ? (options.types ?? source.types)[name] : 'VARCHAR';
-      return !added.has(name) && type !== undefined ? [[name, type]] : [];
+      return !added.has(name.toLowerCase()) && type !== undefined ? [[name, type]] : [];
     });
     const read = readQuery(source, readable, { ...options, types: Object.fromEntries(types) });
     const columns = this.columns.flatMap((column, index) => {
@@ -154,14 +160,16 @@ export class CsvPlan {
   }
 }
 
-/** Names of columns that no file has: they come from folders, or count rows. */
+/** Names, in small letters, of columns that no file has: they come from folders, or count rows. */
 const addedTo = (source: TextOptions, { files, partitioned }: Readable): ReadonlySet<string> =>
-  new Set([
-    ...(source.rowNumber === undefined ? [] : [source.rowNumber]),
-    ...(partitioned
-      ? partitionsOf(files[0] ?? '').map((folder) => folder.slice(0, folder.indexOf('=')))
-      : []),
-  ]);
+  new Set(
+    [
+      ...(source.rowNumber === undefined ? [] : [source.rowNumber]),
+      ...(partitioned
+        ? partitionsOf(files[0] ?? '').map((folder) => folder.slice(0, folder.indexOf('=')))
+        : []),
+    ].map((name) => name.toLowerCase()),
+  );
 
 const columnOf = ({ way }: Planned, index: number): string => `${way === 'checked' ? 'v' : 't'}${index}`;
 
@@ -191,7 +199,7 @@ async function planned(reading: Reading, texts: 'text' | 'unquoted'): Promise<Pl
   );
   return found.map(({ name, type }) => {
     const declared = source.types[name] !== undefined;
-    if (added.has(name)) return { name, type, declared, way: 'native' };
+    if (added.has(name.toLowerCase())) return { name, type, declared, way: 'native' };
     if (type === 'VARCHAR') return { name, type, declared, way: texts };
     return { name, type, declared, way: typedSql(type, declared) ? 'checked' : 'native' };
   });
@@ -223,5 +231,5 @@ export function misfitOf(error: unknown): { column: number; kind: Misfit } | und
 const lossy = (where: string, { name, type }: Planned): PerennialError =>
   new PerennialError(
     'SourceUnreadable',
-    `${where}: column ${name} holds a value that ${type} would not keep whole, such as a fraction, a time, an offset or more digits; set another type for it under types`,
+    `${where}: column ${name} holds a value that ${type} would not keep whole, such as a fraction, an exponent, a time, an offset, more digits, or a moment that is not written as ISO 8601 has it; set another type for it under types`,
   );

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
 import { type CsvFormats, csvSettings, type Dialect, type TextOptions } from './read-query.ts';
@@ -52,9 +53,40 @@ export async function sniffCsv(
       quote: character(found.quote),
       escape: character(found.escape),
     },
-    formats: { date: found.date ?? undefined, timestamp: found.timestamp ?? undefined },
+    // Named, the usual form would keep the engine from reading others such as `infinity`.
+    formats: {
+      date: found.date === '%Y-%m-%d' ? undefined : (found.date ?? undefined),
+      timestamp: found.timestamp ?? undefined,
+    },
     types: new Map(found.names.map((name, index) => [name, found.types[index] ?? 'VARCHAR'])),
   };
+}
+
+/**
+ * How all files of a source are written.
+ *
+ * @param rows of each file, -1 for all
+ * @throws PerennialError `SourceUnreadable` where they are written differently
+ */
+export async function sniffDialect(
+  database: Database,
+  where: string,
+  source: TextOptions,
+  files: readonly string[],
+  rows: number,
+): Promise<Dialect> {
+  const dialects: Dialect[] = [];
+  for (const file of files) dialects.push((await sniffCsv(database, where, source, file, rows)).dialect);
+  const common = (part: keyof Dialect): string | undefined => {
+    const [one, ...others] = new Set(dialects.flatMap((dialect) => dialect[part] ?? []));
+    if (others.length > 0)
+      throw new PerennialError(
+        'SourceUnreadable',
+        `${where}: its files do not have the same ${part}: ${[one, ...others].join(' and ')}; write them alike, or make them two sources`,
+      );
+    return one;
+  };
+  return { delimiter: common('delimiter'), quote: common('quote'), escape: common('escape') };
 }
 
 const character = (value: unknown): string | undefined =>

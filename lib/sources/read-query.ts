@@ -60,6 +60,9 @@ function reader(
 export type TextOptions = Extract<Source, { types: unknown }>;
 export type Dialect = Pick<TextOptions, 'delimiter' | 'quote' | 'escape'>;
 
+/** Detection would take a value that begins with `#` for a comment, and leave its row out. */
+export const NO_COMMENTS = "comment = ''";
+
 /** What the spec says of a CSV, for the reader and for its detection. */
 export const csvSettings = (source: TextOptions, types: Readonly<Record<string, string>>): string[] => [
   // The engine refuses an empty list; without one, only the empty text is missing.
@@ -80,6 +83,7 @@ export const csvSettings = (source: TextOptions, types: Readonly<Record<string, 
 
 /** What the spec says of the dialect; the rest is detected. */
 export const dialectSettings = (source: Dialect): string[] => [
+  NO_COMMENTS,
   ...(source.delimiter ? [`delim = ${quoteLiteral(source.delimiter)}`] : []),
   ...(source.quote ? [`quote = ${quoteLiteral(source.quote)}`] : []),
   ...(source.escape ? [`escape = ${quoteLiteral(source.escape)}`] : []),

@@ -26,13 +26,15 @@ export const unpackZstd = (where: string) =>
       env: {},
     });
     const end = once(child, 'close').then(([code]) => Number(code ?? Number.NaN));
+    // Where it could not be started, that is told below.
+    end.catch(() => undefined);
     const feeding = pipeline(chunks, child.stdin).then(
       () => undefined,
       (error: unknown) => error,
     );
     try {
       yield* child.stdout;
-      const code = await end;
+      const code = await end.catch(() => Number.NaN);
       if (code === DAMAGED) throw damaged(where, 'zstd');
       const broken = await feeding;
       if (broken !== undefined) throw broken;
@@ -40,7 +42,7 @@ export const unpackZstd = (where: string) =>
       if (code !== 0)
         throw new PerennialError(
           'SourceUnreadable',
-          `${where}: the process that unpacks it was ended (out of memory?)`,
+          `${where}: the process that unpacks it could not be started, or was ended (out of memory?)`,
           true,
         );
     } finally {

@@ -12,8 +12,6 @@ export interface BootstrapOptions {
   confidence?: number;
   /** The same seed gives the same samples on every machine; default 0. */
   seed?: number;
-  /** Aborting rejects with its reason. */
-  signal?: AbortSignal;
 }
 
 /** Rows that are drawn for all samples together: with more rows there are fewer samples, but so many in any case. */
@@ -60,17 +58,17 @@ export async function pairedIntervals(
 async function intervals(
   rows: number,
   valuesOf: (counts: RowCounts) => MetricValues,
-  { signal, ...options }: BootstrapOptions,
+  options: BootstrapOptions,
 ): Promise<MetricIntervals> {
   const { resamples: wanted, confidence, seed } = { ...DEFAULTS, ...options };
   const resamples = Math.min(wanted, Math.max(FEWEST, Math.floor(MOST_DRAWN / rows)));
   const seen = new Map<string, Float64Array>();
   const defined = new Map<string, number>();
-  const random = seededRandom(seed);
   const counts = new Uint16Array(rows);
   for (let sample = 0; sample < resamples; sample++) {
     await setImmediate();
-    signal?.throwIfAborted();
+    // Of each sample its own: one generator would come round again after some thousand millions of rows.
+    const random = seededRandom(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(sample + 1, 0x85ebca6b));
     counts.fill(0);
     for (let drawn = 0; drawn < rows; drawn++) {
       const row = Math.floor(random() * rows);

@@ -1,3 +1,4 @@
+import { PerennialError } from '../../contracts/errors.ts';
 import type { Task } from '../../contracts/spec/task.ts';
 import type { SplitOutput } from '../../contracts/stages.ts';
 import { BinaryScores } from './binary-scores.ts';
@@ -16,6 +17,7 @@ export const positiveIndex = ({ classNames, positiveClass }: Problem): number =>
  * The answers of a model held against the truth.
  *
  * @param labels class indices or numbers, `[n]`
+ * @throws PerennialError `StageFailed` where an answer is no finite number
  * @param answers binary: probability of the positive class `[n]`; multiclass: row-major `[n, classes]`; regression: `[n]`
  */
 export function scoresOf(
@@ -24,6 +26,12 @@ export function scoresOf(
   answers: Float32Array | Float64Array,
 ): Scores {
   const predictions = answers instanceof Float64Array ? answers : new Float64Array(answers);
+  const odd = predictions.reduce((count, answer) => (Number.isFinite(answer) ? count : count + 1), 0);
+  if (odd > 0)
+    throw new PerennialError(
+      'StageFailed',
+      `the model's answer is no finite number ${odd} times of ${predictions.length}, so that it cannot be judged`,
+    );
   switch (problem.task) {
     case 'binary':
       return new BinaryScores(membersOf(positiveIndex(problem), labels), predictions);

@@ -7,8 +7,8 @@ import { finite, logLossOf, type RowCounts, ratio, type Scores } from './scores.
 const MAX_KEPT = 2 ** 26;
 
 /**
- * Metrics of a classifier of several classes, named and defined as in scikit-learn: one-versus-rest AUC, macro and
- * weighted averages over the classes that occur.
+ * Metrics of a classifier of several classes, named and defined as in scikit-learn: macro and weighted averages over
+ * the classes that occur or are answered, one-versus-rest AUC over those that occur.
  *
  * @example
  * new MulticlassScores(Int32Array.of(0, 2), 3, Float64Array.of(0.8, 0.1, 0.1, 0.2, 0.2, 0.6)).metrics().accuracy; // 1
@@ -76,17 +76,22 @@ export class MulticlassScores implements Scores {
     const cell = (actual: number, said: number): number => confusion[actual * classes + said] ?? 0;
     const actual = Float64Array.from({ length: classes }, (_, k) => sum((said) => cell(k, said)));
     const answered = Float64Array.from({ length: classes }, (_, k) => sum((truth) => cell(truth, k)));
-    const present = sum((k) => (actual[k] ? 1 : 0));
+    const occurs = (k: number): boolean => (actual[k] ?? 0) + (answered[k] ?? 0) > 0;
     const precision = (k: number): number => ratio(cell(k, k), answered[k] ?? 0);
     const recall = (k: number): number => ratio(cell(k, k), actual[k] ?? 0);
     const f1 = (k: number): number => ratio(2 * cell(k, k), (actual[k] ?? 0) + (answered[k] ?? 0));
-    const macro = (of: (k: number) => number): number => sum((k) => (actual[k] ? of(k) : 0)) / present;
+    const mean = (of: (k: number) => number, counts: (k: number) => boolean): number =>
+      sum((k) => (counts(k) ? of(k) : 0)) / sum((k) => (counts(k) ? 1 : 0));
+    const macro = (of: (k: number) => number): number => mean(of, occurs);
     const weighted = (of: (k: number) => number): number => sum((k) => (actual[k] ?? 0) * of(k)) / rows;
     // Gorodkin 2004, as scikit-learn has it.
     const square = (values: Float64Array): number => sum((k) => (values[k] ?? 0) ** 2);
     const covariance = right * rows - sum((k) => (actual[k] ?? 0) * (answered[k] ?? 0));
     return finite({
-      roc_auc: macro((k) => this.#oneVersusRest(k, actual[k] ?? 0, rows, counts)),
+      roc_auc: mean(
+        (k) => this.#oneVersusRest(k, actual[k] ?? 0, rows, counts),
+        (k) => (actual[k] ?? 0) > 0,
+      ),
       log_loss: logLoss / rows,
       brier_score: squared / rows,
       accuracy: right / rows,

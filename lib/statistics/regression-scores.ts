@@ -31,10 +31,14 @@ export class RegressionScores implements Scores {
     const n = this.rows;
     const countOf = (i: number): number => (counts === undefined ? 1 : (counts[i] ?? 0));
     let [rows, sum, squared, absolute, relative] = [0, 0, 0, 0, 0];
+    let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (let i = 0; i < n; i++) {
       const count = countOf(i);
       const error = this.#errors[i] ?? 0;
       const truth = this.truth[i] ?? 0;
+      if (count === 0) continue;
+      least = Math.min(least, truth);
+      greatest = Math.max(greatest, truth);
       rows += count;
       sum += count * truth;
       squared += count * error ** 2;
@@ -48,21 +52,22 @@ export class RegressionScores implements Scores {
       root_mean_squared_error: Math.sqrt(squared / rows),
       mean_absolute_error: absolute / rows,
       mean_absolute_percentage_error: relative / rows,
-      r2: total === 0 ? undefined : 1 - squared / total,
+      // Of rows that are all alike the sum of squares is zero, but for rounding.
+      r2: least === greatest ? undefined : 1 - squared / total,
       median_absolute_error: this.#medianError(rows, countOf),
     });
   }
 
   /** Of an even number of rows the mean of the two in the middle. */
   #medianError(rows: number, countOf: (row: number) => number): number {
-    const [upper, lower] = [Math.floor((rows - 1) / 2), Math.ceil((rows - 1) / 2)];
+    const [first, second] = [Math.floor((rows - 1) / 2), Math.ceil((rows - 1) / 2)];
     let [seen, sum] = [0, 0];
     for (const row of this.#order) {
       const from = seen;
       const to = seen + countOf(row);
       const error = this.#errors[row] ?? 0;
-      if (from <= upper && upper < to) sum += error / 2;
-      if (from <= lower && lower < to) return sum + error / 2;
+      if (from <= first && first < to) sum += error / 2;
+      if (from <= second && second < to) return sum + error / 2;
       seen = to;
     }
     return Number.NaN;

@@ -251,9 +251,10 @@ export class ArtifactStore {
    * @returns whether it was erased; of another one nothing is deleted
    */
   async finishErasure(sha256: string): Promise<boolean> {
-    if (!(await this.shared.erasures.of(sha256))) return false;
-    await this.#eraseBytes(sha256);
-    return true;
+    const erasure = await this.shared.erasures.of(sha256);
+    // The same bytes may be those of other rows by now.
+    if (erasure && !erasure.mayReturn) await this.#eraseBytes(sha256);
+    return erasure !== undefined;
   }
 
   async #eraseBytes(sha256: string): Promise<void> {

@@ -44,6 +44,18 @@ describe('CSV', () => {
     ]);
   });
 
+  it('with values that begin like comments', async () => {
+    const lines = Array.from({ length: 1_000 }, (_, i) => `${i % 3 === 0 ? '#' : ''}${i},x${i}`);
+    await data.write('marks.csv', `id,b\n${lines.join('\n')}\n`);
+    expect((await data.snapshot('marks.csv')).rows).toBe(1_000);
+    await data.write('channels.csv', '#,topic\n#1,x\n#2,y\n3,z\n');
+    expect(await data.rows(await data.snapshot('channels.csv'))).toEqual([
+      { '#': '#1', topic: 'x' },
+      { '#': '#2', topic: 'y' },
+      { '#': '3', topic: 'z' },
+    ]);
+  });
+
   it('compressed', async () => {
     await data.write('packed.csv.gz', gzipSync('a,b\n1,x\n'));
     expect(await data.rows(await data.snapshot('packed.csv.gz'))).toEqual([{ a: 1, b: 'x' }]);

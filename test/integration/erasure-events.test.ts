@@ -218,9 +218,23 @@ describe('a person in pushed rows', () => {
       kind: 'snapshot',
       subject: subjectColumns(spec, ['customer'], { state: 'raw' }),
     });
-    expect((await erase(fixture.person(NEEDLE, { pipelines: ['shop'] }))).found).toEqual([]);
-    expect((await erase(fixture.person(NEEDLE))).found).toMatchObject([{ rows: 1, pipelines: [] }]);
+    expect((await erase(fixture.person(NEEDLE, { pipelines: ['shop'] }))).found).toMatchObject([
+      { rows: 1, pipelines: [] },
+    ]);
     expect(await holds(NEEDLE)).toBe(false);
+  });
+
+  it('is found among rows that begin like comments', async () => {
+    await readBy();
+    const rows = Array.from(
+      { length: 1_000 },
+      (_, i) => `${i % 3 === 0 ? '#' : ''}${i},${i === 3 ? NEEDLE : 'ann'}`,
+    );
+    const { batch } = await log.push(`n,customer\n${rows.join('\n')}\n`, 'csv');
+    expect(batch.rows).toBe(1_000);
+    expect((await erase(fixture.person(NEEDLE))).found).toMatchObject([{ rows: 1 }]);
+    expect(await holds(NEEDLE)).toBe(false);
+    expect(await log.rows()).toHaveLength(999);
   });
 
   it('in a log without a column for people, or one that cannot be read, is reported as not looked for', async () => {

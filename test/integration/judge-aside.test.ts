@@ -53,7 +53,9 @@ it('intervals, also of a challenger against it, come with the metrics', async ()
   const challenger = answers.map((value) => 0.2 + 0.6 * value);
   const found = await judged({ ...BINARY, bootstrap, challenger });
   expect(found).toEqual(await JUDGES.metrics({ ...BINARY, bootstrap, challenger }));
-  const { low = 1, high = 0 } = found.intervals.roc_auc ?? {};
+  expect(found.intervals).toEqual({});
+  const { intervals } = await judged({ ...BINARY, bootstrap });
+  const { low = 1, high = 0 } = intervals.roc_auc ?? {};
   expect(found.metrics.roc_auc).toBeGreaterThan(low);
   expect(found.metrics.roc_auc).toBeLessThan(high);
   // It ranks alike and is less sure of itself.
@@ -66,11 +68,27 @@ it('few answers are judged at once', async () => {
   expect(await judged(few)).toEqual(await JUDGES.metrics(few));
 });
 
-it('what cannot be judged fails, to be tried again', async () => {
+it('answers that are no numbers are no result, and are not judged again', async () => {
+  const odd = { ...BINARY, answers: answers.map((value, row) => (row % 1_000 === 0 ? Number.NaN : value)) };
+  const refusal = {
+    code: 'StageFailed',
+    retryable: false,
+    message: expect.stringContaining('60 times of 60000'),
+  };
+  await expect(judged(odd)).rejects.toMatchObject(refusal);
+  const few = { ...odd, labels: odd.labels.subarray(0, 100), answers: odd.answers.subarray(0, 100) };
+  await expect(judged(few)).rejects.toThrow('1 times of 100');
+});
+
+it('what cannot be judged fails, and says why', async () => {
   const broken = {
     ...BINARY,
     problem: { ...BINARY.problem, task: 'unknown' as 'binary' },
     labels: null as never,
   };
-  await expect(judgedPlots(broken)).rejects.toMatchObject({ code: 'StageFailed', retryable: true });
+  await expect(judgedPlots(broken)).rejects.toMatchObject({
+    code: 'StageFailed',
+    retryable: false,
+    message: expect.stringMatching(/^The plots cannot be computed: ./),
+  });
 });

@@ -264,4 +264,66 @@ describe('several files', () => {
       ),
     ).toEqual({ rows: 2 * ROWS, wrong: 0 });
   });
+
+  it('have quotes taken off in all of them, also where only a later one has any', async () => {
+    const folder = `quoted-${files++}`;
+    const rows = (count: number, value: (i: number) => string) =>
+      `s,n\n${Array.from({ length: count }, (_, i) => value(i)).join('\n')}\n`;
+    await data.write(
+      `${folder}/1.csv`,
+      rows(ROWS, (i) => `plain,${i}`),
+    );
+    await data.write(
+      `${folder}/2.csv`,
+      rows(50, (i) => `"said ""hi""",${i}.5`),
+    );
+    const table = await data.snapshot(`${folder}/*.csv`);
+    const path = await data.store.path(table.artifact);
+    expect(
+      await data.database.rows(`SELECT s, count(*) AS n FROM read_parquet('${path}') GROUP BY s ORDER BY s`),
+    ).toEqual([
+      { s: 'plain', n: ROWS },
+      { s: 'said "hi"', n: 50 },
+    ]);
+  });
+
+  it('that are written differently are refused', async () => {
+    const folder = `different-${files++}`;
+    const rows = (mark: string) =>
+      Array.from({ length: 2_000 }, (_, i) => `${mark}x${i}${mark},${i}\n`).join('');
+    await data.write(`${folder}/1.csv`, `s,n\n${rows('"')}`);
+    await data.write(`${folder}/2.csv`, `s,n\n${rows("'")}`);
+    await expect(data.snapshot(`${folder}/*.csv`)).rejects.toThrow(/its files do not have the same quote/);
+  });
+
+  it('may have a column of the name of their folders, in other letters', async () => {
+    const folder = `named-${files++}`;
+    await data.write(`${folder}/Year=2024/a.csv`, 'id,year\n1,7\n');
+    const table = await data.snapshot(`${folder}/*/*.csv`);
+    expect(table.columns.map(({ name, type }) => [name.toLowerCase(), type])).toEqual([
+      ['id', 'BIGINT'],
+      ['year', 'BIGINT'],
+    ]);
+  });
+});
+
+describe('dates that are none of the calendar', () => {
+  it.each([
+    ['infinity', ['2024-01-31', 'infinity', '2024-02-01']],
+    ['-infinity', ['2024-01-31', '2024-02-01', '-infinity']],
+  ])('%s stays', async (name, days) => {
+    await data.write('days.csv', `id,v\n${days.map((day, i) => `${-i},${day}`).join('\n')}\n`);
+    expect(await bySnapshot('days.csv')).toMatchObject({ values: days });
+    expect(await bySnapshot(await writeLate(['2024-01-31'], [name]))).toMatchObject({
+      types: { v: 'DATE' },
+      values: expect.arrayContaining([name]),
+    });
+  });
+
+  it('moments that a spec wants with an offset are refused where they are written in another way', async () => {
+    await data.write('moments.csv', `id,v\n${'1,31/12/2024 10:00:10\n'.repeat(30)}`);
+    await expect(data.snapshot('moments.csv', { types: { v: 'TIMESTAMPTZ' } })).rejects.toThrow(
+      /column v holds a value that TIMESTAMP WITH TIME ZONE would not keep/,
+    );
+  });
 });
