@@ -251,10 +251,9 @@ export class ArtifactStore {
    * @returns whether it was erased; of another one nothing is deleted
    */
   async finishErasure(sha256: string): Promise<boolean> {
-    const erasure = await this.shared.erasures.of(sha256);
-    // The same bytes may be those of other rows by now.
-    if (erasure && !erasure.mayReturn) await this.#eraseBytes(sha256);
-    return erasure !== undefined;
+    if (!(await this.shared.erasures.of(sha256))) return false;
+    await this.#eraseBytes(sha256);
+    return true;
   }
 
   async #eraseBytes(sha256: string): Promise<void> {
