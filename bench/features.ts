@@ -18,23 +18,9 @@ import { sourceOptions } from '../lib/sources/options.ts';
 import { snapshotSource } from '../lib/sources/snapshot.ts';
 import { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { table } from './figures.ts';
+import { validationRows } from './validation-data.ts';
 
 const ROWS = Number(process.env.ROWS ?? 5_000_000);
-
-/** Twelve columns of several types, as the benchmarks of the peers have them; 2 % nulls in four of them. */
-const DATA = `SELECT i AS id,
-  round(random() * 1000, 4) AS amount,
-  CASE WHEN random() < .02 THEN NULL ELSE CAST(18 + random() * 72 AS INTEGER) END AS age,
-  CASE WHEN random() < .02 THEN NULL ELSE round(sqrt(-2 * ln(random() + 1e-12)) * cos(2 * pi() * random()) * 15 + 50, 4) END AS score,
-  ['DE', 'FR', 'US', 'JP', 'BR'][1 + CAST(floor(random() * 5) AS INT)] AS country,
-  CASE WHEN random() < .02 THEN NULL ELSE ['free', 'basic', 'pro'][1 + CAST(floor(random() * 3) AS INT)] END AS plan,
-  'SKU-' || lpad(CAST(CAST(random() * 99999 AS INT) AS VARCHAR), 5, '0') AS sku,
-  DATE '2020-01-01' + CAST(floor(random() * 1800) AS INT) AS signup,
-  TIMESTAMP '2025-01-01' + to_seconds(CAST(random() * 31536000 AS BIGINT)) AS event_ts,
-  random() < .3 AS churn,
-  CASE WHEN random() < .02 THEN NULL ELSE round(random(), 6) END AS ratio,
-  CAST(random() * 1000 AS INTEGER) AS clicks
-  FROM range(${ROWS}) r(i)`;
 
 const SPLITS: Record<string, object> = {
   random: { split: { method: 'random' } },
@@ -63,7 +49,7 @@ export async function measureFeatures(): Promise<string> {
     const store = await ArtifactStore.create(join(folder, 'store'));
     const path = join(folder, 'rows.parquet');
     await database.run('SELECT setseed(0.42)');
-    await database.copyToParquet(DATA, path);
+    await database.copyToParquet(validationRows(ROWS), path);
     const relation = `read_parquet(${quoteLiteral(path)})`;
     const lines: string[][] = [];
     let bare = 0;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 
 /** The table of the peers' measure: 12 columns, 2 % missing in four of them, nothing that violates a rule. */
-const TABLE = (rows: number): string => `CREATE TABLE t AS SELECT i AS id,
+export const validationRows = (rows: number): string => `SELECT i AS id,
  round(random()*1000,4) AS amount,
  CASE WHEN random()<.02 THEN NULL ELSE CAST(18+random()*72 AS INTEGER) END AS age,
  CASE WHEN random()<.02 THEN NULL ELSE round(sqrt(-2*ln(random()+1e-12))*cos(2*pi()*random())*15+50,4) END AS score,
@@ -24,7 +24,7 @@ export async function writeValidationData(folder: string, rows: number): Promise
   const connection = await instance.connect();
   try {
     await connection.run('SELECT setseed(0.42)');
-    await connection.run(TABLE(rows));
+    await connection.run(`CREATE TABLE t AS ${validationRows(rows)}`);
     await connection.run(`COPY t TO '${join(folder, 'c.parquet')}' (FORMAT parquet, ROW_GROUP_SIZE 250000)`);
     await connection.run(`COPY t TO '${join(folder, 'c.csv')}' (HEADER)`);
   } finally {

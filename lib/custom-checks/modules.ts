@@ -8,25 +8,6 @@ import { type BundledModule, MAX_MODULE_BYTES } from '../../contracts/spec/custo
 const ANY = 'any';
 const DIGEST = /^[0-9a-f]{64}$/;
 
-/**
- * The digests of the modules that the rules of a spec run, sorted: what a cache key of the checked table includes,
- * since another source may give another verdict.
- */
-export const moduleDigests = (rules: readonly object[]): string[] =>
-  [
-    ...new Set(
-      rules.flatMap((rule) =>
-        'module' in rule &&
-        typeof rule.module === 'object' &&
-        rule.module !== null &&
-        'source' in rule.module &&
-        typeof rule.module.source === 'string'
-          ? [digestOf(rule.module.source)]
-          : [],
-      ),
-    ),
-  ].sort();
-
 /** The SHA-256 of a bundled source. */
 export const digestOf = (source: string): string => createHash('sha256').update(source).digest('hex');
 

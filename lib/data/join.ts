@@ -14,6 +14,8 @@ import type { ArtifactStore } from '../store/artifact-store.ts';
 /** Column names and types travel through workflow histories, whose payloads are bounded. */
 const MAX_COLUMNS = 500;
 const REASON = '__perennial_reason';
+/** A call of `error` in the engine's own tree of a statement; in a text its quotation marks would be escaped. */
+const CALLS_ERROR = /"function_name":\s*"error"/i;
 const SQL_AND_FILTER = 'data.sql with data.rowFilter';
 
 /** A source's snapshot under the name that the SQL knows. */
@@ -203,6 +205,14 @@ export async function oneSelect(database: Database, sql: string, where = 'data.s
   });
   if (prepared.statementType !== StatementType.SELECT)
     throw new PerennialError('SqlInvalid', `${where}: only a SELECT is allowed`);
+  const { tree } = await database.row(
+    `SELECT CAST(json_serialize_sql(${quoteLiteral(sql)}) AS VARCHAR) AS tree`,
+  );
+  if (CALLS_ERROR.test(String(tree)))
+    throw new PerennialError(
+      'SqlInvalid',
+      `${where}: error() may not be called, since its text may hold values of rows and would stand in messages; let such rows be told by an expectation`,
+    );
   return withoutEnd(database, sql.trim());
 }
 

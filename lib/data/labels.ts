@@ -2,7 +2,7 @@ import { PerennialError } from '../../contracts/errors.ts';
 import { refused } from '../duckdb/database.ts';
 import { orderedChunks } from '../duckdb/ordered-chunks.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
-import { copyFloats, copyIntegers } from '../duckdb/vectors.ts';
+import { copyNumbers } from '../duckdb/vectors.ts';
 import { tableSize } from '../features/table-size.ts';
 import { createNpy, NpyRows } from '../npy-file.ts';
 
@@ -67,8 +67,7 @@ async function* labelBatches(source: LabelSource): AsyncGenerator<Labels> {
     for await (const chunk of orderedChunks(() => query, signal))
       for (let start = 0; start < chunk.rowCount; ) {
         const count = Math.min(chunk.rowCount - start, batch.length - filled);
-        if (batch instanceof Int32Array) copyIntegers(chunk, 0, start, count, batch, filled);
-        else copyFloats(chunk, 0, start, count, batch, filled);
+        copyNumbers(chunk, 0, start, count, batch, filled);
         requireUsable(target, batch.subarray(filled, filled + count));
         start += count;
         filled += count;

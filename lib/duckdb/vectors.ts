@@ -11,43 +11,21 @@ function bytesOf(chunk: DuckDBDataChunk, column: number, width: number): Uint8Ar
   return duckdb.vector_get_data(vector, chunk.rowCount * width);
 }
 
-/** Copies `count` values of a FLOAT column without NULL, from row `start` on, to `target[at]` and after. */
-export function copyFloats(
+/**
+ * Copies `count` values of a column of numbers without NULL, from row `start` on, to `target[at]` and after: FLOAT into
+ * a `Float32Array`, DOUBLE into a `Float64Array`, INTEGER into an `Int32Array`.
+ */
+export function copyNumbers(
   chunk: DuckDBDataChunk,
   column: number,
   start: number,
   count: number,
-  target: Float32Array,
+  target: Float32Array | Float64Array | Int32Array,
   at: number,
 ): void {
-  const { buffer, byteOffset } = bytesOf(chunk, column, Float32Array.BYTES_PER_ELEMENT);
-  target.set(new Float32Array(buffer, byteOffset, chunk.rowCount).subarray(start, start + count), at);
-}
-
-/** {@link copyFloats} for a DOUBLE column. */
-export function copyDoubles(
-  chunk: DuckDBDataChunk,
-  column: number,
-  start: number,
-  count: number,
-  target: Float64Array,
-  at: number,
-): void {
-  const { buffer, byteOffset } = bytesOf(chunk, column, Float64Array.BYTES_PER_ELEMENT);
-  target.set(new Float64Array(buffer, byteOffset, chunk.rowCount).subarray(start, start + count), at);
-}
-
-/** {@link copyFloats} for an INTEGER column. */
-export function copyIntegers(
-  chunk: DuckDBDataChunk,
-  column: number,
-  start: number,
-  count: number,
-  target: Int32Array,
-  at: number,
-): void {
-  const { buffer, byteOffset } = bytesOf(chunk, column, Int32Array.BYTES_PER_ELEMENT);
-  target.set(new Int32Array(buffer, byteOffset, chunk.rowCount).subarray(start, start + count), at);
+  const width = target.BYTES_PER_ELEMENT;
+  const values = bytesOf(chunk, column, width).subarray(start * width, (start + count) * width);
+  new Uint8Array(target.buffer, target.byteOffset, target.byteLength).set(values, at * width);
 }
 
 /** DuckDB keeps a text of up to 12 bytes in its 16-byte record: 4 bytes of length, then the bytes, then zeros. */

@@ -4,7 +4,7 @@ import { PerennialError } from '../../contracts/errors.ts';
 import { isTextInput } from '../../contracts/serving.ts';
 import { orderedChunks } from '../duckdb/ordered-chunks.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
-import { copyDoubles, copyFloats, TextReader } from '../duckdb/vectors.ts';
+import { copyNumbers, TextReader } from '../duckdb/vectors.ts';
 import type { RawColumn } from './feature-plan.ts';
 import { sqlTypes } from './fit.ts';
 import { rawColumnsSql } from './raw-sql.ts';
@@ -96,9 +96,8 @@ class RawBuffer {
 
   copy(chunk: DuckDBDataChunk, column: number, start: number, count: number, at: number): void {
     const values = this.#values;
-    if (values instanceof Float32Array) copyFloats(chunk, column, start, count, values, at);
-    else if (values instanceof Float64Array) copyDoubles(chunk, column, start, count, values, at);
-    else values.copy(chunk, column, start, count, at);
+    if (values instanceof TextReader) values.copy(chunk, column, start, count, at);
+    else copyNumbers(chunk, column, start, count, values, at);
   }
 
   tensor(rows: number): Tensor {
