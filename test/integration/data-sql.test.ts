@@ -139,6 +139,7 @@ describe("people's SQL can do nothing but read its sources", () => {
     "EXISTS (FROM read_csv('$/secret.csv'))",
     "(SELECT count(*) FROM glob('/*')) > 0",
     'COLUMNS(*) IS NULL',
+    'error(name) IS NULL',
     'id > 1;',
     'unknown = 1',
     'sum(id) > 1',
@@ -254,6 +255,13 @@ describe('rows set aside', () => {
 
   it('a table without the target loses none', async () =>
     expect((await joined({ sql: 'SELECT id FROM people' }, 'absent')).table.rows).toBe(100));
+
+  it('may speak of errors', async () => {
+    const { table } = await joined({
+      sql: `SELECT *, '"function_name":"error" error(name)' AS text FROM people`,
+    });
+    expect(table.rows).toBe(90);
+  });
 
   it('the order of a single source stays', async () => {
     const { table } = await joined({ rowFilter: [{ where: 'id % 3 = 0', reason: 'third' }] });

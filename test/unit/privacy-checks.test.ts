@@ -74,15 +74,17 @@ describe.each(Object.entries(EXAMPLES))('%s', (label, { valid, invalid, everyDig
     for (const text of invalid) expect([text, id().passes(text)]).toEqual([text, false]);
   });
 
-  it.runIf(everyDigit)('notices every change of one digit', () => {
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...valid),
-        change,
-        (text, [place, by]) => !id().passes(mutated(text, place, by)),
-      ),
-    );
-  });
+  // Some checksums let a few changes pass.
+  if (everyDigit)
+    it('notices every change of one digit', () => {
+      fc.assert(
+        fc.property(
+          fc.constantFrom(...valid),
+          change,
+          (text, [place, by]) => !id().passes(mutated(text, place, by)),
+        ),
+      );
+    });
 });
 
 describe('chance', () => {
