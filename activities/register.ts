@@ -100,7 +100,9 @@ async function logModel(
     }));
   if (found?.status === 'READY') return found.modelId;
 
-  const plan = featurePlan.parse(await store.json(preparedFor(input.prepared, evaluate.winner.trainer).plan));
+  const plan = featurePlan.parse(
+    await store.json(preparedFor(input.prepared, evaluate.winner.features).plan),
+  );
   const files = modelFiles({
     signature: evaluate.signature,
     onnx: await store.bytes(evaluate.winner.model),
@@ -211,7 +213,7 @@ const lineage = ({
     validation: split.validation.artifact,
     test: split.test.artifact,
   },
-  features: featuresOf(preparedFor(prepared, evaluate.winner.trainer)),
+  features: featuresOf(preparedFor(prepared, evaluate.winner.features)),
   training: {
     candidate: evaluate.winner.name,
     trainer: evaluate.winner.trainer,

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { activityInfo } from '@temporalio/activity';
 import { z } from 'zod';
 import type { TrainCandidateInput } from '../contracts/activities.ts';
+import { PerennialError } from '../contracts/errors.ts';
 import { type ArtifactRef, artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
+import { type Candidate, presetOf, type TrainerName } from '../contracts/spec/candidates.ts';
 import type { TrainedCandidate } from '../contracts/stages.ts';
 import type { TrainerRequest } from '../contracts/trainer.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
@@ -31,7 +33,7 @@ export async function trainCandidate(
   frame: ActivityFrame,
 ): Promise<TrainedCandidate> {
   const { candidate, split } = input;
-  const prepared = preparedFor(input.prepared, candidate.trainer);
+  const prepared = preparedFor(input.prepared, presetOf(candidate));
   const started = Date.now();
   const scratchDir = await frame.scratch();
   const store = (await deps.store()).within(scratchDir);
@@ -46,7 +48,7 @@ export async function trainCandidate(
     );
     // Checkpoints are waited for after an abort too: the last one was written because of it.
     const { result, modelPath, stderrPath } = await runTrainer({
-      ...trainerCommand(candidate.trainer, { python: deps.config.python }),
+      ...trainerCommand(shipped(candidate), { python: deps.config.python }),
       request,
       scratchDir,
       signal: frame.signal,
@@ -96,6 +98,7 @@ export async function trainCandidate(
     return {
       name: candidate.name,
       trainer: candidate.trainer,
+      features: presetOf(candidate),
       mlflowRunId: record.runId,
       model,
       signature: await store.putJson(signature),
@@ -112,13 +115,18 @@ export async function trainCandidate(
   }
 }
 
+function shipped({ trainer }: Candidate): TrainerName {
+  if (trainer !== 'command' && trainer !== 'activity') return trainer;
+  throw new PerennialError('InputInvalid', `The trainer ${trainer} is not supported yet.`);
+}
+
 async function trainerRequest(
   store: ArtifactStore,
   { candidate, task, training, split, prepared: variants }: TrainCandidateInput,
   scratchDir: string,
   resumedFrom: ArtifactRef | undefined,
 ): Promise<TrainerRequest> {
-  const prepared = preparedFor(variants, candidate.trainer);
+  const prepared = preparedFor(variants, presetOf(candidate));
   const paths = async (part: 'train' | 'validation') => ({
     features: await store.path(prepared[part].features),
     labels: await store.path(prepared[part].labels),

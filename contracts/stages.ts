@@ -153,6 +153,8 @@ export type PrepareOutput = z.infer<typeof prepareOutput>;
 export const trainedCandidate = z.strictObject({
   name: z.string(),
   trainer: z.string(),
+  /** How it takes its features. */
+  features: featurePreset,
   mlflowRunId: z.string(),
   /** The composed graph: raw columns in, answers out. */
   model: artifactRef,

@@ -18,7 +18,14 @@ export const trainerRequest = z.strictObject({
     weights: z.string().optional(),
   }),
   /** For early stopping and progress metrics; same shapes as `train`. */
-  validation: z.strictObject({ features: z.string(), labels: z.string() }).optional(),
+  validation: z
+    .strictObject({
+      features: z.string(),
+      labels: z.string(),
+      /** float32 `[n]`, optional: early stopping and progress metrics count rows as the training does. */
+      weights: z.string().optional(),
+    })
+    .optional(),
   featureNames: z.array(z.string()),
   /** Empty for regression. Index i of the labels is `classNames[i]`. */
   classNames: z.array(z.string()),
@@ -27,6 +34,8 @@ export const trainerRequest = z.strictObject({
   threads: z.number().int().positive(),
   /** Boosting rounds, epochs or solver iterations at the most. */
   maxIterations: z.number().int().positive(),
+  /** Seconds after which no further iteration begins: the best model so far is written, as after early stopping. */
+  maxSeconds: z.number().positive().optional(),
   /** A checkpoint file of an earlier attempt of the same request. */
   resumeFrom: z.string().optional(),
   checkpointDir: z.string(),

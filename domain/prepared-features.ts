@@ -1,24 +1,23 @@
 import { PerennialError } from '../contracts/errors.ts';
-import { PRESET_OF } from '../contracts/spec/candidates.ts';
+import { type Candidate, presetOf } from '../contracts/spec/candidates.ts';
 import type { FeaturePreset } from '../contracts/spec/features.ts';
 import type { PreparedFeatures, PrepareOutput } from '../contracts/stages.ts';
 
 /** The presets that some candidates need, each once. */
-export function presetsOf(candidates: readonly { trainer: keyof typeof PRESET_OF }[]): FeaturePreset[] {
-  return [...new Set(candidates.map(({ trainer }) => PRESET_OF[trainer]))];
+export function presetsOf(candidates: readonly Candidate[]): FeaturePreset[] {
+  return [...new Set(candidates.map(presetOf))];
 }
 
 /**
- * The features that a trainer trains on.
+ * The features of one preset.
  *
- * @throws PerennialError `FeatureInvalid` where none were prepared for it
+ * @throws PerennialError `FeatureInvalid` where none were prepared
  */
-export function preparedFor(prepared: PrepareOutput, trainer: string): PreparedFeatures {
-  const preset = Object.entries(PRESET_OF).find(([name]) => name === trainer)?.[1];
-  const features = preset && prepared.variants[preset];
+export function preparedFor(prepared: PrepareOutput, preset: FeaturePreset): PreparedFeatures {
+  const features = prepared.variants[preset];
   if (features) return features;
   throw new PerennialError(
     'FeatureInvalid',
-    `No features were prepared for the trainer ${trainer}; run stage prepare again with this candidate.`,
+    `No features were prepared for trainers that take them as ${preset}; run stage prepare again with these candidates.`,
   );
 }

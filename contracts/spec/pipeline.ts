@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { inKib, jsonBytes, MAX_SPEC_BYTES } from '../payload-limits.ts';
 import { approvalSpec } from './approval.ts';
 import { cacheSpec } from './cache.ts';
-import { candidatesSpec, PRESET_OF, trainingSpec } from './candidates.ts';
+import { type Candidate, candidate, candidatesSpec, presetOf, type TrainerName } from './candidates.ts';
 import { columnsSpec, dataSpec } from './data.ts';
 import { deploymentSpec, monitoringSpec } from './deployment.ts';
 import { evaluationSpec, type Gate, METRICS, type MetricName } from './evaluation.ts';
@@ -13,6 +13,8 @@ import { privacyIssues } from './privacy-roles.ts';
 import { secretIssues } from './secrets.ts';
 import { splitSpec } from './split.ts';
 import { type Task, task } from './task.ts';
+import { trainingSpec } from './training.ts';
+import { trainingIssues } from './training-issues.ts';
 
 const DEFAULT_METRIC = {
   binary: 'roc_auc',
@@ -24,6 +26,15 @@ const defaultGates = (metric: MetricName): Gate[] => [
   { metric, betterThan: 'baseline', by: 0 },
   { metric, betterThan: 'champion', by: 0 },
 ];
+
+const DEFAULT_LINEAR = {
+  binary: 'logistic',
+  multiclass: 'logistic',
+  regression: 'linear',
+} as const satisfies Record<Task, TrainerName>;
+
+const candidatesOf = (spec: { task: Task; candidates?: Candidate[] | undefined }): Candidate[] =>
+  spec.candidates ?? [candidate.parse('lightgbm'), candidate.parse(DEFAULT_LINEAR[spec.task])];
 
 /** Rules of one pipeline: the spec travels with every stage. */
 const MAX_EXPECTATIONS = 1_000;
@@ -58,7 +69,9 @@ export const pipelineSpec = z
     privacy: privacySpec,
     split: splitSpec,
     features: featuresSpec,
-    candidates: candidatesSpec,
+    candidates: candidatesSpec.optional().meta({
+      description: 'Models to try. Default: lightgbm, and logistic or (task regression) linear.',
+    }),
     training: trainingSpec,
     evaluation: evaluationSpec.prefault({}),
     approval: approvalSpec,
@@ -90,7 +103,8 @@ export const pipelineSpec = z
         path: ['columns', 'timestamp'],
         message: 'split.method time needs the timestamp column',
       });
-    const imputing = spec.candidates.find(({ trainer }) => PRESET_OF[trainer] !== 'tree');
+    for (const { path, message } of trainingIssues(spec)) context.addIssue({ code: 'custom', path, message });
+    const imputing = candidatesOf(spec).find((one) => presetOf(one) !== 'tree');
     if (imputing)
       for (const path of missingKept(spec.features))
         context.addIssue({
@@ -109,6 +123,7 @@ export const pipelineSpec = z
     const metric: MetricName = spec.evaluation.metric ?? DEFAULT_METRIC[spec.task];
     const whole = {
       ...spec,
+      candidates: candidatesOf(spec),
       evaluation: { ...spec.evaluation, metric, gates: spec.evaluation.gates ?? defaultGates(metric) },
       deployment: { ...spec.deployment, endpoint: spec.deployment.endpoint ?? spec.name },
     };

@@ -155,7 +155,7 @@ const plots = (facts: ReportFacts): Markup =>
   html`<div class="plots">${facts.plots.map((plot) => html`<figure>${new Markup(plot.svg)}</figure>`)}</div>`;
 
 const provenance = ({ run, code, ingest, prepared, evaluate }: ReportFacts): Markup => {
-  const features = preparedFor(prepared, evaluate.winner.trainer);
+  const features = preparedFor(prepared, evaluate.winner.features);
   return table(
     ['what', 'which'],
     [

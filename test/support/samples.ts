@@ -159,6 +159,7 @@ export const prepared: PrepareOutput = { variants: { tree: preparedFeatures, lin
 export const trained = (name: string, trainer: string): TrainedCandidate => ({
   name,
   trainer,
+  features: 'tree',
   mlflowRunId: artifact(`run of ${name}`).sha256.slice(0, 32),
   model: artifact(`model of ${name}`, MEDIA_TYPES.onnx),
   signature: artifact('signature', MEDIA_TYPES.json),

@@ -39,6 +39,7 @@ function facts(): ReportFacts {
   const winner: TrainedCandidate = {
     name: 'lightgbm',
     trainer: 'lightgbm',
+    features: 'tree',
     mlflowRunId: EVIL,
     model: artifact,
     signature: artifact,
