@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { activityInfo, log } from '@temporalio/activity';
+import { log } from '@temporalio/activity';
 import type { TrialInput } from '../contracts/activities.ts';
 import { type TrialOutcome, trialLabel } from '../contracts/trials.ts';
 import type { MetricInput, MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
@@ -35,8 +35,8 @@ export class TrialRecord {
     this.#timer = setInterval(() => this.#flush(), FLUSH_MS);
   }
 
-  /** Opens the run, or finds the one that an earlier attempt opened. */
-  static async open(mlflow: MlflowClient, input: TrialInput): Promise<TrialRecord> {
+  /** Opens the run, or finds the one that an earlier attempt opened. @param attempt counts from 1 */
+  static async open(mlflow: MlflowClient, input: TrialInput, attempt: number): Promise<TrialRecord> {
     const { trial, candidate, tracking, run } = input;
     const name = `${trialLabel(trial)}${trial.fold === null ? '' : `/fold-${trial.fold}`}`;
     const opened = await findOrCreateRun(
@@ -53,7 +53,7 @@ export class TrialRecord {
           ...(trial.fold === null ? {} : { 'perennial.fold': String(trial.fold) }),
         },
       },
-      activityInfo().attempt === 1,
+      attempt === 1,
     );
     return new TrialRecord(mlflow, opened, paramsOf(input));
   }

@@ -28,8 +28,8 @@ export class SearchRun {
   /** Counts what has happened, so that the loop sees that it has to look again. */
   #events = 0;
   #stopping = false;
-  /** What may start at once: the activities of one workflow task travel in one message. */
-  readonly #atOnce: number;
+  /** Activities that may start at once: those of one workflow task travel in one message. */
+  readonly atOnce: number;
 
   constructor(input: TrainingInput, trials: Trials) {
     const { candidates, metric, training, task } = input;
@@ -40,10 +40,8 @@ export class SearchRun {
       Date.now(),
       input.progress,
     );
-    this.#atOnce = Math.max(
-      1,
-      Math.floor(MAX_MESSAGE_BYTES / jsonBytes({ ...input, split: trials.problem })),
-    );
+    const each = jsonBytes({ ...input, progress: {}, split: trials.problem });
+    this.atOnce = Math.max(1, Math.floor(MAX_MESSAGE_BYTES / each));
     setHandler(handlers.search, () => this.report);
     setHandler(handlers.budget, (update) => this.#onBudget(update), {
       validator: (update) => void parseBudget(update),
@@ -65,7 +63,7 @@ export class SearchRun {
       const leaving = workflowInfo().continueAsNewSuggested;
       if (leaving && this.search.running === 0) return false;
       const step =
-        leaving || started >= this.#atOnce ? ({ kind: 'wait' } as const) : this.search.next(Date.now());
+        leaving || started >= this.atOnce ? ({ kind: 'wait' } as const) : this.search.next(Date.now());
       if (step.kind === 'done') return true;
       if (step.kind === 'train') {
         started++;

@@ -17,6 +17,7 @@ import { preparedFor } from '../domain/prepared-features.ts';
 import type { RatedTrial } from '../domain/search/search.ts';
 import { finishCandidate } from './activities.ts';
 import { words } from './failure-words.ts';
+import { inLanes } from './lanes.ts';
 import { parseInput } from './parse.ts';
 import { SearchRun } from './search-run.ts';
 import { Trials } from './trials.ts';
@@ -54,18 +55,27 @@ export async function training(argument: TrainingInput): Promise<TrainOutput> {
   return conclude(input, run, trials);
 }
 
+/** A candidate's model, or why it has none. */
+interface Finished {
+  one: Candidate;
+  model?: TrainedCandidate;
+  error?: string;
+}
+
 /** The models of the best trials, and why others have none. */
 async function conclude(input: TrainingInput, run: SearchRun, trials: Trials): Promise<TrainOutput> {
   const { search } = run;
-  const finished = await Promise.all(
-    search.winners.map(async ({ candidate: one, trial }) => {
+  const finished = await inLanes(
+    search.winners,
+    Math.min(run.atOnce, input.training.parallelism),
+    async ({ candidate: one, trial }): Promise<Finished> => {
       try {
         return { one, model: await finish(input, trials, one, trial) };
       } catch (error) {
         if (isCancellation(error)) throw error;
         return { one, error: words(error) };
       }
-    }),
+    },
   );
   const trained = finished.flatMap(({ model }) => (model ? [model] : []));
   const failed = input.candidates.flatMap(({ name, trainer }) => {
