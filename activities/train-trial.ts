@@ -13,9 +13,9 @@ import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { trainerCommand } from '../trainers/catalog.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
-import { RungWatch, StoppedAtRung } from './rung-watch.ts';
 import { TrainingProgress } from './training-progress.ts';
 import { TrialRecord } from './trial-record.ts';
+import { StoppedAtRung, TrialWatch } from './trial-watch.ts';
 
 const progressDetails = z.object({ iteration: z.number(), checkpoint: artifactRef.nullable() });
 
@@ -34,7 +34,7 @@ export async function trainTrial(
   const scratchDir = await frame.scratch();
   const store = (await deps.store()).within(scratchDir);
   const record = await TrialRecord.open(deps.mlflow(), input, activityInfo().attempt);
-  const rungs = new RungWatch(deps, input, frame.signal);
+  const watch = new TrialWatch(deps, input, frame.signal);
   try {
     const resumedFrom = await lastCheckpoint(store);
     const request = await trainerRequest(store, input, scratchDir, resumedFrom);
@@ -48,12 +48,12 @@ export async function trainTrial(
       ...trainerCommand(shipped(input.candidate), { python: deps.config.python }),
       request,
       scratchDir,
-      signal: rungs.signal,
+      signal: watch.signal,
       onEvent: (event) => {
         progress.note(event);
         if (event.event !== 'progress') return;
         record.progress(event.iteration, event.metrics);
-        rungs.note(event.iteration, event.metrics);
+        watch.note(event.iteration, event.metrics);
       },
     }).finally(() => progress.stored());
     const outcome = await judged(store, input, trained, request, scratchDir, frame.signal);
@@ -69,6 +69,7 @@ export async function trainTrial(
     await record.fail(frame.signal.aborted ? 'KILLED' : 'FAILED', join(scratchDir, TRAINER_STDERR));
     throw error;
   } finally {
+    watch.close();
     record.close();
   }
 }

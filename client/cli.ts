@@ -14,6 +14,7 @@ import { registerProfileCommands } from './commands/profile.ts';
 import { registerReviewCommands } from './commands/review.ts';
 import { registerRunCommands } from './commands/run.ts';
 import { registerSpecCommands } from './commands/spec.ts';
+import { registerTrainingCommand } from './commands/training.ts';
 import { EXIT } from './output.ts';
 import { packageRoot } from './platform/programs.ts';
 
@@ -46,6 +47,7 @@ registerEventCommands(program);
 registerSpecCommands(program);
 registerEraseCommand(program);
 registerProfileCommands(program);
+registerTrainingCommand(program);
 registerDemoCommand(program);
 
 await program.parseAsync();

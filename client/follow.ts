@@ -6,6 +6,7 @@ import type { LifecycleResult, RunStatus } from '../contracts/lifecycle.ts';
 import type { Context } from './context.ts';
 import { explain, type Output } from './output.ts';
 import { Progress } from './progress.ts';
+import { withSearch } from './training-search.ts';
 
 const POLL_MS = 250;
 
@@ -66,7 +67,7 @@ export async function follow(
   let asked = false;
   while (!ended.signal.aborted) {
     const status = await context.perennial.status(workflowId).catch(() => undefined);
-    if (status) progress.show(status);
+    if (status) progress.show(await withSearch(context.perennial.temporal, status));
     if (status?.state === 'awaiting_approval' && !asked) {
       asked = true;
       if ((await answer(context, status, output, options, ended.signal)) === 'left') {

@@ -1,11 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Client,
-  WithStartWorkflowOperation,
-  WorkflowNotFoundError,
-  WorkflowUpdateFailedError,
-} from '@temporalio/client';
+import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { z } from 'zod';
 import {
@@ -54,6 +49,8 @@ import {
   WORKFLOW_TYPES,
 } from '../contracts/names.ts';
 import { type DeployOutput, deployOutput, type StageName, stageOutputs } from '../contracts/stages.ts';
+import { found } from './found.ts';
+import { TrainingSearch } from './training-search.ts';
 
 /** How long a log is asked again that takes over to a new run of its workflow; that takes milliseconds. */
 const APPEND_ATTEMPTS = 100;
@@ -156,6 +153,12 @@ export class PerennialClient {
       }),
       workflowId,
     );
+  }
+
+  /** The search for the best model that a run does in its stage `train`. */
+  async training(workflowId: string): Promise<TrainingSearch> {
+    const { runId } = await found(this.temporal.workflow.getHandle(workflowId).describe(), workflowId);
+    return new TrainingSearch(this.temporal, workflowId, runId);
   }
 
   /** Asks a run to stop; it cleans up behind itself. */
@@ -320,27 +323,3 @@ export class PerennialClient {
 
 const newWorkflowId = (pipeline: string): string =>
   `${pipeline}-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}-${randomBytes(2).toString('hex')}`;
-
-async function found<T>(answer: Promise<T>, id: string, what = 'run'): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError && what === 'run' && /already completed/.test(error.message))
-      throw new PerennialError(
-        'InputInvalid',
-        `run ${id} has ended already; look at it with \`perennial status ${id}\``,
-        false,
-        { cause: error },
-      );
-    if (error instanceof WorkflowNotFoundError)
-      throw new PerennialError(
-        'InputInvalid',
-        what === 'event log'
-          ? `there is no event log ${id}; push rows to it with \`perennial ingest ${id} --file ROWS\``
-          : `there is no ${what} ${id}; list them with \`perennial ${what === 'run' ? 'runs' : 'models'}\``,
-        false,
-        { cause: error },
-      );
-    throw error;
-  }
-}

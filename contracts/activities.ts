@@ -137,6 +137,8 @@ export interface TrainingInput {
   prepared: PrepareOutput;
   tracking: Tracking;
   run: RunIdentity;
+  /** Trials after which the workflow goes on as new, at the latest; default 500. */
+  continueAfter?: number | undefined;
   /** What earlier runs of this workflow have done; left out by whoever starts it. */
   progress?: SearchProgress | undefined;
 }

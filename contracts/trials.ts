@@ -67,7 +67,8 @@ export type BudgetUsed = z.infer<typeof budgetUsed>;
 /** The search in numbers, for the status, the model card and MLflow. */
 export const searchReport = z.strictObject({
   metric: metricName,
-  ended: searchEnd,
+  /** `null` while it goes on. */
+  ended: searchEnd.nullable(),
   used: budgetUsed,
   candidates: z.array(
     z.strictObject({
@@ -137,6 +138,7 @@ export const searchProgress = z.strictObject({
     cost: z.number().optional(),
   }),
   parallelism: z.number().int(),
+  stopped: z.boolean(),
   candidates: z.record(z.string(), candidateState),
   /** Of the trials that may win: what each pair of rows gave. */
   kept: z.array(trialName.extend({ parameters, value: z.number(), outcomes: z.array(trialOutcome) })),

@@ -27,7 +27,8 @@ export class SearchRun {
   readonly #scopes = new Set<CancellationScope>();
   /** Counts what has happened, so that the loop sees that it has to look again. */
   #events = 0;
-  #stopping = false;
+  /** Trials of this run of the workflow. */
+  #begun = 0;
   /** Activities that may start at once: those of one workflow task travel in one message. */
   readonly atOnce: number;
 
@@ -60,13 +61,16 @@ export class SearchRun {
   /** Trains until it is enough. @returns `false` where the history has grown long: go on as new */
   async live(): Promise<boolean> {
     for (let started = 0; ; ) {
-      const leaving = workflowInfo().continueAsNewSuggested;
+      const leaving =
+        workflowInfo().continueAsNewSuggested ||
+        this.#begun >= (this.#input.continueAfter ?? Number.POSITIVE_INFINITY);
       if (leaving && this.search.running === 0) return false;
       const step =
         leaving || started >= this.atOnce ? ({ kind: 'wait' } as const) : this.search.next(Date.now());
       if (step.kind === 'done') return true;
       if (step.kind === 'train') {
         started++;
+        this.#begun++;
         void this.#train(step.trial);
         continue;
       }
@@ -104,7 +108,7 @@ export class SearchRun {
     } finally {
       this.#scopes.delete(scope);
       this.#events++;
-      if (this.#stopping) this.#giveUp();
+      if (this.search.stopped) this.#giveUp();
     }
   }
 
@@ -129,7 +133,6 @@ export class SearchRun {
 
   /** No further trial begins; those that run are ended as soon as there is a model. */
   #onStop(): SearchReport {
-    this.#stopping = true;
     this.search.stop();
     this.#giveUp();
     this.#events++;

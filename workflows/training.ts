@@ -35,6 +35,7 @@ const trainingInput = z.strictObject({
   prepared: prepareOutput,
   tracking: z.strictObject({ experimentId: z.string(), runId: z.string(), url: z.string() }),
   run: z.strictObject({ workflowId: z.string(), runId: z.string() }),
+  continueAfter: z.number().int().min(1).default(500),
   progress: searchProgress.optional(),
 }) satisfies z.ZodType<TrainingInput>;
 

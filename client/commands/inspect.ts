@@ -7,6 +7,7 @@ import type { RunSummary } from '../perennial-client.ts';
 import { runningPlatform } from '../platform/running.ts';
 import { formatStatus } from '../platform/status.ts';
 import { statusText } from '../progress.ts';
+import { withSearch } from '../training-search.ts';
 import { dataDirOf } from './options.ts';
 
 const LIST_LIMIT = 50;
@@ -30,7 +31,7 @@ export function registerInspectCommands(program: Command): void {
           return platform ? EXIT.ok : EXIT.failed;
         }
         return withContext(dataDirOf(command), async ({ perennial }) => {
-          const status = await perennial.status(workflowId);
+          const status = await withSearch(perennial.temporal, await perennial.status(workflowId));
           output.result(status, () => statusText(status));
           return EXIT.ok;
         });

@@ -1,3 +1,4 @@
+import { jsonBytes } from '../../contracts/payload-limits.ts';
 import type { Candidate } from '../../contracts/spec/candidates.ts';
 import { lowerIsBetter, type MetricName } from '../../contracts/spec/evaluation.ts';
 import type { Parameters } from '../../contracts/spec/search.ts';
@@ -19,8 +20,9 @@ import { whoseTurn } from './turns.ts';
 /** Trials that all candidates together remember: what travels to the next run of the workflow is bounded. */
 const REMEMBERED = 1_000;
 const REMEMBERED_EACH = { least: 20, most: 250 } as const;
-/** Trials that a report names. */
+/** Trials that a report names, and what they may take in a payload. */
 const REPORTED = 100;
+const REPORTED_BYTES = 64 * 1024;
 
 /** What is searched, and within what. */
 export interface SearchPlan {
@@ -68,7 +70,7 @@ export class Search {
   readonly #errors: Map<string, string>;
   #kept: RatedTrial[];
   #parallelism: number;
-  #stopped = false;
+  #stopped: boolean;
   #ended: SearchEnd | undefined;
 
   constructor(plan: SearchPlan, now: number, earlier?: SearchProgress) {
@@ -97,6 +99,7 @@ export class Search {
     this.#errors = new Map(Object.entries(earlier?.errors ?? {}));
     this.#kept = [...(earlier?.kept ?? [])];
     this.#parallelism = earlier?.parallelism ?? plan.training.parallelism;
+    this.#stopped = earlier?.stopped ?? false;
   }
 
   /** How many trials run. */
@@ -192,6 +195,11 @@ export class Search {
     this.#parallelism = parallelism ?? this.#parallelism;
   }
 
+  /** Whether it was told to end. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   /** No further trial begins. */
   stop(): void {
     this.#stopped = true;
@@ -220,14 +228,15 @@ export class Search {
   }
 
   report(now: number): SearchReport {
-    const trials = this.#candidates.flatMap(({ records }) => records);
-    const shown = trials.length <= REPORTED ? trials : this.#foremost(trials);
+    let trials = this.#candidates.flatMap(({ records }) => records);
+    for (let most = REPORTED; trials.length > most || jsonBytes(trials) > REPORTED_BYTES; most /= 2)
+      trials = this.#foremost(trials, most);
     return {
       metric: this.#plan.metric,
-      ended: this.#ended ?? 'stopped',
+      ended: this.#ended ?? null,
       used: this.#budget.used(now),
       candidates: this.#candidates.map(({ name, counts, best }) => ({ name, ...counts, best })),
-      trials: [...shown],
+      trials: trials.map((trial) => ({ ...trial })),
     };
   }
 
@@ -238,6 +247,7 @@ export class Search {
       used: this.#budget.used(this.#budget.startedAt),
       limits: this.#budget.limits,
       parallelism: this.#parallelism,
+      stopped: this.#stopped,
       candidates: Object.fromEntries(this.#candidates.map(({ name, state }) => [name, state])),
       kept: this.#kept,
       errors: Object.fromEntries(this.#errors),
@@ -304,12 +314,12 @@ export class Search {
   }
 
   /** Half of them the best ones, half the latest ones, in the order of their start. */
-  #foremost(trials: SearchReport['trials']): SearchReport['trials'] {
+  #foremost(trials: SearchReport['trials'], most: number): SearchReport['trials'] {
     const sign = lowerIsBetter(this.#plan.metric) ? 1 : -1;
     const loss = ({ value }: { value: number | null }): number =>
       value === null ? Number.POSITIVE_INFINITY : sign * value;
-    const best = new Set([...trials].sort((a, b) => loss(a) - loss(b)).slice(0, REPORTED / 2));
-    const latest = trials.filter((trial) => !best.has(trial)).slice(-REPORTED / 2);
+    const best = new Set([...trials].sort((a, b) => loss(a) - loss(b)).slice(0, Math.ceil(most / 2)));
+    const latest = trials.filter((trial) => !best.has(trial)).slice(-Math.max(1, Math.floor(most / 2)));
     return trials.filter((trial) => best.has(trial) || latest.includes(trial));
   }
 }

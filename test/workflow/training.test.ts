@@ -326,6 +326,50 @@ describe.concurrent('the search', () => {
     await handle.result();
   });
 
+  it('goes on as new without losing anything: budget, trials, proposals, rungs', async () => {
+    const scenario = new Scenario({ trainTrial: nearOne });
+    const whole = input([searched({ method: 'random' })], { parallelism: 2, budget: { trials: 7, cost: 1 } });
+    const handle = await start(scenario, { ...whole, continueAfter: 3 });
+    const output = await handle.result();
+    expect((await handle.describe()).runId).not.toBe(handle.firstExecutionRunId);
+    expect(output.search).toMatchObject({
+      ended: 'trials',
+      used: { trials: 7 },
+      candidates: [{ trained: 7 }],
+    });
+    expect(output.search.trials.map(({ number }) => number)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    const straight = new Scenario({ trainTrial: nearOne });
+    await train(straight, whole);
+    const given = (one: Scenario) => one.inputs('trainTrial').map(({ parameters }) => parameters.C);
+    expect(new Set(given(scenario))).toEqual(new Set(given(straight)));
+  });
+
+  it('of a trial that is asked for after the search went on as new has the same answer', async () => {
+    const first = new Gate();
+    const second = new Gate();
+    const scenario = new Scenario();
+    scenario.let('trainTrial', async (given) => {
+      await (given.trial.number < 2 ? first : second).opened;
+      return nearOne(given);
+    });
+    const whole = input([searched({ method: 'halving', reduction: 2, minIterations: 10 })], {
+      parallelism: 2,
+      budget: { trials: 4 },
+    });
+    const handle = await start(scenario, { ...whole, continueAfter: 2 });
+    const ask = (number: number, loss: number) =>
+      bench.client.workflow.getHandle(scenario.id).executeUpdate<boolean, [object]>(UPDATES.rung, {
+        args: [{ candidate: 'a', number, rung: 10, loss }],
+      });
+    await eventually(async () => scenario.inputs('trainTrial')[1], 'two trials');
+    expect([await ask(0, 0.5), await ask(1, 0.6)]).toEqual([true, false]);
+    first.open();
+    await eventually(async () => scenario.inputs('trainTrial')[3], 'the trials of the second run');
+    expect([await ask(2, 0.7), await ask(3, 0.4), await ask(1, 0.6)]).toEqual([false, true, false]);
+    second.open();
+    await handle.result();
+  });
+
   it('schedules trials on the queue of their class of resources', async () => {
     const scenario = new Scenario();
     const output = await train(

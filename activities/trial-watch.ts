@@ -1,5 +1,6 @@
 import { activityInfo, log } from '@temporalio/activity';
 import type { TrialInput } from '../contracts/activities.ts';
+import { PerennialError } from '../contracts/errors.ts';
 import { UPDATES } from '../contracts/names.ts';
 import { type RungUpdate, trialLabel } from '../contracts/trials.ts';
 import { liveLoss } from '../domain/search/live-loss.ts';
@@ -14,14 +15,19 @@ export class StoppedAtRung extends Error {
   }
 }
 
+/** What a trainer has beyond the time that it was given, to write its model. */
+const GRACE_MS = 60_000;
+
 /**
- * Asks the training workflow at each rung whether the trial goes on, while it goes on. Where the workflow does not
- * answer, it goes on: an outage must not cost a model.
+ * Ends a training before its own end: where the search says at a rung that the trial is not among the best, and where
+ * the trainer does not keep the time that it was given. A search that does not answer ends nothing: an outage must
+ * not cost a model.
  */
-export class RungWatch {
+export class TrialWatch {
   readonly #stop = new AbortController();
   readonly #waiting: number[];
-  /** Aborted with the activity, and with {@link StoppedAtRung} where the trial is stopped. */
+  readonly #timer: NodeJS.Timeout | undefined;
+  /** Aborted with the activity, with {@link StoppedAtRung}, or with a `TrainerFailed`. */
   readonly signal: AbortSignal;
 
   constructor(
@@ -31,6 +37,17 @@ export class RungWatch {
   ) {
     this.#waiting = [...input.rungs];
     this.signal = AbortSignal.any([signal, this.#stop.signal]);
+    const { maxSeconds, candidate } = input;
+    if (maxSeconds === null) return;
+    const late = new PerennialError(
+      'TrainerFailed',
+      `The trainer "${candidate.trainer}" was given ${maxSeconds.toFixed(1)} s (maxSeconds in its request) and did not end; it must stop iterating then and write its model.`,
+    );
+    this.#timer = setTimeout(() => this.#stop.abort(late), maxSeconds * 1_000 + GRACE_MS);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
   }
 
   /** @param metrics that the trainer reports after so many iterations */
