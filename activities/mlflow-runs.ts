@@ -25,17 +25,14 @@ export interface OpenRun {
 /**
  * The run with a key: found where an earlier attempt created it, else created. `runs/create` itself is not
  * idempotent. A run that is found counts as running again.
- *
- * @param first whether this is the first attempt, so that there is nothing to be found
  */
 export async function findOrCreateRun(
   mlflow: MlflowClient,
   experimentId: string,
   key: string,
   description: RunDescription,
-  first = false,
 ): Promise<OpenRun> {
-  const found = first ? undefined : await runWithKey(mlflow, experimentId, key);
+  const found = await runWithKey(mlflow, experimentId, key);
   if (found && found.info.status !== 'RUNNING')
     await mlflow.runs.update({ runId: found.info.runId, status: 'RUNNING' });
   const { info } =

@@ -35,8 +35,8 @@ export class TrialRecord {
     this.#timer = setInterval(() => this.#flush(), FLUSH_MS);
   }
 
-  /** Opens the run, or finds the one that an earlier attempt opened. @param attempt counts from 1 */
-  static async open(mlflow: MlflowClient, input: TrialInput, attempt: number): Promise<TrialRecord> {
+  /** Opens the run, or finds the one that an earlier attempt opened. */
+  static async open(mlflow: MlflowClient, input: TrialInput): Promise<TrialRecord> {
     const { trial, candidate, tracking, run } = input;
     const name = `${trialLabel(trial)}${trial.fold === null ? '' : `/fold-${trial.fold}`}`;
     const opened = await findOrCreateRun(
@@ -53,7 +53,6 @@ export class TrialRecord {
           ...(trial.fold === null ? {} : { 'perennial.fold': String(trial.fold) }),
         },
       },
-      attempt === 1,
     );
     return new TrialRecord(mlflow, opened, paramsOf(input));
   }

@@ -52,7 +52,7 @@ it('a failed trial keeps the words of its trainer', async () => {
     run: RUN,
     training: { seed: 1 },
   } as unknown as TrialInput;
-  const record = await TrialRecord.open(mlflow, input, 1);
+  const record = await TrialRecord.open(mlflow, input);
   const stderr = join(platform.folder, 'stderr.log');
   await writeFile(stderr, 'the trainer gives up\n');
   record.close();
