@@ -38,8 +38,9 @@ function addPlatt(graph: OnnxGraphBuilder, answers: string, curves: readonly Pla
  * number of corners and without a matrix of comparisons; all pieces of all curves stand in one list.
  */
 function addIsotonic(graph: OnnxGraphBuilder, answers: string, curves: readonly IsotonicCurve[]): string {
-  const axis = graph.initializer('axis', { type: 'int64', dims: [1], data: [1] });
-  const matrix = curves.length > 1 ? answers : graph.op('Unsqueeze', [answers, axis]);
+  const several = curves.length > 1;
+  const axis = several ? '' : addAxis(graph);
+  const matrix = several ? answers : graph.op('Unsqueeze', [answers, axis]);
   const found = graph.op('TreeEnsembleRegressor', [matrix], {
     domain: ML_DOMAIN,
     attributes: { ...pieceTrees(curves), post_transform: 'NONE', n_targets: BigInt(curves.length) },
@@ -54,7 +55,7 @@ function addIsotonic(graph: OnnxGraphBuilder, answers: string, curves: readonly 
   };
   const part = graph.op('Div', [graph.op('Sub', [matrix, of('start')]), of('span')]);
   const height = graph.op('Add', [of('left'), graph.op('Mul', [part, of('rise')])]);
-  return curves.length > 1 ? height : graph.op('Squeeze', [height, axis]);
+  return several ? height : graph.op('Squeeze', [height, axis]);
 }
 
 /** A straight piece of a curve: at `start` its height is `left`, after `span` it is higher by `rise`. */
@@ -132,8 +133,10 @@ function pieceTrees(curves: readonly IsotonicCurve[]) {
 function addShares(graph: OnnxGraphBuilder, values: string, width: number): string {
   const scalar = (hint: string, value: number) =>
     graph.initializer(hint, { type: 'float', dims: [], data: [value] });
-  const axis = graph.initializer('axis', { type: 'int64', dims: [1], data: [1] });
-  const sum = graph.op('ReduceSum', [values, axis], { attributes: { keepdims: 1n } });
+  const sum = graph.op('ReduceSum', [values, addAxis(graph)], { attributes: { keepdims: 1n } });
   const none = graph.op('Equal', [sum, scalar('zero', 0)]);
   return graph.op('Where', [none, scalar('even', 1 / width), graph.op('Div', [values, sum])]);
 }
+
+const addAxis = (graph: OnnxGraphBuilder): string =>
+  graph.initializer('axis', { type: 'int64', dims: [1], data: [1] });
