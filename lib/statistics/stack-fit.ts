@@ -1,18 +1,18 @@
 import { PerennialError } from '../../contracts/errors.ts';
 import type { Stack } from '../../contracts/finishing.ts';
 import { type Classes, positiveIndex } from './judge.ts';
-import { safeLog } from './log-odds.ts';
+import { logOdds, safeLog } from './log-odds.ts';
 import { type Curvature, minimum } from './newton.ts';
 import { membersOf } from './scores.ts';
 
-/** How strongly the weights are drawn to those of an average: as much as about one row speaks. */
+/** How strongly the parameters are drawn to those of an average: as much as about one row speaks. */
 const RIDGE = 1;
 
 /**
  * Fits how the answers of several models become one (stacking, Wolpert 1992): a weight for each member, not below 0
  * (Breiman 1996 found that this is what makes stacking safe), and an intercept for each class. Regression by least
  * squares of standardised numbers, classes by maximum likelihood. A ridge penalty draws the weights to those of the
- * average, so that members that say the same share their weight and few rows change little.
+ * average and the intercepts to 0, so that members that say the same share their weight and few rows change little.
  *
  * All classes share the members' weights: fewer parameters than a full multinomial model, and a rare class cannot get
  * wild ones.
@@ -35,28 +35,29 @@ export function fitStack(
   const width = classes.task === 'multiclass' ? classes.classNames.length : 1;
   requireShapes(labels, answers, width, weights);
   if (classes.task === 'regression') return linearStack(labels, answers, weights);
-  if (classes.task === 'multiclass') {
-    const { at } = logLinear(
-      labels,
-      answers.map((own) => Float64Array.from(own, safeLog)),
-      width,
-      weights,
-    );
-    const intercepts = [0, ...at.slice(answers.length)];
-    const mean = intercepts.reduce((sum, value) => sum + value, 0) / width;
-    return stack(
-      at.slice(0, answers.length),
-      intercepts.map((value) => value - mean),
-    );
+  if (classes.task === 'binary') {
+    const odds = answers.map((own) => Float64Array.from(own, logOdds));
+    const at = logLinear(membersOf(positiveIndex(classes), labels), odds, 2, weights);
+    return stack(at.slice(0, answers.length), at.slice(answers.length));
   }
-  const logs = answers.map((own) =>
-    Float64Array.from({ length: own.length * 2 }, (_, i) => {
-      const probability = own[i >> 1] ?? Number.NaN;
-      return safeLog(i % 2 === 1 ? probability : 1 - probability);
-    }),
+  const odds = answers.map((own) => oddsToFirst(own, width));
+  const at = logLinear(labels, odds, width, weights);
+  const intercepts = [0, ...at.slice(answers.length)];
+  const mean = intercepts.reduce((sum, value) => sum + value, 0) / width;
+  return stack(
+    at.slice(0, answers.length),
+    intercepts.map((value) => value - mean),
   );
-  const { at } = logLinear(membersOf(positiveIndex(classes), labels), logs, 2, weights);
-  return stack(at.slice(0, answers.length), at.slice(answers.length));
+}
+
+/** Logarithms of p(class) / p(first class) for all classes but the first, row-major. */
+function oddsToFirst(answers: Float32Array | Float64Array, width: number): Float64Array {
+  const odds = new Float64Array((answers.length / width) * (width - 1));
+  for (let from = 0, to = 0; from < answers.length; from += width) {
+    const first = safeLog(answers[from] ?? 0);
+    for (let c = 1; c < width; c++) odds[to++] = safeLog(answers[from + c] ?? 0) - first;
+  }
+  return odds;
 }
 
 const stack = (weights: ArrayLike<number>, intercepts: ArrayLike<number>): Stack => ({
@@ -71,84 +72,96 @@ function frame(members: number, intercepts: number): { start: Float64Array; lowe
   return { start, lower: new Float64Array(start.length).fill(Number.NEGATIVE_INFINITY).fill(0, 0, members) };
 }
 
-/** Adds the penalty of the members' weights. */
+/**
+ * Adds the penalty: of weights that are not those of the average, and of intercepts, which a class without rows would
+ * send to infinity.
+ */
 function ridged(curvature: Curvature, at: Float64Array, members: number): Curvature {
   const { gradient, hessian } = curvature;
-  for (let m = 0; m < members; m++) {
-    const off = (at[m] ?? 0) - 1 / members;
+  for (let i = 0; i < at.length; i++) {
+    const off = (at[i] ?? 0) - (i < members ? 1 / members : 0);
     curvature.value += (RIDGE / 2) * off * off;
-    gradient[m] = (gradient[m] ?? 0) + RIDGE * off;
-    hessian[m * (at.length + 1)] = (hessian[m * (at.length + 1)] ?? 0) + RIDGE;
+    gradient[i] = (gradient[i] ?? 0) + RIDGE * off;
+    hessian[i * (at.length + 1)] = (hessian[i * (at.length + 1)] ?? 0) + RIDGE;
   }
   return curvature;
 }
 
 /**
- * Softmax of the weighted log-probabilities plus an intercept for each class but the first.
+ * Softmax of the weighted log-probabilities plus an intercept for each class but the first, whose score is 0: all others
+ * are measured from it.
  *
- * @param logs of each member, row-major `[n, classes]`
+ * @param odds of each member, row-major `[n, classes - 1]`: logarithms of p(class) / p(first class)
  */
 function logLinear(
   labels: ArrayLike<number>,
-  logs: readonly Float64Array[],
+  odds: readonly Float64Array[],
   classes: number,
   weights: Float32Array | undefined,
-): { at: Float64Array } {
-  const members = logs.length;
-  const k = members + classes - 1;
+): Float64Array {
+  const members = odds.length;
+  const others = classes - 1;
+  const k = members + others;
+  const share = new Float64Array(others);
+  const mean = new Float64Array(members);
   const evaluate = (at: Float64Array): Curvature => {
     let value = 0;
     const gradient = new Float64Array(k);
     const hessian = new Float64Array(k * k);
-    const share = new Float64Array(classes);
-    const mean = new Float64Array(k);
-    const add = (to: Float64Array, place: number, amount: number) => {
-      to[place] = (to[place] ?? 0) + amount;
-    };
     for (let row = 0; row < labels.length; row++) {
       const weight = weights?.[row] ?? 1;
-      if (weight === 0) continue;
-      const log = (m: number, c: number): number => logs[m]?.[row * classes + c] ?? 0;
-      let highest = Number.NEGATIVE_INFINITY;
-      for (let c = 0; c < classes; c++) {
-        let score = c === 0 ? 0 : (at[members + c - 1] ?? 0);
-        for (let m = 0; m < members; m++) score += (at[m] ?? 0) * log(m, c);
+      const start = row * others;
+      const label = (labels[row] ?? 0) - 1;
+      let highest = 0;
+      for (let c = 0; c < others; c++) {
+        let score = at[members + c] ?? 0;
+        for (let m = 0; m < members; m++) score += (at[m] ?? 0) * (odds[m]?.[start + c] ?? 0);
         share[c] = score;
         if (score > highest) highest = score;
       }
-      const label = labels[row] ?? 0;
-      const own = share[label] ?? 0;
-      let sum = 0;
-      for (let c = 0; c < classes; c++) {
+      const truth = label < 0 ? 0 : (share[label] ?? 0);
+      let sum = Math.exp(-highest);
+      for (let c = 0; c < others; c++) {
         share[c] = Math.exp((share[c] ?? 0) - highest);
         sum += share[c] ?? 0;
       }
-      value += weight * (Math.log(sum) + highest - own);
-      mean.fill(0);
-      for (let c = 0; c < classes; c++) {
-        const p = (share[c] ?? 0) / sum;
-        for (let m = 0; m < members; m++) {
-          const part = weight * p * log(m, c);
-          add(mean, m, p * log(m, c));
-          for (let l = 0; l <= m; l++) add(hessian, m * k + l, part * log(l, c));
-          if (c > 0) add(hessian, (members + c - 1) * k + m, part);
+      value += weight * (Math.log(sum) + highest - truth);
+      for (let c = 0; c < others; c++) share[c] = (share[c] ?? 0) / sum;
+      // The Hessian is the covariance of what a class adds to each parameter's slope; below the diagonal only.
+      for (let m = 0; m < members; m++) {
+        const own = odds[m];
+        if (!own) continue;
+        let middle = 0;
+        for (let c = 0; c < others; c++) middle += (share[c] ?? 0) * (own[start + c] ?? 0);
+        mean[m] = middle;
+        gradient[m] = (gradient[m] ?? 0) + weight * (middle - (label < 0 ? 0 : (own[start + label] ?? 0)));
+        for (let l = 0; l <= m; l++) {
+          const other = odds[l];
+          if (!other) continue;
+          let product = -middle * (mean[l] ?? 0);
+          for (let c = 0; c < others; c++)
+            product += (share[c] ?? 0) * (own[start + c] ?? 0) * (other[start + c] ?? 0);
+          hessian[m * k + l] = (hessian[m * k + l] ?? 0) + weight * product;
         }
-        if (c === 0) continue;
-        mean[members + c - 1] = p;
-        add(hessian, (members + c - 1) * (k + 1), weight * p);
+        for (let c = 0; c < others; c++) {
+          const place = (members + c) * k + m;
+          const product = (share[c] ?? 0) * ((own[start + c] ?? 0) - middle);
+          hessian[place] = (hessian[place] ?? 0) + weight * product;
+        }
       }
-      for (let i = 0; i < k; i++) {
-        const mine = mean[i] ?? 0;
-        const truth = i < members ? log(i, label) : label === i - members + 1 ? 1 : 0;
-        add(gradient, i, weight * (mine - truth));
-        for (let j = 0; j <= i; j++) add(hessian, i * k + j, -weight * mine * (mean[j] ?? 0));
+      for (let c = 0; c < others; c++) {
+        const p = weight * (share[c] ?? 0);
+        const line = (members + c) * k + members;
+        gradient[members + c] = (gradient[members + c] ?? 0) + p - (c === label ? weight : 0);
+        for (let d = 0; d <= c; d++) hessian[line + d] = (hessian[line + d] ?? 0) - p * (share[d] ?? 0);
+        hessian[line + c] = (hessian[line + c] ?? 0) + p;
       }
     }
     for (let i = 0; i < k; i++) for (let j = 0; j < i; j++) hessian[j * k + i] = hessian[i * k + j] ?? 0;
     return ridged({ value, gradient, hessian }, at, members);
   };
-  const { start, lower } = frame(members, classes - 1);
-  return minimum(start, evaluate, lower);
+  const { start, lower } = frame(members, others);
+  return minimum(start, evaluate, lower).at;
 }
 
 /** Least squares; labels and predictions are measured from the labels' mean, in their standard deviation. */

@@ -83,6 +83,8 @@ def stack(task, y, members, weights):
 
     w = np.ones(len(y)) if weights is None else weights
     count = len(members)
+    average = lambda parameters: np.concatenate([np.full(count, 1 / count), np.zeros(parameters - count)])
+    penalty = lambda at: ((at - average(len(at))) ** 2).sum() / 2
     if task == "regression":
         mean = np.average(y, weights=w)
         scale = np.sqrt(np.average((y - mean) ** 2, weights=w))
@@ -90,7 +92,7 @@ def stack(task, y, members, weights):
         z = (y - mean) / scale
 
         def loss(at):
-            return (w * (z - at[:count] @ x - at[count]) ** 2).sum() / 2 + ((at[:count] - 1 / count) ** 2).sum() / 2
+            return (w * (z - at[:count] @ x - at[count]) ** 2).sum() / 2 + penalty(at)
 
         parameters = count + 1
     else:
@@ -103,10 +105,10 @@ def stack(task, y, members, weights):
         def loss(at):
             scores = np.tensordot(at[:count], logs, 1) + np.concatenate([[0], at[count:]])
             likelihood = w * (logsumexp(scores, axis=1) - scores[rows, y])
-            return likelihood.sum() + ((at[:count] - 1 / count) ** 2).sum() / 2
+            return likelihood.sum() + penalty(at)
 
         parameters = count + classes - 1
-    start = np.concatenate([np.full(count, 1 / count), np.zeros(parameters - count)])
+    start = average(parameters)
     bounds = [(0, None)] * count + [(None, None)] * (parameters - count)
     options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 10_000, "maxfun": 100_000}
     at = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options=options).x
