@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { calibration as calibrationSchema } from '../../contracts/finishing.ts';
 import { classFactors, rowWeights } from '../../lib/data/class-weights.ts';
@@ -7,7 +7,7 @@ import { applyCalibration } from '../../lib/statistics/calibrated.ts';
 import { fitCalibration } from '../../lib/statistics/calibration-fit.ts';
 import type { Classes } from '../../lib/statistics/judge.ts';
 import { chooseThreshold } from '../../lib/statistics/threshold.ts';
-import { apart, askReference, calibratedInGraph } from '../support/finishing.ts';
+import { apart, calibratedInGraph, FinishingReference } from '../support/finishing.ts';
 import { linearCongruential } from '../support/integration-random.ts';
 
 const BINARY: Classes & ComposeOptions = {
@@ -17,6 +17,9 @@ const BINARY: Classes & ComposeOptions = {
 };
 const NAMES = ['a', 'b', 'c', 'd'];
 const MULTICLASS: Classes = { task: 'multiclass', classNames: NAMES, positiveClass: null };
+const reference = new FinishingReference();
+afterAll(() => reference.close());
+
 const METHODS = ['platt', 'isotonic'] as const;
 
 interface Case {
@@ -76,9 +79,9 @@ describe('a binary calibration', () => {
   const platt = z.object({ sklearn: z.array(z.number()), exact: z.array(z.number()) });
   const isotonic = z.object({ sklearn: z.array(z.number()), knots: z.number() });
 
-  it('by platt is that of scikit-learn on log-odds, and the exact minimum of its loss', () => {
+  it('by platt is that of scikit-learn on log-odds, and the exact minimum of its loss', async () => {
     const cases = CASES.filter(({ what }) => what !== 'constant');
-    const answers = askReference(cases.map((one) => ({ ...one, kind: 'platt', grid: GRID })));
+    const answers = await reference.ask(cases.map((one) => ({ ...one, kind: 'platt', grid: GRID })));
     for (const [i, one] of cases.entries()) {
       const { sklearn, exact } = platt.parse(answers[i]);
       const found = applyCalibration(fitted('platt', one), Float64Array.from(GRID));
@@ -87,16 +90,16 @@ describe('a binary calibration', () => {
     }
   });
 
-  it('by platt moves constant probabilities to the share of the smoothed targets', () => {
+  it('by platt moves constant probabilities to the share of the smoothed targets', async () => {
     const one = CASES.find(({ what }) => what === 'constant');
     if (!one) throw new Error('no such case');
-    const [reference] = askReference([{ ...one, kind: 'platt', grid: [one.answers[0]] }]);
+    const [answer] = await reference.ask([{ ...one, kind: 'platt', grid: [one.answers[0]] }]);
     const [found] = applyCalibration(fitted('platt', one), Float64Array.of(one.answers[0] ?? 0));
-    expect(found).toBeCloseTo(platt.parse(reference).exact[0] ?? 0, 6);
+    expect(found).toBeCloseTo(platt.parse(answer).exact[0] ?? 0, 6);
   });
 
-  it('by isotonic regression is that of scikit-learn', () => {
-    const answers = askReference(CASES.map((one) => ({ ...one, kind: 'isotonic', grid: GRID })));
+  it('by isotonic regression is that of scikit-learn', async () => {
+    const answers = await reference.ask(CASES.map((one) => ({ ...one, kind: 'isotonic', grid: GRID })));
     for (const [i, one] of CASES.entries()) {
       const { sklearn, knots } = isotonic.parse(answers[i]);
       const own = fitted('isotonic', one);
@@ -105,7 +108,7 @@ describe('a binary calibration', () => {
     }
   });
 
-  it('with too many corners stays within 0.0021 of scikit-learn with 1,000 of them', () => {
+  it('with too many corners stays within 0.0021 of scikit-learn with 1,000 of them', async () => {
     // Every second row is true: with ever more of them the curve has a corner nearly everywhere.
     const rows = 40_000;
     const answers = rounded(Array.from({ length: rows }, (_, i) => (i + 1) / (rows + 1)));
@@ -113,11 +116,11 @@ describe('a binary calibration', () => {
     const labels = answers.map((_, i) => i % 2);
     const one = { what: 'long', labels, answers, weights: rounded(weights) };
     const grid = rounded(linearCongruential(5_000, 9));
-    const reference = isotonic.parse(askReference([{ ...one, kind: 'isotonic', grid }])[0]);
+    const long = isotonic.parse((await reference.ask([{ ...one, kind: 'isotonic', grid }]))[0]);
     const own = fitted('isotonic', one);
-    expect(reference.knots).toBeGreaterThan(2_000);
+    expect(long.knots).toBeGreaterThan(2_000);
     expect(own.method === 'isotonic' && own.curves[0]?.x.length).toBeLessThanOrEqual(1_000);
-    expect(apart(applyCalibration(own, Float64Array.from(grid)), reference.sklearn)).toBeLessThan(0.0021);
+    expect(apart(applyCalibration(own, Float64Array.from(grid)), long.sklearn)).toBeLessThan(0.0021);
     expect(fitted('isotonic', one)).toEqual(own);
   });
 
@@ -174,12 +177,12 @@ describe('a calibration of several classes', () => {
     const flat = Float64Array.from(answers.flat());
     const edge = [1, 0, 0, 0, 0, 0, 0, 0, 0.25, 0.25, 0.25, 0.25];
     const grid = answers.slice(0, 500);
-    const references = askReference(METHODS.map((kind) => ({ kind, labels, answers, grid })));
+    const replies = await reference.ask(METHODS.map((kind) => ({ kind, labels, answers, grid })));
     for (const [i, method] of METHODS.entries()) {
       const own = fitCalibration(method, MULTICLASS, Int32Array.from(labels), flat);
       expect(own.notes).toEqual([]);
       const found = applyCalibration(own, Float64Array.from(grid.flat()));
-      const expected = z.array(z.array(z.number())).parse(references[i]).flat();
+      const expected = z.array(z.array(z.number())).parse(replies[i]).flat();
       expect(apart(found, expected), method).toBeLessThan(method === 'platt' ? 1e-4 : 1e-6);
       const inputs = Float64Array.from([...edge, ...answers.flat()]);
       const { values, label } = await calibratedInGraph(own, inputs, {
@@ -203,9 +206,9 @@ describe('a calibration of several classes', () => {
   });
 });
 
-it('balanced class weights are those of scikit-learn', () => {
+it('balanced class weights are those of scikit-learn', async () => {
   const labels = Int32Array.from(linearCongruential(300, 4), (value) => Math.floor(value ** 3 * 4));
-  const [expected] = askReference([{ kind: 'balanced', labels: Array.from(labels) }]);
+  const [expected] = await reference.ask([{ kind: 'balanced', labels: Array.from(labels) }]);
   const weights = rowWeights(classFactors('balanced', NAMES, labels), labels);
   expect(apart(weights, z.array(z.number()).parse(expected))).toBeLessThan(1e-6);
 });

@@ -20,7 +20,7 @@ import { fitCalibration } from '../../lib/statistics/calibration-fit.ts';
 import { applyCombination } from '../../lib/statistics/combined.ts';
 import type { Classes } from '../../lib/statistics/judge.ts';
 import { fitStack } from '../../lib/statistics/stack-fit.ts';
-import { answersOf, apart, askReference, combinedInGraph, runReference } from '../support/finishing.ts';
+import { answersOf, apart, combinedInGraph, FinishingReference, runReference } from '../support/finishing.ts';
 import { linearCongruential } from '../support/integration-random.ts';
 
 const ROWS = 1_200;
@@ -63,12 +63,15 @@ function randomAnswers(task: Task, rows: number, seed: number) {
   return { labels, members, weights };
 }
 
+const reference = new FinishingReference();
+afterAll(() => reference.close());
+
 describe.each(TASKS)('a %s stack', (task) => {
   const { labels, members, weights } = randomAnswers(task, 800, 17);
   const truth = task === 'regression' ? Float32Array.from(labels) : Int32Array.from(labels);
   const answers = members.map((own) => Float64Array.from(own));
 
-  it('is the minimum of its penalised loss, as SciPy finds it', () => {
+  it('is the minimum of its penalised loss, as SciPy finds it', async () => {
     // The positive class of the binary problem is the first one.
     const seen = task === 'binary' ? labels.map((label) => 1 - label) : labels;
     const shaped = task === 'multiclass' ? members.map((own) => rowsOf(own, 3)) : members;
@@ -80,7 +83,7 @@ describe.each(TASKS)('a %s stack', (task) => {
       weights: own ?? null,
     }));
     const schema = z.object({ weights: z.array(z.number()), intercepts: z.array(z.number()) });
-    for (const [i, reply] of askReference(requests).entries()) {
+    for (const [i, reply] of (await reference.ask(requests)).entries()) {
       const expected = schema.parse(reply);
       const found = fitStack(CLASSES[task], truth, answers, i === 1 ? Float32Array.from(weights) : undefined);
       expect(apart(found.weights, expected.weights)).toBeLessThan(1e-4);

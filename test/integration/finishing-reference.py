@@ -138,7 +138,7 @@ def answer():
                 result = one_against_rest(kind, y, p, grid)
             else:
                 result = {"platt": platt, "isotonic": isotonic}[kind](y, p, weights, grid)
-        print(json.dumps(result))
+        print(json.dumps(result), flush=True)
 
 
 def train(folder):

@@ -1,4 +1,5 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -11,17 +12,26 @@ import { INPUTS_METADATA } from '../../lib/onnx/metadata.ts';
 
 const SCRIPT = fileURLToPath(new URL('../integration/finishing-reference.py', import.meta.url));
 
-/** What scikit-learn and SciPy answer to each request. */
-export function askReference(requests: readonly object[]): unknown[] {
-  const input = requests.map((one) => JSON.stringify(one)).join('\n');
-  return execFileSync(findPython(undefined), ['-W', 'ignore', SCRIPT, 'answer'], {
-    input,
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-  })
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+/** A Python process that works things out with scikit-learn and SciPy, request after request. */
+export class FinishingReference {
+  readonly #process = spawn(findPython(undefined), ['-W', 'ignore', SCRIPT, 'answer'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  readonly #lines = createInterface(this.#process.stdout)[Symbol.asyncIterator]();
+
+  async ask(requests: readonly object[]): Promise<unknown[]> {
+    const answers: unknown[] = [];
+    for (const request of requests) {
+      this.#process.stdin.write(`${JSON.stringify(request)}\n`);
+      const { value } = await this.#lines.next();
+      answers.push(JSON.parse(String(value)));
+    }
+    return answers;
+  }
+
+  close(): void {
+    this.#process.stdin.end();
+  }
 }
 
 /** Trains models, or runs composed ones with MLflow. */
