@@ -1,7 +1,6 @@
 import type { Candidate } from './candidates.ts';
-import { METRICS } from './evaluation.ts';
 import type { Task } from './task.ts';
-import { type TrainingSpec, unknownResources } from './training.ts';
+import { THRESHOLD_METRICS, type TrainingSpec, unknownResources } from './training.ts';
 
 /** What the candidates and the training of a spec must fit. */
 interface Whole {
@@ -44,11 +43,11 @@ export function trainingIssues({ task, candidates = [], training, columns }: Who
   if (threshold !== 0.5 && task !== 'binary')
     training_('threshold', 'only task binary has a threshold; leave it out');
   if (typeof threshold === 'object' && 'maximize' in threshold) {
-    const allowed: readonly string[] = METRICS.binary;
+    const allowed: readonly string[] = THRESHOLD_METRICS;
     if (!allowed.includes(threshold.maximize))
       training_(
         'threshold',
-        `${threshold.maximize} does not fit task binary; use one of ${allowed.join(', ')}`,
+        `${threshold.maximize} does not depend on the threshold; use one of ${allowed.join(', ')}`,
       );
   }
   if (ensemble?.method === 'stack' && !crossValidation)

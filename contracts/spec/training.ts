@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { duration } from '../durations.ts';
 import { DEFAULT_RESOURCE, resourceName } from './candidates.ts';
-import { metricName } from './evaluation.ts';
+import { type MetricName, metricName } from './evaluation.ts';
 
 const budget = z
   .strictObject({
@@ -73,6 +73,16 @@ const decisionCost = z
     falseNegative: z.number().nonnegative(),
   })
   .refine((cost) => cost.falsePositive + cost.falseNegative > 0, { error: 'one of the two is above 0' });
+
+/** Metrics that depend on the threshold; all others are the same for each. */
+export const THRESHOLD_METRICS = [
+  'accuracy',
+  'precision',
+  'recall',
+  'f1',
+  'matthews_corrcoef',
+] as const satisfies readonly MetricName[];
+export type ThresholdMetric = (typeof THRESHOLD_METRICS)[number];
 
 /** From which probability on the label is the positive class. */
 export const thresholdSpec = z.union([

@@ -48,16 +48,18 @@ const SAME_SINCE_ML: Readonly<Record<string, number>> = { LabelEncoder: 2 };
  * Refuses a model that is not also a model of the composed graph's opset.
  *
  * @param opset of the composed graph: {@link DEFAULT_OPSET}, or {@link TEXT_OPSET} where the features need it
+ * @param what the model is called in the error
  * @throws PerennialError `ModelInvalid` that names the opset or operator and the remedy
  */
 export function requireSupportedOperators(
   model: ModelProto & { graph: GraphProto },
   opset: number = DEFAULT_OPSET,
+  what = 'The trained model',
 ): void {
-  const refuse = (what: string): never => {
+  const refuse = (problem: string): never => {
     throw new PerennialError(
       'ModelInvalid',
-      `The trained model ${what}: export it with opset ${opset} and ${ML_DOMAIN} ${ML_OPSET}.`,
+      `${what} ${problem}: export it with opset ${opset} and ${ML_DOMAIN} ${ML_OPSET}.`,
     );
   };
   const opsets = new Map(

@@ -1,7 +1,8 @@
 import type { MetricValues } from '../../contracts/reports.ts';
 import { CalibrationCounts } from './calibration.ts';
+import { decisionMetrics } from './decision-metrics.ts';
 import { descending } from './descending.ts';
-import { finite, logLossOf, type RowCounts, ratio, type Scores } from './scores.ts';
+import { finite, logLossOf, type RowCounts, type Scores } from './scores.ts';
 
 /**
  * Counts of positives and negatives with a score of at least a threshold, for every distinct score from the highest on;
@@ -108,18 +109,12 @@ export class BinaryScores implements Scores {
       fpBefore = fp;
     }
     const rows = tp + fp;
-    const fn = tp - saidTp;
-    const tn = fp - saidFp;
     return finite({
       roc_auc: area / (tp * fp),
       average_precision: precisions / tp,
       log_loss: logLoss / rows,
       brier_score: brier / rows,
-      accuracy: (saidTp + tn) / rows,
-      precision: ratio(saidTp, saidTp + saidFp),
-      recall: ratio(saidTp, tp),
-      f1: ratio(2 * saidTp, 2 * saidTp + saidFp + fn),
-      matthews_corrcoef: ratio(saidTp * tn - saidFp * fn, Math.sqrt((saidTp + saidFp) * tp * fp * (tn + fn))),
+      ...decisionMetrics({ tp: saidTp, fp: saidFp, fn: tp - saidTp, tn: fp - saidFp }),
       expected_calibration_error: calibration.error(),
     });
   }

@@ -9,8 +9,11 @@ import { membersOf, type Scores } from './scores.ts';
 /** What the predictions are of. */
 export type Problem = { task: Task } & Pick<SplitOutput, 'classNames' | 'positiveClass' | 'baseline'>;
 
+/** What of a problem says which column of the answers means what. */
+export type Classes = Pick<Problem, 'task' | 'classNames' | 'positiveClass'>;
+
 /** Index of the positive class; `1` where the task has none. */
-export const positiveIndex = ({ classNames, positiveClass }: Problem): number =>
+export const positiveIndex = ({ classNames, positiveClass }: Omit<Classes, 'task'>): number =>
   positiveClass === null ? 1 : classNames.indexOf(positiveClass);
 
 /**
