@@ -7,7 +7,9 @@ import { type ArtifactRef, artifactRef, MEDIA_TYPES } from '../contracts/refs.ts
 import type { Candidate, TrainerName } from '../contracts/spec/candidates.ts';
 import type { TrainerRequest } from '../contracts/trainer.ts';
 import type { TrialOutcome } from '../contracts/trials.ts';
+import { classFactors, rowWeights } from '../lib/data/class-weights.ts';
 import { judgedOnMatrix } from '../lib/evaluation/matrix-judge.ts';
+import { readNpy, writeNpy } from '../lib/npy.ts';
 import { runTrainer, TRAINER_STDERR, type TrainerOutcome } from '../lib/processes/run-program.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { trainerCommand } from '../trainers/catalog.ts';
@@ -135,20 +137,20 @@ async function judged(
 
 async function trainerRequest(
   store: ArtifactStore,
-  { candidate, parameters, maxSeconds, problem, training, data }: TrialInput,
+  input: TrialInput,
   scratchDir: string,
   resumedFrom: ArtifactRef | undefined,
 ): Promise<TrainerRequest> {
-  const paths = async (part: 'train' | 'validation') => ({
-    features: await store.path(data[part].features),
-    labels: await store.path(data[part].labels),
-  });
+  const { candidate, parameters, maxSeconds, problem, training, data } = input;
+  const train = await pathsOf(store, data.train);
+  const validation = await pathsOf(store, data.validation);
+  const weights = await weightFiles(input, train.labels, validation.labels, scratchDir);
   return {
     schemaVersion: 1,
     task: problem.task,
     trainer: candidate.trainer,
-    train: await paths('train'),
-    validation: await paths('validation'),
+    train: { ...train, ...(weights ? { weights: weights.train } : {}) },
+    validation: { ...validation, ...(weights ? { weights: weights.validation } : {}) },
     featureNames: z.array(z.string()).parse(await store.json(data.featureNames)),
     classNames: problem.classNames,
     parameters,
@@ -160,6 +162,35 @@ async function trainerRequest(
     checkpointDir: `${scratchDir}/checkpoints`,
     outputDir: `${scratchDir}/output`,
   };
+}
+
+const pathsOf = async (store: ArtifactStore, { features, labels }: TrialInput['data']['train']) => ({
+  features: await store.path(features),
+  labels: await store.path(labels),
+});
+
+/** Weights of the rows by their classes, where the spec wants any. */
+async function weightFiles(
+  { problem, training: { classWeights } }: TrialInput,
+  trainLabels: string,
+  validationLabels: string,
+  scratchDir: string,
+): Promise<Record<'train' | 'validation', string> | undefined> {
+  if (classWeights === undefined) return undefined;
+  const labels = { train: await classLabels(trainLabels), validation: await classLabels(validationLabels) };
+  const factors = classFactors(classWeights, problem.classNames, labels.train);
+  const write = async (part: 'train' | 'validation'): Promise<string> => {
+    const path = `${scratchDir}/${part}-weights.npy`;
+    await writeNpy(path, rowWeights(factors, labels[part]), [labels[part].length]);
+    return path;
+  };
+  return { train: await write('train'), validation: await write('validation') };
+}
+
+async function classLabels(path: string): Promise<Int32Array> {
+  const { data } = await readNpy(path);
+  if (data instanceof Int32Array) return data;
+  throw new PerennialError('TrainerContract', 'Class weights need labels that are class indices.');
 }
 
 /** The checkpoint that an earlier attempt's last heartbeat named, where its bytes are still there. */
