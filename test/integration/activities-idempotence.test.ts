@@ -254,7 +254,7 @@ it('every activity has a case', () => {
 
 it.each(Object.keys(CASES) as ActivityName[])(
   '%s: a second time changes nothing',
-  { timeout: 60_000 },
+  { timeout: 240_000 },
   async (name) => {
     const first = await once(name, 1);
     const before = await outsideWorld();
