@@ -11,6 +11,7 @@ import {
   splitOutput,
   validateOutput,
 } from '../contracts/stages.ts';
+import { presetsOf } from '../domain/prepared-features.ts';
 import { isVolatile } from '../domain/volatile-sql.ts';
 import { danfojsVersion } from '../lib/custom-checks/danfojs-version.ts';
 import { keyCheck } from '../lib/erasure/subject-column.ts';
@@ -151,7 +152,8 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
         split: spec.split,
         features: spec.features,
         privacy: spec.privacy,
-        trainers: [...new Set(spec.candidates.map(({ trainer }) => trainer))].sort(),
+        presets: presetsOf(spec.candidates).sort(),
+        ...(spec.training.crossValidation ? { crossValidation: spec.training.crossValidation } : {}),
       }),
       work: prepare,
       record: (rows, input, output) => rows.prepare(input, output),

@@ -1,139 +1,121 @@
+import { rm } from 'node:fs/promises';
 import type { DataActivities } from '../contracts/activities.ts';
+import { PerennialError } from '../contracts/errors.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
 import type { FeaturePreset } from '../contracts/spec/features.ts';
 import type { PreparedFeatures, PrepareOutput } from '../contracts/stages.ts';
 import { presetsOf } from '../domain/prepared-features.ts';
-import { writeLabels } from '../lib/data/labels.ts';
-import { placeKeys } from '../lib/data/split.ts';
-import type { Database } from '../lib/duckdb/database.ts';
-import { foldSql } from '../lib/duckdb/row-place.ts';
+import { type FoldRows, rangesSql, writeFolds } from '../lib/data/folds.ts';
 import { quoteLiteral } from '../lib/duckdb/sql.ts';
 import { columnTasks } from '../lib/features/column-options.ts';
 import { featureColumns } from '../lib/features/feature-columns.ts';
-import type { FeaturePlan, RawColumn } from '../lib/features/feature-plan.ts';
-import { fitFeatures } from '../lib/features/fit.ts';
-import { preprocessGraph } from '../lib/features/preprocess-graph.ts';
-import { targetNumbers } from '../lib/features/target-statistics.ts';
-import { transformTable } from '../lib/features/transform.ts';
-import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
+import { type FittedRows, type Preparation, prepareRows } from './prepared-rows.ts';
 import { withDatabase } from './with-database.ts';
 
 type PrepareInput = Parameters<DataActivities['prepare']>[0];
-type Part = 'train' | 'validation';
-
-/** Folds are other places than those of the split, which would leave some folds empty. */
-const FOLD_SALT = 'fold';
 
 /**
  * Fits the features on the training rows and sends training and validation rows through the fitted graph: once for
- * each family of trainers among the candidates that wants other features.
+ * each family of trainers among the candidates that wants other features. With cross-validation the same again for each
+ * fold, one after the other.
  */
 export async function prepare(
   deps: ActivityDependencies,
-  input: PrepareInput,
+  { split, spec }: PrepareInput,
   frame: ActivityFrame,
 ): Promise<PrepareOutput> {
-  const { split, spec } = input;
   const store = (await deps.store()).within(await frame.scratch(), { encrypt: split.sensitive });
   return withDatabase(frame, async (database, scratchDir) => {
     const columns = featureColumns(split.columns, spec);
-    const labels = await writeAllLabels(store, input, frame.signal, scratchDir);
-    const made = new Map<string, PreparedFeatures>();
+    const same = variantsOf(presetsOf(spec.candidates), (preset) =>
+      JSON.stringify(columnTasks(columns, spec.features, preset)),
+    );
+    const preparation: Preparation = {
+      ...{ database, store, scratchDir, spec, split, columns },
+      signal: frame.signal,
+      presets: [...new Set(Object.values(same))],
+    };
+    const train = await store.path(split.train.artifact);
+    const validation = await store.path(split.validation.artifact);
+    const plain = await prepareRows(preparation, { train, validation });
+    const folded = await prepareFolds(preparation, [train, validation]);
     const variants: PrepareOutput['variants'] = {};
     for (const preset of presetsOf(spec.candidates)) {
-      const options = JSON.stringify(columnTasks(columns, spec.features, preset));
-      const features =
-        made.get(options) ??
-        (await prepareVariant({ database, store, frame, scratchDir, input, columns, labels }, preset));
-      made.set(options, features);
-      variants[preset] = features;
+      const made = same[preset] ?? preset;
+      variants[preset] = {
+        ...fitted(plain, made),
+        folds: (folded?.rows ?? []).map((rows) => {
+          const { preprocess, featureNames, featureCount, train, validation } = fitted(rows, made);
+          return { preprocess, featureNames, featureCount, train, validation };
+        }),
+      };
     }
-    return { variants };
+    return { variants, ...(folded ? { crossValidation: folded.crossValidation } : {}) };
   });
 }
 
-type Labels = Record<Part, PreparedFeatures['train']['labels']>;
-
-async function writeAllLabels(
-  store: ArtifactStore,
-  { split, spec }: PrepareInput,
-  signal: AbortSignal,
-  scratchDir: string,
-): Promise<Labels> {
-  const write = async (part: Part) => {
-    const path = `${scratchDir}/${part}-labels.npy`;
-    const parquetPath = await store.path(split[part].artifact);
-    await writeLabels(
-      { parquetPath, target: spec.columns.target, classNames: split.classNames, signal },
-      path,
-    );
-    return store.putFile(path, MEDIA_TYPES.npy);
-  };
-  return { train: await write('train'), validation: await write('validation') };
-}
-
-/** What all variants have in common. */
-interface Preparation {
-  database: Database;
-  store: ArtifactStore;
-  frame: ActivityFrame;
-  scratchDir: string;
-  input: PrepareInput;
-  columns: readonly RawColumn[];
-  labels: Labels;
-}
-
-async function prepareVariant(
-  { database, store, frame, scratchDir, input: { split, spec }, columns, labels }: Preparation,
-  preset: FeaturePreset,
-): Promise<PreparedFeatures> {
-  const { target } = spec.columns;
-  const fold = foldSql(placeKeys(spec, split), FOLD_SALT, spec.features.folds);
-  const trainPath = await store.path(split.train.artifact);
-  const { plan, folds } = await fitFeatures(
-    database.connection,
-    `read_parquet(${quoteLiteral(trainPath)})`,
-    columns,
-    spec.features,
-    {
-      preset,
-      target: { numbers: targetNumbers(spec.task, target, split), fold, folds: spec.features.folds },
-    },
+/** For each preset the first one that comes to the same. */
+function variantsOf(
+  presets: readonly FeaturePreset[],
+  optionsOf: (preset: FeaturePreset) => string,
+): Partial<Record<FeaturePreset, FeaturePreset>> {
+  const made = new Map<string, FeaturePreset>();
+  return Object.fromEntries(
+    presets.map((preset) => {
+      const options = optionsOf(preset);
+      made.set(options, made.get(options) ?? preset);
+      return [preset, made.get(options) ?? preset];
+    }),
   );
-  const graph = async (bytes: Uint8Array) => {
-    const artifact = await store.putBytes(bytes, MEDIA_TYPES.onnx);
-    return { artifact, path: await store.path(artifact) };
-  };
-  const served = await graph(preprocessGraph(plan));
-  const training = folds && (await graph(preprocessGraph(plan, folds)));
-
-  const matrixOf = async (part: Part): Promise<PreparedFeatures['train']> => {
-    const outPath = `${scratchDir}/${preset}-${part}.npy`;
-    const { rows } = await transformTable({
-      parquetPath: await store.path(split[part].artifact),
-      plan,
-      outPath,
-      signal: frame.signal,
-      ...(training && part === 'train'
-        ? { preprocessPath: training.path, fold }
-        : { preprocessPath: served.path }),
-    });
-    return { features: await store.putFile(outPath, MEDIA_TYPES.npy), labels: labels[part], rows };
-  };
-  return {
-    plan: await store.putJson(plan),
-    preprocess: served.artifact,
-    ...(training ? { outOfFold: training.artifact } : {}),
-    ...(await namesOf(store, plan)),
-    train: await matrixOf('train'),
-    validation: await matrixOf('validation'),
-    notes: plan.notes,
-  };
 }
 
-const namesOf = async (store: ArtifactStore, { matrix }: FeaturePlan) => ({
-  featureNames: await store.putJson(matrix.map(({ name }) => name)),
-  featureCount: matrix.length,
-});
+function fitted(rows: FittedRows, preset: FeaturePreset): Omit<PreparedFeatures, 'folds'> {
+  const features = rows.get(preset);
+  if (features) return features;
+  throw new PerennialError('StageFailed', `No features were fitted as ${preset}.`);
+}
+
+interface Folded {
+  crossValidation: NonNullable<PrepareOutput['crossValidation']>;
+  rows: FittedRows[];
+}
+
+/** The table of all folds, and what was fitted on each. Of all folds but one at a time no rows lie in the scratch folder. */
+async function prepareFolds(preparation: Preparation, parts: string[]): Promise<Folded | undefined> {
+  const { database, store, scratchDir, spec, split } = preparation;
+  const { crossValidation: how } = spec.training;
+  if (!how) return undefined;
+  const path = `${scratchDir}/folds.parquet`;
+  const task = { task: spec.task, columns: spec.columns, split: spec.split, crossValidation: how };
+  const relation = `read_parquet([${parts.map(quoteLiteral).join(', ')}])`;
+  const { rows, folds, notes } = await writeFolds(database, relation, split.columns, task, path);
+  const artifact = await store.putFile(path, MEDIA_TYPES.parquet);
+  const fittedRows: FittedRows[] = [];
+  for (const [index, fold] of folds.entries())
+    fittedRows.push(
+      await prepareFold(preparation, path, fold).catch((error: unknown) => {
+        if (!(error instanceof PerennialError)) throw error;
+        const { code, message, retryable } = error;
+        const where = `training.crossValidation, fold ${index + 1} of ${folds.length}`;
+        throw new PerennialError(code, `${where}: ${message}`, retryable, { cause: error });
+      }),
+    );
+  return { crossValidation: { table: { artifact, rows }, folds, notes }, rows: fittedRows };
+}
+
+async function prepareFold(preparation: Preparation, path: string, fold: FoldRows): Promise<FittedRows> {
+  const { database, scratchDir } = preparation;
+  const write = async (part: keyof FoldRows): Promise<string> => {
+    const own = `${scratchDir}/fold-${part}.parquet`;
+    await database.copyToParquet(rangesSql(path, [fold[part]].flat()), own);
+    return own;
+  };
+  const rows = { train: await write('train'), validation: await write('validation') };
+  try {
+    return await prepareRows(preparation, rows);
+  } finally {
+    for (const own of Object.values(rows)) await rm(own, { force: true });
+  }
+}

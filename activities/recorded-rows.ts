@@ -2,11 +2,11 @@ import type { DataActivities, EvaluationActivities } from '../contracts/activiti
 import { SNAPSHOT_MANIFEST_TYPE, snapshotManifest } from '../contracts/incremental.ts';
 import type { ArtifactRef, TableRef } from '../contracts/refs.ts';
 import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
-import type { IngestOutput } from '../contracts/stages.ts';
+import type { IngestOutput, PreparedFold } from '../contracts/stages.ts';
 import { validationReport } from '../contracts/validation-report.ts';
 import { LogSubjects } from '../lib/erasure/log-subjects.ts';
 import { exampleRows } from '../lib/erasure/rewrite.ts';
-import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
+import { RowCatalogue, type RowsOf } from '../lib/erasure/row-catalogue.ts';
 import { type SubjectSpec, subjectColumns, type TableState } from '../lib/erasure/subject-column.ts';
 import { Secrets } from '../lib/secrets.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
@@ -82,17 +82,53 @@ export class RecordedRows {
 
   async prepare(
     { spec, split }: Pick<Input<'prepare'>, 'spec' | 'split'>,
-    { variants }: Output<'prepare'>,
+    { variants, crossValidation }: Output<'prepare'>,
   ): Promise<void> {
-    for (const features of Object.values(variants))
+    const matrices = async (
+      made: Pick<PreparedFold, 'train' | 'validation'> | undefined,
+      rows: Record<'train' | 'validation', RowsOf>,
+    ): Promise<void> => {
       for (const part of ['train', 'validation'] as const)
         for (const kind of ['features', 'labels'] as const)
-          await this.#catalogue.record(spec, {
-            artifact: features[part][kind],
-            kind,
-            format: 'npy',
-            rowsOf: { sha256: split[part].artifact.sha256 },
-          });
+          if (made)
+            await this.#catalogue.record(spec, {
+              artifact: made[part][kind],
+              kind,
+              format: 'npy',
+              rowsOf: rows[part],
+            });
+    };
+    for (const features of Object.values(variants))
+      await matrices(features, {
+        train: { sha256: split.train.artifact.sha256 },
+        validation: { sha256: split.validation.artifact.sha256 },
+      });
+    if (!crossValidation) return;
+    const { table, folds } = crossValidation;
+    await this.#table(spec, 'folds', { ...table, columns: split.columns }, protectedState());
+    const { sha256 } = table.artifact;
+    for (const [index, { train, validation }] of folds.entries())
+      for (const features of Object.values(variants))
+        await matrices(features.folds[index], {
+          train: { sha256, ranges: train },
+          validation: { sha256, ranges: [validation] },
+        });
+  }
+
+  /**
+   * Answers of a model as `.npy`, one for each row of a matrix that was recorded, such as those of a fold's model for the
+   * rows that the fold is judged on: they go with the rows of that matrix.
+   *
+   * @param features of which they are the answers, for example `folds[i].validation.features`
+   */
+  async answers(spec: SubjectSpec, answers: ArtifactRef, features: ArtifactRef): Promise<void> {
+    const { sha256 } = await this.store.resolve(features);
+    await this.#catalogue.record(spec, {
+      artifact: answers,
+      kind: 'answers',
+      format: 'npy',
+      rowsOf: { sha256 },
+    });
   }
 
   /** @param rows of the test part, in the order of the samples */

@@ -19,7 +19,7 @@ export const ERROR_CODES = {
   AnonymityTooLow: 'Fewer rows than the minimum share a combination of quasi-identifiers.',
   CustomCheckFailed:
     'A custom check threw, hung, ran out of memory, or answered nonsense: it says nothing about the data.',
-  SplitEmpty: 'A part of the split has no rows, or holds fewer than two classes.',
+  SplitEmpty: 'A part of the split, or a fold, has no rows, or lacks classes.',
   FeatureInvalid: 'A feature cannot be fitted or expressed in ONNX.',
   TrainerFailed: 'A trainer program ended with an error. The message ends with its own words.',
   TrainerContract: 'A trainer program did not keep the process contract (output missing or malformed).',

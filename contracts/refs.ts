@@ -35,3 +35,10 @@ export const tableRef = z.strictObject({
   columns: z.array(z.strictObject({ name: z.string(), type: z.string() })),
 });
 export type TableRef = z.infer<typeof tableRef>;
+
+/** Rows of a table, counted from 0. */
+export const rowRange = z.strictObject({
+  from: z.number().int().nonnegative(),
+  before: z.number().int().nonnegative(),
+});
+export type RowRange = z.infer<typeof rowRange>;

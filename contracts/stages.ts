@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { stageCache } from './cache.ts';
 import { incrementReport } from './incremental.ts';
 import { anonymityResult, personalFinding, protectedColumn } from './privacy.ts';
-import { artifactRef, tableRef } from './refs.ts';
+import { artifactRef, rowRange, tableRef } from './refs.ts';
 import { expectationResult, gateResult, metricIntervals, metricValues, plotRef } from './reports.ts';
 import { modelSignature } from './serving.ts';
 import { featurePreset } from './spec/features.ts';
@@ -130,6 +130,16 @@ const matrix = z.strictObject({
   labels: artifactRef,
   rows: z.number().int().nonnegative(),
 });
+/** One fold of a cross-validation: its features are fitted on its own training rows, so that they may be others. */
+export const preparedFold = z.strictObject({
+  preprocess: artifactRef,
+  featureNames: artifactRef,
+  featureCount: z.number().int().positive(),
+  train: matrix,
+  validation: matrix,
+});
+export type PreparedFold = z.infer<typeof preparedFold>;
+
 /** What trainers of one family train on. */
 export const preparedFeatures = z.strictObject({
   plan: artifactRef,
@@ -140,6 +150,8 @@ export const preparedFeatures = z.strictObject({
   featureCount: z.number().int().positive(),
   train: matrix,
   validation: matrix,
+  /** In the order of `crossValidation.folds`; empty without cross-validation. */
+  folds: z.array(preparedFold).default([]),
   notes: z.array(z.string()),
 });
 export type PreparedFeatures = z.infer<typeof preparedFeatures>;
@@ -147,6 +159,16 @@ export type PreparedFeatures = z.infer<typeof preparedFeatures>;
 /** Features for each family of trainers that the candidates belong to; where the options are the same, the same twice. */
 export const prepareOutput = z.strictObject({
   variants: z.partialRecord(featurePreset, preparedFeatures),
+  /** The rows of the folds; the same for all variants. */
+  crossValidation: z
+    .strictObject({
+      /** The rows of the training and the validation part, those that a fold is judged on one after the other. */
+      table: tablePart,
+      folds: z.array(z.strictObject({ train: z.array(rowRange), validation: rowRange })),
+      /** What is to be known of the folds. */
+      notes: z.array(z.string()),
+    })
+    .optional(),
   cache,
 });
 export type PrepareOutput = z.infer<typeof prepareOutput>;

@@ -51,10 +51,11 @@ export function protect(output: stages.ProtectOutput): string {
 export const split = (output: stages.SplitOutput): string =>
   `train ${count(output.train.rows)}, validation ${count(output.validation.rows)}, test ${count(output.test.rows)}`;
 
-export const prepare = ({ variants }: stages.PrepareOutput): string =>
-  Object.entries(variants)
-    .map(([preset, { featureCount }]) => `${featureCount} features (${preset})`)
-    .join(', ');
+export const prepare = ({ variants, crossValidation }: stages.PrepareOutput): string =>
+  [
+    ...Object.entries(variants).map(([preset, { featureCount }]) => `${featureCount} features (${preset})`),
+    ...(crossValidation ? [`${crossValidation.folds.length} folds`] : []),
+  ].join(', ');
 
 export const train = (output: stages.TrainOutput): string =>
   [

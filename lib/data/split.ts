@@ -63,7 +63,12 @@ export function placeKeys(
   return table.columns.map(({ name }) => name);
 }
 
-function requireColumns(where: string, names: readonly string[], table: Pick<TableRef, 'columns'>): string[] {
+/** @throws PerennialError `ColumnMissing` with the nearest right word */
+export function requireColumns(
+  where: string,
+  names: readonly string[],
+  table: Pick<TableRef, 'columns'>,
+): string[] {
   const known = table.columns.map(({ name }) => name);
   for (const name of names) if (!known.includes(name)) throw missingColumn(where, name, known);
   return [...names];

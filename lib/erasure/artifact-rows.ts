@@ -73,10 +73,7 @@ export class ArtifactRows implements PersonalStore {
       const rowsOf = entry.rowsOf
         // What keeps rows that its table loses belongs to other tables alone from now on.
         .filter((link) => !losesNothing(verdict.gone) || losesNothing(lostWith(lostBy(link.sha256), link)))
-        .map(({ sha256, rows }) => ({
-          sha256,
-          ...(rows ? { rows: renumbered(rows, lostBy(sha256)) } : {}),
-        }));
+        .map((link) => renumbered(link, lostBy(link.sha256)));
       if (!losesNothing(verdict.gone)) findings.found(entry, verdict.gone);
       // Where a table is written anew, what was made of it is told so, also where it keeps all of its rows.
       else if (entry.rowsOf.every(({ sha256 }) => lostBy(sha256).length === 0)) continue;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { type ArtifactRef, artifactRef } from '../../contracts/refs.ts';
+import { type ArtifactRef, artifactRef, rowRange } from '../../contracts/refs.ts';
 import { type Documents, documentsBelow, updateDocument } from '../store/documents.ts';
 import { type SubjectColumn, type SubjectSpec, subjectColumn } from './subject-column.ts';
 
@@ -11,10 +11,12 @@ import { type SubjectColumn, type SubjectSpec, subjectColumn } from './subject-c
 export const rowFormat = z.enum(['parquet', 'npy', 'samples', 'report', 'page']);
 export type RowFormat = z.infer<typeof rowFormat>;
 
-/** Rows that are those of another artifact: all of them in the same order, or these ones, counted from 0. */
+/** Rows that are those of another artifact: all of them in the same order, or these ones, or those of these ranges. */
 const rowsOf = z.strictObject({
   sha256: z.string(),
+  /** Counted from 0. */
   rows: z.array(z.number().int().nonnegative()).optional(),
+  ranges: z.array(rowRange).optional(),
 });
 export type RowsOf = z.infer<typeof rowsOf>;
 
@@ -56,8 +58,7 @@ const PREFIX = 'catalogue/';
 /**
  * Which artifacts hold rows of people, and how one person's rows are found in them: a document for each, which stages
  * write after they stored one. What stands in it names nobody. A new kind of artifact with one row of another artifact
- * in each of its own, such as out-of-fold predictions of the rows of a training part, is one call with `rowsOf`; its
- * rows go with those of that artifact.
+ * in each of its own, such as out-of-fold answers, is one call with `rowsOf`; its rows go with those of that artifact.
  *
  * @example
  * const catalogue = new RowCatalogue(store.documents);
@@ -65,7 +66,7 @@ const PREFIX = 'catalogue/';
  *   artifact: train, kind: 'train', subject: subjectColumns(spec, names, { state: 'protected', secrets }),
  * });
  * await catalogue.record(spec, { artifact: features, kind: 'features', format: 'npy', rowsOf: { sha256: train.sha256 } });
- * await catalogue.record(spec, { artifact: oof, kind: 'oof_predictions', format: 'npy', rowsOf: { sha256: train.sha256 } });
+ * await catalogue.record(spec, { artifact: answers, kind: 'answers', format: 'npy', rowsOf: { sha256: features.sha256 } });
  */
 export class RowCatalogue {
   constructor(private readonly documents: Documents) {}

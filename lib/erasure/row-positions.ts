@@ -1,3 +1,4 @@
+import type { RowRange } from '../../contracts/refs.ts';
 import type { CatalogueEntry, RowsOf } from './row-catalogue.ts';
 
 /** What an erasure means for one artifact. */
@@ -15,16 +16,34 @@ type Gone = number[] | 'all';
 export const losesNothing = (gone: Gone): boolean => gone !== 'all' && gone.length === 0;
 
 /** Which of the rows of an artifact are among those that another one loses. */
-export function lostWith(parent: readonly number[], { rows }: RowsOf): number[] {
+export function lostWith(parent: readonly number[], { rows, ranges }: RowsOf): number[] {
+  if (ranges) return lostInRanges(parent, ranges);
   if (rows === undefined) return [...parent];
   const lost = new Set(parent);
   return rows.flatMap((row, i) => (lost.has(row) ? [i] : []));
 }
 
-/** Numbers of rows after some of them went. */
-export function renumbered(rows: readonly number[], gone: readonly number[]): number[] {
+function lostInRanges(parent: readonly number[], ranges: readonly RowRange[]): number[] {
+  const lost: number[] = [];
+  let rows = 0;
+  for (const { from, before } of ranges) {
+    for (const row of parent.slice(below(parent, from), below(parent, before))) lost.push(rows + row - from);
+    rows += before - from;
+  }
+  return lost;
+}
+
+/** The same rows of another artifact, after some of its rows went. */
+export function renumbered({ sha256, rows, ranges }: RowsOf, gone: readonly number[]): RowsOf {
   const lost = new Set(gone);
-  return rows.filter((row) => !lost.has(row)).map((row) => row - below(gone, row));
+  const now = (row: number): number => row - below(gone, row);
+  return {
+    sha256,
+    ...(rows ? { rows: rows.filter((row) => !lost.has(row)).map(now) } : {}),
+    ...(ranges
+      ? { ranges: ranges.map(({ from, before }) => ({ from: now(from), before: now(before) })) }
+      : {}),
+  };
 }
 
 /** How many of ascending numbers are below a limit. */

@@ -228,6 +228,7 @@ beforeAll(async () => {
     ...input,
     data: { ...Object(input.data), sql: `SELECT * FROM (${sql}) WHERE call % 5 = 0` },
     candidates: [{ trainer: 'lightgbm', maxIterations: 30 }],
+    training: { crossValidation: { method: 'stratified', folds: 2 } },
     expectations: [{ expect: 'not_null', column: 'age' }],
     privacy: { columns: { age: 'keep' } },
   });
@@ -264,7 +265,7 @@ it('every activity has a case', () => {
 
 it.each(Object.keys(CASES) as ActivityName[])(
   '%s: a second time changes nothing',
-  { timeout: 60_000 },
+  { timeout: 240_000 },
   async (name) => {
     const first = await once(name, 1);
     const before = await outsideWorld();
@@ -279,6 +280,12 @@ it('the rows that a server is checked with are encrypted like the test part that
   const store = await platform.deps.store();
   for (const artifact of [story.of('split').test.artifact, story.of('evaluate').samples])
     expect(await store.isEncrypted(artifact)).toBe(true);
+});
+
+it('features were fitted again for each fold', () => {
+  const { variants, crossValidation } = story.of('prepare');
+  expect(crossValidation?.folds).toHaveLength(2);
+  expect(variants.tree?.folds).toHaveLength(2);
 });
 
 async function once(name: ActivityName, attempt: number): Promise<unknown> {

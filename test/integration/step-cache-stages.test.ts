@@ -51,6 +51,12 @@ describe('the stages of the data part', () => {
     expect(second.prepared.variants).toEqual(first.prepared.variants);
     const other = await prepared(specOf({ split: { method: 'random', validation: 0.3, test: 0.3 } }));
     expect(hits(other)).toEqual([true, true, true, false, false]);
+    const folded = await prepared(specOf({ training: { crossValidation: { method: 'kfold', folds: 2 } } }));
+    expect(hits(folded)).toEqual([true, true, true, true, false]);
+    expect(folded.prepared.variants.linear).toMatchObject({
+      ...first.prepared.variants.linear,
+      folds: [{}, {}],
+    });
     await people(410);
     const grown = await prepared(specOf());
     expect(hits(grown)).toEqual([false, false, false, false, false]);

@@ -152,6 +152,7 @@ const preparedFeatures: PreparedFeatures = {
   featureCount: 7,
   train: matrix('train', 600),
   validation: matrix('validation', 200),
+  folds: [],
   notes: [],
 };
 

@@ -6,10 +6,12 @@ import {
   MAX_PAYLOAD_BYTES,
   MAX_SPEC_BYTES,
 } from '../../contracts/payload-limits.ts';
+import { type ArtifactRef, MEDIA_TYPES, type MediaType } from '../../contracts/refs.ts';
 import { type ExpectationResult, expectationResult, travellingResults } from '../../contracts/reports.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { prepareOutput } from '../../contracts/stages.ts';
 import { validationProblem } from '../../domain/validation.ts';
-import { smallSpec } from '../support/samples.ts';
+import { artifact, prepared, smallSpec } from '../support/samples.ts';
 
 const rules = (count: number) =>
   Array.from({ length: count }, (_, i) => ({ expect: 'not_null' as const, column: `c${i}` }));
@@ -52,6 +54,34 @@ it('all that a run hands on fits into one payload, with room for what is small',
   expect(MAX_SPEC_BYTES + outputs + training).toBeLessThan(MAX_PAYLOAD_BYTES - 64 * 1024);
   expect(jsonBytes({ ü: '\n' })).toBe(Buffer.byteLength(JSON.stringify({ ü: '\n' })));
   expect(inKib(1_025)).toBe('2 KiB');
+});
+
+it('20 folds in two variants leave room for notes', () => {
+  const ref = (name: string, type: MediaType): ArtifactRef => ({ ...artifact(name, type), bytes: 1e11 });
+  const matrix = (name: string) => ({
+    features: ref(`${name} features`, MEDIA_TYPES.npy),
+    labels: ref(`${name} labels`, MEDIA_TYPES.npy),
+    rows: 1e9,
+  });
+  const folds = Array.from({ length: 20 }, (_, fold) => ({
+    preprocess: ref(`graph ${fold}`, MEDIA_TYPES.onnx),
+    featureNames: ref(`names ${fold}`, MEDIA_TYPES.json),
+    featureCount: 10_000,
+    train: matrix(`train ${fold}`),
+    validation: matrix(`validation ${fold}`),
+  }));
+  const { tree, linear } = prepared.variants;
+  const range = { from: 1e9, before: 1e9 };
+  const output = prepareOutput.parse({
+    variants: { tree: { ...tree, folds }, linear: { ...linear, folds } },
+    crossValidation: {
+      table: { artifact: ref('folds', MEDIA_TYPES.parquet), rows: 1e9 },
+      folds: folds.map(() => ({ train: [range, range], validation: range })),
+      notes: [],
+    },
+  });
+  expect(jsonBytes(output)).toBeGreaterThan(56 * 1024);
+  expect(jsonBytes(output)).toBeLessThan(MAX_OUTPUT_BYTES.prepare - 32 * 1024);
 });
 
 describe('the results that travel', () => {

@@ -123,6 +123,7 @@ function facts(): ReportFacts {
           featureCount: 1,
           train: matrix,
           validation: matrix,
+          folds: [],
           notes: [EVIL],
         },
       },
