@@ -27,8 +27,8 @@ export async function readableByOthers(
       throw new PerennialError(
         'InputInvalid',
         `The candidate "${request.candidate}" is trained by an activity, but the ${what} are encrypted at rest, ` +
-          'and a worker of its own kind cannot read them: they come of personal data, or PERENNIAL_ENCRYPT is all. ' +
-          'Use trainer command, whose program gets a decrypted copy, or take the personal columns out of the features (privacy.columns).',
+          'and only our own workers read those: personal columns are left in the data, or PERENNIAL_ENCRYPT is all. ' +
+          'Use trainer command, whose program gets a decrypted copy, or drop the personal columns (privacy.columns).',
       );
     if (!(await store.has(current)))
       throw new PerennialError(

@@ -183,20 +183,31 @@ describe('a trainer that is an activity of a worker in Python', () => {
     expect(next).toMatchObject({ iterations: 20 });
   });
 
-  it('goes on from its last checkpoint after a kill, and gives the very model of an undisturbed training', async () => {
-    const request = await requestOf('multiclass', { maxIterations: 400 });
-    const handle = await bench.start({ ...ACTIVITY, input: request, attempts: 100, heartbeatTimeout: '4s' });
-    const before = await eventually(async () => {
-      const details = await told(handle);
-      return details?.checkpoint ? details : undefined;
-    }, 'a checkpoint');
-    await worker.stop('SIGKILL');
-    expect(before.epoch).toBeLessThan(400);
-    worker = await startWorker();
-    const answer = await handle.result();
-    expect(worker.words).toMatch(/goes on after epoch [1-9]/);
-    expect(await bench.run({ ...ACTIVITY, input: request })).toEqual(answer);
-  });
+  it.each([
+    ['SIGKILL', 'SIGKILL'],
+    ['SIGTERM', 0],
+  ] as const)(
+    'goes on from its last checkpoint after %s, and gives the very model of an undisturbed training',
+    async (signal, end) => {
+      const request = await requestOf('multiclass', { maxIterations: 400 });
+      const handle = await bench.start({
+        ...ACTIVITY,
+        input: request,
+        attempts: 100,
+        heartbeatTimeout: '4s',
+      });
+      const before = await eventually(async () => {
+        const details = await told(handle);
+        return details?.checkpoint ? details : undefined;
+      }, 'a checkpoint');
+      expect(await worker.stop(signal)).toBe(end);
+      expect(before.epoch).toBeLessThan(400);
+      worker = await startWorker();
+      const answer = await handle.result();
+      expect(worker.words).toMatch(/goes on after epoch [1-9]/);
+      expect(await bench.run({ ...ACTIVITY, input: request })).toEqual(answer);
+    },
+  );
 });
 
 describe('what a worker of another language cannot read', () => {
