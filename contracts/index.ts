@@ -6,6 +6,7 @@ export {
   DEFAULT_TASK_QUEUE,
   endpointWorkflowId,
   QUERIES,
+  resourceTaskQueue,
   SEARCH_ATTRIBUTES,
   SIGNALS,
   UPDATES,
@@ -13,3 +14,9 @@ export {
 } from './names.ts';
 export { type PipelineSpec, type PipelineSpecInput, pipelineSpec } from './spec/pipeline.ts';
 export { STAGES, type StageName, type StageOutputs } from './stages.ts';
+export {
+  type RemoteTrainerRequest,
+  type RemoteTrainerResult,
+  remoteTrainerRequest,
+  remoteTrainerResult,
+} from './trainer.ts';

@@ -1,3 +1,5 @@
+import { DEFAULT_RESOURCE } from './spec/candidates.ts';
+
 /** Names that workers, clients, the Temporal CLI and other languages share. Changing one breaks running workflows. */
 
 /** The task queue of lifecycle workflows and their activities, unless the worker's configuration says otherwise. */
@@ -55,9 +57,14 @@ export const modelServerWorkflowId = (serverId: string): string => `modelServer/
 export const eventLogWorkflowId = (log: string): string => `eventLog/${log}`;
 /** The queue on which only the model server `serverId` listens. */
 export const modelServerTaskQueue = (serverId: string): string => `perennial-server-${serverId}`;
-/** The queue of the workers of a class of resources; `cpu` is the run's own. */
+/**
+ * The queue of the workers of a resource class, where `training.resources` names none.
+ *
+ * @param taskQueue of the run
+ * @example resourceTaskQueue('perennial', 'gpu') === 'perennial-gpu'
+ */
 export const resourceTaskQueue = (taskQueue: string, resource: string): string =>
-  resource === 'cpu' ? taskQueue : `${taskQueue}-${resource}`;
+  resource === DEFAULT_RESOURCE ? taskQueue : `${taskQueue}-${resource}`;
 /** The child workflow that trains the candidates of a lifecycle run. */
 export const trainingWorkflowId = (lifecycleWorkflowId: string, runId: string): string =>
   `${lifecycleWorkflowId}/training/${runId}`;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { artifactRef } from './refs.ts';
 import { task } from './spec/task.ts';
 
 /**
@@ -76,3 +77,44 @@ export const trainerResult = z.object({
   libraries: z.record(z.string(), z.string()),
 });
 export type TrainerResult = z.infer<typeof trainerResult>;
+
+const remoteMatrix = z.strictObject({
+  /** float32 `[n, f]`, C order, `.npy` version 1. */
+  features: artifactRef,
+  /** Classification: int32 class indices `[n]`; regression: float32 `[n]`. */
+  labels: artifactRef,
+  /** float32 `[n]`, optional. */
+  weights: artifactRef.optional(),
+});
+
+/**
+ * The argument of a trainer that is an activity of somebody's own worker, in whatever language: as
+ * {@link trainerRequest}, with references into the artifact store in place of paths. Where the store lies is the
+ * worker's own configuration; `docs/trainers.md` has its layout.
+ */
+export const remoteTrainerRequest = z.strictObject({
+  schemaVersion: z.literal(1),
+  task,
+  /** The candidate's name in the spec. */
+  candidate: z.string(),
+  train: remoteMatrix,
+  /** For early stopping and progress metrics; never for training. */
+  validation: remoteMatrix.optional(),
+  /** JSON: an array of `f` strings. Not inline, since there may be many thousands. */
+  featureNames: artifactRef,
+  /** Empty for regression. Index i of the labels is `classNames[i]`. */
+  classNames: z.array(z.string()),
+  parameters: trainerRequest.shape.parameters,
+  seed: trainerRequest.shape.seed,
+  threads: trainerRequest.shape.threads,
+  maxIterations: trainerRequest.shape.maxIterations,
+  maxSeconds: trainerRequest.shape.maxSeconds,
+});
+export type RemoteTrainerRequest = z.infer<typeof remoteTrainerRequest>;
+
+/** What such an activity answers: as {@link trainerResult}, with the reference of the model that it stored. */
+export const remoteTrainerResult = trainerResult.extend({
+  /** ONNX with the input and the output that {@link trainerResult} names. */
+  model: artifactRef,
+});
+export type RemoteTrainerResult = z.infer<typeof remoteTrainerResult>;

@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { PerennialError } from '../contracts/errors.ts';
 import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
+import { DEFAULT_RESOURCE, resourceName } from '../contracts/spec/candidates.ts';
 import { DEFAULT_MEMORY_LIMIT } from './duckdb/memory.ts';
+import { type Programs, readPrograms } from './processes/programs.ts';
 import { hostPatterns } from './sources/hosts.ts';
 import { type StoreLocation, storeLocation } from './store/store-location.ts';
 
@@ -24,6 +26,10 @@ export interface PerennialConfig {
   taskQueue: string;
   /** Custom checks that may run: SHA-256 digests of bundled modules, folders of such bundles, or `any`; default none. */
   modules?: readonly string[];
+  /** Programs that candidates of trainer `command` may name, with absolute paths; default none. */
+  programs?: Programs;
+  /** Resource classes whose task queues the worker polls for activities, beside its own queue; default none. */
+  resources?: readonly string[];
   /** Memory of each DuckDB that an activity opens, such as `8GB`; default `1GB`. */
   duckdbMemory?: string;
   /** Where artifacts lie; default `artifacts` in the data directory. */
@@ -49,6 +55,10 @@ export const CONFIG_VARIABLES = {
   PERENNIAL_MLFLOW_UI: 'address of the MLflow UI for links (default MLFLOW_TRACKING_URI)',
   PERENNIAL_MODULES:
     'custom checks that may run, comma-separated: SHA-256 digests, folders of bundles, or any (default none)',
+  PERENNIAL_PROGRAMS:
+    'JSON file of the programs that trainer command may start: {"NAME": {"command": ["./program", "argument"]}} (default none)',
+  PERENNIAL_RESOURCES:
+    'resource classes whose task queues (<task queue>-<class>) a worker polls too, separated by commas (default none)',
   PERENNIAL_DUCKDB_MEMORY:
     'memory of each DuckDB, such as 512MB or 8GB (default 1GB: the process then stays below 2 GiB)',
   PERENNIAL_ARTIFACT_STORE: 'file:FOLDER or s3://BUCKET/PREFIX (default file:<data dir>/artifacts)',
@@ -89,6 +99,8 @@ export function configFromEnv(
     taskQueue: env.PERENNIAL_TASK_QUEUE ?? DEFAULT_TASK_QUEUE,
     modules: modulesOf(env.PERENNIAL_MODULES ?? '', cwd),
     duckdbMemory: memoryOf(env.PERENNIAL_DUCKDB_MEMORY ?? DEFAULT_MEMORY_LIMIT),
+    ...(env.PERENNIAL_PROGRAMS ? { programs: readPrograms(resolve(cwd, env.PERENNIAL_PROGRAMS)) } : {}),
+    resources: resourcesOf(env.PERENNIAL_RESOURCES ?? ''),
     ...storeOf(env, cwd),
   };
 }
@@ -149,6 +161,21 @@ function memoryOf(text: string): string {
       `PERENNIAL_DUCKDB_MEMORY is "${text}"; expected a number with MB, GB, TB, MiB, GiB or TiB, such as 4GB`,
     );
   return text;
+}
+
+/** Names of resource classes, each once. `cpu` is the worker's own queue. */
+function resourcesOf(text: string): string[] {
+  const names = text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+  const wrong = names.find((name) => !resourceName.safeParse(name).success);
+  if (wrong !== undefined)
+    throw new PerennialError(
+      'InputInvalid',
+      `PERENNIAL_RESOURCES holds "${wrong}"; expected names of resource classes (lower-case letters, digits and -), separated by commas`,
+    );
+  return [...new Set(names)].filter((name) => name !== DEFAULT_RESOURCE);
 }
 
 /** Digests and `any` as they are, folders absolute. */

@@ -25,7 +25,7 @@ export function pythonScript(name: string): string {
  * const { program, args } = trainerCommand('lightgbm', { python: '.venv/bin/python' });
  */
 export function trainerCommand(name: TrainerName, options: { python: string }): TrainerCommand {
-  if (name === 'mlp') {
+  if (name === 'mlp' || name === 'tfjs_linear') {
     const { path, execArgv } = ownScript(import.meta.url, './typescript/mlp.ts');
     return { program: process.execPath, args: [...execArgv, path] };
   }

@@ -1,3 +1,4 @@
+import { PerennialError } from '../contracts/errors.ts';
 import { runCheck } from './check.ts';
 import { runIntake } from './intake.ts';
 import { runPerson } from './person.ts';
@@ -27,6 +28,8 @@ try {
   await role(shutdownSignal());
   process.exit(0);
 } catch (error) {
-  logger.fatal({ error }, error instanceof Error ? error.message : String(error));
+  // What people can mend is told without a stack.
+  if (error instanceof PerennialError) logger.fatal({ code: error.code }, error.message);
+  else logger.fatal({ error }, error instanceof Error ? error.message : String(error));
   process.exit(1);
 }

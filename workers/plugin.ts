@@ -9,7 +9,7 @@ import { HEARTBEAT_THROTTLE } from './options.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 
 /** Options of {@link MlopsPlugin}; what is left out comes from the environment. */
-export type MlopsPluginOptions = Partial<Omit<PerennialConfig, 'taskQueue'>>;
+export type MlopsPluginOptions = Partial<Omit<PerennialConfig, 'taskQueue' | 'resources'>>;
 
 /**
  * Gives a Temporal Worker and Client the model lifecycle: activities under `perennial.*` names, search attributes,

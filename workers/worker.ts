@@ -2,6 +2,7 @@ import { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { dependencies } from '../activities/dependencies.ts';
 import { createActivities, registered } from '../activities/index.ts';
+import { resourceTaskQueue } from '../contracts/names.ts';
 import { configFromEnv } from '../lib/config.ts';
 import { removeDeadScratch } from '../lib/scratch.ts';
 import { workflowBundle } from './bundle.ts';
@@ -24,21 +25,37 @@ export async function runWorker(signal: AbortSignal): Promise<void> {
     const client = new Client({ connection, namespace });
     const deps = dependencies(config, () => client);
     sweepBeside(deps.store());
-    const worker = await Worker.create({
+    const common = {
       connection,
       namespace,
-      taskQueue: config.taskQueue,
-      workflowBundle: await workflowBundle(),
       activities: registered(createActivities(deps)),
       ...HOUSE_OPTIONS,
-    });
-    await ensureHousekeeping(client, config.taskQueue);
-    const running = worker.run();
-    announceReady();
-    if (signal.aborted) worker.shutdown();
-    signal.addEventListener('abort', () => worker.shutdown(), { once: true });
-    await running;
+    };
+    const { taskQueue, resources = [] } = config;
+    const workers = [
+      await Worker.create({ ...common, taskQueue, workflowBundle: await workflowBundle() }),
+      // What is sent to a class is an activity; workflows stay on the queue of the run.
+      ...(await Promise.all(
+        resources.map((name) => Worker.create({ ...common, taskQueue: resourceTaskQueue(taskQueue, name) })),
+      )),
+    ];
+    await ensureHousekeeping(client, taskQueue);
+    await runTogether(workers, signal);
   } finally {
     await connection.close();
   }
+}
+
+/** Runs workers until `signal` aborts; where one of them ends by itself, the others end too. */
+async function runTogether(workers: readonly Worker[], signal: AbortSignal): Promise<void> {
+  const stop = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  const running = workers.map((worker) => worker.run().finally(stop));
+  announceReady();
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop, { once: true });
+  // All have ended before the connection is closed, also where one has failed.
+  const ends = await Promise.allSettled(running);
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }

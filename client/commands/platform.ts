@@ -17,7 +17,11 @@ interface UpOptions {
   namespace?: string;
   mlflowUri?: string;
   sourceRoot?: string[];
+  resource?: string[];
 }
+
+const RESOURCE_HELP =
+  'resource classes of training whose trials this worker takes too; default: PERENNIAL_RESOURCES';
 
 /** Starts a platform and says on the way what is ready. */
 export async function startPlatform(
@@ -46,6 +50,7 @@ export function registerPlatformCommands(program: Command): void {
     .option('--namespace <name>', 'Temporal namespace')
     .option('--mlflow-uri <url>', 'use an MLflow server that exists')
     .option('--source-root <dir...>', 'folders that specs may read data from; default: the working directory')
+    .option('--resource <class...>', RESOURCE_HELP)
     .addHelpText(
       'after',
       '\nExamples:\n  $ perennial up\n  $ perennial up --mlflow-uri https://mlflow.example.com --source-root /data',
@@ -61,6 +66,7 @@ export function registerPlatformCommands(program: Command): void {
             ...(options.namespace ? { namespace: options.namespace } : {}),
             ...(options.mlflowUri ? { mlflowUri: options.mlflowUri } : {}),
             ...(options.sourceRoot ? { sourceRoots: options.sourceRoot } : {}),
+            ...(options.resource ? { resources: options.resource } : {}),
           },
           (line) => output.line(line),
         ).catch((error: unknown) => {
@@ -155,22 +161,27 @@ export function registerPlatformCommands(program: Command): void {
       },
     );
 
-  for (const [name, description] of [
-    ['worker', 'run a worker alone, against servers that exist (TEMPORAL_ADDRESS, MLFLOW_TRACKING_URI)'],
-    ['serve', 'run a model server alone, against servers that exist (TEMPORAL_ADDRESS)'],
-  ] as const)
-    program
-      .command(name)
-      .description(description)
-      .action((_options: unknown, command: Command) =>
-        guarded(outputOf(command).json, () => runRole(name, dataDirOf(command))),
-      );
+  program
+    .command('worker')
+    .description('run a worker alone, against servers that exist (TEMPORAL_ADDRESS, MLFLOW_TRACKING_URI)')
+    .option('--resource <class...>', RESOURCE_HELP)
+    .action(({ resource }: Pick<UpOptions, 'resource'>, command: Command) =>
+      guarded(outputOf(command).json, () =>
+        runRole('worker', dataDirOf(command), resource ? { PERENNIAL_RESOURCES: resource.join(',') } : {}),
+      ),
+    );
+  program
+    .command('serve')
+    .description('run a model server alone, against servers that exist (TEMPORAL_ADDRESS)')
+    .action((_options: unknown, command: Command) =>
+      guarded(outputOf(command).json, () => runRole('serve', dataDirOf(command))),
+    );
 }
 
 /** Runs a long-lived role in a process of its own, with this process's signals and streams. */
-function runRole(role: string, dataDir: string): Promise<number> {
+function runRole(role: string, dataDir: string, more: NodeJS.ProcessEnv = {}): Promise<number> {
   const platform = runningPlatform(dataDir);
-  const env: NodeJS.ProcessEnv = { ...process.env, PERENNIAL_DATA_DIR: dataDir };
+  const env: NodeJS.ProcessEnv = { ...process.env, ...more, PERENNIAL_DATA_DIR: dataDir };
   const { address, namespace } = temporalOf(platform);
   env.TEMPORAL_ADDRESS = address;
   env.TEMPORAL_NAMESPACE = namespace;

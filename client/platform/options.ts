@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.ts';
+import { resourceName } from '../../contracts/spec/candidates.ts';
 import type { SupervisionLimits } from './part.ts';
 import { PORT_NAMES, type PortName } from './ports.ts';
 import { PART_NAMES, type PartName, type PartStatus } from './state.ts';
@@ -35,6 +36,8 @@ export interface PlatformOptions {
   readonly serverId?: string;
   /** Folders from which specs may read data; default the working directory. */
   readonly sourceRoots?: readonly string[];
+  /** Resource classes whose task queues the worker polls too; default `PERENNIAL_RESOURCES`. */
+  readonly resources?: readonly string[];
   /** The program of worker and model server; default the package's own. */
   readonly script?: string;
   /** Environment of the parts; default that of this process. */
@@ -68,6 +71,7 @@ const checked = z.object({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'expected up to 100 letters, digits, ".", "_" and "-"')
     .optional(),
+  resources: z.array(resourceName).optional(),
   ports: z.partialRecord(z.enum(PORT_NAMES), z.number().int().min(1).max(65_535)).optional(),
 });
 

@@ -19,6 +19,8 @@ export interface OwnPartSettings {
   readonly serverId: string;
   /** Folders from which specs may read data. */
   readonly sourceRoots: readonly string[];
+  /** Resource classes whose task queues the worker polls too; default as `env` says. */
+  readonly resources?: readonly string[] | undefined;
   /** The program with the roles `worker` and `serve`; default the package's own. */
   readonly script: string | undefined;
   readonly env: NodeJS.ProcessEnv;
@@ -29,7 +31,7 @@ export interface OwnPartSettings {
  *
  * Variables: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `MLFLOW_TRACKING_URI`, `PERENNIAL_DATA_DIR`,
  * `PERENNIAL_PYTHON`, `PERENNIAL_SERVER_PORT`, `PERENNIAL_SERVER_ID`, `PERENNIAL_TEMPORAL_UI`,
- * `PERENNIAL_SOURCE_ROOTS` (separated as in `PATH`).
+ * `PERENNIAL_SOURCE_ROOTS` (separated as in `PATH`), `PERENNIAL_RESOURCES`.
  */
 export function ownPart(name: 'worker' | 'server', settings: OwnPartSettings): PartDefinition {
   const program = ownProgram(settings.script);
@@ -45,6 +47,7 @@ export function ownPart(name: 'worker' | 'server', settings: OwnPartSettings): P
     PERENNIAL_SERVER_ID: settings.serverId,
     PERENNIAL_TEMPORAL_UI: settings.temporalUi,
     PERENNIAL_SOURCE_ROOTS: settings.sourceRoots.join(delimiter),
+    PERENNIAL_RESOURCES: settings.resources?.join(','),
   };
   const given = Object.entries(variables).filter(([, value]) => value !== undefined);
   return {

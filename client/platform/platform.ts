@@ -209,6 +209,7 @@ export class Platform {
       serverPort: this.#ports.server,
       serverId,
       sourceRoots,
+      resources: this.#given.resources,
       script: this.#given.script,
       env,
     };

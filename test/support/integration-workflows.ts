@@ -1,4 +1,4 @@
-import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 
 /** The workflows of the package, as a worker of one's own has them. */
 export * from '../../workflows/index.ts';
@@ -8,14 +8,24 @@ export interface OneActivity {
   type: string;
   input: unknown;
   taskQueue?: string;
+  /** Default 1. */
+  attempts?: number;
+  /** Default 20 s. */
+  heartbeatTimeout?: NonNullable<ActivityOptions['heartbeatTimeout']>;
 }
 
-/** Runs one activity, as any workflow would; the first failure is the answer. */
-export async function oneActivity({ type, input, taskQueue }: OneActivity): Promise<unknown> {
+/** Runs one activity, as any workflow would; the failure of the last attempt is the answer. */
+export async function oneActivity({
+  type,
+  input,
+  taskQueue,
+  attempts = 1,
+  heartbeatTimeout = '20s',
+}: OneActivity): Promise<unknown> {
   const proxy = proxyActivities<Record<string, (input: unknown) => Promise<unknown>>>({
     startToCloseTimeout: '5m',
-    heartbeatTimeout: '20s',
-    retry: { maximumAttempts: 1 },
+    heartbeatTimeout,
+    retry: { maximumAttempts: attempts, initialInterval: '100ms' },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     ...(taskQueue === undefined ? {} : { taskQueue }),
   });

@@ -148,13 +148,14 @@ describe('what the parts are started with', () => {
       serverPort: 8080,
       serverId: 'local',
       sourceRoots: ['/a', '/b'],
+      resources: ['gpu', 'tpu'],
       script: '/main.js',
       env: { ...secret },
     });
     expect(part.args).toEqual(['/main.js', 'worker']);
     expect(part.env).toMatchObject({
       ...{ TEMPORAL_ADDRESS: '127.0.0.1:7233', TEMPORAL_NAMESPACE: 'team', PERENNIAL_SOURCE_ROOTS: '/a:/b' },
-      ...{ PERENNIAL_SECRET_DB: 'hunter2', PERENNIAL_SERVER_PORT: '8080' },
+      ...{ PERENNIAL_SECRET_DB: 'hunter2', PERENNIAL_SERVER_PORT: '8080', PERENNIAL_RESOURCES: 'gpu,tpu' },
     });
     expect(part.env.MLFLOW_TRACKING_URI).toBe('http://x');
   });

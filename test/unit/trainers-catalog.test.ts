@@ -7,7 +7,8 @@ import { TRAINER_NAMES, trainerCommand } from '../../trainers/catalog.ts';
 describe('the shipped trainers', () => {
   it.each(TRAINER_NAMES)('%s is a script that exists', (name) => {
     const { program, args } = trainerCommand(name, { python: '/opt/python' });
-    expect(program).toBe(name === 'mlp' ? process.execPath : '/opt/python');
+    const inTypeScript = name === 'mlp' || name === 'tfjs_linear';
+    expect(program).toBe(inTypeScript ? process.execPath : '/opt/python');
     const script = args.at(-1) ?? '';
     expect(isAbsolute(script)).toBe(true);
     expect(existsSync(script)).toBe(true);

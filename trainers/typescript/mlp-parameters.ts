@@ -36,9 +36,9 @@ const classification = common.extend({
 /** The hyperparameters in force. `class_weight` is absent for regression. */
 export type MlpParameters = z.infer<typeof common> & { class_weight?: 'none' | 'balanced' };
 
-/** `"64,32"` to `[64, 32]`. */
-export function layerUnits(text: string): number[] {
-  return text.split(',').map(Number);
+/** `"64,32"` to `[64, 32]`; a model without hidden layers has no such text. */
+export function layerUnits(text: string | undefined): number[] {
+  return text === undefined ? [] : text.split(',').map(Number);
 }
 
 /**
@@ -48,6 +48,18 @@ export function layerUnits(text: string): number[] {
  */
 export function mlpParameters(task: Task, given: TrainerRequest['parameters']): MlpParameters {
   const schema = task === 'regression' ? common : classification;
+  return checkedParameters(schema, given);
+}
+
+/**
+ * The parameters of a trainer: defaults overridden by what was given.
+ *
+ * @throws PerennialError `TrainerContract` naming the parameter, and the nearest right word where it is unknown
+ */
+export function checkedParameters<S extends z.ZodObject>(
+  schema: S,
+  given: TrainerRequest['parameters'],
+): z.infer<S> {
   const allowed = Object.keys(schema.shape).sort();
   for (const name of Object.keys(given)) {
     if (allowed.includes(name)) continue;

@@ -1,5 +1,7 @@
+import { PerennialError } from '../../contracts/errors.ts';
 import { shuffledOrder } from '../../lib/statistics/random.ts';
 import { Adam } from './adam.ts';
+import { type LinearParameters, linearParameters } from './linear-parameters.ts';
 import { checkpointContent, readCheckpoint, type TrainingState } from './mlp-checkpoint.ts';
 import { checkExport, exportMlp, libraryVersions } from './mlp-export.ts';
 import { layerUnits, type MlpParameters, mlpParameters } from './mlp-parameters.ts';
@@ -7,28 +9,38 @@ import { Network } from './network.ts';
 import { type Objective, objectiveOf } from './objective.ts';
 import { fitScaling, type Scaling, scaledRows } from './scaling.ts';
 import { runTrainerProgram, Stopped, type TrainerSession } from './session.ts';
+import { Sgd } from './sgd.ts';
 import { loadTensorflow } from './tensorflow.ts';
 import { balance, type Fold, loadFold } from './training-data.ts';
 
 const PREDICTED_ROWS = 4096;
 
+/** Those of a linear model name an optimizer, and no hidden layers. */
+type NetworkParameters = Omit<MlpParameters, 'hidden'> & {
+  hidden?: string;
+  optimizer?: LinearParameters['optimizer'];
+};
+
 /** A training in progress: what it learns from, what it has learnt, and where it stands. */
 interface Training {
   session: TrainerSession;
-  parameters: MlpParameters;
+  parameters: NetworkParameters;
   train: Fold;
   validation: Fold | undefined;
   scaling: Scaling;
   objective: Objective;
   network: Network;
-  optimizer: Adam;
+  optimizer: Adam | Sgd;
   state: TrainingState;
 }
 
-/** Trains a multilayer perceptron; iterations are epochs. */
-async function trainMlp(session: TrainerSession): Promise<void> {
+/** Trains a multilayer perceptron, or a linear model, which is one without hidden layers; iterations are epochs. */
+async function trainNetwork(session: TrainerSession): Promise<void> {
   const { request } = session;
-  const parameters = mlpParameters(request.task, request.parameters);
+  const parameters: NetworkParameters =
+    request.trainer === 'tfjs_linear'
+      ? linearParameters(request.parameters)
+      : mlpParameters(request.task, request.parameters);
   const tf = await loadTensorflow();
   const train = await loadFold(request, 'train');
   const validation = await loadFold(request, 'validation');
@@ -40,7 +52,7 @@ async function trainMlp(session: TrainerSession): Promise<void> {
   const resumed =
     request.resumeFrom === undefined ? undefined : await readCheckpoint(request.resumeFrom, sizes);
   const network = new Network(tf, sizes, request.seed, resumed?.weights);
-  const optimizer = new Adam(
+  const optimizer = new (parameters.optimizer === 'sgd' ? Sgd : Adam)(
     parameters.learning_rate,
     network.weights.map((array) => array.length),
     resumed?.optimizer,
@@ -68,6 +80,8 @@ async function trainMlp(session: TrainerSession): Promise<void> {
   while (state.epoch < request.maxIterations && !exhausted(training)) await runEpoch(training);
 
   const best = state.best ? new Network(tf, sizes, request.seed, state.best.weights) : network;
+  if (!best.weights.every((array) => array.every(Number.isFinite)))
+    throw new PerennialError('TrainerContract', 'The training diverged. Lower learning_rate.');
   const model = exportMlp(best, scaling, objective);
   await checkExport(model, best, scaling, objective, train);
   await session.finish(model, {
@@ -158,4 +172,4 @@ async function save({ session, network, state }: Training): Promise<void> {
   await session.saveCheckpoint(state.epoch, checkpointContent(network.sizes, state));
 }
 
-await runTrainerProgram(trainMlp);
+await runTrainerProgram(trainNetwork);

@@ -20,7 +20,7 @@ export async function loadTensorflow(): Promise<Tf> {
   } catch (cause) {
     throw new PerennialError(
       'TrainerContract',
-      'The trainer "mlp" needs the optional packages TensorFlow.js and its WASM backend: ' +
+      'The trainers mlp and tfjs_linear need the optional packages TensorFlow.js and its WASM backend: ' +
         'npm install @tensorflow/tfjs@4 @tensorflow/tfjs-backend-wasm@4',
       false,
       { cause },

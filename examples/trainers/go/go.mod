@@ -1,0 +1,3 @@
+module example.com/perennial/linear
+
+go 1.21
