@@ -12,6 +12,7 @@ import { finishCandidate } from './finish-candidate.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
 import { register } from './register.ts';
+import { remoteTrials } from './remote-trial.ts';
 import { cacheActivities } from './step-cache.ts';
 import { runTracking } from './tracking.ts';
 import { trainTrial } from './train-trial.ts';
@@ -26,6 +27,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     proposeTrials: framed(config, async (question, { signal }) => ({
       proposals: await proposed(question, { python: config.python, signal }),
     })),
+    ...remoteTrials(deps),
     finishCandidate: framed(config, (input, frame) => finishCandidate(deps, input, frame)),
     evaluate: framed(config, (input, frame) => evaluate(deps, input, frame)),
     ...runTracking(deps),

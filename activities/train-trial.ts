@@ -3,16 +3,17 @@ import { activityInfo } from '@temporalio/activity';
 import { z } from 'zod';
 import type { TrialInput } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
-import { type ArtifactRef, artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
-import type { Candidate, TrainerName } from '../contracts/spec/candidates.ts';
-import type { TrainerRequest } from '../contracts/trainer.ts';
+import { type ArtifactRef, artifactRef } from '../contracts/refs.ts';
+import type { Candidate } from '../contracts/spec/candidates.ts';
 import type { TrialOutcome } from '../contracts/trials.ts';
-import { judgedOnMatrix } from '../lib/evaluation/matrix-judge.ts';
-import { runTrainer, TRAINER_STDERR, type TrainerOutcome } from '../lib/processes/run-program.ts';
+import type { PerennialConfig } from '../lib/config.ts';
+import { programCommand } from '../lib/processes/programs.ts';
+import { runTrainer, TRAINER_STDERR } from '../lib/processes/run-program.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { trainerCommand } from '../trainers/catalog.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
+import { judgedTrial } from './judged-trial.ts';
 import { trainerRequest } from './trainer-request.ts';
 import { TrainingProgress } from './training-progress.ts';
 import { TrialRecord } from './trial-record.ts';
@@ -46,7 +47,7 @@ export async function trainTrial(
     );
     // Checkpoints are waited for after an abort too: the last one was written because of it.
     const trained = await runTrainer({
-      ...trainerCommand(shipped(input.candidate), { python: deps.config.python }),
+      ...programOf(input.candidate, deps.config),
       request,
       scratchDir,
       signal: watch.signal,
@@ -57,8 +58,8 @@ export async function trainTrial(
         watch.note(event.iteration, event.metrics);
       },
     }).finally(() => progress.stored());
-    const outcome = await judged(store, input, trained, request, scratchDir, frame.signal);
-    const whole: TrialOutcome = { ...outcome, mlflowRunId: record.runId, seconds: seconds() };
+    const judged = await judgedTrial(store, input, trained, scratchDir, frame.signal);
+    const whole: TrialOutcome = { ...judged, mlflowRunId: record.runId, seconds: seconds() };
     await record.finish(whole, join(scratchDir, TRAINER_STDERR));
     return whole;
   } catch (error) {
@@ -75,9 +76,16 @@ export async function trainTrial(
   }
 }
 
-function shipped({ trainer }: Candidate): TrainerName {
-  if (trainer !== 'command' && trainer !== 'activity') return trainer;
-  throw new PerennialError('InputInvalid', `The trainer ${trainer} is not supported yet.`);
+/** How the candidate's program is started. */
+function programOf(candidate: Candidate, config: PerennialConfig) {
+  switch (candidate.trainer) {
+    case 'command':
+      return programCommand(config, candidate);
+    case 'activity':
+      throw new PerennialError('InputInvalid', 'A trainer that is an activity is called by the workflow.');
+    default:
+      return trainerCommand(candidate.trainer, { python: config.python });
+  }
 }
 
 const stoppedOutcome = (
@@ -97,42 +105,6 @@ const stoppedOutcome = (
   seconds,
   validation: {},
 });
-
-async function judged(
-  store: ArtifactStore,
-  { problem, training, trial }: TrialInput,
-  { result, modelPath }: TrainerOutcome,
-  { validation }: TrainerRequest,
-  scratchDir: string,
-  signal: AbortSignal,
-): Promise<Omit<TrialOutcome, 'mlflowRunId' | 'seconds'>> {
-  // Out-of-fold answers are kept: calibration, threshold and stacking are fitted on them.
-  const answersPath = trial.fold === null ? undefined : `${scratchDir}/answers.npy`;
-  const metrics = await judgedOnMatrix(
-    {
-      problem,
-      modelPath,
-      featuresPath: validation?.features ?? '',
-      labelsPath: validation?.labels ?? '',
-      threads: training.threads,
-      ...(answersPath === undefined ? {} : { answersPath }),
-    },
-    signal,
-  );
-  return {
-    state: 'trained',
-    model: await store.putFile(modelPath, MEDIA_TYPES.onnx),
-    answers:
-      answersPath === undefined
-        ? null
-        : await store.putFile(answersPath, MEDIA_TYPES.npy, { encrypt: problem.sensitive }),
-    parameters: result.parameters,
-    libraries: result.libraries,
-    iterations: result.iterations,
-    bestIteration: result.bestIteration,
-    validation: metrics,
-  };
-}
 
 /** The checkpoint that an earlier attempt's last heartbeat named, where its bytes are still there. */
 async function lastCheckpoint(store: ArtifactStore): Promise<ArtifactRef | undefined> {

@@ -43,7 +43,7 @@ const pathsOf = async (store: ArtifactStore, { features, labels }: TrialInput['d
 });
 
 /** Weights of the rows by their classes, where the spec wants any. */
-async function weightFiles(
+export async function weightFiles(
   { problem, training: { classWeights } }: TrialInput,
   trainLabels: string,
   validationLabels: string,

@@ -16,9 +16,10 @@ import type { ArtifactRef } from './refs.ts';
 import type { ModelServerInfo, RouteAck, RouteTable, ServedModel } from './serving.ts';
 import type { Candidate } from './spec/candidates.ts';
 import type { MetricName } from './spec/evaluation.ts';
+import type { FeaturePreset } from './spec/features.ts';
 import type { PipelineSpec } from './spec/pipeline.ts';
 import type { Parameters } from './spec/search.ts';
-import type { TrainingSpec } from './spec/training.ts';
+import type { EnsembleSpec, TrainingSpec } from './spec/training.ts';
 import type {
   DeployOutput,
   EvaluateOutput,
@@ -33,6 +34,7 @@ import type {
   TrainOutput,
   ValidateOutput,
 } from './stages.ts';
+import type { RemoteTrainerRequest } from './trainer.ts';
 import type { ProposalQuestion, SearchProgress, TrialName, TrialOutcome } from './trials.ts';
 
 /** Where a run is recorded in MLflow. */
@@ -81,7 +83,11 @@ export interface TrainingActivities {
   trainTrial(input: TrialInput): Promise<TrialOutcome>;
   /** Asks the estimator for the next parameters. */
   proposeTrials(input: ProposalQuestion): Promise<{ proposals: Parameters[] }>;
-  /** Makes the model that is served of a candidate's best trial, and judges it on the validation split. */
+  /** What a trainer that is an activity of somebody's own worker is asked; its artifacts can be read there. */
+  openRemoteTrial(input: TrialInput): Promise<{ request: RemoteTrainerRequest }>;
+  /** Judges the model that such an activity gave. @param input.seconds that it took */
+  judgeRemoteTrial(input: { trial: TrialInput; answer: unknown; seconds: number }): Promise<TrialOutcome>;
+  /** Makes the model that is served of the best trials, and judges it on the validation split. */
   finishCandidate(input: FinishInput): Promise<TrainedCandidate>;
 }
 
@@ -103,6 +109,7 @@ export interface TrialInput {
   rungs: number[];
   metric: MetricName;
   problem: TrialProblem;
+  pipeline: PipelineOfRows;
   training: Pick<TrainingSpec, 'seed' | 'threads' | 'memory' | 'classWeights'>;
   data: TrialData;
   tracking: Tracking;
@@ -112,17 +119,33 @@ export interface TrialInput {
 /** Feature matrices of a fold or of the split. */
 export type TrialData = Pick<PreparedFeatures, 'featureNames' | 'train' | 'validation'>;
 
+/** What the catalogue of rows, which erasures go by, has to know of a pipeline. */
+export type PipelineOfRows = Pick<PipelineSpec, 'name' | 'privacy'>;
+
 /** A trial that was chosen, with what it was made from. */
-export interface FinishInput {
-  trial: TrialName;
-  candidate: Candidate;
+export interface ChosenTrial extends TrialName {
+  candidate: string;
+  trainer: string;
+  features: FeaturePreset;
+  /** On the split. */
   outcome: TrialOutcome;
+  /** With cross-validation: labels and answers of each fold's validation rows. */
+  folds: { labels: ArtifactRef; answers: ArtifactRef }[];
+}
+
+/** One trial, or several that are joined into one model. */
+export interface FinishInput {
+  /** Of the candidate, or `ensemble`. */
+  name: string;
+  members: ChosenTrial[];
+  method: EnsembleSpec['method'];
   problem: TrialProblem;
   target: string;
-  training: Pick<TrainingSpec, 'calibration' | 'threshold'>;
+  training: Pick<TrainingSpec, 'calibration' | 'threshold' | 'threads'>;
   split: Pick<SplitOutput, 'validation'>;
-  prepared: PreparedFeatures;
+  prepared: PrepareOutput;
   tracking: Tracking;
+  run: RunIdentity;
 }
 
 /** The argument of workflow type `training`. */
@@ -130,6 +153,7 @@ export interface TrainingInput {
   candidates: Candidate[];
   task: PipelineSpec['task'];
   target: string;
+  pipeline: PipelineOfRows;
   /** Chooses among trials and candidates. */
   metric: MetricName;
   training: TrainingSpec;

@@ -7,7 +7,7 @@ import { expectationResult, gateResult, metricIntervals, metricValues, plotRef }
 import { modelSignature } from './serving.ts';
 import { featurePreset } from './spec/features.ts';
 import { sourceKind } from './spec/sources.ts';
-import { searchReport, trialOutcome } from './trials.ts';
+import { searchReport, trialName, trialOutcome } from './trials.ts';
 
 /** The stages of a lifecycle run, in order. */
 export const STAGES = [
@@ -178,9 +178,15 @@ export const trainedCandidate = z.strictObject({
   trainer: z.string(),
   /** How it takes its features. */
   features: featurePreset,
-  /** The trial that won, and its MLflow run. */
+  /** The trial that won, and its MLflow run; of an ensemble the best of its members, and a run of its own. */
   trial: z.number().int().nonnegative(),
   mlflowRunId: z.string(),
+  /** The trials that an ensemble is made of. */
+  members: z.array(z.strictObject({ trial: trialName, model: artifactRef })).optional(),
+  /** Binary: from which probability on the label is the positive class. */
+  threshold: z.number().min(0).max(1).optional(),
+  /** How members were joined, answers calibrated, the threshold chosen; as JSON. Left out where nothing was. */
+  finishing: artifactRef.optional(),
   /** The composed graph: raw columns in, answers out. */
   model: artifactRef,
   /** The model signature as JSON; the same for all candidates, so it is only referred to. */

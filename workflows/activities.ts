@@ -12,6 +12,7 @@ import type {
   TrainingActivities,
 } from '../contracts/activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
+import type { RemoteTrainerRequest } from '../contracts/trainer.ts';
 import { POLICIES } from './policies.ts';
 
 type ActivityFunction = (input: never) => Promise<unknown>;
@@ -107,6 +108,25 @@ export const trainTrial = (
     { ...POLICIES.training, taskQueue, startToCloseTimeout: timeoutMs },
     `Train ${label}`,
   );
+
+export const openRemoteTrial = training('openRemoteTrial', POLICIES.data, 'Make the features readable');
+export const judgeRemoteTrial = training('judgeRemoteTrial', POLICIES.data, 'Judge the model');
+
+/** An activity of somebody's own worker, under its own name. It heartbeats at least every 20 seconds. */
+export const foreignActivity = (
+  type: string,
+  label: string,
+  { taskQueue, timeoutMs }: { taskQueue: string; timeoutMs: number },
+): ((request: RemoteTrainerRequest) => Promise<unknown>) => {
+  const proxy = proxyActivities<Record<string, (request: RemoteTrainerRequest) => Promise<unknown>>>({
+    ...POLICIES.training,
+    heartbeatTimeout: '20s',
+    taskQueue,
+    startToCloseTimeout: timeoutMs,
+    summary: `Train ${label}`,
+  });
+  return async (request) => proxy[type]?.(request);
+};
 
 export const finishCandidate = (name: string): TrainingActivities['finishCandidate'] =>
   training('finishCandidate', POLICIES.data, `Make the model of ${name}`);

@@ -145,6 +145,7 @@ function train(
         candidates: spec.candidates,
         task: spec.task,
         target: spec.columns.target,
+        pipeline: { name: spec.name, privacy: spec.privacy },
         metric: spec.evaluation.metric,
         training: spec.training,
         split,

@@ -6,14 +6,20 @@ import {
   isCancellation,
 } from '@temporalio/workflow';
 import { z } from 'zod';
-import type { TrainingInput } from '../contracts/activities.ts';
-import { type Candidate, candidate, presetOf } from '../contracts/spec/candidates.ts';
+import type { ChosenTrial, TrainingInput } from '../contracts/activities.ts';
+import { candidate } from '../contracts/spec/candidates.ts';
 import { metricName } from '../contracts/spec/evaluation.ts';
+import { privacySpec } from '../contracts/spec/privacy.ts';
 import { task } from '../contracts/spec/task.ts';
 import { trainingSpec } from '../contracts/spec/training.ts';
-import { prepareOutput, splitOutput, type TrainedCandidate, type TrainOutput } from '../contracts/stages.ts';
+import {
+  type PrepareOutput,
+  prepareOutput,
+  splitOutput,
+  type TrainedCandidate,
+  type TrainOutput,
+} from '../contracts/stages.ts';
 import { searchProgress } from '../contracts/trials.ts';
-import { preparedFor } from '../domain/prepared-features.ts';
 import type { RatedTrial } from '../domain/search/search.ts';
 import { finishCandidate } from './activities.ts';
 import { words } from './failure-words.ts';
@@ -24,11 +30,14 @@ import { Trials } from './trials.ts';
 
 /** Longest error of one candidate that is carried along; the whole of it stands in the history of its activity. */
 const MAX_ERROR = 1_000;
+/** The name of the model that is made of several. */
+const ENSEMBLE = 'ensemble';
 
 const trainingInput = z.strictObject({
   candidates: z.array(candidate).min(1),
   task,
   target: z.string(),
+  pipeline: z.strictObject({ name: z.string(), privacy: privacySpec }),
   metric: metricName,
   training: trainingSpec,
   split: splitOutput,
@@ -58,7 +67,7 @@ export async function training(argument: TrainingInput): Promise<TrainOutput> {
 
 /** A candidate's model, or why it has none. */
 interface Finished {
-  one: Candidate;
+  name: string;
   model?: TrainedCandidate;
   error?: string;
 }
@@ -66,25 +75,35 @@ interface Finished {
 /** The models of the best trials, and why others have none. */
 async function conclude(input: TrainingInput, run: SearchRun, trials: Trials): Promise<TrainOutput> {
   const { search } = run;
+  const { ensemble, parallelism } = input.training;
+  const best = ensemble ? search.best(ensemble.size) : [];
+  const wanted = [
+    ...search.winners.map(({ candidate: { name }, trial }) => ({ name, members: [trial] })),
+    ...(best.length > 1 ? [{ name: ENSEMBLE, members: best }] : []),
+  ];
   const finished = await inLanes(
-    search.winners,
-    Math.min(run.atOnce, input.training.parallelism),
-    async ({ candidate: one, trial }): Promise<Finished> => {
+    wanted,
+    Math.min(run.atOnce, parallelism),
+    async (one): Promise<Finished> => {
       try {
-        return { one, model: await finish(input, trials, one, trial) };
+        return { name: one.name, model: await finish(input, trials, one.name, one.members) };
       } catch (error) {
         if (isCancellation(error)) throw error;
-        return { one, error: words(error) };
+        return { name: one.name, error: words(error) };
       }
     },
   );
   const trained = finished.flatMap(({ model }) => (model ? [model] : []));
-  const failed = input.candidates.flatMap(({ name, trainer }) => {
+  const names = [...input.candidates, ...(ensemble ? [{ name: ENSEMBLE, trainer: ENSEMBLE }] : [])];
+  const failed = names.flatMap(({ name, trainer }) => {
     if (trained.some((model) => model.name === name)) return [];
-    const error = finished.find(({ one }) => one.name === name)?.error ?? search.errorOf(name);
-    return [
-      { name, trainer, error: (error ?? 'it was not trained before the search ended').slice(0, MAX_ERROR) },
-    ];
+    const error =
+      finished.find((one) => one.name === name)?.error ??
+      search.errorOf(name) ??
+      (name === ENSEMBLE
+        ? 'there were fewer than two trained trials'
+        : 'it was not trained before the search ended');
+    return [{ name, trainer, error: error.slice(0, MAX_ERROR) }];
   });
   if (trained.length === 0)
     throw ApplicationFailure.nonRetryable(
@@ -97,19 +116,31 @@ async function conclude(input: TrainingInput, run: SearchRun, trials: Trials): P
 async function finish(
   input: TrainingInput,
   trials: Trials,
-  one: Candidate,
-  trial: RatedTrial,
+  name: string,
+  rated: readonly RatedTrial[],
 ): Promise<TrainedCandidate> {
-  const { training: settings, split, target, tracking } = input;
-  return finishCandidate(one.name)({
-    trial: { candidate: trial.candidate, number: trial.number },
-    candidate: one,
-    outcome: await trials.onSplit(one, trial),
+  const { training: settings, split, target, tracking, run, prepared } = input;
+  const { calibration, threshold, threads, ensemble } = settings;
+  // One after the other: they may have to be trained on the split first.
+  const members: ChosenTrial[] = [];
+  for (const trial of rated) members.push(await trials.chosen(trial));
+  return finishCandidate(name)({
+    name,
+    members,
+    method: ensemble?.method ?? 'average',
     problem: trials.problem,
     target,
-    training: { calibration: settings.calibration, threshold: settings.threshold },
+    training: { calibration, threshold, threads },
     split: { validation: split.validation },
-    prepared: preparedFor(input.prepared, presetOf(one)),
+    prepared: withoutFolds(prepared),
     tracking,
+    run,
   });
 }
+
+/** Folds have given what they had to give. */
+const withoutFolds = ({ variants }: PrepareOutput): PrepareOutput => ({
+  variants: Object.fromEntries(
+    Object.entries(variants).map(([preset, features]) => [preset, { ...features, folds: [], notes: [] }]),
+  ),
+});

@@ -31,6 +31,8 @@ export function trainingIssues({ task, candidates = [], training, columns }: Who
       path: ['candidates', index, 'resource'],
       message: `training.resources has no class ${name}; describe it there`,
     });
+  if (training.ensemble && candidates.some(({ name }) => name === 'ensemble'))
+    training_('ensemble', 'a candidate is called ensemble already; give it another name');
   const { crossValidation, classWeights, calibration, threshold, ensemble } = training;
   if (crossValidation?.method === 'time' && !columns.timestamp)
     training_('crossValidation', 'method time needs columns.timestamp');

@@ -20,5 +20,7 @@ const finishers = new Aside(
  */
 export async function finished(question: FinishQuestion, signal?: AbortSignal): Promise<Finishing> {
   const rows = question.answers.reduce((sum, { length }) => sum + length, 0);
-  return rows <= MOST_AT_ONCE ? finishingOf(question) : finishing.parse(await finishers.ask(question, signal));
+  return rows <= MOST_AT_ONCE
+    ? finishingOf(question)
+    : finishing.parse(await finishers.ask(question, signal));
 }

@@ -33,6 +33,7 @@ export function trialInput(ground: TrainingGround, candidate: Candidate): TrialI
     rungs: [],
     metric: ground.spec.evaluation.metric,
     problem: problemOf(ground),
+    pipeline: ground.spec,
     training: ground.spec.training,
     data: { featureNames, train, validation },
     tracking: ground.tracking,
@@ -47,15 +48,25 @@ export function finishInput(
   outcome: TrialOutcome,
 ): FinishInput {
   return {
-    trial: { candidate: candidate.name, number: 0 },
-    candidate,
-    outcome,
+    name: candidate.name,
+    members: [
+      {
+        candidate: candidate.name,
+        number: 0,
+        trainer: candidate.trainer,
+        features: presetOf(candidate),
+        outcome,
+        folds: [],
+      },
+    ],
+    method: 'average',
     problem: problemOf(ground),
     target: ground.spec.columns.target,
     training: ground.spec.training,
     split: { validation: ground.split.validation },
-    prepared: preparedFor(ground.prepared, presetOf(candidate)),
+    prepared: ground.prepared,
     tracking: ground.tracking,
+    run: ground.run,
   };
 }
 

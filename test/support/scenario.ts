@@ -6,6 +6,7 @@ import type { AppendVerdict, EventBatch, EventLogHead } from '../../contracts/ev
 import { ACTIVITY_PREFIX } from '../../contracts/names.ts';
 import type { ModelServerInfo } from '../../contracts/serving.ts';
 import { admit, type KnownBatch } from '../../domain/event-log.ts';
+import { remoteRequest } from '../../domain/remote-training.ts';
 import * as samples from './samples.ts';
 
 type Activities = PerennialActivities & ModelServerActivities;
@@ -31,7 +32,19 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     prepare: async () => samples.prepared,
     trainTrial: async ({ candidate }) => samples.trainedTrial(candidate.name, candidate.trainer),
     proposeTrials: async ({ count }) => ({ proposals: Array.from({ length: count }, () => ({})) }),
-    finishCandidate: async ({ candidate }) => samples.trained(candidate.name, candidate.trainer),
+    openRemoteTrial: async ({ candidate, problem, training, data, parameters }) => ({
+      request: remoteRequest({
+        candidate,
+        task: problem.task,
+        split: problem,
+        training,
+        prepared: data,
+        parameters,
+      }),
+    }),
+    judgeRemoteTrial: async ({ trial: { candidate } }) =>
+      samples.trainedTrial(candidate.name, candidate.trainer),
+    finishCandidate: async ({ name, members: [first] }) => samples.trained(name, first?.trainer ?? ''),
     evaluate: async ({ train }) => {
       const [winner] = train.trained;
       if (!winner) throw ApplicationFailure.nonRetryable('nothing to judge', 'StageFailed');

@@ -4,12 +4,13 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { TrainingActivities, TrainingInput } from '../../contracts/activities.ts';
 import { UPDATES, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import { candidate } from '../../contracts/spec/candidates.ts';
+import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { trainingSpec } from '../../contracts/spec/training.ts';
 import type { TrainOutput } from '../../contracts/stages.ts';
 import type { SearchReport } from '../../contracts/trials.ts';
 import { failure } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
-import { parts, prepared, tracking, trained, trainedTrial } from '../support/samples.ts';
+import { parts, prepared, smallSpec, tracking, trained, trainedTrial } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -25,6 +26,7 @@ const input = (candidates: CandidateInput[], training: object = {}): TrainingInp
   candidates: candidates.map((one) => candidate.parse(one)),
   task: 'binary',
   target: 'churned',
+  pipeline: { name: 'churn', privacy: pipelineSpec.parse(smallSpec()).privacy },
   metric: 'roc_auc',
   training: trainingSpec.parse({ seed: 1, threads: 1, timeout: '1m', ...training }),
   split: parts,
@@ -106,10 +108,10 @@ describe.concurrent('the training of candidates', () => {
 
   it('fails a candidate whose model cannot be made, and no other', async () => {
     const scenario = new Scenario();
-    scenario.let('finishCandidate', async ({ candidate: { name, trainer } }) => {
+    scenario.let('finishCandidate', async ({ name }) => {
       if (name === 'a')
         throw ApplicationFailure.nonRetryable('operator Foo is not supported', 'ModelInvalid');
-      return trained(name, trainer);
+      return trained(name, 'logistic');
     });
     const output = await train(scenario, input(['a', 'b'].map(once)));
     expect(output.trained.map(({ name }) => name)).toEqual(['b']);
@@ -131,7 +133,7 @@ describe.concurrent('the search', () => {
     expect(new Set(given).size).toBe(6);
     const best = given.reduce((a, b) => (Math.abs(Math.log10(b)) < Math.abs(Math.log10(a)) ? b : a));
     expect(scenario.inputs('finishCandidate')).toMatchObject([
-      { trial: { candidate: 'a', number: given.indexOf(best) }, outcome: { parameters: { C: best } } },
+      { members: [{ candidate: 'a', number: given.indexOf(best), outcome: { parameters: { C: best } } }] },
     ]);
     expect(output.search).toMatchObject({
       ended: 'trials',
