@@ -79,8 +79,8 @@ class Boosting:
             for stage in self.model.estimators_[start:end]
         )
 
-    def trees(self) -> list[Any]:
-        return [estimator.tree_ for estimator in self.model.estimators_.flat if estimator is not None]
+    def trees(self, rounds: int) -> list[Any]:
+        return [estimator.tree_ for estimator in self.model.estimators_[:rounds].flat]
 
     def export(self, rounds: int) -> bytes:
         """The first `rounds` rounds as ONNX, checked against scikit-learn's own answers."""
@@ -160,7 +160,7 @@ def train(session: Session) -> None:
             iteration + 1,
             judge(),
             lambda: scores(fold, boosting.answers(state["raw_predictions"].reshape(fold.rows, -1))),
-            lambda: sklearn_trees.stored(boosting.trees()),
+            lambda: sklearn_trees.stored(boosting.trees(rounds.done)),
         )
 
     if rounds.more:

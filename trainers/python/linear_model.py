@@ -36,7 +36,7 @@ def solve(
     done, converged, pace = start, False, 0.0
     while done < most and not converged and not (done > 0 and session.out_of_time):
         steps = min(chunk, most - done)
-        if pace * steps > session.seconds_left:
+        if pace > 0 and pace * steps > session.seconds_left:
             steps = max(1, int(session.seconds_left / pace))
         begun = time.monotonic()
         used, converged = step(steps)

@@ -57,10 +57,9 @@ def train(session: Session) -> None:
     judged = None
     if validation is not None:
         judged = xgboost.DMatrix(validation.features, validation.labels, weight=validation.weights, nthread=threads)
-    booster = xgboost.Booster(options, [data] if judged is None else [data, judged])
-    if resumed:
-        booster.load_model(bytearray(resumed["model"].tobytes()))
-        booster.set_param(options)
+    cached = [data] if judged is None else [data, judged]
+    stored = bytearray(resumed["model"].tobytes()) if resumed else None
+    booster = xgboost.Booster(options, cached, model_file=stored)
 
     def scores(part: Any, iteration: int) -> dict[str, float]:
         """XGBoost tells them as text: `[3]\\tpart-auc:0.91\\tpart-logloss:0.35`."""
