@@ -272,6 +272,7 @@ describe.each(ITERATIVE)('%s', (trainer) => {
     await writeFile(
       caller,
       `import { runTrainer } from ${JSON.stringify(pathToFileURL(runner).href)};
+       process.stdout.on('error', () => {});
        void runTrainer({ ...${JSON.stringify(run)}, signal: new AbortController().signal, onEvent: (event) => console.log(event.event) });`,
     );
     const process_ = spawn(process.execPath, [...execArgv, caller], { stdio: ['ignore', 'pipe', 'inherit'] });

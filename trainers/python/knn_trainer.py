@@ -11,8 +11,6 @@ from contract import Session, TrainerError
 MAX_MODEL_BYTES = 64 * 2**20
 SAME_PLACE = 1e-9
 """Squared distances up to this are 0: the graph computes them as |x|² - 2xy + |y|², which is not exact."""
-SEARCHED_ROWS = 256
-"""Rows whose distances are held at a time."""
 
 
 def kept_rows(fold: Any, most: int, seed: int) -> Any:
@@ -141,31 +139,29 @@ def train(session: Session) -> None:
     rows = scale.as_graph(fold.features[chosen])
     k, by_distance = min(parameters["n_neighbors"], len(chosen)), parameters["weights"] == "distance"
 
-    def search(algorithm: str, part: Any, count: int) -> tuple[Any, Any]:
-        finder = NearestNeighbors(n_neighbors=count, algorithm=algorithm, n_jobs=request.threads).fit(rows)
-        distances, neighbours = finder.kneighbors(part)
-        return distances**2, neighbours
+    finder = NearestNeighbors(n_neighbors=min(k + 1, len(rows)), algorithm="brute", n_jobs=request.threads).fit(rows)
 
-    def answers(squares: Any, neighbours: Any) -> Any:
-        return vote(squares[:, :k], values[neighbours[:, :k]], weights[neighbours[:, :k]], by_distance)
+    def answers(part: Any) -> tuple[Any, Any]:
+        """The answers to rows, and for which of them it is clear who the neighbours are.
 
-    metrics = {}
-    for name, part in (("train", fold.spread()), ("validation", validation)):
-        if part is not None:
-            told = scores(part, answers(*search("brute", scale.as_graph(part.features), k)))
-            metrics |= {f"{name}_{metric}": value for metric, value in told.items()}
+        Where the k-th and the next one are equally far, which of them counts is arbitrary, in scikit-learn too.
+        """
+        distances, neighbours = finder.kneighbors(scale.as_graph(part.features))
+        squares, neighbours, after = distances[:, :k] ** 2, neighbours[:, :k], distances[:, k:] ** 2
+        clear = np.all(after - squares[:, -1:] > SAME_PLACE * (1 + after), axis=1)
+        return vote(squares, values[neighbours], weights[neighbours], by_distance), clear
+
+    # One search serves the training metrics and the comparison with the graph.
+    checked = fold.spread(onnx_model.CHECKED_ROWS)
+    expected, clear = answers(checked)
+    metrics = {f"train_{metric}": value for metric, value in scores(checked, expected).items()}
+    if validation is not None:
+        metrics |= {f"validation_{metric}": value for metric, value in scores(validation, answers(validation)[0]).items()}
     contract.emit("progress", iteration=1, maxIterations=request.max_iterations, metrics=metrics)
 
-    # The tree computes distances exactly. Where the k-th and the next neighbour are equally far, which of them counts is
-    # arbitrary, in scikit-learn too (here: the first row): such rows prove nothing, and are left out.
-    checked = onnx_model.sample_rows(fold.features)
-    squares, neighbours = search("kd_tree", scale.as_graph(checked), min(k + 1, len(rows)))
-    clear = np.full(len(checked), True)
-    if len(rows) > k:
-        clear = squares[:, k] - squares[:, k - 1] > SAME_PLACE * (1 + squares[:, k])
     model = graph(request, scale, rows, values, weights, k, by_distance)
-    expected = answers(squares[clear], neighbours[clear])
-    exported = onnx_model.verified_bytes(model, checked[clear], expected, request)
+    # Rows whose neighbours are not clear prove nothing.
+    exported = onnx_model.verified_bytes(model, checked.features[clear], expected[clear], request)
     if session.stopping:
         session.leave()
     libraries = {name: version(name) for name in ("scikit-learn", "numpy", "onnx", "onnxruntime")}

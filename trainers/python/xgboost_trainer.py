@@ -25,7 +25,7 @@ def library_parameters(request: Request, parameters: dict[str, Any]) -> dict[str
         "tree_method": "hist",
         "nthread": request.threads,
         "seed": request.seed % 2**31,
-        # Every round draws from a seed of its own: a resumed training samples what an undisturbed one would.
+        # Every round draws from a seed of its own: a resumed training does not draw its first samples again.
         "seed_per_iteration": True,
         "verbosity": 0,
     }
