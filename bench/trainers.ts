@@ -35,7 +35,12 @@ const option = (name: string): string | undefined => {
 async function measureBare(trainer: TrainerName, folder: string): Promise<{ fit: number; whole: number }> {
   const begin = performance.now();
   const { stdout } = await run(PYTHON, [SCRIPT, trainer, folder], {
-    env: { ...process.env, THREADS: String(THREADS), OMP_WAIT_POLICY: 'PASSIVE', PYTHONDONTWRITEBYTECODE: '1' },
+    env: {
+      ...process.env,
+      THREADS: String(THREADS),
+      OMP_WAIT_POLICY: 'PASSIVE',
+      PYTHONDONTWRITEBYTECODE: '1',
+    },
   });
   const [, fit = Number.NaN] = / s_mmm=([\d.]+)/.exec(stdout) ?? [];
   return { fit: Number(fit), whole: (performance.now() - begin) / 1_000 };

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeNpy } from '../../lib/npy.ts';
+import { trainedGraph } from '../../lib/onnx/trained-graph.ts';
 import {
   FEATURES,
   predict,
@@ -74,6 +75,12 @@ describe.each(cases)('$trainer, $task', ({ trainer, task }) => {
     expect(one?.equals(two ?? Buffer.alloc(0))).toBe(true);
   });
 
+  it.each([17, 20])('gives a graph that can be joined to features of opset %i', async (opset) => {
+    const classes = { binary: 2, multiclass: 3, regression: 0 }[task];
+    const graph = trainedGraph(await readFile(first().modelPath), task, FEATURES, classes, opset);
+    expect(graph.output).toBe(task === 'regression' ? 'prediction' : 'probabilities');
+  });
+
   it('reports progress with both parts of the data', () => {
     const progress = first().events.filter((event) => event.event === 'progress');
     const metric = task === 'regression' ? 'rmse' : 'log_loss';
@@ -125,6 +132,26 @@ describe('missing values', () => {
     },
   );
 });
+
+describe('neighbours that count by their distance', () => {
+  it.each(TASKS)('answer a row that they know with what they know: %s', async (task) => {
+    const { path, remove } = await scratchFolder();
+    try {
+      const request = await requestFor('knn', task, path, { parameters: { weights: 'distance' } });
+      const { modelPath } = await train('knn', request, path);
+      const classes = { binary: 2, multiclass: 3, regression: 0 }[task];
+      trainedGraph(await readFile(modelPath), task, FEATURES, classes, 20);
+      const data = sample(task, 800, 1);
+      const { values } = await predict(modelPath, data);
+      data.labels.forEach((label, row) => {
+        if (task === 'regression') expect(values[row]).toBeCloseTo(label, 3);
+        else expect(values[row * classes + label]).toBeCloseTo(1, 5);
+      });
+    } finally {
+      await remove();
+    }
+  });
+}, 60_000);
 
 describe('early stopping', () => {
   it.each(['lightgbm', 'xgboost', 'gradient_boosting', 'mlp'] as const)(
