@@ -5,6 +5,12 @@ import { ownScript } from '../lib/processes/own-script.ts';
 /** The trainers that come with Perennial. */
 export const TRAINER_NAMES = trainerName.options;
 
+/** The scripts of the trainers in TypeScript; that of any other is `python/<name>_trainer.py`. */
+const TYPESCRIPT: Partial<Record<TrainerName, `${string}.ts`>> = {
+  mlp: './typescript/mlp.ts',
+  tfjs_linear: './typescript/mlp.ts',
+};
+
 /** A program and its first arguments, as `runTrainer` takes them. */
 export interface TrainerCommand {
   program: string;
@@ -25,8 +31,9 @@ export function pythonScript(name: string): string {
  * const { program, args } = trainerCommand('lightgbm', { python: '.venv/bin/python' });
  */
 export function trainerCommand(name: TrainerName, options: { python: string }): TrainerCommand {
-  if (name === 'mlp' || name === 'tfjs_linear') {
-    const { path, execArgv } = ownScript(import.meta.url, './typescript/mlp.ts');
+  const typescript = TYPESCRIPT[name];
+  if (typescript !== undefined) {
+    const { path, execArgv } = ownScript(import.meta.url, typescript);
     return { program: process.execPath, args: [...execArgv, path] };
   }
   return { program: options.python, args: [pythonScript(`${name}_trainer.py`)] };

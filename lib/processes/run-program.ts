@@ -10,6 +10,7 @@ import {
   trainerResult,
 } from '../../contracts/trainer.ts';
 import { ErrorOutput } from './error-output.ts';
+import { watchGroupMemory } from './group-memory.ts';
 import { MAX_LINES, MAX_OUTPUT_BYTES, TrainerOutput } from './trainer-output.ts';
 
 /** The file in the scratch folder that holds a trainer's standard error, also where the trainer fails. */
@@ -32,6 +33,11 @@ export interface TrainerRun {
   env?: Readonly<Record<string, string>>;
   /** Milliseconds from SIGTERM to SIGKILL, default 2000. */
   killAfterMs?: number;
+  /**
+   * Bytes that the program and its children may hold in memory, all together; more, and they are killed
+   * (Linux; looked at every 250 ms). Default: no limit.
+   */
+  memoryBytes?: number | undefined;
 }
 
 /** What a trainer left. */
@@ -52,7 +58,7 @@ const DRAIN_MS = 1000;
  * The program leads a process group of its own, which dies with it. It holds the reading end of a pipe on its
  * standard input: if this process is killed, the pipe closes, and a trainer that watches it leaves too.
  *
- * @throws PerennialError `TrainerFailed` where the program does not start, fails, or is killed;
+ * @throws PerennialError `TrainerFailed` where the program does not start, fails, is killed, or uses too much memory;
  *   `TrainerContract` where it ends well without the promised files, or floods its standard output
  * @throws the signal's reason, after an abort
  * @example
@@ -103,6 +109,10 @@ export async function runTrainer(run: TrainerRun): Promise<TrainerOutcome> {
   // The program may end without reading its input.
   child.stdin.on('error', () => undefined);
 
+  const memory = watchMemory(run, child.pid, (error) => {
+    failure ??= error;
+    stopper.kill();
+  });
   const abort = () => stopper.stop();
   signal.addEventListener('abort', abort, { once: true });
   try {
@@ -113,11 +123,28 @@ export async function runTrainer(run: TrainerRun): Promise<TrainerOutcome> {
     if (end.code !== 0) throw failed(run, end, stderr.lastLines);
   } finally {
     signal.removeEventListener('abort', abort);
+    memory?.stop();
     stopper.dispose();
     await stderr.close();
   }
   return { ...(await collect(run)), stderrPath: stderr.path };
 }
+
+function watchMemory(run: TrainerRun, group: number | undefined, onError: (error: PerennialError) => void) {
+  const { memoryBytes, request } = run;
+  if (memoryBytes === undefined || group === undefined) return undefined;
+  return watchGroupMemory(group, memoryBytes, (used) => {
+    onError(
+      new PerennialError(
+        'TrainerFailed',
+        `The trainer "${request.trainer}" used ${megabytes(used)} of memory, more than training.memory ` +
+          `(${megabytes(memoryBytes)}), and was stopped. Raise training.memory, or use fewer rows, features or threads.`,
+      ),
+    );
+  });
+}
+
+const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 
 /** Ends a whole process group: SIGTERM, and SIGKILL for what is left after a while. */
 class GroupStopper {

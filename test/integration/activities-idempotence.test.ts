@@ -10,6 +10,7 @@ import { artifactDigests } from '../../contracts/artifact-digests.ts';
 import type { EventBatch } from '../../contracts/events.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
+import { candidate } from '../../contracts/spec/candidates.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { judgeGates } from '../../domain/gates.ts';
 import { Database } from '../../lib/duckdb/database.ts';
@@ -120,6 +121,15 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     seed: 7,
   }),
   trainTrial: (story) => trialInput(groundOf(story), candidateOf(story.spec)),
+  openRemoteTrial: (story) => remoteTrial(story),
+  judgeRemoteTrial: (story) => {
+    const { iterations, bestIteration, parameters, libraries, model } = story.of('trainTrial');
+    return {
+      trial: remoteTrial(story),
+      answer: { schemaVersion: 1, iterations, bestIteration, parameters, libraries, model },
+      seconds: 1,
+    };
+  },
   finishCandidate: (story) => finishInput(groundOf(story), candidateOf(story.spec), story.of('trainTrial')),
   evaluate: (story) => ({
     spec: story.spec,
@@ -200,6 +210,23 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   openEventLog: () => ({ log: 'calls' }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
+
+/** A trial of a trainer that is an activity of somebody's own worker; it must be able to read what it is given. */
+function remoteTrial(story: Story) {
+  const { name, parameters } = candidateOf(story.spec);
+  const input = trialInput(
+    groundOf(story),
+    candidate.parse({
+      name: `${name}-elsewhere`,
+      trainer: 'activity',
+      activity: 'train',
+      taskQueue: 'theirs',
+      features: 'tree',
+      parameters,
+    }),
+  );
+  return input;
+}
 
 function groundOf(story: Story): TrainingGround {
   const { split, prepared } = story.data;

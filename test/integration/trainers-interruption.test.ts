@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TrainerName } from '../../contracts/spec/candidates.ts';
 import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
 import { trainerCommand } from '../../trainers/catalog.ts';
-import { predict, python, requestFor, sample, scratchFolder, train } from './trainers-support.ts';
+import { ITERATIVE, predict, python, requestFor, sample, scratchFolder, train } from './trainers-support.ts';
 
 let folder = { path: '', remove: async () => {} };
 beforeEach(async () => {
@@ -16,8 +16,11 @@ beforeEach(async () => {
 afterEach(() => folder.remove());
 
 /** Parameters without sampling and early stopping: the whole training depends on its data alone. */
-const STEADY: Record<'lightgbm' | 'mlp', TrainerRequest['parameters']> = {
+const STEADY: Record<(typeof ITERATIVE)[number], TrainerRequest['parameters']> = {
   lightgbm: { early_stopping_rounds: 0, bagging_freq: 0, feature_fraction: 1, learning_rate: 0.02 },
+  xgboost: { early_stopping_rounds: 0, subsample: 1, colsample_bytree: 1, learning_rate: 0.02 },
+  random_forest: {},
+  gradient_boosting: { early_stopping_rounds: 0, learning_rate: 0.02 },
   mlp: { early_stopping_rounds: 0, hidden: '8', batch_size: 32 },
 };
 const ENDLESS = 1_000_000;
@@ -63,7 +66,7 @@ async function killed(
   return last;
 }
 
-describe.each(['lightgbm', 'mlp'] as const)(
+describe.each(ITERATIVE)(
   '%s',
   (trainer) => {
     it('saves its work when it is told to stop', async () => {
@@ -71,8 +74,8 @@ describe.each(['lightgbm', 'mlp'] as const)(
         maxIterations: ENDLESS,
         parameters: STEADY[trainer],
       });
-      // LightGBM reports twenty times in all.
-      const often = trainer === 'lightgbm' ? { ...request, maxIterations: 4000 } : request;
+      // Trees are reported a thousand times in all.
+      const often = trainer === 'mlp' ? request : { ...request, maxIterations: 4000 };
       const events = await interrupted(trainer, often);
       const last = events.at(-1);
       const progress = events.findLast((event) => event.event === 'progress');
@@ -105,7 +108,7 @@ describe.each(['lightgbm', 'mlp'] as const)(
       expect(resumed.result.iterations).toBe(maxIterations);
       const first = resumed.events.find((event) => event.event === 'progress');
       expect(first?.event === 'progress' ? first.iteration : 0).toBeGreaterThan(checkpoint.iteration);
-      if (trainer === 'mlp') {
+      if (trainer === 'mlp' || trainer === 'random_forest' || trainer === 'xgboost') {
         expect((await readFile(resumed.modelPath)).equals(await readFile(whole.modelPath))).toBe(true);
       } else {
         const data = sample('regression', 200, 5);
@@ -129,39 +132,91 @@ describe.each(['lightgbm', 'mlp'] as const)(
       const whole = await train(trainer, request, folder.path, { env });
       const checkpoint = whole.events.findLast((event) => event.event === 'checkpoint');
       if (checkpoint?.event !== 'checkpoint') throw new Error('No checkpoint.');
+      // Another folder, as on another machine: nothing of the first attempt is there but the checkpoint.
+      const elsewhere = await scratchFolder();
+      try {
+        const moved = join(elsewhere.path, 'kept');
+        await copyFile(checkpoint.path, moved);
+        const again = await requestFor(trainer, 'multiclass', elsewhere.path, {
+          maxIterations: 4,
+          parameters: STEADY[trainer],
+          resumeFrom: moved,
+        });
+        const resumed = await train(trainer, again, elsewhere.path);
+        expect(resumed.result.iterations).toBe(4);
+        expect((await readFile(resumed.modelPath)).equals(await readFile(whole.modelPath))).toBe(true);
+      } finally {
+        await elsewhere.remove();
+      }
+    });
+
+    it('begins no iteration when its time is used up, and still gives a model', async () => {
+      const request = await requestFor(trainer, 'binary', folder.path, {
+        maxIterations: ENDLESS,
+        parameters: STEADY[trainer],
+        maxSeconds: 0.001,
+      });
+      const env = { PERENNIAL_CHECKPOINT_SECONDS: '0' };
+      const { result, events, modelPath } = await train(trainer, request, folder.path, { env });
+      expect(result).toMatchObject({ iterations: 1, bestIteration: 1 });
+      expect(events.findLast((event) => event.event === 'log')?.message).toMatch(
+        /^The time is used up after 1 /,
+      );
+      // A resumed training has a model already.
+      const checkpoint = events.findLast((event) => event.event === 'checkpoint');
+      if (checkpoint?.event !== 'checkpoint') throw new Error('No checkpoint.');
+      const first = await readFile(modelPath);
       const resumed = await train(trainer, { ...request, resumeFrom: checkpoint.path }, folder.path);
-      expect(resumed.result.iterations).toBe(4);
-      expect((await readFile(resumed.modelPath)).length).toBeGreaterThan(100);
+      expect(resumed.result.iterations).toBe(1);
+      expect((await readFile(resumed.modelPath)).equals(first)).toBe(true);
     });
   },
   60_000,
 );
 
-describe('logistic', () => {
-  it('goes on from a checkpoint', async () => {
-    const request = await requestFor('logistic', 'multiclass', folder.path, { maxIterations: 3 });
-    const env = { PERENNIAL_CHECKPOINT_SECONDS: '0' };
-    const short = await train('logistic', request, folder.path, { env });
-    const checkpoint = short.events.find((event) => event.event === 'checkpoint');
-    if (checkpoint?.event !== 'checkpoint') throw new Error('No checkpoint.');
-    expect(checkpoint.iteration).toBe(3);
-    const at = (name: string) => join(folder.path, name);
-    const resumed = await train(
-      'logistic',
-      { ...request, maxIterations: 200, resumeFrom: checkpoint.path, outputDir: at('resumed') },
-      folder.path,
-    );
-    const whole = await train(
-      'logistic',
-      { ...request, maxIterations: 200, outputDir: at('whole') },
-      folder.path,
-    );
-    expect(resumed.result.iterations).toBeGreaterThan(3);
-    const data = sample('multiclass', 200, 5);
-    const one = await predict(resumed.modelPath, data);
-    const two = await predict(whole.modelPath, data);
-    one.values.forEach((value, index) => {
-      expect(Math.abs(value - (two.values[index] ?? Number.NaN))).toBeLessThan(0.01);
+const SOLVERS = [
+  ['logistic', 'multiclass', {}, 3],
+  ['logistic', 'binary', { penalty: 'elasticnet' }, 3],
+  ['linear', 'regression', { penalty: 'l1', tol: 1e-12 }, 2],
+] as const;
+
+describe.each(SOLVERS)(
+  '%s, %s, %j',
+  (trainer, task, parameters, few) => {
+    it('goes on from a checkpoint', async () => {
+      const request = await requestFor(trainer, task, folder.path, { maxIterations: few, parameters });
+      const env = { PERENNIAL_CHECKPOINT_SECONDS: '0' };
+      const short = await train(trainer, request, folder.path, { env });
+      const checkpoint = short.events.find((event) => event.event === 'checkpoint');
+      if (checkpoint?.event !== 'checkpoint') throw new Error('No checkpoint.');
+      expect(checkpoint.iteration).toBe(few);
+      const at = (name: string) => join(folder.path, name);
+      const more = { ...request, maxIterations: 200 };
+      const resumed = await train(
+        trainer,
+        { ...more, resumeFrom: checkpoint.path, outputDir: at('resumed') },
+        folder.path,
+      );
+      const whole = await train(trainer, { ...more, outputDir: at('whole') }, folder.path);
+      expect(resumed.result.iterations).toBeGreaterThan(few);
+      const data = sample(task, 200, 5);
+      const one = await predict(resumed.modelPath, data);
+      const two = await predict(whole.modelPath, data);
+      one.values.forEach((value, index) => {
+        expect(Math.abs(value - (two.values[index] ?? Number.NaN))).toBeLessThan(0.01);
+      });
     });
-  });
-}, 60_000);
+
+    it('begins no further iterations when its time is used up', async () => {
+      const request = await requestFor(trainer, task, folder.path, {
+        maxIterations: 1000,
+        parameters: { ...parameters, tol: 1e-30 },
+        maxSeconds: 0.001,
+      });
+      const { result, events } = await train(trainer, request, folder.path);
+      expect(result.iterations).toBeLessThanOrEqual(25);
+      expect(events.filter((event) => event.event === 'progress')).toHaveLength(1);
+    });
+  },
+  60_000,
+);

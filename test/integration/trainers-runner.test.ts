@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TrainerEvent } from '../../contracts/trainer.ts';
 import { ownScript } from '../../lib/processes/own-script.ts';
 import { runTrainer, type TrainerRun } from '../../lib/processes/run-program.ts';
-import { TRAINER_NAMES, trainerCommand } from '../../trainers/catalog.ts';
-import { predict, python, requestFor, sample, scratchFolder } from './trainers-support.ts';
+import { trainerCommand } from '../../trainers/catalog.ts';
+import { ITERATIVE, predict, python, requestFor, sample, scratchFolder } from './trainers-support.ts';
 
 let folder = { path: '', remove: async () => {} };
 beforeEach(async () => {
@@ -199,6 +199,28 @@ describe('a trainer program', () => {
     await gone(Number(event?.event === 'log' ? event.message : 0));
   });
 
+  it.each([
+    ['itself', 'hold(200)'],
+    ['its children', "require('node:child_process').fork(__filename, ['child'], { stdio: 'ignore' })"],
+  ])('that holds more memory than it may is killed: %s', async (_who, statement) => {
+    const { outcome } = await run(
+      `const held = [];
+       const hold = (count) => { for (let at = 0; at < count; at++) held.push(Buffer.alloc(1e6, 1)); };
+       process.argv.includes('child') ? hold(200) : ${statement};
+       setInterval(() => held.length, 1000);`,
+      { memoryBytes: 150e6 },
+    );
+    await expect(outcome).rejects.toMatchObject({ code: 'TrainerFailed', retryable: false });
+    await expect(outcome).rejects.toThrow(
+      /^The trainer "custom" used \d{3} MB of memory, more than training\.memory \(150 MB\)/,
+    );
+  });
+
+  it('that holds less memory than it may is left alone', async () => {
+    const { outcome } = await run(`setTimeout(() => { model(); result(); }, 600);`, { memoryBytes: 1e9 });
+    expect(await outcome).toMatchObject({ result: { iterations: 1 } });
+  });
+
   it('is not started after an abort', async () => {
     const { outcome } = await run(`fs.writeFileSync(request.outputDir + '/started', '');`, {
       signal: AbortSignal.abort(new Error('too late')),
@@ -231,12 +253,12 @@ describe('the example in the README', () => {
   });
 }, 30_000);
 
-describe.each(TRAINER_NAMES.filter((name) => name !== 'logistic'))('%s', (trainer) => {
+describe.each(ITERATIVE)('%s', (trainer) => {
   it('does not outlive its caller', async () => {
     // The caller is a process of its own, killed without a chance to clean up.
     const request = await requestFor(trainer, 'binary', folder.path, {
       maxIterations: 1_000_000,
-      parameters: { early_stopping_rounds: 0 },
+      parameters: trainer === 'random_forest' ? {} : { early_stopping_rounds: 0 },
       rows: 2000,
     });
     const run = {
@@ -250,6 +272,7 @@ describe.each(TRAINER_NAMES.filter((name) => name !== 'logistic'))('%s', (traine
     await writeFile(
       caller,
       `import { runTrainer } from ${JSON.stringify(pathToFileURL(runner).href)};
+       process.stdout.on('error', () => {});
        void runTrainer({ ...${JSON.stringify(run)}, signal: new AbortController().signal, onEvent: (event) => console.log(event.event) });`,
     );
     const process_ = spawn(process.execPath, [...execArgv, caller], { stdio: ['ignore', 'pipe', 'inherit'] });

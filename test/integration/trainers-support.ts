@@ -9,10 +9,21 @@ import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
 import { writeNpy } from '../../lib/npy.ts';
 import { runTrainer, type TrainerOutcome } from '../../lib/processes/run-program.ts';
 import { seededRandom } from '../../lib/statistics/random.ts';
-import { trainerCommand } from '../../trainers/catalog.ts';
+import { TRAINER_NAMES, trainerCommand } from '../../trainers/catalog.ts';
 
 export const TASKS = ['binary', 'multiclass', 'regression'] as const;
 export const FEATURES = 6;
+
+/** The trainers that these tests run; `tfjs_linear`, which is `mlp` without hidden layers, has tests of its own. */
+export const TRAINERS = TRAINER_NAMES.filter((name) => name !== 'tfjs_linear');
+/** Those that build their model step by step, with as many iterations as they are given. */
+export const ITERATIVE = ['lightgbm', 'xgboost', 'random_forest', 'gradient_boosting', 'mlp'] as const;
+
+/** The tasks that a trainer takes. */
+export const tasksOf = (trainer: TrainerName): readonly Task[] =>
+  TASKS.filter((task) => trainer !== (task === 'regression' ? 'logistic' : 'linear'));
+/** A task that a trainer takes. */
+export const someTask = (trainer: TrainerName): Task => (trainer === 'linear' ? 'regression' : 'binary');
 
 /** The interpreter with the trainers' packages: PERENNIAL_PYTHON, or the nearest .venv above this file. */
 export const python = process.env.PERENNIAL_PYTHON ?? nearestVenv(import.meta.dirname);

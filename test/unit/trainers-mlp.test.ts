@@ -4,7 +4,7 @@ import { Adam } from '../../trainers/typescript/adam.ts';
 import { layerUnits, mlpParameters } from '../../trainers/typescript/mlp-parameters.ts';
 import { objectiveOf } from '../../trainers/typescript/objective.ts';
 import { fitScaling, scaledRows } from '../../trainers/typescript/scaling.ts';
-import { balance, type Fold } from '../../trainers/typescript/training-data.ts';
+import type { Fold } from '../../trainers/typescript/training-data.ts';
 
 function foldOf(labels: Int32Array | Float32Array, weights?: number[]): Fold {
   const rows = labels.length;
@@ -19,29 +19,26 @@ function foldOf(labels: Int32Array | Float32Array, weights?: number[]): Fold {
 
 describe('the parameters of the perceptron', () => {
   it('have defaults', () => {
-    expect(mlpParameters('binary', {})).toEqual({
+    expect(mlpParameters({})).toEqual({
       hidden: '64,32',
       learning_rate: 0.001,
       batch_size: 256,
       l2: 0.0001,
       early_stopping_rounds: 10,
-      class_weight: 'none',
     });
-    expect(mlpParameters('regression', {})).not.toHaveProperty('class_weight');
   });
 
   it('accept one layer as a number', () => {
-    expect(layerUnits(mlpParameters('binary', { hidden: 16 }).hidden)).toEqual([16]);
-    expect(layerUnits(mlpParameters('binary', { hidden: '8, 4' }).hidden)).toEqual([8, 4]);
+    expect(layerUnits(mlpParameters({ hidden: 16 }).hidden)).toEqual([16]);
+    expect(layerUnits(mlpParameters({ hidden: '8, 4' }).hidden)).toEqual([8, 4]);
   });
 
   it('name the nearest word for an unknown one', () => {
-    expect(() => mlpParameters('binary', { learningrate: 0.1 })).toThrow(
-      'The parameter "learningrate" is unknown. Did you mean "learning_rate"? Allowed: batch_size, class_weight, ' +
+    expect(() => mlpParameters({ learningrate: 0.1 })).toThrow(
+      'The parameter "learningrate" is unknown. Did you mean "learning_rate"? Allowed: batch_size, ' +
         'early_stopping_rounds, hidden, l2, learning_rate.',
     );
-    expect(() => mlpParameters('binary', { zzzzzzzzzz: 1 })).toThrow(/unknown\. Allowed/);
-    expect(() => mlpParameters('regression', { class_weight: 'balanced' })).toThrow(/unknown/);
+    expect(() => mlpParameters({ zzzzzzzzzz: 1 })).toThrow(/unknown\. Allowed/);
   });
 
   it.each([
@@ -53,9 +50,8 @@ describe('the parameters of the perceptron', () => {
     { batch_size: 1.5 },
     { l2: -1 },
     { l2: 'much' },
-    { class_weight: 'heavy' },
   ])('refuse %j', (given) => {
-    expect(() => mlpParameters('binary', given)).toThrow(`The parameter "${Object.keys(given)[0]}"`);
+    expect(() => mlpParameters(given)).toThrow(`The parameter "${Object.keys(given)[0]}"`);
   });
 });
 
@@ -133,16 +129,6 @@ describe('regression', () => {
       total,
     );
     expect(objective.metricOf(total)).toBeCloseTo(10, 5);
-  });
-});
-
-describe('balanced classes', () => {
-  it('count the same in total, in the validation part by the same factors', () => {
-    const train = foldOf(new Int32Array([0, 0, 0, 1]), [1, 1, 2, 1]);
-    const validation = foldOf(new Int32Array([1, 0]));
-    balance(train, validation, 3);
-    expect([...train.weights]).toEqual([0.625, 0.625, 1.25, 2.5]);
-    expect([...validation.weights]).toEqual([2.5, 0.625]);
   });
 });
 

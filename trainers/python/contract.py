@@ -31,6 +31,9 @@ KEPT_CHECKPOINTS = 3
 
 TASKS = ("binary", "multiclass", "regression")
 
+STARTED = time.monotonic()
+"""When this process began: the first thing that a trainer does is to import this module."""
+
 
 class TrainerError(Exception):
     """Something that the caller can put right. Its message goes to standard error without a traceback."""
@@ -74,12 +77,14 @@ class Request:
     train_weights: Path | None
     validation_features: Path | None
     validation_labels: Path | None
+    validation_weights: Path | None
     feature_names: list[str]
     class_names: list[str]
     parameters: dict[str, Any]
     seed: int
     threads: int
     max_iterations: int
+    max_seconds: float | None
     resume_from: Path | None
     checkpoint_dir: Path
     output_dir: Path
@@ -96,7 +101,8 @@ class Request:
             raise TrainerError("This trainer understands requests with schemaVersion 1 only.")
         try:
             validation = raw.get("validation") or {}
-            weights = raw["train"].get("weights")
+            weights, judged_weights = raw["train"].get("weights"), validation.get("weights")
+            seconds = raw.get("maxSeconds")
             resume = raw.get("resumeFrom")
             request = Request(
                 task=raw["task"],
@@ -105,12 +111,14 @@ class Request:
                 train_weights=Path(weights) if weights else None,
                 validation_features=Path(validation["features"]) if validation else None,
                 validation_labels=Path(validation["labels"]) if validation else None,
+                validation_weights=Path(judged_weights) if judged_weights else None,
                 feature_names=list(raw["featureNames"]),
                 class_names=list(raw["classNames"]),
                 parameters=dict(raw["parameters"]),
                 seed=int(raw["seed"]),
                 threads=int(raw["threads"]),
                 max_iterations=int(raw["maxIterations"]),
+                max_seconds=None if seconds is None else float(seconds),
                 resume_from=Path(resume) if resume else None,
                 checkpoint_dir=Path(raw["checkpointDir"]),
                 output_dir=Path(raw["outputDir"]),
@@ -121,6 +129,8 @@ class Request:
             raise TrainerError(f'The task "{request.task}" is unknown; use one of {", ".join(TASKS)}.')
         if request.max_iterations < 1 or request.threads < 1:
             raise TrainerError("maxIterations and threads must be at least 1.")
+        if request.max_seconds is not None and not request.max_seconds > 0:
+            raise TrainerError("maxSeconds must be above 0.")
         classes = len(request.class_names)
         if (request.task == "binary" and classes != 2) or (request.task == "multiclass" and classes < 2):
             raise TrainerError(f"The task {request.task} cannot have {classes} class names.")
@@ -140,6 +150,17 @@ class Session:
     def stopping(self) -> bool:
         """True after SIGTERM or the caller's death: save a checkpoint, then call `leave()`."""
         return self._stop.is_set()
+
+    @property
+    def seconds_left(self) -> float:
+        """Of `maxSeconds`; infinite where the request does not bound the time."""
+        limit = self.request.max_seconds
+        return float("inf") if limit is None else limit - (time.monotonic() - STARTED)
+
+    @property
+    def out_of_time(self) -> bool:
+        """No further iteration may begin: export the best model so far."""
+        return self.seconds_left <= 0
 
     @property
     def checkpoint_due(self) -> bool:
@@ -197,6 +218,15 @@ class Session:
             while os.read(0, 4096):
                 pass
         self._request_stop()
+
+
+def refuse_resume(request: Request) -> None:
+    """For trainers that solve their problem at once: they never write a checkpoint."""
+    if request.resume_from:
+        raise TrainerError(
+            f"The checkpoint {request.resume_from} is of another trainer: this one is done at once and writes none. "
+            "Start again without resumeFrom."
+        )
 
 
 def open_session() -> Session:

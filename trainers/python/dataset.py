@@ -11,6 +11,10 @@ from contract import Request, TrainerError
 CHUNK_ROWS = 65536
 
 
+METRIC_ROWS = 10_000
+"""Where each look at the training metrics would cost as much as the training itself, so many rows are looked at."""
+
+
 @dataclass(frozen=True)
 class Fold:
     """Features float32 `[n, f]`, labels int32 (classes) or float32 (regression) `[n]`, weights float32 or none."""
@@ -22,6 +26,12 @@ class Fold:
     @property
     def rows(self) -> int:
         return int(self.features.shape[0])
+
+    def spread(self, rows: int = METRIC_ROWS) -> Fold:
+        """At most so many rows, evenly spread over all."""
+        step = max(1, -(-self.rows // rows))
+        weights = None if self.weights is None else self.weights[::step]
+        return Fold(np.ascontiguousarray(self.features[::step]), self.labels[::step], weights)
 
 
 def load(path: Path, what: str, dtype: str, ndim: int) -> np.ndarray:
@@ -63,7 +73,8 @@ def load_fold(request: Request, part: str, missing: bool = False) -> Fold | None
     what = "training" if train else "validation"
     features = load(features_path, f"{what} features", "float32", 2)
     labels = load(labels_path, f"{what} labels", "float32" if request.task == "regression" else "int32", 1)
-    weights = load(request.train_weights, "training weights", "float32", 1) if train and request.train_weights else None
+    weights_path = request.train_weights if train else request.validation_weights
+    weights = load(weights_path, f"{what} weights", "float32", 1) if weights_path else None
     rows, columns = features.shape
     if rows == 0 or columns == 0:
         raise TrainerError(f"The {what} features are empty ({rows} rows, {columns} columns).")
@@ -81,16 +92,6 @@ def load_fold(request: Request, part: str, missing: bool = False) -> Fold | None
         if train and len(np.unique(labels)) < 2:
             raise TrainerError("The training labels hold a single class; a classifier needs at least two.")
     if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
-        raise TrainerError("The training weights must be finite, not negative, and not all zero.")
+        raise TrainerError(f"The {what} weights must be finite, not negative, and not all zero.")
     return Fold(features, labels, weights)
 
-
-def balance(train: Fold, validation: Fold | None, classes: int) -> tuple[Fold, Fold | None]:
-    """Weights that make every class count the same in total, in both parts: early stopping judges as the fit does."""
-    base = np.ones(train.rows) if train.weights is None else train.weights.astype(np.float64)
-    mass = np.bincount(train.labels, weights=base, minlength=classes)
-    factor = np.where(mass > 0, mass.sum() / (np.count_nonzero(mass) * np.maximum(mass, 1e-12)), 0.0)
-    weighted = Fold(train.features, train.labels, (base * factor[train.labels]).astype(np.float32))
-    if validation is None:
-        return weighted, None
-    return weighted, Fold(validation.features, validation.labels, factor[validation.labels].astype(np.float32))

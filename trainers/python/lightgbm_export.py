@@ -11,20 +11,14 @@ import numpy as np
 import onnx_model
 from contract import Request
 from onnx import helper
+from tree_ensemble import thresholds_down
 
 
 def round_thresholds_down(model_text: str) -> str:
-    """Thresholds as float32, rounded towards minus infinity.
-
-    ONNX stores them as float32; rounded to nearest, one may pass a value that lies between it and the double.
-    For float32 inputs, `x <= t` is the same as `x <= (the largest float32 that is not above t)`.
-    """
+    """ONNX stores thresholds as float32; rounded to nearest, one may pass a value that lies between it and the double."""
 
     def rounded(match: re.Match[str]) -> str:
-        exact = np.array(match.group(1).split(), dtype=np.float64)
-        with np.errstate(over="ignore"):
-            single = exact.astype(np.float32)
-        single = np.where(single.astype(np.float64) > exact, np.nextafter(single, np.float32(-np.inf)), single)
+        single = thresholds_down(np.array(match.group(1).split(), dtype=np.float64))
         return "threshold=" + " ".join(repr(float(value)) for value in single)
 
     # Byte offsets of the trees in the old text. Without them LightGBM reads the trees one after the other.

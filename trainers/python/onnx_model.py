@@ -55,8 +55,8 @@ def verified_bytes(model: onnx.ModelProto, rows: np.ndarray, expected: np.ndarra
     actual = session.run([output_name(request)], {"features": rows})[0]
     if actual.shape != expected.shape:
         raise TrainerError(f"The exported model answers with shape {actual.shape}, expected {expected.shape}.")
-    difference = float(np.max(np.abs(actual.astype(np.float64) - expected)))
-    scale = max(1.0, float(np.max(np.abs(expected)))) if request.task == "regression" else 1.0
+    difference = float(np.max(np.abs(actual.astype(np.float64) - expected), initial=0.0))
+    scale = float(np.max(np.abs(expected), initial=1.0)) if request.task == "regression" else 1.0
     if not difference <= TOLERANCE * scale:
         raise TrainerError(
             f"The exported ONNX model differs from the trained one by {difference:.3g} on {len(rows)} training rows "

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.ts';
 import { nearest } from '../../contracts/issues.ts';
-import type { Task } from '../../contracts/spec/task.ts';
 import type { TrainerRequest } from '../../contracts/trainer.ts';
 
 const MAX_LAYERS = 8;
@@ -17,7 +16,7 @@ const hidden = z
   }, `must have at most ${MAX_LAYERS} layers of 1 to ${MAX_UNITS} units`);
 
 /** Names, defaults and limits of every hyperparameter of the multilayer perceptron. */
-const common = z.strictObject({
+const schema = z.strictObject({
   /** Units of the hidden layers. */
   hidden: hidden.default('64,32'),
   /** Adam's step. */
@@ -28,13 +27,9 @@ const common = z.strictObject({
   /** Epochs without a better validation loss before training stops; 0: never. */
   early_stopping_rounds: z.number().int().nonnegative().default(10),
 });
-const classification = common.extend({
-  /** "balanced": every class counts the same in total. */
-  class_weight: z.enum(['none', 'balanced']).default('none'),
-});
 
-/** The hyperparameters in force. `class_weight` is absent for regression. */
-export type MlpParameters = z.infer<typeof common> & { class_weight?: 'none' | 'balanced' };
+/** The hyperparameters in force. */
+export type MlpParameters = z.infer<typeof schema>;
 
 /** `"64,32"` to `[64, 32]`; a model without hidden layers has no such text. */
 export function layerUnits(text: string | undefined): number[] {
@@ -46,8 +41,7 @@ export function layerUnits(text: string | undefined): number[] {
  *
  * @throws PerennialError `TrainerContract` naming the parameter, and the nearest right word where it is unknown
  */
-export function mlpParameters(task: Task, given: TrainerRequest['parameters']): MlpParameters {
-  const schema = task === 'regression' ? common : classification;
+export function mlpParameters(given: TrainerRequest['parameters']): MlpParameters {
   return checkedParameters(schema, given);
 }
 

@@ -11,7 +11,7 @@ import { fitScaling, type Scaling, scaledRows } from './scaling.ts';
 import { runTrainerProgram, Stopped, type TrainerSession } from './session.ts';
 import { Sgd } from './sgd.ts';
 import { loadTensorflow } from './tensorflow.ts';
-import { balance, type Fold, loadFold } from './training-data.ts';
+import { type Fold, loadFold } from './training-data.ts';
 
 const PREDICTED_ROWS = 4096;
 
@@ -40,12 +40,11 @@ async function trainNetwork(session: TrainerSession): Promise<void> {
   const parameters: NetworkParameters =
     request.trainer === 'tfjs_linear'
       ? linearParameters(request.parameters)
-      : mlpParameters(request.task, request.parameters);
+      : mlpParameters(request.parameters);
   const tf = await loadTensorflow();
   const train = await loadFold(request, 'train');
   const validation = await loadFold(request, 'validation');
   if (!train) return;
-  if (parameters.class_weight === 'balanced') balance(train, validation, request.classNames.length);
 
   const objective = objectiveOf(request.task, request.classNames.length, train);
   const sizes = [train.columns, ...layerUnits(parameters.hidden), objective.outputs];
@@ -162,6 +161,10 @@ async function evaluate({ session, scaling, objective, network }: Training, fold
 }
 
 function exhausted({ session, parameters, validation, state }: Training): boolean {
+  if (state.epoch > 0 && session.outOfTime) {
+    session.log('info', `The time is used up after ${state.epoch} epochs.`);
+    return true;
+  }
   const rounds = parameters.early_stopping_rounds;
   if (rounds === 0 || !validation || state.epoch - (state.best?.epoch ?? 0) < rounds) return false;
   session.log('info', `Validation has not improved since epoch ${state.best?.epoch ?? 0}: stopped early.`);

@@ -44,6 +44,11 @@ export class TrainerSession {
     return this.#stopping;
   }
 
+  /** True when `maxSeconds` of this process's life are over: no further iteration may begin. */
+  get outOfTime(): boolean {
+    return performance.now() >= (this.request.maxSeconds ?? Number.POSITIVE_INFINITY) * 1000;
+  }
+
   get checkpointDue(): boolean {
     return performance.now() - this.#lastCheckpoint >= this.#intervalMs;
   }

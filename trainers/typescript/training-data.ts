@@ -24,7 +24,7 @@ export async function loadFold(
   const { data: labels } = await load(files.labels, `${what} labels`, regression ? 'float32' : 'int32', 1);
   const [rows = 0, columns = 0] = shape;
   const weights =
-    'weights' in files && files.weights !== undefined
+    files.weights !== undefined
       ? (await load(files.weights, `${what} weights`, 'float32', 1)).data
       : new Float32Array(rows).fill(1);
   if (
@@ -51,22 +51,6 @@ export async function loadFold(
     throw refused(`The ${what} weights must be finite, not negative, and not all zero.`);
   }
   return { rows, columns, features, labels, weights };
-}
-
-/** Weights that make every class count the same in total, in both parts: early stopping judges as the fit does. */
-export function balance(train: Fold, validation: Fold | undefined, classes: number): void {
-  const mass = new Float64Array(classes);
-  train.labels.forEach((label, row) => {
-    mass[label] = (mass[label] ?? 0) + (train.weights[row] ?? 0);
-  });
-  const seen = mass.filter((value) => value > 0);
-  const total = seen.reduce((sum, value) => sum + value, 0);
-  const factors = mass.map((value) => (value > 0 ? total / (seen.length * value) : 0));
-  for (const fold of validation ? [train, validation] : [train]) {
-    fold.labels.forEach((label, row) => {
-      fold.weights[row] = (fold.weights[row] ?? 0) * (factors[label] ?? 0);
-    });
-  }
 }
 
 async function load(path: string, what: string, dtype: NpyDtype, dimensions: number): Promise<NpyArray> {
