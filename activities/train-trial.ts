@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { TrialInput } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { type ArtifactRef, artifactRef } from '../contracts/refs.ts';
+import { sizeBytes } from '../contracts/sizes.ts';
 import type { Candidate } from '../contracts/spec/candidates.ts';
 import type { TrialOutcome } from '../contracts/trials.ts';
 import type { PerennialConfig } from '../lib/config.ts';
@@ -50,6 +51,7 @@ export async function trainTrial(
       ...programOf(input.candidate, deps.config),
       request,
       scratchDir,
+      memoryBytes: sizeBytes(input.training.memory ?? ''),
       signal: watch.signal,
       onEvent: (event) => {
         progress.note(event);

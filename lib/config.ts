@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { PerennialError } from '../contracts/errors.ts';
 import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
+import { sizeBytes } from '../contracts/sizes.ts';
 import { DEFAULT_RESOURCE, resourceName } from '../contracts/spec/candidates.ts';
 import { DEFAULT_MEMORY_LIMIT } from './duckdb/memory.ts';
 import { type Programs, readPrograms } from './processes/programs.ts';
@@ -134,28 +135,18 @@ function encryptsAll(text = ''): boolean {
   throw new PerennialError('InputInvalid', `PERENNIAL_ENCRYPT is "${text}"; expected personal or all`);
 }
 
-const UNITS: Record<string, number> = {
-  MB: 1e6,
-  GB: 1e9,
-  TB: 1e12,
-  MIB: 2 ** 20,
-  GIB: 2 ** 30,
-  TIB: 2 ** 40,
-};
-
 function bytesOf(text: string): number {
-  const [, count, unit = ''] = /^(\d+(?:\.\d+)?) ?([MGT]i?B)$/i.exec(text) ?? [];
-  if (count === undefined)
-    throw new PerennialError(
-      'InputInvalid',
-      `PERENNIAL_ARTIFACT_CACHE is "${text}"; expected a number with MB, GB, TB, MiB, GiB or TiB, such as 10GB`,
-    );
-  return Math.floor(Number(count) * (UNITS[unit.toUpperCase()] ?? 0));
+  const bytes = sizeBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw new PerennialError(
+    'InputInvalid',
+    `PERENNIAL_ARTIFACT_CACHE is "${text}"; expected a number with MB, GB, TB, MiB, GiB or TiB, such as 10GB`,
+  );
 }
 
 /** DuckDB takes a mistaken unit for an internal error, and fails at its first query where it has next to nothing. */
 function memoryOf(text: string): string {
-  if (!/^[1-9]\d*(\.\d+)? ?[MGT]i?B$/i.test(text))
+  if (sizeBytes(text) === undefined)
     throw new PerennialError(
       'InputInvalid',
       `PERENNIAL_DUCKDB_MEMORY is "${text}"; expected a number with MB, GB, TB, MiB, GiB or TiB, such as 4GB`,

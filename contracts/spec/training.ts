@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../durations.ts';
+import { size } from '../sizes.ts';
 import { DEFAULT_RESOURCE, resourceName } from './candidates.ts';
 import { type MetricName, metricName } from './evaluation.ts';
 
@@ -118,11 +119,9 @@ export const trainingSpec = z
       description: 'Trials at the same time.',
     }),
     threads: z.number().int().min(1).max(256).default(2).meta({ description: 'Threads of one trainer.' }),
-    memory: z
-      .string()
-      .regex(/^[1-9]\d*(\.\d+)? ?[MG]i?B$/, 'a size such as 4GB')
-      .optional()
-      .meta({ description: 'Memory of one trainer at the most, such as 4GB; default: no limit.' }),
+    memory: size.optional().meta({
+      description: 'Memory of one trainer at the most, such as 4GB; default: no limit. On Linux.',
+    }),
     timeout: duration.default('1h').meta({ description: 'The longest one trial may train.' }),
     budget,
     resources: z.record(resourceName, resource).default({}).meta({
