@@ -2,7 +2,7 @@ import type { CachePolicy } from '../../contracts/cache.ts';
 import type { CodeVersion } from '../../contracts/lifecycle.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
-import { judgeGates } from '../../domain/gates.ts';
+import { evidenceOf, judgeGates } from '../../domain/gates.ts';
 import type { OutputOf, TestPlatform } from './integration-platform.ts';
 
 /** Every activity runs, whatever an earlier test left behind. */
@@ -68,13 +68,7 @@ export async function runLifecycle(
     );
   const train: FinishedRun['train'] = { trained, failed: [] };
   const evaluate = await platform.run('evaluate', { spec, split, prepared, train, tracking });
-  const { test, train: onTrain, baseline, champion } = evaluate;
-  const gates = judgeGates(spec.evaluation.gates, {
-    test,
-    train: onTrain,
-    baseline,
-    champion: champion?.test ?? null,
-  });
+  const gates = judgeGates(spec.evaluation.gates, evidenceOf(evaluate));
   const registered = await platform.run('register', {
     spec,
     code,
