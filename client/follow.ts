@@ -6,7 +6,7 @@ import type { LifecycleResult, RunStatus } from '../contracts/lifecycle.ts';
 import type { Context } from './context.ts';
 import { explain, type Output } from './output.ts';
 import { Progress } from './progress.ts';
-import { verdictText } from './verdict.ts';
+import { verdictOf, verdictText } from './verdict.ts';
 
 const POLL_MS = 250;
 
@@ -119,7 +119,7 @@ async function answer(
   output.notice(
     pc.bold(`  Candidate ${awaiting.candidate.slice(0, 12)} waits for approval, until ${awaiting.deadline}.`),
   );
-  const verdict = await context.perennial.verdict(workflowId).catch(() => undefined);
+  const verdict = await verdictOf(context.perennial, workflowId);
   if (verdict) output.notice(indented(verdictText(verdict)));
   for (const [name, url] of Object.entries(status.links)) output.notice(`  ${name}: ${url}`);
   output.notice(`  Approve ${output.interactive ? 'here, or ' : ''}from another terminal or program:`);

@@ -1,8 +1,10 @@
 import pc from 'picocolors';
+import { QUERIES } from '../contracts/names.ts';
 import type { GateResult } from '../contracts/reports.ts';
-import type { GatesOutput } from '../contracts/stages.ts';
+import { type GatesOutput, stageOutputs } from '../contracts/stages.ts';
 import { verdictRows } from '../contracts/verdict.ts';
 import { columns } from './output.ts';
+import type { PerennialClient } from './perennial-client.ts';
 
 const COLOURS: Record<GateResult['verdict'], (text: string) => string> = {
   passed: pc.green,
@@ -10,6 +12,18 @@ const COLOURS: Record<GateResult['verdict'], (text: string) => string> = {
   undecided: pc.yellow,
   insufficient: pc.dim,
 };
+
+/** What the gates of a run came to; `undefined` where it was not judged yet, or cannot be asked. */
+export async function verdictOf(
+  { temporal }: Pick<PerennialClient, 'temporal'>,
+  workflowId: string,
+): Promise<GatesOutput | undefined> {
+  const outputs = await temporal.workflow
+    .getHandle(workflowId)
+    .query<unknown>(QUERIES.outputs)
+    .catch(() => undefined);
+  return stageOutputs.pick({ gates: true }).strip().safeParse(outputs).data?.gates;
+}
 
 /** The verdict as a table: gate, required, got, interval, pass; with what whoever approves has to decide. */
 export function verdictText({ results }: GatesOutput): string {
