@@ -10,12 +10,14 @@ import { type Judgement, metricValues } from '../../contracts/reports.ts';
 import type { SampledValues } from '../statistics/bootstrap.ts';
 import { doneAside } from './aside.ts';
 import { JUDGES, type JudgeQuestion, judgementOf, samplesOf } from './judge-job.ts';
-import type { PartsAnswer, PartsQuestion } from './parts.ts';
+import { judgeParts, type PartsAnswer, type PartsQuestion } from './parts.ts';
 import { type ProbeAnswer, type ProbeQuestion, probeAnswer } from './probe-contract.ts';
 
 /** Up to so many answers are judged at once, those of all bootstrap samples together: that takes less than the start of a process. */
 const MOST_AT_ONCE = 50_000;
 const MOST_SAMPLED_AT_ONCE = 2_000_000;
+/** Answers that slices and groups look at at once, all together. */
+const MOST_LOOKED_AT = 10_000;
 /** Samples are drawn by so many processes at the most: each gets all answers. */
 const MOST_PROCESSES = 4;
 
@@ -102,6 +104,9 @@ export async function judgedDetails(
 
 /** {@link judged} for slices and groups. */
 export async function judgedParts(question: PartsQuestion, signal?: AbortSignal): Promise<PartsAnswer> {
+  const { answers, slices, fairness } = question;
+  const looks = 1 + slices.length + (fairness?.columns.length ?? 0);
+  if (answers.length * looks <= MOST_LOOKED_AT) return judgeParts(question);
   return parts.parse(await doneAside({ name: 'parts', question }, 'slices', signal));
 }
 
