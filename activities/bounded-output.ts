@@ -11,7 +11,8 @@ const REMEDIES: Readonly<Record<BoundedStage, string>> = {
   split:
     'names of columns and of classes make most of it: leave columns out of data.sql, or give classes short names there',
   prepare: 'notes about columns make most of it: name the columns that the model needs in columns.features',
-  evaluate: 'names of features make most of it: name the columns that the model needs in columns.features',
+  evaluate:
+    'names of features, slices and groups make most of it: name the columns that the model needs in columns.features, or give slices and their values shorter names',
 };
 
 /**

@@ -6,7 +6,7 @@ import { type ModelSignature, modelSignature, type ServedModel } from '../contra
 import type { EvaluateOutput } from '../contracts/stages.ts';
 import { boundConfidences, sliceMetrics } from '../domain/evaluation-needs.ts';
 import { selectCandidate } from '../domain/selection.ts';
-import { travellingFairness, travellingSlices } from '../domain/travelling-parts.ts';
+import { travellingFairness, travellingRobustness, travellingSlices } from '../domain/travelling-parts.ts';
 import { readLabels } from '../lib/data/labels.ts';
 import { sampledRows, sampleRows } from '../lib/data/sample.ts';
 import { judged, judgedDetails, judgedParts, judgedPlots } from '../lib/evaluation/judge-aside.ts';
@@ -189,6 +189,7 @@ export async function evaluate(
       ...whole,
       slices: travellingSlices(slices, sliceMetrics(evaluation)),
       fairness: travellingFairness(fairness),
+      robustness: travellingRobustness(robustness, evaluation.gates),
       report,
     });
   });

@@ -1,11 +1,21 @@
-import type { FairnessResult, SliceResult, SlicesResult } from '../contracts/evaluation-report.ts';
+import type {
+  FairnessResult,
+  RobustnessResult,
+  SliceResult,
+  SlicesResult,
+} from '../contracts/evaluation-report.ts';
+import type { Gate } from '../contracts/spec/gates.ts';
 import { lowerIsBetter, type MetricName } from '../contracts/spec/metrics.ts';
 
 /** Declared slices that a stage's output names at most, and those of each metric that come first; the report has all. */
 const MOST_SLICES = 60;
 const WORST_OF_METRIC = 8;
-/** Groups of a column that travel, and columns all groups of which do. */
+/** Groups of a column that travel, and of all columns together. */
 const MOST_GROUPS = 12;
+const LEAST_GROUPS = 2;
+const ALL_GROUPS = 120;
+/** Features of each change that travel. */
+const MOST_FEATURES = 8;
 
 /** How bad a slice is by a metric; what could not be computed is worst of all. */
 const badness = (slice: SliceResult, metric: MetricName): number => {
@@ -39,5 +49,22 @@ export function travellingSlices(slices: SlicesResult, metrics: readonly MetricN
 }
 
 /** The groups that travel: the largest ones. Measures and the groups at their ends are of all. */
-export const travellingFairness = (fairness: readonly FairnessResult[]): FairnessResult[] =>
-  fairness.map((result) => ({ ...result, groups: result.groups.slice(0, MOST_GROUPS) }));
+export function travellingFairness(fairness: readonly FairnessResult[]): FairnessResult[] {
+  const most = Math.max(LEAST_GROUPS, Math.floor(ALL_GROUPS / Math.max(1, fairness.length)));
+  return fairness.map((result) => ({
+    ...result,
+    groups: result.groups.slice(0, Math.min(MOST_GROUPS, most)),
+  }));
+}
+
+/** The features that travel: those that cost most, and those that gates name. */
+export function travellingRobustness(
+  robustness: readonly RobustnessResult[],
+  gates: readonly Gate[],
+): RobustnessResult[] {
+  const named = new Set(gates.flatMap((gate) => ('robustness' in gate ? [gate.feature] : [])));
+  return robustness.map((result) => ({
+    ...result,
+    features: result.features.filter(({ feature }, place) => place < MOST_FEATURES || named.has(feature)),
+  }));
+}

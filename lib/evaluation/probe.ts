@@ -18,9 +18,6 @@ const UNSEEN = 'perennial: a word that was never seen';
 /** Answers before the clock runs: the engine takes memory and warms its caches. */
 const WARM_UP = 50;
 
-/** Features that a result tells of, the worst first. */
-const MOST_TOLD = 50;
-
 /** Changes features one at a time and looks what that costs; times the answers of single rows. */
 export async function probe(question: ProbeQuestion): Promise<ProbeAnswer> {
   const feeds = await feedsOf(question);
@@ -93,7 +90,7 @@ async function perturbed(
       metric,
       rows: labels.length,
       base: base[metric] ?? null,
-      features: told.sort((a, b) => badness(b) - badness(a)).slice(0, MOST_TOLD),
+      features: told.sort((a, b) => badness(b) - badness(a)),
       tried: values.size,
     };
   });

@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import {
@@ -8,6 +8,7 @@ import {
   type RobustnessResult,
   type SliceResult,
 } from '../../contracts/evaluation-report.ts';
+import { jsonBytes } from '../../contracts/payload-limits.ts';
 import { type GateResult, gateResult } from '../../contracts/reports.ts';
 import { gate } from '../../contracts/spec/gates.ts';
 import { verdictMarkdown, verdictRows } from '../../contracts/verdict.ts';
@@ -18,7 +19,7 @@ import {
   judgeGates,
   undecidedGates,
 } from '../../domain/gates.ts';
-import { travellingSlices } from '../../domain/travelling-parts.ts';
+import { travellingFairness, travellingRobustness, travellingSlices } from '../../domain/travelling-parts.ts';
 
 const evidence = (changes: Partial<Evidence> = {}): Evidence => ({
   test: { roc_auc: 0.9, log_loss: 0.3 },
@@ -407,4 +408,41 @@ it.each([
   [{ metric: 'roc_auc', min: 0.1, confidence: 0.9, slices: 'worst' }, 'goes with min and max alone'],
 ])('a gate that says %j is refused', (input, message) => {
   expect(JSON.stringify(gate.safeParse(input).error?.issues)).toContain(message);
+});
+
+it('groups and features that travel are bounded, and those that gates name are among them', () => {
+  const group = {
+    rows: 500,
+    selectionRate: 0.123456789,
+    truePositiveRate: 0.123456789,
+    falsePositiveRate: 0.123456789,
+    accuracy: 0.123456789,
+    meanPrediction: null,
+    meanAbsoluteError: null,
+  };
+  const columns = Array.from({ length: 20 }, (_, i) => ({
+    ...compared(`column ${i}`, 0.2),
+    groups: Array.from({ length: 200 }, (__, k) => ({
+      name: `column ${i} = ${'v'.repeat(40)}${k}`,
+      ...group,
+    })),
+  }));
+  const fairness = travellingFairness(columns);
+  const gates = Array.from({ length: 50 }, (_, i) =>
+    gate.parse({
+      robustness: 'shift',
+      by: i + 1,
+      metric: 'roc_auc',
+      maxLoss: 0.1,
+      feature: i === 0 ? 'x490' : 'all',
+    }),
+  );
+  const losses = Array.from({ length: 500 }, (_, i) => 0.5 - i / 1_000);
+  const robust = travellingRobustness(
+    gates.map((_, i) => robustness(losses, { robustness: 'shift', by: i + 1 })),
+    gates,
+  );
+  expect(robust[0]?.features.map(({ feature }) => feature)).toContain('x490');
+  expect(robust[0]?.features[0]?.feature).toBe('x0');
+  expect(jsonBytes({ fairness, robust })).toBeLessThan(96 * 1024);
 });
