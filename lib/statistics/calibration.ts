@@ -40,13 +40,6 @@ export class CalibrationCounts {
       observed: (this.#observed[bin] ?? 0) / rows,
     })).filter(({ rows }) => rows > 0);
   }
-
-  /** Expected calibration error (Naeini et al. 2015): the mean distance of predicted and observed, weighted by rows. */
-  error(): number {
-    const bins = this.bins();
-    const total = bins.reduce((sum, bin) => sum + bin.rows, 0);
-    return bins.reduce((sum, bin) => sum + (bin.rows / total) * Math.abs(bin.predicted - bin.observed), 0);
-  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { MetricValues } from '../../contracts/reports.ts';
-import { CalibrationCounts } from './calibration.ts';
+import { CALIBRATION_BINS, calibrationBin } from './calibration.ts';
 import { descending } from './descending.ts';
 import { finite, logLossOf, type RowCounts, ratio, type Scores } from './scores.ts';
 
@@ -23,6 +23,9 @@ interface ClassRanking {
 export class MulticlassScores implements Scores {
   /** The class with the highest probability, `[n]`. */
   readonly #said: Int32Array;
+  /** Its probability minus 1 where it is right, and the bin of that probability; `[n]`. */
+  readonly #excess: Float64Array;
+  readonly #bin: Uint8Array;
   readonly #logLoss: Float64Array;
   readonly #squared: Float64Array;
   readonly #rankings = new Map<number, ClassRanking>();
@@ -38,6 +41,8 @@ export class MulticlassScores implements Scores {
   ) {
     const n = labels.length;
     this.#said = new Int32Array(n);
+    this.#excess = new Float64Array(n);
+    this.#bin = new Uint8Array(n);
     this.#logLoss = new Float64Array(n);
     this.#squared = new Float64Array(n);
     for (let i = 0; i < n; i++) {
@@ -50,6 +55,8 @@ export class MulticlassScores implements Scores {
         if (p > this.#probability(i, best)) best = k;
       }
       this.#said[i] = best;
+      this.#excess[i] = this.#probability(i, best) - (best === label ? 1 : 0);
+      this.#bin[i] = calibrationBin(this.#probability(i, best));
       this.#squared[i] = squared;
       this.#logLoss[i] = logLossOf(this.#probability(i, label));
     }
@@ -64,7 +71,7 @@ export class MulticlassScores implements Scores {
     const actual = new Float64Array(classes);
     const answered = new Float64Array(classes);
     const hits = new Float64Array(classes);
-    const calibration = new CalibrationCounts();
+    const excess = new Float64Array(CALIBRATION_BINS);
     let [rows, logLoss, squared, right] = [0, 0, 0, 0];
     for (let i = 0; i < this.rows; i++) {
       const count = counts === undefined ? 1 : (counts[i] ?? 0);
@@ -79,7 +86,8 @@ export class MulticlassScores implements Scores {
       logLoss += count * (this.#logLoss[i] ?? 0);
       squared += count * (this.#squared[i] ?? 0);
       right += count * hit;
-      calibration.add(this.#probability(i, said), hit, count);
+      const bin = this.#bin[i] ?? 0;
+      excess[bin] = (excess[bin] ?? 0) + count * (this.#excess[i] ?? 0);
     }
     const sum = (of: (k: number) => number): number => {
       let total = 0;
@@ -116,7 +124,8 @@ export class MulticlassScores implements Scores {
         covariance,
         Math.sqrt((rows ** 2 - square(answered)) * (rows ** 2 - square(actual))),
       ),
-      expected_calibration_error: calibration.error(),
+      // Naeini et al. 2015: the distance of predicted and observed in each bin, weighted by its rows.
+      expected_calibration_error: excess.reduce((total, value) => total + Math.abs(value), 0) / rows,
     });
   }
 
