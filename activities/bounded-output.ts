@@ -12,7 +12,8 @@ const REMEDIES: Readonly<Record<BoundedStage, string>> = {
     'names of columns and of classes make most of it: leave columns out of data.sql, or give classes short names there',
   prepare:
     'notes about columns and folds make most of it: name the columns that the model needs in columns.features, or use fewer training.crossValidation.folds',
-  evaluate: 'names of features make most of it: name the columns that the model needs in columns.features',
+  evaluate:
+    'names of features, slices and groups make most of it: name the columns that the model needs in columns.features, or give slices and their values shorter names',
 };
 
 /**

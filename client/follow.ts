@@ -7,6 +7,7 @@ import type { Context } from './context.ts';
 import { explain, type Output } from './output.ts';
 import { Progress } from './progress.ts';
 import { withSearch } from './training-search.ts';
+import { verdictOf, verdictText } from './verdict.ts';
 
 const POLL_MS = 250;
 
@@ -95,6 +96,8 @@ export function leftBehind(workflowId: string, where: Pick<Context, 'dataDir'>):
   ];
 }
 
+const indented = (text: string): string => text.replaceAll(/^/gm, '  ');
+
 async function answer(
   context: Context,
   status: RunStatus,
@@ -117,6 +120,8 @@ async function answer(
   output.notice(
     pc.bold(`  Candidate ${awaiting.candidate.slice(0, 12)} waits for approval, until ${awaiting.deadline}.`),
   );
+  const verdict = await verdictOf(context.perennial, workflowId);
+  if (verdict) output.notice(indented(verdictText(verdict)));
   for (const [name, url] of Object.entries(status.links)) output.notice(`  ${name}: ${url}`);
   output.notice(`  Approve ${output.interactive ? 'here, or ' : ''}from another terminal or program:`);
   for (const way of waysToApprove(status, context)) output.notice(`    ${way}`);

@@ -8,6 +8,7 @@ import { runningPlatform } from '../platform/running.ts';
 import { formatStatus } from '../platform/status.ts';
 import { statusText } from '../progress.ts';
 import { withSearch } from '../training-search.ts';
+import { verdictOf, verdictText } from '../verdict.ts';
 import { dataDirOf } from './options.ts';
 
 const LIST_LIMIT = 50;
@@ -32,7 +33,10 @@ export function registerInspectCommands(program: Command): void {
         }
         return withContext(dataDirOf(command), async ({ perennial }) => {
           const status = await withSearch(perennial.temporal, await perennial.status(workflowId));
-          output.result(status, () => statusText(status));
+          const gates = output.json ? undefined : await verdictOf(perennial, workflowId);
+          output.result(status, () =>
+            gates ? `${statusText(status)}\n\n${verdictText(gates)}` : statusText(status),
+          );
           return EXIT.ok;
         });
       });

@@ -78,6 +78,7 @@ const decisionCost = z
 /** Metrics that depend on the threshold; all others are the same for each. */
 export const THRESHOLD_METRICS = [
   'accuracy',
+  'balanced_accuracy',
   'precision',
   'recall',
   'f1',

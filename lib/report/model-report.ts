@@ -13,6 +13,7 @@ import type {
 } from '../../contracts/stages.ts';
 import { preparedFor } from '../../domain/prepared-features.ts';
 import { html, Markup, page, table } from './html.ts';
+import { undecidedNotice, verdictTable } from './verdict-page.ts';
 
 /** What a report is made from. */
 export interface ReportFacts {
@@ -65,16 +66,7 @@ function metricTable({ evaluate, spec }: ReportFacts): Markup {
   );
 }
 
-const gateTable = ({ gates }: ReportFacts): Markup =>
-  table(
-    ['gate', 'observed', 'limit', 'result'],
-    gates.results.map((gate) => [
-      gate.condition,
-      gate.observed,
-      gate.limit,
-      html`<span class="${gate.passed ? 'pass' : 'fail'}">${gate.passed ? 'passed' : 'failed'}</span>${gate.note ? ` (${gate.note})` : ''}`,
-    ]),
-  );
+const gateTable = ({ gates }: ReportFacts): Markup => verdictTable(gates.results);
 
 function candidateTable({ train, evaluate, spec }: ReportFacts): Markup {
   const { metric } = spec.evaluation;
@@ -228,6 +220,7 @@ export function approvalPage(facts: ReportFacts): string {
     `Approve ${facts.modelName} version ${facts.version}`,
     html`<h1>Approve ${facts.modelName} version ${facts.version}?</h1>
 <p>${change}</p>
+${undecidedNotice(facts.gates.results)}
 <p>Candidate <code>${evaluate.candidate.slice(0, 12)}</code>, trained by ${evaluate.winner.trainer}.</p>
 <pre>perennial approve ${run.workflowId} --by "YOUR NAME" --reason "WHY"
 perennial reject ${run.workflowId} --by "YOUR NAME" --reason "WHY"

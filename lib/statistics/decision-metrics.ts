@@ -14,6 +14,8 @@ export interface Decisions {
 export function decisionMetrics({ tp, fp, fn, tn }: Decisions): Record<ThresholdMetric, number> {
   return {
     accuracy: (tp + tn) / (tp + fp + fn + tn),
+    // As scikit-learn has it, undefined where a class has no row.
+    balanced_accuracy: (tp / (tp + fn) + tn / (fp + tn)) / 2,
     precision: ratio(tp, tp + fp),
     recall: ratio(tp, tp + fn),
     f1: ratio(2 * tp, 2 * tp + fp + fn),

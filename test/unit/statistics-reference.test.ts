@@ -9,8 +9,9 @@ import { linearCongruential } from '../support/integration-random.ts';
 
 // All expected numbers were computed once with scikit-learn 1.9.1 from the same rows: roc_auc_score,
 // average_precision_score, log_loss (probabilities cut off at the epsilon of float32), brier_score_loss,
-// accuracy_score, precision_score, recall_score, f1_score (zero_division=0; macro over the classes that occur),
-// matthews_corrcoef, root_mean_squared_error, mean_absolute_error, mean_absolute_percentage_error, r2_score, median_absolute_error. The expected calibration error is
+// accuracy_score, balanced_accuracy_score, precision_score, recall_score, f1_score (zero_division=0; macro over the classes that occur),
+// matthews_corrcoef, root_mean_squared_error, mean_absolute_error, mean_absolute_percentage_error, r2_score, median_absolute_error,
+// mean_pinball_loss. The expected calibration error is
 // not in scikit-learn; it was computed with numpy from ten bins of equal width.
 
 function expectMetrics(found: MetricValues, expected: MetricValues): void {
@@ -37,6 +38,7 @@ describe('binary metrics are those of scikit-learn', () => {
       log_loss: 0.48236525923364015,
       brier_score: 0.16663,
       accuracy: 0.7,
+      balanced_accuracy: 0.7,
       precision: 0.6666666666666666,
       recall: 0.8,
       f1: 0.7272727272727273,
@@ -62,6 +64,7 @@ describe('binary metrics are those of scikit-learn', () => {
       log_loss: 0.7803238741323342,
       brier_score: 0.29,
       accuracy: 0.5,
+      balanced_accuracy: 0.5,
       precision: 0.5,
       recall: 0.5,
       f1: 0.5,
@@ -76,6 +79,7 @@ describe('binary metrics are those of scikit-learn', () => {
       log_loss: 0.8369882167858358,
       brier_score: 0.3125,
       accuracy: 0.5,
+      balanced_accuracy: 0.5,
       precision: 0,
       recall: 0,
       f1: 0,
@@ -120,6 +124,7 @@ describe('binary metrics are those of scikit-learn', () => {
       log_loss: 0.491813073994782,
       brier_score: 0.16272455,
       accuracy: 0.753,
+      balanced_accuracy: 0.7529152921895683,
       precision: 0.7595682041216879,
       recall: 0.7565982404692082,
       f1: 0.7580803134182175,
@@ -147,6 +152,7 @@ const TENTHS = [
 const SHARES = {
   roc_auc: 0.9244929453262786,
   accuracy: 0.75,
+  balanced_accuracy: 0.7388888888888889,
   macro_precision: 0.7388888888888889,
   macro_recall: 0.7388888888888889,
   macro_f1: 0.7388888888888889,
@@ -190,6 +196,7 @@ describe('regression metrics are those of scikit-learn', () => {
       mean_absolute_percentage_error: 0.32072829131652664,
       r2: 0.9002442996742671,
       median_absolute_error: 0.5,
+      mean_pinball_loss: 0.325,
     });
     expectMetrics(regression(truth.slice(0, 4), predictions.slice(0, 4)), {
       root_mean_squared_error: 0.6123724356957945,
@@ -197,6 +204,7 @@ describe('regression metrics are those of scikit-learn', () => {
       mean_absolute_percentage_error: 0.3273809523809524,
       r2: 0.9486081370449679,
       median_absolute_error: 0.5,
+      mean_pinball_loss: 0.25,
     });
   });
 
@@ -207,6 +215,7 @@ describe('regression metrics are those of scikit-learn', () => {
       mean_absolute_percentage_error: 1.746764705882353,
       r2: 0,
       median_absolute_error: 1.15,
+      mean_pinball_loss: 0.99,
     }));
 
   it('leaves r2 out where all rows are the same', () =>
