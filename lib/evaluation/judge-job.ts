@@ -110,4 +110,3 @@ export function doJob(job: JudgeJob): Promise<unknown> {
 }
 
 /** What a judge in a process of its own says: the answer, or why there is none. */
-export type JudgeAnswer = { judged: unknown } | { failed: string };
