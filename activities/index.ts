@@ -9,6 +9,7 @@ import { evaluate } from './evaluate.ts';
 import { eventActivities } from './event-log.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
+import { lineageActivities } from './lineage.ts';
 import { register } from './register.ts';
 import { cacheActivities } from './step-cache.ts';
 import { runTracking } from './tracking.ts';
@@ -29,6 +30,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...housekeepingActivities(deps),
     ...erasureActivities(deps),
     ...cacheActivities(deps),
+    ...lineageActivities(deps),
   };
 }
 
