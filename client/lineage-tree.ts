@@ -49,7 +49,7 @@ export function originTree({ traced, states, endpoint }: Origin): TreeNode {
     children: [
       { label: `endpoint ${name}`, facts: served(version, endpoint) },
       {
-        label: `judged against ${champion ? `version ${champion.version}` : 'no champion'}`,
+        label: `${champion ? `judged against version ${champion.version}` : 'judged without a champion'}`,
         ...(champion?.notComparable ? { facts: champion.notComparable } : {}),
       },
       {
@@ -67,7 +67,10 @@ export function originTree({ traced, states, endpoint }: Origin): TreeNode {
               : 'as committed',
       },
       { label: `spec ${short(lineage.spec.sha256)}`, facts: `pipeline ${String(lineage.spec.content.name)}` },
-      { label: `run ${run.workflowId}`, facts: `MLflow ${run.url}` },
+      {
+        label: `run ${run.workflowId}`,
+        children: [{ label: `MLflow run ${run.mlflowRunId}`, facts: run.url }],
+      },
       {
         label: `Perennial ${environment.perennial}`,
         facts: joined(
@@ -130,7 +133,7 @@ function splitNode({ data }: ModelLineage, states: Origin['states']): TreeNode {
     stateWords(ref, states).map((words) => `${part}: ${words}`),
   );
   return {
-    label: `split ${parts.map(([, { artifact: ref }]) => short(ref.sha256)).join(' ')}`,
+    label: 'split',
     facts: parts.map(([part, { rows }]) => `${part} ${rows.toLocaleString('en-US')}`).join(', '),
     ...(gone.length > 0 ? { warning: gone.join('; ') } : {}),
     children: [tableNode(data, states)],
@@ -140,6 +143,7 @@ function splitNode({ data }: ModelLineage, states: Origin['states']): TreeNode {
 /** The tables, the last one first; a stage that changed nothing is left out. */
 function tableNode(data: ModelLineage['data'], states: Origin['states']): TreeNode {
   const { table, sql, rowFilter, setAside, validated, quarantine, protected: kept } = data;
+  const aside = setAside.reduce((sum, { rows }) => sum + rows, 0);
   let node: TreeNode = {
     ...artifact(`table ${short(table.artifact.sha256)}`, table.artifact, states),
     facts: joined(
@@ -147,11 +151,7 @@ function tableNode(data: ModelLineage['data'], states: Origin['states']): TreeNo
       amount(table.columns.length, 'column'),
       sql ? `SQL ${short(sql.sha256)}` : 'no SQL',
       rowFilter.length > 0 && amount(rowFilter.length, 'row filter'),
-      setAside.length > 0 &&
-        `${amount(
-          setAside.reduce((sum, { rows }) => sum + rows, 0),
-          'row',
-        )} set aside`,
+      aside > 0 && `${amount(aside, 'row')} set aside`,
     ),
     children: data.sources.map((source) => ({
       ...artifact(`snapshot ${short(source.snapshot.sha256)} of ${source.name}`, source.snapshot, states),

@@ -1,12 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import pc from 'picocolors';
 import { PerennialError } from '../../contracts/errors.ts';
+import { QUERIES } from '../../contracts/names.ts';
+import { STAGES, stageOutputs } from '../../contracts/stages.ts';
 import { comparisonText } from '../comparison-text.ts';
 import { type Context, runLink, withContext } from '../context.ts';
 import { startReproduction, statesOf } from '../lineage-questions.ts';
 import { artifactsOf, type Origin, originTree } from '../lineage-tree.ts';
 import { type SnapshotUse, snapshotUses, unknownSource, usesTree } from '../lineage-uses.ts';
 import { tracedVersion } from '../model-versions.ts';
-import { EXIT, guarded, outputOf } from '../output.ts';
+import { EXIT, guarded, type Output, outputOf } from '../output.ts';
 import { reproductionText } from '../reproduction-text.ts';
 import { treeText } from '../tree.ts';
 import { compareVersions } from '../version-comparison.ts';
@@ -127,13 +131,41 @@ export function registerLineageCommands(program: Command): void {
               return EXIT.ok;
             }
             output.line(`${workflowId}${link ? `, ${link}` : ''}`);
-            const result = await started.result();
+            const result = await following(context, workflowId, output, started.result());
             output.result(result, () => reproductionText(result));
             return result.verdict === 'identical' ? EXIT.ok : EXIT.failed;
           }),
         );
       },
     );
+}
+
+const POLL_MS = 1_000;
+
+/** A line for each stage that is done, until the result is there. */
+async function following<T>(
+  { perennial }: Context,
+  workflowId: string,
+  output: Output,
+  result: Promise<T>,
+): Promise<T> {
+  const shown = new Set<string>();
+  let ended = false;
+  const over = result.finally(() => {
+    ended = true;
+  });
+  const handle = perennial.temporal.workflow.getHandle(workflowId);
+  while (!ended) {
+    // A worker that cannot be asked now is asked again; the result does not depend on it.
+    const outputs = stageOutputs.safeParse(await handle.query(QUERIES.outputs).catch(() => undefined));
+    for (const stage of outputs.success ? STAGES.filter((name) => outputs.data[name] !== undefined) : [])
+      if (!shown.has(stage)) {
+        shown.add(stage);
+        output.line(`  ${pc.green('✓')} ${stage}`);
+      }
+    await Promise.race([over.catch(() => undefined), sleep(POLL_MS)]);
+  }
+  return over;
 }
 
 async function originOf(context: Context, model: string, version: string | undefined): Promise<Origin> {

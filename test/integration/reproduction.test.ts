@@ -44,7 +44,7 @@ function calls(): string {
   };
   const lines = Array.from({ length: ROWS }, (_, i) => {
     const [age, balance, channel] = [20 + Math.floor(60 * random()), random(), 'abc'[i % 3] ?? 'a'];
-    const answer = age / 80 + balance + (channel === 'a' ? 0.4 : 0) + random() > 1.5 ? 'yes' : 'no';
+    const answer = age / 80 + balance + (channel === 'a' ? 0.4 : 0) + random() > 1.5 ? 'bought' : 'left';
     return `c${i},${random() < 0.05 ? '' : age},${balance.toFixed(4)},${channel},${answer}`;
   });
   return `customer,age,balance,channel,answer\n${lines.join('\n')}\n`;
@@ -58,11 +58,10 @@ const specOf = (name: string, candidate: object): PipelineSpec =>
       sources: { calls: path },
       sql: 'SELECT *, balance * 2 AS twice FROM calls WHERE age IS NULL OR age < 75',
     },
-    columns: { target: 'answer', positive: 'yes', entity: 'customer' },
+    columns: { target: 'answer', positive: 'bought', entity: 'customer' },
     expectations: [
-      { expect: 'range', column: 'balance', min: 0, max: 0.99, severity: 'warn', policy: 'quarantine' },
+      { expect: 'range', column: 'balance', min: 0, max: 0.99, rows: 'quarantine', maxShare: 0.1 },
     ],
-    privacy: { columns: { customer: 'keep', age: 'keep' } },
     candidates: [{ search: false, ...candidate }],
     evaluation: { gates: [] },
   });
@@ -128,7 +127,9 @@ describe('lineage.json', () => {
     const { version } = runOf('boosted').register;
     const found = await platform.deps.mlflow().modelVersions.get({ name: 'boosted', version });
     expect(found.runId).toBe(runOf('boosted').tracking.runId);
-    expect(found.description).toMatch(/^\*\*lightgbm\*\* \(lightgbm, \d+ iterations\): roc_auc \*\*0\.\d{4}\*\*/);
+    expect(found.description).toMatch(
+      /^\*\*lightgbm\*\* \(lightgbm, \d+ iterations\): roc_auc \*\*0\.\d{4}\*\*/,
+    );
     expect(found.description).toContain('| metric | test | interval | trivial |');
     expect(found.tags).toMatchObject({ 'perennial.pipeline': 'boosted', 'perennial.trainer': 'lightgbm' });
   });
@@ -139,7 +140,7 @@ describe('reproduction', () => {
     '%s comes out again, byte for byte, whatever became of the source',
     { timeout: 120_000 },
     async (name) => {
-      await appendFile(path, 'c9999,33,0.5,a,yes\n');
+      await appendFile(path, 'c9999,33,0.5,a,bought\n');
       const before = await registryOf(name);
       const result = await reproduced(name);
       expect(result.links.filter(({ same }) => !same)).toEqual([]);
@@ -231,7 +232,10 @@ describe('reproduction', () => {
     expect(states.get(snapshot.sha256)).toMatchObject({ stored: false, certificates: [] });
     await writeFile(file, 'other bytes');
     const other = await refusal();
-    expect(other).toMatchObject({ type: 'ArtifactCorrupt', message: expect.stringContaining('of source calls') });
+    expect(other).toMatchObject({
+      type: 'ArtifactCorrupt',
+      message: expect.stringContaining('of source calls'),
+    });
   });
 });
 

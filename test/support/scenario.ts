@@ -6,6 +6,7 @@ import type { AppendVerdict, EventBatch, EventLogHead } from '../../contracts/ev
 import { ACTIVITY_PREFIX } from '../../contracts/names.ts';
 import type { ModelServerInfo } from '../../contracts/serving.ts';
 import { admit, type KnownBatch } from '../../domain/event-log.ts';
+import { reproductionPlan, storedArtifact } from './lineage-samples.ts';
 import * as samples from './samples.ts';
 
 type Activities = PerennialActivities & ModelServerActivities;
@@ -70,6 +71,9 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     listCache: async () => ({ entries: [], total: 0 }),
     removeCached: async () => ({ removed: 3, kept: 0 }),
     collectCache: async () => ({ removed: 1, kept: 2 }),
+    artifactStates: async ({ digests }) => ({ states: digests.map(storedArtifact) }),
+    openReproduction: async () => reproductionPlan(),
+    closeReproduction: async () => undefined,
     holdLease: heldUntilCancelled,
     applyRoutes: async ({ table }) => ({
       serverId: world.serverOfTask(),
