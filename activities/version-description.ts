@@ -19,8 +19,11 @@ const shown = (value: number | undefined | null): string =>
       : value.toFixed(4);
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+/** MLflow draws tables without any space between columns. */
 const table = (head: string[], rows: string[][]): string =>
-  [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n');
+  [head.map(cell), head.map(() => '---'), ...rows.map((row) => row.map(cell))]
+    .map((row, i) => `| ${row.join(i === 1 ? ' | ' : '&emsp; | ')} |`)
+    .join('\n');
 
 /** What a model version is, as Markdown for the MLflow UI: what it was made of, numbers, gates, where to read on. */
 export function versionDescription({
@@ -59,6 +62,7 @@ export function versionDescription({
     ...(gates.results.length === 0
       ? []
       : [
+          'Gates:',
           table(
             ['gate', 'got', 'passed'],
             gates.results
@@ -71,7 +75,7 @@ export function versionDescription({
           ),
         ]),
     `Data \`${ingest.digest.slice(0, 12)}\`: ${ingest.sources.map(({ name, snapshot }) => `${name} (${rows(snapshot.rows)} rows)`).join(', ')}; ${rows(split.train.rows)} rows for training. Code ${code.commit ? `\`${code.commit.slice(0, 12)}\`${code.dirty ? ', changed' : ''}` : 'unknown'}.`,
-    `Run \`${run.workflowId}\`: [MLflow run](${tracking.url}), [approver's page](${tracking.url}/artifacts/approval.html). The model directory has \`model-card.html\` and \`lineage.json\`; \`perennial lineage ${spec.deployment.endpoint}\` shows the latter as a tree, \`perennial reproduce\` makes the version again.`,
+    `Run \`${run.workflowId}\`: [MLflow run](${tracking.url}), [approver's page](${tracking.url}/artifacts/approval.html). The model directory has \`model-card.html\` and \`lineage.json\`; \`perennial lineage ${spec.deployment.endpoint} VERSION\` shows the latter as a tree, \`perennial reproduce\` makes the version again.`,
   ].join('\n\n');
   return text.length > LIMIT ? `${text.slice(0, LIMIT)}…` : text;
 }

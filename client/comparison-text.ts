@@ -1,4 +1,5 @@
 import pc from 'picocolors';
+import { lowerIsBetter, metricName } from '../contracts/spec/evaluation.ts';
 import { short } from './lineage-tree.ts';
 import { columns } from './output.ts';
 import { cut, terminalWidth, wrapped } from './tree.ts';
@@ -42,31 +43,52 @@ export function comparisonText(found: VersionComparison, width = terminalWidth()
   ].join('\n\n');
 }
 
-const number = (value: number | null): string =>
-  value === null ? '-' : String(Number.isInteger(value) ? value : Number(value.toPrecision(5)));
+/** A number below 1 with so many digits after the point, where they say anything; a larger one with the first five. */
+function number(value: number | null, decimals = 4): string {
+  if (value === null) return '-';
+  const size = Math.abs(value);
+  if (Number.isInteger(value)) return String(value);
+  if (size >= 1) return String(Number(value.toPrecision(5)));
+  return size >= 10 ** -decimals ? String(Number(value.toFixed(decimals))) : value.toPrecision(2);
+}
 
-const signed = (value: number | null): string =>
-  value === null ? '-' : value === 0 ? '0' : `${value > 0 ? '+' : '−'}${number(Math.abs(value))}`;
+/** Columns from which on there is room for words about a difference. */
+const WIDE = 100;
+
+function difference({ name, difference: value }: ComparedMetric, width: number): string {
+  if (value === null) return '-';
+  if (value === 0) return '0';
+  const text = `${value > 0 ? '+' : '−'}${number(Math.abs(value))}`;
+  const known = metricName.safeParse(name);
+  if (width < WIDE || !known.success) return text;
+  return `${text} ${value > 0 === lowerIsBetter(known.data) ? 'worse' : 'better'}`;
+}
 
 function metricsText(
   metrics: readonly ComparedMetric[],
   heads: readonly [string, string],
   width: number,
 ): string {
-  const range = (interval: ComparedMetric['intervalA']): string =>
-    interval ? ` [${number(interval.low)}, ${number(interval.high)}]` : '';
-  return fitted(
-    [
-      ['METRIC', heads[0].toUpperCase(), heads[1].toUpperCase(), 'DIFFERENCE'],
-      ...metrics.map((metric) => [
-        `${metric.split} ${metric.name}`,
-        `${number(metric.a)}${range(metric.intervalA)}`,
-        `${number(metric.b)}${range(metric.intervalB)}`,
-        signed(metric.difference),
-      ]),
-    ],
-    width,
-  );
+  const cell = (value: number | null, interval: ComparedMetric['intervalA']): string =>
+    `${number(value)}${interval ? ` [${number(interval.low, 3)}, ${number(interval.high, 3)}]` : ''}`;
+  return (['test', 'validation', 'train'] as const)
+    .flatMap((split) => {
+      const own = metrics.filter((metric) => metric.split === split);
+      if (own.length === 0) return [];
+      return fitted(
+        [
+          [split.toUpperCase(), heads[0].toUpperCase(), heads[1].toUpperCase(), 'DIFFERENCE'],
+          ...own.map((metric) => [
+            metric.name,
+            cell(metric.a, metric.intervalA),
+            cell(metric.b, metric.intervalB),
+            difference(metric, width),
+          ]),
+        ],
+        width,
+      );
+    })
+    .join('\n\n');
 }
 
 function gatesText(gates: readonly ComparedGate[], heads: readonly [string, string], width: number): string {

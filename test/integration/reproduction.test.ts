@@ -8,6 +8,7 @@ import { PerennialClient } from '../../client/perennial-client.ts';
 import { modelLineage } from '../../contracts/lineage.ts';
 import { type ReproductionResult, reproductionResult } from '../../contracts/reproduction.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { storePerson } from '../../lib/erasure/person.ts';
 import { MlflowError } from '../../packages/mlflow-client-ts/src/index.ts';
 import { failure } from '../support/failures.ts';
 import { type FinishedRun, runLifecycle } from '../support/integration-lifecycle.ts';
@@ -50,7 +51,7 @@ function calls(): string {
   return `customer,age,balance,channel,answer\n${lines.join('\n')}\n`;
 }
 
-const specOf = (name: string, candidate: object): PipelineSpec =>
+const specOf = (name: string, candidate: object, more: object = {}): PipelineSpec =>
   pipelineSpec.parse({
     name,
     task: 'binary',
@@ -64,6 +65,7 @@ const specOf = (name: string, candidate: object): PipelineSpec =>
     ],
     candidates: [{ search: false, ...candidate }],
     evaluation: { gates: [] },
+    ...more,
   });
 
 const runOf = (name: string): FinishedRun => {
@@ -130,7 +132,7 @@ describe('lineage.json', () => {
     expect(found.description).toMatch(
       /^\*\*lightgbm\*\* \(lightgbm, \d+ iterations\): roc_auc \*\*0\.\d{4}\*\*/,
     );
-    expect(found.description).toContain('| metric | test | interval | trivial |');
+    expect(found.description).toContain('| metric&emsp; | test&emsp; | interval&emsp; | trivial |');
     expect(found.tags).toMatchObject({ 'perennial.pipeline': 'boosted', 'perennial.trainer': 'lightgbm' });
   });
 });
@@ -236,6 +238,54 @@ describe('reproduction', () => {
       type: 'ArtifactCorrupt',
       message: expect.stringContaining('of source calls'),
     });
+  });
+});
+
+describe('a version whose rows held somebody who was erased since', () => {
+  let erased: FinishedRun;
+  const snapshotOf = (run: FinishedRun): string => run.ingest.sources[0]?.snapshot.artifact.sha256 ?? '';
+
+  beforeAll(async () => {
+    await writeFile(path, calls());
+    const spec = specOf(
+      'people',
+      { trainer: 'logistic', maxIterations: 100 },
+      {
+        privacy: { subject: 'customer', columns: { customer: 'keep' } },
+        columns: { target: 'answer', positive: 'bought' },
+      },
+    );
+    erased = await runLifecycle(platform, spec, CODE);
+    const request = await storePerson(await platform.deps.store(), {
+      entity: 'c17',
+      column: null,
+      pipelines: ['people'],
+    });
+    expect(await perennial.erase({ request, reason: 'test' })).toMatchObject({ complete: true });
+  }, 240_000);
+
+  it('is made again without them, and the answer says so', { timeout: 120_000 }, async () => {
+    const { version } = erased.register;
+    const result = await (await startReproduction(perennial, { modelName: 'people', version })).result();
+    expect(result.erased).toMatchObject({ people: 1, sources: ['calls'] });
+    expect(result).toMatchObject({ departed: 'table' });
+    expect(result.verdict).not.toBe('identical');
+    const words = JSON.stringify(result);
+    expect(words).not.toMatch(/\bc17\b/);
+  });
+
+  it('its snapshot leads to the one that took its place, and back', async () => {
+    const sha256 = snapshotOf(erased);
+    const state = (await statesOf(perennial, [sha256])).get(sha256);
+    expect(state).toMatchObject({ stored: true, certificates: [expect.any(String)] });
+    const inForce = state?.inForce ?? '';
+    expect(inForce).not.toBe(sha256);
+    expect((await statesOf(perennial, [inForce])).get(inForce)?.formerly).toEqual([sha256]);
+    const uses = await snapshotUses(platform.deps.mlflow(), { digests: [sha256, inForce] });
+    const versions = uses.flatMap(({ tables }) =>
+      tables.flatMap(({ runs: of }) => of.map((run) => run.version?.name)),
+    );
+    expect(versions).toContain('people');
   });
 });
 

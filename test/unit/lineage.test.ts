@@ -74,7 +74,9 @@ describe('the description of a version', () => {
       /^\*\*lightgbm-7\*\* \(lightgbm, 120 iterations\): roc_auc \*\*0\.9000\*\* on 200 test rows\./,
     );
     expect(text).toContain('Who leaves next month');
-    expect(text).toContain('| roc_auc (higher is better) | 0.9000 | 0.8800 to 0.9200 | 0.5000 |');
+    expect(text).toContain(
+      '| roc_auc (higher is better)&emsp; | 0.9000&emsp; | 0.8800 to 0.9200&emsp; | 0.5000 |',
+    );
     for (const { condition } of input.gates.results) expect(text).toContain(condition);
     expect(text).toContain(input.tracking.url);
     expect(text).toContain('customers (1,010 rows)');

@@ -82,8 +82,8 @@ describe('two versions side by side', () => {
     const text = comparisonText(found, width);
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
     expect(text).toContain('The test rows are not the same');
-    expect(text).toMatch(/test roc_auc +0\.9 \[0\.88, 0\.92\] +0\.85/);
-    expect(text).toContain('−0.05');
+    expect(text).toMatch(/\nTEST +VERSION 1 .*\nroc_auc +0\.9 \[0\.88, 0\.92\] +0\.85/);
+    expect(text).toMatch(width < 100 ? /−0\.05$/m : /−0\.05 worse$/m);
     expect(text).toMatch(/data\.sql +line 3: WHERE age > 0 +line 3: WHERE age > 18/);
     expect(text).toContain('the same: features, environment');
   });
