@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { LineageActivities } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { describeIssues } from '../contracts/issues.ts';
@@ -140,15 +141,19 @@ async function erasedSince(store: ArtifactStore, lineage: ModelLineage): Promise
 
 /** The spec of then: its sources are their snapshots, and the one candidate is what won, with its parameters. */
 function pinnedSpec(lineage: ModelLineage, of: string): object {
-  const { candidate, trial, parameters, iterations } = lineage.training;
+  const { candidate, trial, trainer, parameters, iterations } = lineage.training;
   const { content } = lineage.spec;
+  if (candidate.trainer !== trainer)
+    throw new PerennialError(
+      'InputInvalid',
+      `${of} cannot be made again: its model ${trial} was not trained by one candidate of its spec`,
+    );
   const parsed = pipelineSpec.safeParse({
     ...content,
     data: pinned(content.data, lineage),
     candidates: [
       {
         ...candidate,
-        name: trial,
         search: false,
         ...(parameters ? { parameters: withoutNull(parameters) } : {}),
         // Where it was stopped, early or by a budget, it is stopped again.
@@ -163,15 +168,17 @@ function pinnedSpec(lineage: ModelLineage, of: string): object {
   );
 }
 
+/** Parsed specs have no short forms. */
+const sourcesOf = z.looseObject({ sources: z.record(z.string(), z.looseObject({})) });
+
 function pinned(data: unknown, lineage: ModelLineage): object {
-  const { sources } = Object(data) as { sources: Record<string, object> };
+  const parsed = sourcesOf.parse(data);
   const pins = new Map(lineage.data.sources.map(({ name, snapshot }) => [name, snapshot.sha256]));
-  return {
-    ...Object(data),
-    sources: Object.fromEntries(
-      Object.entries(sources).map(([name, source]) => [name, { ...source, pin: pins.get(name) }]),
-    ),
-  };
+  const sources = Object.entries(parsed.sources).map(([name, source]) => [
+    name,
+    { ...source, pin: pins.get(name) },
+  ]);
+  return { ...parsed, sources: Object.fromEntries(sources) };
 }
 
 /** What a trainer reports as not set is not given. */

@@ -9,7 +9,7 @@ import type { Erasure } from '../store/erasures.ts';
  * @example const [state] = await artifactStates(store, [snapshot.sha256]);
  */
 export async function artifactStates(
-  store: Pick<ArtifactStore, 'erasures' | 'holds'>,
+  store: Pick<ArtifactStore, 'holds'> & { erasures: Pick<ArtifactStore['erasures'], 'all'> },
   digests: readonly string[],
 ): Promise<ArtifactState[]> {
   const erased = new Map<string, Erasure>();

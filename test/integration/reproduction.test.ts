@@ -33,7 +33,7 @@ beforeAll(async () => {
     straight: { trainer: 'logistic', maxIterations: 100 },
   }))
     runs.set(name, await runLifecycle(platform, specOf(name, candidate), CODE));
-}, 240_000);
+}, 600_000);
 afterAll(async () => platform?.close(), 60_000);
 
 /** Rows with a signal, noise, missing values and categories; the same in every run of the test. */
@@ -140,7 +140,7 @@ describe('lineage.json', () => {
 describe('reproduction', () => {
   it.each(['boosted', 'straight'])(
     '%s comes out again, byte for byte, whatever became of the source',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (name) => {
       await appendFile(path, 'c9999,33,0.5,a,bought\n');
       const before = await registryOf(name);
@@ -197,7 +197,7 @@ describe('reproduction', () => {
     );
   });
 
-  it('a version trained with other words departs where it was changed', { timeout: 120_000 }, async () => {
+  it('a version trained with other words departs where it was changed', { timeout: 300_000 }, async () => {
     const { modelId, version } = runOf('straight').register;
     const mlflow = platform.deps.mlflow();
     const bytes = await mlflow.artifacts.downloadBytes({ modelId, path: 'lineage.json' });
@@ -262,9 +262,9 @@ describe('a version whose rows held somebody who was erased since', () => {
       pipelines: ['people'],
     });
     expect(await perennial.erase({ request, reason: 'test' })).toMatchObject({ complete: true });
-  }, 240_000);
+  }, 600_000);
 
-  it('is made again without them, and the answer says so', { timeout: 120_000 }, async () => {
+  it('is made again without them, and the answer says so', { timeout: 300_000 }, async () => {
     const { version } = erased.register;
     const result = await (await startReproduction(perennial, { modelName: 'people', version })).result();
     expect(result.erased).toMatchObject({ people: 1, sources: ['calls'] });

@@ -7,6 +7,7 @@ import type { TracedVersion } from '../../client/model-versions.ts';
 import { cut, type TreeNode, treeText, wrapped } from '../../client/tree.ts';
 import { artifactState, modelLineage, parseLineage } from '../../contracts/lineage.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { artifactStates } from '../../lib/lineage/artifact-states.ts';
 import { lineage, registerInput, storedArtifact } from '../support/lineage-samples.ts';
 import { artifact, smallSpec } from '../support/samples.ts';
 
@@ -143,6 +144,45 @@ describe('the tree of a version', () => {
     expect(words({ certificates: ['c1'], inForce: null, stored: false })).toEqual([
       '1 person erased since (certificate c1), nothing took its place',
     ]);
+  });
+});
+
+describe('what became of artifacts', () => {
+  const [a, b, c, gone] = ['a', 'b', 'c', 'gone'].map((name) => artifact(name));
+  const erasures = (all: [string | undefined, ReturnType<typeof artifact> | null | undefined, string][]) => ({
+    async *all() {
+      for (const [sha256 = '', replacement = null, certificate] of all)
+        yield { sha256, replacement, certificate, mayReturn: false, at: '2026-03-01T00:00:00.000Z' };
+    },
+  });
+  const holds = async (sha256: string): Promise<boolean> => sha256 === c?.sha256;
+
+  it('is followed over several erasures, both ways', async () => {
+    const all = erasures([
+      [a?.sha256, b, 'c1'],
+      [b?.sha256, c, 'c2'],
+      [gone?.sha256, null, 'c3'],
+    ]);
+    const states = await artifactStates({ erasures: all, holds }, [
+      ...[a, b, c, gone, artifact('never')].map((ref) => ref?.sha256 ?? ''),
+    ]);
+    expect(states.map(({ inForce, certificates, stored }) => [inForce, certificates, stored])).toEqual([
+      [c?.sha256, ['c1', 'c2'], true],
+      [c?.sha256, ['c2'], true],
+      [c?.sha256, [], true],
+      [null, ['c3'], false],
+      [artifact('never').sha256, [], false],
+    ]);
+    expect(states[2]?.formerly).toEqual([a?.sha256, b?.sha256].sort());
+  });
+
+  it('ends where erasures run in a circle', async () => {
+    const all = erasures([
+      [a?.sha256, b, 'c1'],
+      [b?.sha256, a, 'c2'],
+    ]);
+    const [state] = await artifactStates({ erasures: all, holds }, [a?.sha256 ?? '']);
+    expect(state).toMatchObject({ inForce: a?.sha256, formerly: [b?.sha256] });
   });
 });
 
