@@ -155,7 +155,7 @@ async function following<T>(
     ended = true;
   });
   const handle = perennial.temporal.workflow.getHandle(workflowId);
-  while (!ended) {
+  const show = async (): Promise<void> => {
     // A worker that cannot be asked now is asked again; the result does not depend on it.
     const outputs = stageOutputs.safeParse(await handle.query(QUERIES.outputs).catch(() => undefined));
     for (const stage of outputs.success ? STAGES.filter((name) => outputs.data[name] !== undefined) : [])
@@ -163,9 +163,14 @@ async function following<T>(
         shown.add(stage);
         output.line(`  ${pc.green('✓')} ${stage}`);
       }
+  };
+  while (!ended) {
+    await show();
     await Promise.race([over.catch(() => undefined), sleep(POLL_MS)]);
   }
-  return over;
+  const found = await over;
+  await show();
+  return found;
 }
 
 async function originOf(context: Context, model: string, version: string | undefined): Promise<Origin> {
