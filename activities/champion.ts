@@ -1,6 +1,7 @@
 import { log } from '@temporalio/activity';
 import { z } from 'zod';
 import type { TrackingActivities } from '../contracts/activities.ts';
+import { loggedModelOf } from '../contracts/lineage.ts';
 import { artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
 import { modelSignature, type ServedModel } from '../contracts/serving.ts';
 import { task } from '../contracts/spec/task.ts';
@@ -80,8 +81,7 @@ export async function loadableModel(
   version: ModelVersion,
 ): Promise<LoadableModel | undefined> {
   const tag = version.tags[VERSION_TAGS.onnx];
-  // MLflow takes a `model_id` but never gives it back; the source names the logged model.
-  const modelId = /^models:\/(m-[0-9a-f]+)$/.exec(version.source ?? '')?.[1];
+  const modelId = loggedModelOf(version);
   if (!modelId || tag === undefined) return undefined;
   const onnx = artifactRef.parse(JSON.parse(tag));
   if (!(await store.has(onnx)))

@@ -147,18 +147,20 @@ async function withAliases(mlflow: MlflowClient, models: readonly FoundModel[]):
   return all;
 }
 
-/** Runs of these pipelines; one that has just begun does not say yet of which it is. */
+/** Runs of these pipelines, and reproductions; one that has just begun does not say yet of which it is. */
 async function runningLifecycles(
   { client, config }: ActivityDependencies,
   pipelines: readonly string[],
 ): Promise<string[]> {
   if (pipelines.length === 0) return [];
   const running: string[] = [];
-  const query = runningOn(config.taskQueue, WORKFLOW_TYPES.lifecycle);
-  for await (const { workflowId, searchAttributes } of client().workflow.list({ query })) {
-    const [pipeline] = searchAttributes[SEARCH_ATTRIBUTES.pipeline.name] ?? [];
-    if (pipeline === undefined || pipelines.includes(String(pipeline))) running.push(workflowId);
-    if (running.length === MAX_RUNNING) break;
+  for (const type of [WORKFLOW_TYPES.lifecycle, WORKFLOW_TYPES.reproduction]) {
+    const query = runningOn(config.taskQueue, type);
+    for await (const { workflowId, searchAttributes } of client().workflow.list({ query })) {
+      const [pipeline] = searchAttributes[SEARCH_ATTRIBUTES.pipeline.name] ?? [];
+      if (pipeline === undefined || pipelines.includes(String(pipeline))) running.push(workflowId);
+      if (running.length === MAX_RUNNING) return running;
+    }
   }
   return running;
 }

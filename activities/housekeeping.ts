@@ -2,7 +2,13 @@ import type { Client } from '@temporalio/client';
 import type { HousekeepingActivities } from '../contracts/activities.ts';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
 import { durationMs } from '../contracts/durations.ts';
-import { endpointWorkflowId, eventLogWorkflowId, QUERIES, WORKFLOW_TYPES } from '../contracts/names.ts';
+import {
+  endpointWorkflowId,
+  eventLogWorkflowId,
+  QUERIES,
+  reproductionWorkflowId,
+  WORKFLOW_TYPES,
+} from '../contracts/names.ts';
 import { garbage, isGarbage } from '../domain/garbage.ts';
 import { StepCache } from '../lib/cache/step-cache.ts';
 import { openPlanOf } from '../lib/erasure/open-plan.ts';
@@ -19,6 +25,7 @@ import { framed } from './frame.ts';
 /** Queries that answer with all artifacts that a running workflow refers to. */
 const IN_USE: readonly { type: string; queries: readonly string[] }[] = [
   { type: WORKFLOW_TYPES.lifecycle, queries: [QUERIES.outputs, QUERIES.input] },
+  { type: WORKFLOW_TYPES.reproduction, queries: [QUERIES.outputs] },
   { type: WORKFLOW_TYPES.endpoint, queries: [QUERIES.endpoint] },
   { type: WORKFLOW_TYPES.eventLog, queries: [QUERIES.batches] },
 ];
@@ -27,6 +34,7 @@ const IN_USE: readonly { type: string; queries: readonly string[] }[] = [
 const ID_PREFIX: Readonly<Record<string, string>> = {
   [WORKFLOW_TYPES.endpoint]: endpointWorkflowId(''),
   [WORKFLOW_TYPES.eventLog]: eventLogWorkflowId(''),
+  [WORKFLOW_TYPES.reproduction]: reproductionWorkflowId(''),
 };
 
 /** Deletes what failed and cancelled runs left behind. */

@@ -11,6 +11,7 @@ import { eventActivities } from './event-log.ts';
 import { finishCandidate } from './finish-candidate.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
+import { lineageActivities } from './lineage.ts';
 import { register } from './register.ts';
 import { remoteTrials } from './remote-trial.ts';
 import { cacheActivities } from './step-cache.ts';
@@ -37,6 +38,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...housekeepingActivities(deps),
     ...erasureActivities(deps),
     ...cacheActivities(deps),
+    ...lineageActivities(deps),
   };
 }
 

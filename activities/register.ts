@@ -1,10 +1,12 @@
 import type { TrackingActivities } from '../contracts/activities.ts';
+import { LINEAGE_FILE } from '../contracts/lineage.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
-import type { PreparedFeatures, RegisterOutput } from '../contracts/stages.ts';
+import type { RegisterOutput } from '../contracts/stages.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
 import { TrainedModels } from '../lib/erasure/trained-models.ts';
 import { featurePlan } from '../lib/features/feature-plan.ts';
 import { inputExample } from '../lib/features/input-example.ts';
+import { lineageEnvironment } from '../lib/lineage/environment.ts';
 import { modelFiles } from '../lib/model-directory.ts';
 import { pythonEnvironment } from '../lib/python-environment.ts';
 import { approvalPage, modelCard, type ReportFacts } from '../lib/report/model-report.ts';
@@ -13,6 +15,8 @@ import { collect, type MlflowClient, type ModelVersion } from '../packages/mlflo
 import { ALIASES, SERVING_FILE, servingFile, VERSION_TAGS, versionByKey } from './champion.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { keyOf } from './mlflow-runs.ts';
+import { lineageOf } from './model-lineage.ts';
+import { versionDescription } from './version-description.ts';
 
 type RegisterInput = Parameters<TrackingActivities['register']>[0];
 
@@ -103,6 +107,9 @@ async function logModel(
   const plan = featurePlan.parse(
     await store.json(preparedFor(input.prepared, evaluate.winner.features).plan),
   );
+  const createdAt = new Date(model.creationTimestamp ?? 0).toISOString();
+  const environment = await lineageEnvironment(deps.config.python);
+  const lineage = lineageOf(input, { modelId: model.modelId, createdAt, environment });
   const files = modelFiles({
     signature: evaluate.signature,
     onnx: await store.bytes(evaluate.winner.model),
@@ -111,7 +118,7 @@ async function logModel(
     mlflowVersion: await mlflow.server.version(),
     modelId: model.modelId,
     runId: tracking.runId,
-    createdAt: new Date(model.creationTimestamp ?? 0).toISOString(),
+    createdAt,
     files: {
       [SERVING_FILE]: JSON.stringify(
         servingFile.parse({
@@ -123,7 +130,7 @@ async function logModel(
         }),
       ),
       'pipeline.json': JSON.stringify({ spec, features: plan }, null, 2),
-      'lineage.json': JSON.stringify(lineage(input), null, 2),
+      [LINEAGE_FILE]: JSON.stringify(lineage, null, 2),
       'model-card.html': modelCard(reportFacts(input, null, plots)),
     },
   });
@@ -153,19 +160,22 @@ async function versionOf(
   const found = await versionByKey(mlflow, name, key);
   if (found) return found;
   const { evaluate, tracking, code, ingest, spec } = input;
-  const metric = spec.evaluation.metric;
   return mlflow.modelVersions.create({
     name,
     source: `models:/${modelId}`,
     modelId,
     runId: tracking.runId,
-    description: `${evaluate.winner.trainer}; ${metric} ${evaluate.test[metric]?.toFixed(4)} on the test split`,
+    description: versionDescription(input),
     tags: {
       [VERSION_TAGS.key]: keyOf(key),
       [VERSION_TAGS.onnx]: JSON.stringify(evaluate.winner.model),
       [VERSION_TAGS.training]: JSON.stringify(input.split.train.artifact),
       [VERSION_TAGS.outcome]: 'candidate',
       'perennial.data_digest': ingest.digest,
+      'perennial.pipeline': spec.name,
+      'perennial.task': spec.task,
+      'perennial.trainer': evaluate.winner.trainer,
+      [`perennial.test_${spec.evaluation.metric}`]: String(evaluate.test[spec.evaluation.metric] ?? ''),
       'perennial.workflow_id': input.run.workflowId,
       ...(code.commit
         ? { 'perennial.git.commit': code.commit, 'perennial.git.dirty': String(code.dirty) }
@@ -173,54 +183,3 @@ async function versionOf(
     },
   });
 }
-
-const featuresOf = ({ plan, preprocess, outOfFold, notes }: PreparedFeatures) => ({
-  plan,
-  preprocess,
-  ...(outOfFold ? { outOfFold } : {}),
-  notes,
-});
-
-/** From the model back to the commit and the rows. */
-const lineage = ({
-  run,
-  code,
-  ingest,
-  validate,
-  protect,
-  split,
-  prepared,
-  evaluate,
-  spec,
-}: RegisterInput) => ({
-  schemaVersion: 1,
-  run,
-  code,
-  data: {
-    digest: ingest.digest,
-    sources: ingest.sources.map(({ name, kind, origin, sourceSha256, snapshot }) => ({
-      name,
-      kind,
-      origin,
-      sourceSha256,
-      snapshot: snapshot.artifact,
-      rows: snapshot.rows,
-    })),
-    table: ingest.table.artifact,
-    validated: { table: validate.table.artifact, quarantine: validate.quarantine?.artifact ?? null },
-    protected: { table: protect.table.artifact, actions: protect.actions },
-    setAside: ingest.setAside,
-    train: split.train.artifact,
-    validation: split.validation.artifact,
-    test: split.test.artifact,
-  },
-  features: featuresOf(preparedFor(prepared, evaluate.winner.features)),
-  training: {
-    candidate: evaluate.winner.name,
-    trainer: evaluate.winner.trainer,
-    seed: spec.training.seed,
-    iterations: evaluate.winner.iterations,
-  },
-  model: evaluate.winner.model,
-  metrics: { test: evaluate.test, train: evaluate.train, baseline: evaluate.baseline },
-});

@@ -10,7 +10,8 @@ const PARAM_LIMIT = 6_000;
 /** Characters of a dataset's schema, somewhat below what MLflow keeps. */
 const SCHEMA_LIMIT = 60_000;
 
-const runUrl = (ui: string, experimentId: string, runId: string): string =>
+/** Page of a run in the MLflow UI. */
+export const runUrl = (ui: string, experimentId: string, runId: string): string =>
   `${ui}/#/experiments/${experimentId}/runs/${runId}`;
 
 /** A spec's settings as flat MLflow parameters; lists and long texts are left to the artifact `spec.json`. */

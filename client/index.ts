@@ -1,3 +1,6 @@
 /** The typed client of Perennial's workflows. */
+export { startReproduction, statesOf } from './lineage-questions.ts';
+export { type TracedVersion, tracedVersion } from './model-versions.ts';
 export { PerennialClient, type RunSummary, type StartOptions } from './perennial-client.ts';
 export { type LoadedSpec, loadSpec } from './spec-file.ts';
+export { compareVersions, type VersionComparison } from './version-comparison.ts';

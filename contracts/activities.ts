@@ -12,7 +12,9 @@ import type { ErasureFindings, ErasurePlan, ErasureResult } from './erasure.ts';
 import type { AppendVerdict, EventBatch, EventLogHead } from './events.ts';
 import type { HousekeepingResult, housekeepingInput } from './housekeeping.ts';
 import type { CodeVersion } from './lifecycle.ts';
+import type { artifactStates, lineageInput } from './lineage.ts';
 import type { ArtifactRef } from './refs.ts';
+import type { ReproductionPlan, ReproductionResult, reproductionInput } from './reproduction.ts';
 import type { ModelServerInfo, RouteAck, RouteTable, ServedModel } from './serving.ts';
 import type { Candidate } from './spec/candidates.ts';
 import type { MetricName } from './spec/evaluation.ts';
@@ -306,6 +308,21 @@ export interface CacheActivities {
   collectCache(input: z.output<typeof collectCacheInput>): Promise<CacheRemoval>;
 }
 
+/** Activities that look back: what became of artifacts, and versions that are made again. */
+export interface LineageActivities {
+  artifactStates(input: z.output<typeof lineageInput>): Promise<z.output<typeof artifactStates>>;
+  /** What a version is made again from; opens the MLflow run of the reproduction. */
+  openReproduction(
+    input: z.output<typeof reproductionInput> & { run: RunIdentity },
+  ): Promise<ReproductionPlan>;
+  /** Writes the verdict and closes the run. @param input.result `null` where there is none, for it failed */
+  closeReproduction(input: {
+    tracking: Tracking;
+    result: ReproductionResult | null;
+    status: 'FINISHED' | 'FAILED' | 'KILLED';
+  }): Promise<void>;
+}
+
 /** Activities of event logs. */
 export interface EventActivities {
   /** Where a log stood last, as its document in the store says: a workflow that starts afresh goes on from there. */
@@ -326,7 +343,8 @@ export type PerennialActivities = DataActivities &
   DeploymentActivities &
   HousekeepingActivities &
   ErasureActivities &
-  CacheActivities;
+  CacheActivities &
+  LineageActivities;
 
 /** Update and query shapes of an endpoint, for typed clients. */
 export interface EndpointHandlers {

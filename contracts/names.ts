@@ -13,6 +13,8 @@ export const WORKFLOW_TYPES = {
   housekeeping: 'housekeeping',
   erasure: 'erasure',
   cache: 'cache',
+  lineage: 'lineage',
+  reproduction: 'reproduction',
   eventLog: 'eventLog',
 } as const;
 
@@ -55,6 +57,8 @@ export const endpointWorkflowId = (endpoint: string): string => `endpoint/${endp
 export const modelServerWorkflowId = (serverId: string): string => `modelServer/${serverId}`;
 /** One log of pushed rows. */
 export const eventLogWorkflowId = (log: string): string => `eventLog/${log}`;
+/** One attempt to make a version again; `name` says which and tells it from others. */
+export const reproductionWorkflowId = (name: string): string => `reproduction/${name}`;
 /** The queue on which only the model server `serverId` listens. */
 export const modelServerTaskQueue = (serverId: string): string => `perennial-server-${serverId}`;
 /**

@@ -7,6 +7,7 @@ import type {
   EvaluationActivities,
   EventActivities,
   HousekeepingActivities,
+  LineageActivities,
   ModelServerActivities,
   TrackingActivities,
   TrainingActivities,
@@ -36,6 +37,7 @@ const events = stub<EventActivities>();
 const tidying = stub<HousekeepingActivities>();
 const erasing = stub<ErasureActivities>();
 const cached = stub<CacheActivities>();
+const lineage = stub<LineageActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
@@ -88,6 +90,14 @@ export const forgetRequest = erasing('forgetRequest', POLICIES.erasure, 'Delete 
 export const listCache = cached('listCache', POLICIES.data, 'List the step cache');
 export const removeCached = cached('removeCached', POLICIES.data, 'Forget results of stages');
 export const collectCache = cached('collectCache', POLICIES.data, 'Forget results that nobody uses');
+
+export const artifactStates = lineage('artifactStates', POLICIES.data, 'What became of artifacts');
+export const openReproduction = lineage(
+  'openReproduction',
+  POLICIES.data,
+  'Find what the version was made of',
+);
+export const closeReproduction = lineage('closeReproduction', POLICIES.tracker, 'Write the verdict');
 
 /** Activities of one model server run on that server's own queue. */
 export const serverActivities = (taskQueue: string): ModelServerActivities => ({

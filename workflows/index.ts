@@ -5,5 +5,7 @@ export { erasure } from './erasure.ts';
 export { eventLog } from './event-log.ts';
 export { housekeeping } from './housekeeping.ts';
 export { lifecycle } from './lifecycle.ts';
+export { lineage } from './lineage.ts';
 export { modelServer } from './model-server.ts';
+export { reproduction } from './reproduction.ts';
 export { training } from './training.ts';

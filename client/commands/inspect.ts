@@ -132,7 +132,8 @@ export function registerInspectCommands(program: Command): void {
               .map(([alias]) => alias),
             outcome: version.tags['perennial.outcome'] ?? '',
             run: version.tags['perennial.workflow_id'] ?? '',
-            description: version.description ?? '',
+            // In Markdown, for the MLflow UI; its first line says what the version is.
+            description: version.description?.split('\n')[0]?.replaceAll('**', '') ?? '',
           }));
           output.result(rows, () =>
             columns([

@@ -197,6 +197,14 @@ export class ArtifactStore {
     return successor !== undefined && reader.isStored(successor);
   }
 
+  /** Whether bytes of this digest are stored, of whatever size; nothing is followed. */
+  async holds(sha256: string): Promise<boolean> {
+    const { backend } = this.shared;
+    return (
+      (await backend.head(sha256)) !== undefined || (await backend.head(sha256 + SEALED_SUFFIX)) !== undefined
+    );
+  }
+
   /** The reference that is in force: of what took its place where the artifact was erased. @throws `ArtifactErased` */
   async resolve(ref: ArtifactRef): Promise<ArtifactRef> {
     return (await this.shared.erasures.successor(ref.sha256)) ?? ref;

@@ -8,6 +8,7 @@ import type { LifecycleResult, RunStatus } from '../../contracts/lifecycle.ts';
 import { signed, waysToApprove } from '../support/e2e-approval.ts';
 import { type CliOptions, cli, cliJson, startCli, UserShell } from '../support/e2e-cli.ts';
 import { processesWith, registryFacts, runFacts, servedFacts, storedBlob } from '../support/e2e-facts.ts';
+import { looksBack } from '../support/e2e-lineage.ts';
 import { ownFolder, pidOf, removePlatform, UpPlatform } from '../support/e2e-platform.ts';
 import { BANK, BANK_ROW, BANK_SPEC, bankSpecFile, LONG_TRAINING } from '../support/e2e-spec.ts';
 
@@ -225,6 +226,13 @@ describe.sequential('the main job by the command line', () => {
     expect(await servedFacts(serverUrl(), ENDPOINT)).toMatchObject({ versions: ['1'], generation: 3 });
     const missing = await cli(['endpoint', 'nothing-here'], options);
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('no endpoint nothing-here') });
+  });
+
+  it('tells where versions come from, what they differ in, and makes one again', {
+    timeout: 3 * MINUTE,
+  }, async () => {
+    await looksBack(ENDPOINT, options);
+    expect((await registryFacts(mlflowUri(), ENDPOINT)).versions).toHaveLength(3);
   });
 
   it('takes a failed run up again at a stage', { timeout: 3 * MINUTE }, async () => {

@@ -202,6 +202,18 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   listCache: () => ({ limit: 100 }),
   collectCache: () => ({ keep: '30d' }),
   removeCached: () => ({ stage: 'none', all: false }),
+  artifactStates: (story) => ({ digests: [story.of('evaluate').winner.model.sha256] }),
+  openReproduction: (story) => ({
+    modelName: story.of('register').modelName,
+    version: story.of('register').version,
+    startedBy: 'test',
+    run: { workflowId: 'reproduction/bank/1', runId: RUN.runId },
+  }),
+  closeReproduction: (story) => ({
+    tracking: story.of('openReproduction').tracking,
+    result: null,
+    status: 'FAILED',
+  }),
   appendEventBatches: ({ pushed }) => ({
     log: 'calls',
     head: { manifest: null, format: null, batches: 0, rows: 0 },

@@ -308,8 +308,8 @@ describe('what MLflow holds of the run', () => {
     expect(await text('requirements.txt')).toMatch(/^mlflow==\d.*\n(?:.*\n)*onnxruntime==\d/);
     expect(JSON.parse(await text('lineage.json'))).toMatchObject({
       code: CODE,
-      data: { digest: run.ingest.digest, train: run.split.train.artifact },
-      model: run.evaluate.winner.model,
+      data: { digest: run.ingest.digest, split: { train: { artifact: run.split.train.artifact } } },
+      model: { artifact: run.evaluate.winner.model },
     });
     expect(JSON.parse(await text('pipeline.json'))).toMatchObject({
       spec: { name: spec.name },

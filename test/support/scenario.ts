@@ -7,6 +7,7 @@ import { ACTIVITY_PREFIX } from '../../contracts/names.ts';
 import type { ModelServerInfo } from '../../contracts/serving.ts';
 import { admit, type KnownBatch } from '../../domain/event-log.ts';
 import { remoteRequest } from '../../domain/remote-training.ts';
+import { reproductionPlan, storedArtifact } from './lineage-samples.ts';
 import * as samples from './samples.ts';
 
 type Activities = PerennialActivities & ModelServerActivities;
@@ -85,6 +86,9 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     listCache: async () => ({ entries: [], total: 0 }),
     removeCached: async () => ({ removed: 3, kept: 0 }),
     collectCache: async () => ({ removed: 1, kept: 2 }),
+    artifactStates: async ({ digests }) => ({ states: digests.map(storedArtifact) }),
+    openReproduction: async () => reproductionPlan(),
+    closeReproduction: async () => undefined,
     holdLease: heldUntilCancelled,
     applyRoutes: async ({ table }) => ({
       serverId: world.serverOfTask(),
