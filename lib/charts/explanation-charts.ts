@@ -1,0 +1,339 @@
+import type { Attribution, AttributionUnit, Dependence } from '../../contracts/explanation.ts';
+import { BLUE, COLORS, type Chart, ORANGE } from './render.ts';
+
+/** Bars of a chart at the most; the rest is told in words. */
+const MOST_BARS = 15;
+const BAR_HEIGHT = 19;
+
+/** What answers are counted in, as an axis says it. */
+export const UNIT_WORDS: Record<AttributionUnit, string> = {
+  log_odds: 'log-odds',
+  probability: 'probability',
+  target: 'units of the target',
+  score: 'score of the trees',
+};
+
+/** How much worse the metric becomes where a column is shuffled; whiskers are one standard deviation of the repeats. */
+export function importanceChart(
+  columns: readonly { column: string; mean: number; sd: number }[],
+  metric: string,
+): Chart {
+  const values = columns.slice(0, MOST_BARS).map(({ column, mean, sd }, place) => ({
+    column: `${place}`,
+    name: column,
+    mean,
+    low: mean - sd,
+    high: mean + sd,
+  }));
+  const [first] = columns;
+  const rest = columns.length - values.length;
+  return {
+    description: `Permutation importance of ${values.length} columns; the most important is ${first?.column ?? 'none'}.`,
+    spec: {
+      title: {
+        text: 'What the model relies on',
+        subtitle: `loss of ${metric} where the column is shuffled${rest > 0 ? `; ${rest} more columns matter less` : ''}`,
+      },
+      width: 340,
+      height: values.length * BAR_HEIGHT + 10,
+      layer: [
+        {
+          data: { values },
+          mark: { type: 'bar', color: BLUE, cornerRadiusEnd: 2, height: { band: 0.7 } },
+          encoding: { y: place(values.length), x: { field: 'mean', type: 'quantitative', title: `loss of ${metric}`, axis: { tickCount: 5 } } },
+        },
+        {
+          data: { values },
+          mark: { type: 'rule', strokeWidth: 1.5, opacity: 0.8 },
+          encoding: {
+            y: place(values.length),
+            x: { field: 'low', type: 'quantitative' },
+            x2: { field: 'high' },
+          },
+        },
+        names(values, values.length),
+      ],
+    },
+  };
+}
+
+/** Mean absolute contribution of columns to single answers. */
+export function attributionChart(
+  columns: readonly { column: string; mean: number }[],
+  unit: AttributionUnit,
+): Chart {
+  const values = columns
+    .slice(0, MOST_BARS)
+    .map(({ column, mean }, at) => ({ column: `${at}`, name: column, mean }));
+  const [first] = columns;
+  return {
+    description: `Mean absolute contribution of ${values.length} columns; the largest is that of ${first?.column ?? 'none'}.`,
+    spec: {
+      title: { text: 'What moves single predictions', subtitle: `mean size of a contribution, ${UNIT_WORDS[unit]}` },
+      width: 340,
+      height: values.length * BAR_HEIGHT + 10,
+      layer: [
+        {
+          data: { values },
+          mark: { type: 'bar', color: COLORS[2], cornerRadiusEnd: 2, height: { band: 0.7 } },
+          encoding: { y: place(values.length), x: { field: 'mean', type: 'quantitative', title: UNIT_WORDS[unit], axis: { tickCount: 5 } } },
+        },
+        names(values, values.length),
+      ],
+    },
+  };
+}
+
+/** How one answer comes about: from the base, column by column, to the answer. */
+export function waterfallChart(
+  { base, answer, contributions }: Attribution,
+  why: string,
+  unit: AttributionUnit,
+  most = 8,
+): Chart {
+  const sorted = [...contributions].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  const shown = sorted.slice(0, most).filter(({ value }) => value !== 0);
+  const rest = sorted.slice(shown.length);
+  const restValue = rest.reduce((sum, { value }) => sum + value, 0);
+  const steps = [
+    ...shown.map(({ column, value, error }) => ({ name: column, value, error })),
+    ...(rest.length > 0 ? [{ name: `${rest.length} other columns`, value: restValue, error: 0 }] : []),
+  ];
+  let at = base;
+  const values = steps.map(({ name, value, error }, index) => {
+    const from = at;
+    at += value;
+    return {
+      column: `${index}`,
+      name,
+      from,
+      to: at,
+      low: at - error,
+      high: at + error,
+      direction: value >= 0 ? 'up' : 'down',
+      text: `${value >= 0 ? '+' : '−'}${Math.abs(value).toPrecision(2)}`,
+      end: Math.max(from, at),
+    };
+  });
+  const errors = values.some(({ low, high }) => low !== high);
+  return {
+    description: `${why}: from ${base.toPrecision(3)} on average to ${answer.toPrecision(3)}; the largest contribution is that of ${shown[0]?.column ?? 'none'}.`,
+    spec: {
+      title: {
+        text: why.charAt(0).toUpperCase() + why.slice(1),
+        subtitle: `from ${base.toPrecision(3)} on average to ${answer.toPrecision(3)} (${UNIT_WORDS[unit]})`,
+      },
+      width: 300,
+      height: values.length * 22 + 8,
+      layer: [
+        {
+          data: { values: [{ base }] },
+          mark: { type: 'rule', strokeDash: [3, 3], opacity: 0.5 },
+          encoding: { x: { field: 'base', type: 'quantitative' } },
+        },
+        {
+          data: { values },
+          mark: { type: 'bar', height: { band: 0.62 } },
+          encoding: {
+            y: place(values.length),
+            x: { field: 'from', type: 'quantitative', title: UNIT_WORDS[unit], scale: { zero: false, padding: 24 }, axis: { tickCount: 5 } },
+            x2: { field: 'to' },
+            color: {
+              field: 'direction',
+              type: 'nominal',
+              legend: null,
+              scale: { domain: ['up', 'down'], range: [ORANGE, BLUE] },
+            },
+          },
+        },
+        ...(errors
+          ? [
+              {
+                data: { values },
+                mark: { type: 'rule' as const, opacity: 0.8 },
+                encoding: {
+                  y: place(values.length),
+                  x: { field: 'low', type: 'quantitative' as const },
+                  x2: { field: 'high' },
+                },
+              },
+            ]
+          : []),
+        {
+          data: { values },
+          mark: { type: 'text', align: 'left', dx: 4 },
+          encoding: {
+            y: place(values.length),
+            x: { field: 'end', type: 'quantitative' },
+            text: { field: 'text' },
+          },
+        },
+        names(values, values.length),
+      ],
+    },
+  };
+}
+
+/** Partial dependence of a column, with single rows in the background, and the curves of slices. */
+export function dependenceChart(curve: Dependence, outputs: readonly string[], answerName: string): Chart {
+  const { column, kind, grid, means, slices, rows } = curve;
+  const category = kind === 'category';
+  const at = (index: number): number | string => (category ? index : xOf(kind, grid[index] ?? null));
+  const several = outputs.length > 1;
+  const series = several
+    ? outputs.slice(0, COLORS.length).map((name, k) => ({ name: name.replace(/^probability_/, ''), values: means[k] ?? [] }))
+    : [
+        { name: 'all rows', values: means[0] ?? [] },
+        ...slices.slice(0, 4).map(({ slice, means: ofSlice }) => ({ name: slice, values: ofSlice })),
+      ];
+  const lines = series.flatMap(({ name, values }, order) =>
+    values.map((y, index) => ({ x: at(index), y, name: `${order}`, series: name })),
+  );
+  const single = several
+    ? []
+    : rows.flatMap((values, row) => values.map((y, index) => ({ x: at(index), y, row })));
+  const range = (means[0] ?? []).reduce(
+    ([low, high], value) => [Math.min(low, value), Math.max(high, value)] as const,
+    [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY] as const,
+  );
+  const x = category
+    ? ({
+        field: 'x',
+        type: 'ordinal' as const,
+        title: null,
+        axis: { labels: false, ticks: false, domain: false },
+      })
+    : kind === 'date'
+      ? ({ field: 'x', type: 'temporal' as const, title: column, scale: { type: 'utc' as const }, axis: { tickCount: 4 } })
+      : ({ field: 'x', type: 'quantitative' as const, title: column, scale: { zero: false, nice: false }, axis: { tickCount: 5 } });
+  const y = { field: 'y', type: 'quantitative' as const, title: answerName, scale: { zero: false }, axis: { tickCount: 5 } };
+  const color = {
+    field: 'series',
+    type: 'nominal' as const,
+    title: null,
+    sort: null,
+    scale: { domain: series.map(({ name }) => name), range: series.map((_, k) => COLORS[k % COLORS.length] ?? BLUE) },
+    legend: series.length > 1 ? { columns: 2, labelLimit: 130 } : null,
+  };
+  return {
+    description: `Partial dependence on ${column}: the mean answer lies between ${range[0].toPrecision(3)} and ${range[1].toPrecision(3)}.`,
+    spec: {
+      title: column,
+      width: 300,
+      height: 190,
+      layer: [
+        ...(single.length > 0 && !category
+          ? [
+              {
+                data: { values: single },
+                mark: { type: 'line' as const, strokeWidth: 0.8, opacity: 0.25, color: '#808a94' },
+                encoding: { x, y, detail: { field: 'row', type: 'nominal' as const } },
+              },
+            ]
+          : []),
+        {
+          data: { values: lines },
+          mark: category
+            ? { type: 'point', size: 70, opacity: 1 }
+            : { type: 'line', strokeWidth: 2.2 },
+          encoding: { x, y, color, ...(category ? {} : { detail: { field: 'name', type: 'nominal' as const } }) },
+        },
+        ...(category
+          ? [
+              {
+                data: { values: grid.map((value, index) => ({ x: index, name: String(value) })) },
+                mark: {
+                  type: 'text' as const,
+                  angle: 320,
+                  align: 'right' as const,
+                  baseline: 'top' as const,
+                  dy: 6,
+                  limit: 90,
+                },
+                encoding: { x, y: { value: 'height' as const }, text: { field: 'name' } },
+              },
+            ]
+          : []),
+      ],
+    },
+  };
+}
+
+/** Permutation importance on slices beside that on all rows, as a map. */
+export function sliceImportanceChart(
+  slices: readonly { slice: string; importance: readonly { column: string; mean: number }[] }[],
+  order: readonly string[],
+  metric: string,
+): Chart {
+  const columns = order.slice(0, 10);
+  const values = slices.flatMap(({ importance }, slice) =>
+    columns.map((name, at) => ({
+      slice,
+      column: `${at}`,
+      mean: importance.find(({ column }) => column === name)?.mean ?? 0,
+    })),
+  );
+  const most = Math.max(1e-12, ...values.map(({ mean }) => mean));
+  const width = Math.max(160, Math.min(420, slices.length * 80));
+  const x = { field: 'slice', type: 'ordinal' as const, title: null, axis: { labels: false, ticks: false, domain: false, orient: 'top' as const } };
+  return {
+    description: `Permutation importance of ${columns.length} columns on ${slices.length} slices.`,
+    spec: {
+      title: { text: 'Does it rely on the same in every slice?', subtitle: `loss of ${metric} where the column is shuffled`, offset: 34 },
+      width,
+      height: columns.length * 24,
+      layer: [
+        {
+          data: { values },
+          mark: { type: 'rect' },
+          encoding: {
+            x,
+            y: place(columns.length),
+            color: {
+              field: 'mean',
+              type: 'quantitative',
+              scale: { domain: [0, most], clamp: true, range: ['#eef4fa', '#0072B2'] },
+              legend: null,
+            },
+          },
+        },
+        {
+          data: { values: values.map((value) => ({ ...value, light: value.mean > most / 2 ? 1 : 0 })) },
+          mark: { type: 'text' },
+          encoding: {
+            x,
+            y: place(columns.length),
+            text: { field: 'mean', type: 'quantitative', format: '.3f' },
+            color: { condition: { test: 'datum.light === 1', value: '#ffffff' }, value: '#12202e' },
+          },
+        },
+        names(columns.map((name, at) => ({ column: `${at}`, name })), columns.length),
+        {
+          data: { values: slices.map(({ slice }, at) => ({ slice: at, name: slice })) },
+          mark: { type: 'text', baseline: 'bottom', dy: -6, limit: width / slices.length - 6 },
+          encoding: { x, y: { value: 0 }, text: { field: 'name' } },
+        },
+      ],
+    },
+  };
+}
+
+/** Rows of a chart by their place: two columns may have names that look the same, so names are drawn apart. */
+const place = (count: number) =>
+  ({
+    field: 'column',
+    type: 'ordinal' as const,
+    title: null,
+    scale: { domain: Array.from({ length: count }, (_, index) => `${index}`) },
+    axis: { labels: false, ticks: false, domain: false },
+  });
+
+const names = (values: readonly { column: string; name: string }[], count: number) =>
+  ({
+    data: { values: values.map(({ column, name }) => ({ column, name })) },
+    mark: { type: 'text' as const, align: 'right' as const, dx: -8, limit: 150 },
+    encoding: { y: place(count), x: { value: 0 }, text: { field: 'name' } },
+  });
+
+const xOf = (kind: Dependence['kind'], value: number | string | null): number =>
+  kind === 'date' ? Number(value) * 1000 : Number(value);
