@@ -1,18 +1,15 @@
 import { z } from 'zod';
+import { interval, metricBound, metricIntervals, metricValues } from './evaluation-report.ts';
 import { jsonBytes } from './payload-limits.ts';
 import { artifactRef } from './refs.ts';
-import { gate, metricName } from './spec/evaluation.ts';
+import { gate } from './spec/gates.ts';
 
-/** Finite metric values by name. */
-export const metricValues = z.partialRecord(metricName, z.number());
-export type MetricValues = z.infer<typeof metricValues>;
-
-/** Where values lie with the confidence that the spec states, by name. */
-export const metricIntervals = z.partialRecord(
-  metricName,
-  z.strictObject({ low: z.number(), high: z.number() }),
-);
-export type MetricIntervals = z.infer<typeof metricIntervals>;
+export {
+  type MetricIntervals,
+  type MetricValues,
+  metricIntervals,
+  metricValues,
+} from './evaluation-report.ts';
 
 /** A model judged on some rows. */
 export const judgement = z.strictObject({
@@ -21,6 +18,8 @@ export const judgement = z.strictObject({
   intervals: metricIntervals,
   /** Of a challenger's value minus this one's on the same rows; empty where there is none. */
   difference: metricIntervals,
+  /** One-sided bounds at the confidences that were asked for, of what {@link metricIntervals} are of. */
+  bounds: z.array(metricBound.omit({ of: true })).default([]),
 });
 export type Judgement = z.infer<typeof judgement>;
 
@@ -98,16 +97,42 @@ function shortened(result: ExpectationResult): ExpectationResult {
   };
 }
 
-/** The outcome of one gate: `observed` against `limit`; `margin` is negative by how much it failed. */
-export const gateResult = z.strictObject({
-  gate,
-  condition: z.string().meta({ description: 'In words, for example "roc_auc >= 0.85".' }),
-  passed: z.boolean(),
-  observed: z.number().nullable(),
-  limit: z.number().nullable(),
-  margin: z.number().nullable(),
-  note: z.string().optional(),
-});
+/**
+ * What became of a gate. `undecided`: the champion cannot be held against the candidate, and the approver decides;
+ * `insufficient`: too few rows or one class, so that there is nothing to judge; neither stops a run.
+ */
+export const gateVerdict = z.enum(['passed', 'failed', 'undecided', 'insufficient']);
+export type GateVerdict = z.infer<typeof gateVerdict>;
+
+/** Older runs recorded only whether a gate passed. */
+const withVerdict = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !('verdict' in value) && 'passed' in value
+    ? { required: '', interval: null, verdict: value.passed === true ? 'passed' : 'failed', ...value }
+    : value;
+
+/** The outcome of one gate, a row of the verdict: `observed` against `limit`. */
+export const gateResult = z.preprocess(
+  withVerdict,
+  z.strictObject({
+    gate,
+    condition: z.string().meta({ description: 'In words, for example "roc_auc >= 0.85".' }),
+    required: z.string().meta({ description: 'What is asked of the value, for example ">= 0.85".' }),
+    verdict: gateVerdict,
+    /** Whether the verdict is `passed`. */
+    passed: z.boolean(),
+    observed: z.number().nullable(),
+    limit: z.number().nullable(),
+    /** Negative by how much it failed. */
+    margin: z.number().nullable(),
+    /** Where the value lies with the confidence of the spec, or on one side of it with that of the gate. */
+    interval: interval.nullable(),
+    note: z.string().optional(),
+    /** What it is about, where that is a part: of the rows, of the people, of the inputs. */
+    slice: z.string().optional(),
+    group: z.string().optional(),
+    feature: z.string().optional(),
+  }),
+);
 export type GateResult = z.infer<typeof gateResult>;
 
 /** A picture that a stage made. */

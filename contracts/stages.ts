@@ -1,5 +1,13 @@
 import { z } from 'zod';
 import { stageCache } from './cache.ts';
+import {
+  fairnessResult,
+  footprint,
+  metricBound,
+  NO_SLICES,
+  robustnessResult,
+  slicesResult,
+} from './evaluation-report.ts';
 import { incrementReport } from './incremental.ts';
 import { anonymityResult, personalFinding, protectedColumn } from './privacy.ts';
 import { artifactRef, tableRef } from './refs.ts';
@@ -164,6 +172,8 @@ export const trainedCandidate = z.strictObject({
   bestIteration: z.number().int().nonnegative(),
   seconds: z.number().nonnegative(),
   validation: metricValues,
+  /** Binary: from which probability on the answer is the positive class; left out: 0.5. */
+  threshold: z.number().min(0).max(1).optional(),
 });
 export type TrainedCandidate = z.infer<typeof trainedCandidate>;
 
@@ -197,6 +207,16 @@ export const evaluateOutput = z.strictObject({
       notComparable: z.string().optional(),
     })
     .nullable(),
+  /** For gates with a confidence of their own. */
+  bounds: z.array(metricBound).default([]),
+  slices: slicesResult.default(NO_SLICES),
+  /** One for each column of the spec's fairness. */
+  fairness: z.array(fairnessResult).default([]),
+  /** One for each kind, distance and metric that gates ask for. */
+  robustness: z.array(robustnessResult).default([]),
+  footprint: footprint.nullable().default(null),
+  /** `evaluationDetails` as JSON: confusion, classes, reliability, residuals. */
+  details: artifactRef.nullable().default(null),
   /** Rows of the test split with the answers that the evaluation got; the pre-deployment checks compare with them. */
   samples: artifactRef,
   plots: z.array(plotRef),

@@ -1,178 +1,78 @@
-import type { GateResult, MetricValues } from '../contracts/reports.ts';
-import { type Gate, lowerIsBetter, type MetricName } from '../contracts/spec/evaluation.ts';
+import type { GateResult } from '../contracts/reports.ts';
+import type { Gate, MetricGate } from '../contracts/spec/gates.ts';
+import type { Evidence } from './gates/evidence.ts';
+import { againstBaseline, againstChampion, fixedLimit, generalisation } from './gates/metric-gates.ts';
+import { fairnessGate, latencyGate, robustnessGate, sizeGate } from './gates/other-gates.ts';
+import { sliceLimit } from './gates/slice-gates.ts';
 
-/** The numbers that gates look at. */
-export interface Evidence {
-  test: MetricValues;
-  train: MetricValues;
-  baseline: MetricValues;
-  /** The version in production on the same test rows, or `null` where there is none. */
-  champion: MetricValues | null;
-  /** Why the champion cannot be compared, where it cannot. */
-  championNote?: string | undefined;
-}
+export { type Evidence, evidenceOf } from './gates/evidence.ts';
 
-interface Bound {
-  condition: string;
-  limit: number;
-  direction: 'at_least' | 'at_most';
-  observed: number | undefined;
-}
-
-/** By how much `observed` keeps the bound; negative where it does not. */
-const marginOf = (observed: number, bound: Bound): number =>
-  bound.direction === 'at_least' ? observed - bound.limit : bound.limit - observed;
-
-function judge(gate: Gate, bound: Bound): GateResult {
-  if (bound.observed === undefined)
-    return {
-      gate,
-      condition: bound.condition,
-      passed: false,
-      observed: null,
-      limit: bound.limit,
-      margin: null,
-      note: `${gate.metric} could not be computed`,
-    };
-  const margin = marginOf(bound.observed, bound);
-  return {
-    gate,
-    condition: bound.condition,
-    passed: margin >= 0,
-    observed: bound.observed,
-    limit: bound.limit,
-    margin,
-  };
-}
-
-/** "Better than X by d" as a bound on the metric's own scale. */
-function improvement(
-  gate: Gate,
-  metric: MetricName,
-  name: string,
-  reference: number,
-  observed: number | undefined,
-): Bound {
-  const lower = lowerIsBetter(metric);
-  const limit = lower ? reference - gate.by : reference + gate.by;
-  // "Better by d" is a smaller limit where lower is better.
-  const change = lower ? -gate.by : gate.by;
-  const shift = change === 0 ? '' : ` ${change < 0 ? '-' : '+'} ${Math.abs(change)}`;
-  return {
-    condition: `${metric} ${lower ? '<=' : '>='} that of the ${name}${shift}`,
-    limit,
-    direction: lower ? 'at_most' : 'at_least',
-    observed,
-  };
-}
-
-/** A condition that could not be looked at; it is not kept, unless there is nothing to keep it against. */
-const unjudged = (
-  gate: Gate,
-  condition: string,
-  observed: number | undefined,
-  note: string,
-  passed = false,
-): GateResult => ({ gate, condition, passed, observed: observed ?? null, limit: null, margin: null, note });
-
-/** A champion that cannot be compared is one all the same; only where there is none does the gate pass by itself. */
-function againstChampion(gate: Gate, { test, champion, championNote }: Evidence): GateResult {
-  const { metric } = gate;
-  const observed = test[metric];
-  const condition = `${metric} not worse than the champion`;
-  if (observed === undefined) return unjudged(gate, condition, observed, `${metric} could not be computed`);
-  if (champion === null) return unjudged(gate, condition, observed, 'there is no champion yet', true);
-  const reference = champion[metric];
-  return reference === undefined
-    ? unjudged(
-        gate,
-        condition,
-        observed,
-        `the champion cannot be compared: ${championNote ?? `its ${metric} could not be computed`}`,
-      )
-    : judge(gate, improvement(gate, metric, 'champion', reference, observed));
+/** How gates are judged that numbers cannot decide. */
+export interface JudgeOptions {
+  /** Whether a person is asked before anything is deployed: what is undecided then does not stop the run. */
+  approverDecides?: boolean;
 }
 
 /**
- * Judges one gate. A gate with several conditions (`min` and `betterThan`, say) gives one result for each.
- * A trivial baseline must be beaten strictly: a model that only equals it has learned nothing. A metric that could
- * not be computed passes no gate.
+ * Judges one gate. A gate with several conditions (`min` and `betterThan`, say) gives one result for each. A metric that
+ * could not be computed passes no gate.
  */
-function judgeGate(gate: Gate, evidence: Evidence): GateResult[] {
-  const { metric } = gate;
-  const observed = evidence.test[metric];
-  const results: GateResult[] = [];
-  if (gate.min !== undefined)
-    results.push(
-      judge(gate, {
-        condition: `${metric} >= ${gate.min}`,
-        limit: gate.min,
-        direction: 'at_least',
-        observed,
-      }),
-    );
-  if (gate.max !== undefined)
-    results.push(
-      judge(gate, { condition: `${metric} <= ${gate.max}`, limit: gate.max, direction: 'at_most', observed }),
-    );
-  if (gate.betterThan === 'baseline') {
-    const reference = evidence.baseline[metric];
-    if (reference === undefined || observed === undefined) {
-      const who = observed === undefined ? metric : `the ${metric} of the trivial baseline`;
-      results.push(
-        unjudged(gate, `${metric} better than the baseline`, observed, `${who} could not be computed`),
-      );
-    } else {
-      const result = judge(gate, improvement(gate, metric, 'baseline', reference, observed));
-      results.push(
-        gate.by === 0 && result.margin === 0
-          ? { ...result, passed: false, note: 'equal to the trivial baseline' }
-          : result,
-      );
-    }
-  }
-  if (gate.betterThan === 'champion') results.push(againstChampion(gate, evidence));
-  if (gate.maxGap !== undefined) {
-    const train = evidence.train[metric];
-    const gap =
-      train === undefined || observed === undefined
-        ? undefined
-        : lowerIsBetter(metric)
-          ? observed - train
-          : train - observed;
-    results.push(
-      judge(gate, {
-        condition: `${metric} gap between train and test <= ${gate.maxGap}`,
-        limit: gate.maxGap,
-        direction: 'at_most',
-        observed: gap,
-      }),
-    );
-  }
-  return results;
+function metricGate(gate: MetricGate, evidence: Evidence, approverDecides: boolean): GateResult[] {
+  const limit = (direction: 'at_least' | 'at_most'): GateResult[] =>
+    gate.slices === undefined
+      ? [fixedLimit(gate, evidence, direction)]
+      : sliceLimit(gate, evidence, direction);
+  return [
+    ...(gate.min === undefined ? [] : limit('at_least')),
+    ...(gate.max === undefined ? [] : limit('at_most')),
+    ...(gate.betterThan === 'baseline' ? [againstBaseline(gate, evidence)] : []),
+    ...(gate.betterThan === 'champion' ? [againstChampion(gate, evidence, approverDecides)] : []),
+    ...(gate.maxGap === undefined ? [] : [generalisation(gate, evidence)]),
+  ];
+}
+
+function judgeGate(gate: Gate, evidence: Evidence, approverDecides: boolean): GateResult[] {
+  if ('fairness' in gate) return fairnessGate(gate, evidence);
+  if ('robustness' in gate) return robustnessGate(gate, evidence);
+  if ('size' in gate) return sizeGate(gate, evidence);
+  if ('latency' in gate) return latencyGate(gate, evidence);
+  return metricGate(gate, evidence, approverDecides);
 }
 
 /**
- * Judges all gates on the evidence of the test split.
+ * Judges all gates on the evidence of the test split: the verdict, one table.
  *
+ * @returns `passed` where none failed; what is undecided or insufficient does not fail
  * @example
  * judgeGates([{ metric: 'roc_auc', min: 0.85, by: 0 }], evidence).passed
  */
 export function judgeGates(
   gates: readonly Gate[],
   evidence: Evidence,
+  { approverDecides = false }: JudgeOptions = {},
 ): { passed: boolean; results: GateResult[] } {
-  const results = gates.flatMap((gate) => judgeGate(gate, evidence));
-  return { passed: results.every((result) => result.passed), results };
+  const results = gates.flatMap((gate) => judgeGate(gate, evidence, approverDecides));
+  return { passed: results.every(({ verdict }) => verdict !== 'failed'), results };
 }
 
 /** One line for people about each gate that failed: which, and by how much. */
 export function failedGates(results: readonly GateResult[]): string[] {
   return results
-    .filter((result) => !result.passed)
-    .map((result) =>
-      result.observed === null || result.margin === null
-        ? `${result.condition}: ${result.note ?? 'not computed'}`
-        : `${result.condition}: was ${result.observed.toFixed(4)}, limit ${result.limit?.toFixed(4)}, ${result.note ?? `short by ${Math.abs(result.margin).toFixed(4)}`}`,
-    );
+    .filter(({ verdict }) => verdict === 'failed')
+    .map((result) => {
+      const { condition, observed, limit, margin, note } = result;
+      const part = partWords(result);
+      if (observed === null || margin === null) return `${condition}: ${note ?? 'not computed'}${part}`;
+      const short = `short by ${Math.abs(margin).toFixed(4)}`;
+      return `${condition}: was ${observed.toFixed(4)}, limit ${limit?.toFixed(4)}, ${margin < 0 ? short : (note ?? short)}${part}`;
+    });
 }
+
+/** One line about each gate that whoever approves has to decide. */
+export const undecidedGates = (results: readonly GateResult[]): string[] =>
+  results
+    .filter(({ verdict }) => verdict === 'undecided')
+    .map(({ condition, note }) => `${condition}: ${note ?? 'undecided'}`);
+
+const partWords = ({ group, feature }: GateResult): string =>
+  group !== undefined ? ` (${group})` : feature !== undefined ? ` (${feature})` : '';

@@ -1,91 +1,18 @@
 import { z } from 'zod';
+import { gate } from './gates.ts';
+import { metricName } from './metrics.ts';
+import { fairnessSpec, sliceSpec, worstSlicesSpec } from './slices.ts';
 
-/** Metrics by task, in the names of scikit-learn. Those with `_loss`, `brier`, `error` are better when lower. */
-export const METRICS = {
-  binary: [
-    'roc_auc',
-    'average_precision',
-    'log_loss',
-    'brier_score',
-    'accuracy',
-    'precision',
-    'recall',
-    'f1',
-    'matthews_corrcoef',
-    'expected_calibration_error',
-  ],
-  multiclass: [
-    'roc_auc',
-    'log_loss',
-    'brier_score',
-    'accuracy',
-    'macro_precision',
-    'macro_recall',
-    'macro_f1',
-    'weighted_precision',
-    'weighted_recall',
-    'weighted_f1',
-    'matthews_corrcoef',
-    'expected_calibration_error',
-  ],
-  regression: [
-    'root_mean_squared_error',
-    'mean_absolute_error',
-    'mean_absolute_percentage_error',
-    'r2',
-    'median_absolute_error',
-  ],
-} as const;
-
-export const metricName = z.enum([
-  ...new Set([...METRICS.binary, ...METRICS.multiclass, ...METRICS.regression]),
-]);
-export type MetricName = z.infer<typeof metricName>;
-
-const LOWER_IS_BETTER: ReadonlySet<MetricName> = new Set<MetricName>([
-  'log_loss',
-  'brier_score',
-  'expected_calibration_error',
-  'root_mean_squared_error',
-  'mean_absolute_error',
-  'mean_absolute_percentage_error',
-  'median_absolute_error',
-]);
-
-/** Whether a smaller value of the metric is the better one. */
-export const lowerIsBetter = (metric: MetricName): boolean => LOWER_IS_BETTER.has(metric);
-
-/** One condition on the test split that the winner must fulfil. */
-export const gate = z
-  .strictObject({
-    metric: metricName,
-    min: z.number().optional().meta({ description: 'The value must be at least this.' }),
-    max: z.number().optional().meta({ description: 'The value must be at most this.' }),
-    betterThan: z.enum(['baseline', 'champion']).optional().meta({
-      description:
-        'baseline: a model that always predicts the base rate (mean, most frequent class) of the training rows. champion: the version in production, judged on the same test rows; passes where there is none.',
-    }),
-    by: z.number().default(0).meta({
-      description:
-        'With betterThan: the least improvement, in units of the metric. A negative one allows to be a little worse.',
-    }),
-    maxGap: z.number().nonnegative().optional().meta({
-      description: 'The largest amount by which the test split may be worse than the training split.',
-    }),
-  })
-  .refine(
-    (value) =>
-      [value.min, value.max, value.betterThan, value.maxGap].filter((part) => part !== undefined).length >= 1,
-    {
-      error: 'one of min, max, betterThan, maxGap',
-    },
-  );
-export type Gate = z.infer<typeof gate>;
+export { type Gate, gate } from './gates.ts';
+export { lowerIsBetter, METRICS, type MetricName, metricName } from './metrics.ts';
 
 export const evaluationSpec = z.strictObject({
   metric: metricName.optional().meta({
     description:
       'Chooses among the candidates, on the validation split. Default: roc_auc, log_loss or root_mean_squared_error by task.',
+  }),
+  quantile: z.number().gt(0).lt(1).default(0.5).meta({
+    description: 'Regression: the quantile that mean_pinball_loss judges.',
   }),
   confidence: z.number().min(0.5).max(0.999).default(0.95).meta({
     description: 'Of the intervals that are given with the metrics of the test split.',
@@ -94,6 +21,14 @@ export const evaluationSpec = z.strictObject({
     description:
       'Samples that the bootstrap draws from the test rows for these intervals, with seed training.seed; 0: no intervals.',
   }),
+  slices: z.array(sliceSpec).max(30).default([]).meta({
+    description: 'Parts of the test rows that are judged by themselves.',
+  }),
+  worstSlices: z
+    .union([z.literal(false), worstSlicesSpec])
+    .default({ minRows: 100, features: 2, alpha: 0.05, limit: 10 })
+    .meta({ description: 'How slices that do badly are looked for; false: not at all.' }),
+  fairness: fairnessSpec.optional().meta({ description: 'Groups whose answers and errors are compared.' }),
   gates: z
     .array(gate)
     .max(50)

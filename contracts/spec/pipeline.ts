@@ -5,7 +5,8 @@ import { cacheSpec } from './cache.ts';
 import { type Candidate, candidate, candidatesSpec, presetOf, type TrainerName } from './candidates.ts';
 import { columnsSpec, dataSpec } from './data.ts';
 import { deploymentSpec, monitoringSpec } from './deployment.ts';
-import { evaluationSpec, type Gate, METRICS, type MetricName } from './evaluation.ts';
+import { evaluationSpec, type Gate, type MetricName } from './evaluation.ts';
+import { evaluationIssues } from './evaluation-issues.ts';
 import { expectation } from './expectations.ts';
 import { featuresSpec, missingKept } from './features.ts';
 import { privacySpec } from './privacy.ts';
@@ -82,21 +83,8 @@ export const pipelineSpec = z
   .superRefine((spec, context) => {
     for (const { path, message } of secretIssues(spec)) context.addIssue({ code: 'custom', path, message });
     for (const { path, message } of privacyIssues(spec)) context.addIssue({ code: 'custom', path, message });
-    const allowed: readonly string[] = METRICS[spec.task];
-    const used = [
-      ...(spec.evaluation.metric ? [{ metric: spec.evaluation.metric, path: ['evaluation', 'metric'] }] : []),
-      ...(spec.evaluation.gates ?? []).map((item, index) => ({
-        metric: item.metric,
-        path: ['evaluation', 'gates', index, 'metric'],
-      })),
-    ];
-    for (const { metric, path } of used)
-      if (!allowed.includes(metric))
-        context.addIssue({
-          code: 'custom',
-          path,
-          message: `${metric} does not fit task ${spec.task}; use one of ${allowed.join(', ')}`,
-        });
+    for (const { path, message } of evaluationIssues(spec))
+      context.addIssue({ code: 'custom', path, message });
     if (spec.split.method === 'time' && !spec.columns.timestamp)
       context.addIssue({
         code: 'custom',

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import type { MetricIntervals, MetricValues } from '../../contracts/reports.ts';
-import type { MetricName } from '../../contracts/spec/evaluation.ts';
+import type { Interval, MetricIntervals, MetricValues } from '../../contracts/evaluation-report.ts';
+import type { MetricName } from '../../contracts/spec/metrics.ts';
 import { seededRandom } from './random.ts';
 import type { RowCounts, Scores } from './scores.ts';
 
@@ -20,6 +20,20 @@ const FEWEST = 100;
 
 const DEFAULTS = { resamples: 1_000, confidence: 0.95, seed: 0 };
 
+/** How many samples are drawn of so many rows, where so many are wanted. */
+export const resamplesOf = (rows: number, wanted: number = DEFAULTS.resamples): number =>
+  Math.min(wanted, Math.max(FEWEST, Math.floor(MOST_DRAWN / rows)));
+
+/** Which samples are drawn: those from one number to before another. */
+export interface SampleRange {
+  seed: number;
+  from: number;
+  before: number;
+}
+
+/** The values of each metric in the samples in which it is defined, in no order that matters. */
+export type SampledValues = Record<string, Float64Array>;
+
 /**
  * Percentile bootstrap intervals (Efron and Tibshirani 1993, chapter 13) of all metrics: rows are drawn with
  * replacement, as many as there are. A metric that is undefined in a sample (one class alone, say) is left out of that
@@ -28,8 +42,13 @@ const DEFAULTS = { resamples: 1_000, confidence: 0.95, seed: 0 };
  * @example
  * await bootstrapIntervals(new BinaryScores(positives, probabilities), { resamples: 1_000 }); // { roc_auc: { low: 0.88, high: 0.91 }, … }
  */
-export function bootstrapIntervals(scores: Scores, options: BootstrapOptions = {}): Promise<MetricIntervals> {
-  return intervals(scores.rows, (counts) => scores.metrics(counts), options);
+export async function bootstrapIntervals(
+  scores: Scores,
+  options: BootstrapOptions = {},
+): Promise<MetricIntervals> {
+  const { resamples, confidence, seed } = { ...DEFAULTS, ...options };
+  const before = resamplesOf(scores.rows, resamples);
+  return intervalsOf(await sampledMetrics(scores, { seed, from: 0, before }), confidence);
 }
 
 /**
@@ -41,6 +60,21 @@ export async function pairedIntervals(
   second: Scores,
   options: BootstrapOptions = {},
 ): Promise<MetricIntervals> {
+  const { resamples, confidence, seed } = { ...DEFAULTS, ...options };
+  const before = resamplesOf(first.rows, resamples);
+  return intervalsOf(await sampledDifferences(first, second, { seed, from: 0, before }), confidence);
+}
+
+/** Metrics of bootstrap samples. */
+export const sampledMetrics = (scores: Scores, range: SampleRange): Promise<SampledValues> =>
+  sampled(scores.rows, (counts) => scores.metrics(counts), range);
+
+/** Metrics of the first minus those of the second, of the same bootstrap samples. */
+export async function sampledDifferences(
+  first: Scores,
+  second: Scores,
+  range: SampleRange,
+): Promise<SampledValues> {
   if (first.rows !== second.rows)
     throw new RangeError(`models are compared on the same rows, not on ${first.rows} and ${second.rows}`);
   const difference = (counts: RowCounts): MetricValues => {
@@ -52,47 +86,65 @@ export async function pairedIntervals(
       }),
     );
   };
-  return intervals(first.rows, difference, options);
+  return sampled(first.rows, difference, range);
 }
 
-async function intervals(
+async function sampled(
   rows: number,
   valuesOf: (counts: RowCounts) => MetricValues,
-  options: BootstrapOptions,
-): Promise<MetricIntervals> {
-  const { resamples: wanted, confidence, seed } = { ...DEFAULTS, ...options };
-  const resamples = Math.min(wanted, Math.max(FEWEST, Math.floor(MOST_DRAWN / rows)));
+  { seed, from, before }: SampleRange,
+): Promise<SampledValues> {
   const seen = new Map<string, Float64Array>();
   const defined = new Map<string, number>();
   const counts = new Uint16Array(rows);
-  for (let sample = 0; sample < resamples; sample++) {
+  for (let sample = from; sample < before; sample++) {
     await setImmediate();
-    // Of each sample its own: one generator would come round again after some thousand millions of rows.
-    const random = seededRandom(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(sample + 1, 0x85ebca6b));
-    counts.fill(0);
-    for (let drawn = 0; drawn < rows; drawn++) {
-      const row = Math.floor(random() * rows);
-      counts[row] = (counts[row] ?? 0) + 1;
-    }
+    draw(counts, seed, sample);
     for (const [name, value] of Object.entries(valuesOf(counts))) {
-      const values = seen.get(name) ?? new Float64Array(resamples);
+      const values = seen.get(name) ?? new Float64Array(before - from);
       const place = defined.get(name) ?? 0;
       values[place] = value;
       seen.set(name, values);
       defined.set(name, place + 1);
     }
   }
+  return Object.fromEntries([...seen].map(([name, all]) => [name, all.slice(0, defined.get(name))]));
+}
+
+/** How often each row stands in a sample. */
+function draw(counts: Uint16Array, seed: number, sample: number): void {
+  const rows = counts.length;
+  // Of each sample its own: one generator would come round again after some thousand millions of rows.
+  const random = seededRandom(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(sample + 1, 0x85ebca6b));
+  counts.fill(0);
+  for (let drawn = 0; drawn < rows; drawn++) {
+    const row = Math.floor(random() * rows);
+    counts[row] = (counts[row] ?? 0) + 1;
+  }
+}
+
+/** The two-sided percentile interval of each metric. */
+export function intervalsOf(samples: SampledValues, confidence: number): MetricIntervals {
   const tail = (1 - confidence) / 2;
   return Object.fromEntries(
-    [...seen].map(([name, all]) => {
-      const values = all.subarray(0, defined.get(name)).sort();
-      return [name, { low: quantile(values, tail), high: quantile(values, 1 - tail) }];
-    }),
+    Object.entries(samples).map(([name, values]) => [name, between(values, tail)]),
   );
 }
 
+/** One-sided bounds: the metric lies above `low`, or below `high`, with the confidence. */
+export const boundsOf = (samples: SampledValues, confidence: number): MetricIntervals =>
+  Object.fromEntries(
+    Object.entries(samples).map(([name, values]) => [name, between(values, 1 - confidence)]),
+  );
+
+/** Of values in any order those that leave a share of them on either side. */
+export function between(values: Float64Array, tail: number): Interval {
+  const ascending = values.toSorted();
+  return { low: quantile(ascending, tail), high: quantile(ascending, 1 - tail) };
+}
+
 /** Quantile of ascending values, interpolated linearly (Hyndman and Fan 1996, type 7, as in numpy). */
-function quantile(ascending: Float64Array, share: number): number {
+export function quantile(ascending: Float64Array, share: number): number {
   const place = share * (ascending.length - 1);
   const below = Math.floor(place);
   const low = ascending[below] ?? Number.NaN;

@@ -8,13 +8,17 @@ export interface CalibrationBin {
 }
 
 /** Bins of equal width. */
-const BINS = 10;
+export const CALIBRATION_BINS = 10;
+
+/** The bin of a probability. */
+export const calibrationBin = (probability: number): number =>
+  Math.min(CALIBRATION_BINS - 1, Math.max(0, Math.floor(probability * CALIBRATION_BINS)));
 
 /** Gathers a reliability diagram row by row. */
 export class CalibrationCounts {
-  readonly #rows = new Float64Array(BINS);
-  readonly #predicted = new Float64Array(BINS);
-  readonly #observed = new Float64Array(BINS);
+  readonly #rows = new Float64Array(CALIBRATION_BINS);
+  readonly #predicted = new Float64Array(CALIBRATION_BINS);
+  readonly #observed = new Float64Array(CALIBRATION_BINS);
 
   /**
    * @param probability 0 to 1
@@ -22,7 +26,7 @@ export class CalibrationCounts {
    * @param count how often the row counts
    */
   add(probability: number, outcome: number, count: number): void {
-    const bin = Math.min(BINS - 1, Math.max(0, Math.floor(probability * BINS)));
+    const bin = calibrationBin(probability);
     this.#rows[bin] = (this.#rows[bin] ?? 0) + count;
     this.#predicted[bin] = (this.#predicted[bin] ?? 0) + count * probability;
     this.#observed[bin] = (this.#observed[bin] ?? 0) + count * outcome;
@@ -55,4 +59,50 @@ export function calibrationBins(outcomes: Uint8Array, probabilities: Float64Arra
   const counts = new CalibrationCounts();
   for (const [i, probability] of probabilities.entries()) counts.add(probability, outcomes[i] ?? 0, 1);
   return counts.bins();
+}
+
+/** Steps of Newton's method at the most; it takes about six. */
+const MOST_STEPS = 50;
+
+/** Probabilities are kept this far from 0 and 1, where the log-odds are infinite. */
+const EDGE = 1e-12;
+
+/**
+ * Slope and intercept of the logistic regression of the truth on the log-odds of the prediction (Cox 1958): 1 and 0
+ * where the model is calibrated; a slope below 1 says that it is too sure of itself.
+ *
+ * @returns `null` where there is no finite answer: one class alone, answers that are all alike or tell the classes apart
+ */
+export function calibrationLine(
+  outcomes: Uint8Array,
+  probabilities: Float64Array,
+): { slope: number; intercept: number } | null {
+  const logOdds = probabilities.map((value) => {
+    const p = Math.min(1 - EDGE, Math.max(EDGE, value));
+    return Math.log(p / (1 - p));
+  });
+  let [intercept, slope] = [0, 1];
+  for (let step = 0; step < MOST_STEPS; step++) {
+    let [g0, g1, h00, h01, h11] = [0, 0, 0, 0, 0];
+    for (let i = 0; i < logOdds.length; i++) {
+      const x = logOdds[i] ?? 0;
+      const p = 1 / (1 + Math.exp(-(intercept + slope * x)));
+      const error = (outcomes[i] ?? 0) - p;
+      const weight = p * (1 - p);
+      g0 += error;
+      g1 += error * x;
+      h00 += weight;
+      h01 += weight * x;
+      h11 += weight * x * x;
+    }
+    const determinant = h00 * h11 - h01 * h01;
+    if (!(determinant > 1e-9 * h00 * h11)) return null;
+    const [d0, d1] = [(h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant];
+    intercept += d0;
+    slope += d1;
+    if (!Number.isFinite(intercept) || !Number.isFinite(slope)) return null;
+    if (Math.abs(d0) + Math.abs(d1) < 1e-10 * (1 + Math.abs(intercept) + Math.abs(slope)))
+      return { slope, intercept };
+  }
+  return null;
 }

@@ -6,8 +6,14 @@ import { MulticlassScores } from './multiclass-scores.ts';
 import { RegressionScores } from './regression-scores.ts';
 import { membersOf, type Scores } from './scores.ts';
 
-/** What the predictions are of. */
-export type Problem = { task: Task } & Pick<SplitOutput, 'classNames' | 'positiveClass' | 'baseline'>;
+/** What the predictions are of; `quantile` is the one that `mean_pinball_loss` judges, by default 0.5. */
+export type Problem = { task: Task; quantile?: number } & Pick<
+  SplitOutput,
+  'classNames' | 'positiveClass' | 'baseline'
+>;
+
+/** From which probability on the answer is the positive class, where nobody chose. */
+export const DEFAULT_THRESHOLD = 0.5;
 
 /** Index of the positive class; `1` where the task has none. */
 export const positiveIndex = ({ classNames, positiveClass }: Problem): number =>
@@ -17,13 +23,15 @@ export const positiveIndex = ({ classNames, positiveClass }: Problem): number =>
  * The answers of a model held against the truth.
  *
  * @param labels class indices or numbers, `[n]`
- * @throws PerennialError `StageFailed` where an answer is no finite number
  * @param answers binary: probability of the positive class `[n]`; multiclass: row-major `[n, classes]`; regression: `[n]`
+ * @param threshold binary: from which probability on the answer is the positive class
+ * @throws PerennialError `StageFailed` where an answer is no finite number
  */
 export function scoresOf(
   problem: Problem,
   labels: Int32Array | Float32Array,
   answers: Float32Array | Float64Array,
+  threshold = DEFAULT_THRESHOLD,
 ): Scores {
   const predictions = answers instanceof Float64Array ? answers : new Float64Array(answers);
   const odd = predictions.reduce((count, answer) => (Number.isFinite(answer) ? count : count + 1), 0);
@@ -34,11 +42,11 @@ export function scoresOf(
     );
   switch (problem.task) {
     case 'binary':
-      return new BinaryScores(membersOf(positiveIndex(problem), labels), predictions);
+      return new BinaryScores(membersOf(positiveIndex(problem), labels), predictions, threshold);
     case 'multiclass':
       return new MulticlassScores(new Int32Array(labels), problem.classNames.length, predictions);
     case 'regression':
-      return new RegressionScores(new Float64Array(labels), predictions);
+      return new RegressionScores(new Float64Array(labels), predictions, problem.quantile);
   }
 }
 

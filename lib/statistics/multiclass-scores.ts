@@ -3,8 +3,15 @@ import { CalibrationCounts } from './calibration.ts';
 import { descending } from './descending.ts';
 import { finite, logLossOf, type RowCounts, ratio, type Scores } from './scores.ts';
 
-/** Numbers of rows in the order of a class's scores that are kept: 256 MiB. Beyond it they are sorted each time. */
+/** Rows in the order of the scores of all classes together that are kept, 5 bytes each: 320 MiB. */
 const MAX_KEPT = 2 ** 26;
+
+/** The rows in the order of a class's scores, from the highest to the lowest. */
+interface ClassRanking {
+  order: Uint32Array;
+  /** Bit 0: the row is of the class; bit 1: the next score is a lower one. */
+  marks: Uint8Array;
+}
 
 /**
  * Metrics of a classifier of several classes, named and defined as in scikit-learn: macro and weighted averages over
@@ -18,7 +25,7 @@ export class MulticlassScores implements Scores {
   readonly #said: Int32Array;
   readonly #logLoss: Float64Array;
   readonly #squared: Float64Array;
-  readonly #orders = new Map<number, Uint32Array>();
+  readonly #rankings = new Map<number, ClassRanking>();
 
   /**
    * @param labels class indices `[n]`
@@ -54,14 +61,20 @@ export class MulticlassScores implements Scores {
 
   metrics(counts?: RowCounts): MetricValues {
     const { classes } = this;
-    const confusion = this.confusion(counts);
+    const actual = new Float64Array(classes);
+    const answered = new Float64Array(classes);
+    const hits = new Float64Array(classes);
     const calibration = new CalibrationCounts();
     let [rows, logLoss, squared, right] = [0, 0, 0, 0];
     for (let i = 0; i < this.rows; i++) {
       const count = counts === undefined ? 1 : (counts[i] ?? 0);
       if (count === 0) continue;
       const said = this.#said[i] ?? 0;
-      const hit = said === this.labels[i] ? 1 : 0;
+      const label = this.labels[i] ?? 0;
+      const hit = said === label ? 1 : 0;
+      actual[label] = (actual[label] ?? 0) + count;
+      answered[said] = (answered[said] ?? 0) + count;
+      hits[said] = (hits[said] ?? 0) + count * hit;
       rows += count;
       logLoss += count * (this.#logLoss[i] ?? 0);
       squared += count * (this.#squared[i] ?? 0);
@@ -73,28 +86,26 @@ export class MulticlassScores implements Scores {
       for (let k = 0; k < classes; k++) total += of(k);
       return total;
     };
-    const cell = (actual: number, said: number): number => confusion[actual * classes + said] ?? 0;
-    const actual = Float64Array.from({ length: classes }, (_, k) => sum((said) => cell(k, said)));
-    const answered = Float64Array.from({ length: classes }, (_, k) => sum((truth) => cell(truth, k)));
     const occurs = (k: number): boolean => (actual[k] ?? 0) + (answered[k] ?? 0) > 0;
-    const precision = (k: number): number => ratio(cell(k, k), answered[k] ?? 0);
-    const recall = (k: number): number => ratio(cell(k, k), actual[k] ?? 0);
-    const f1 = (k: number): number => ratio(2 * cell(k, k), (actual[k] ?? 0) + (answered[k] ?? 0));
+    const precision = (k: number): number => ratio(hits[k] ?? 0, answered[k] ?? 0);
+    const recall = (k: number): number => ratio(hits[k] ?? 0, actual[k] ?? 0);
+    const f1 = (k: number): number => ratio(2 * (hits[k] ?? 0), (actual[k] ?? 0) + (answered[k] ?? 0));
     const mean = (of: (k: number) => number, counts: (k: number) => boolean): number =>
       sum((k) => (counts(k) ? of(k) : 0)) / sum((k) => (counts(k) ? 1 : 0));
     const macro = (of: (k: number) => number): number => mean(of, occurs);
     const weighted = (of: (k: number) => number): number => sum((k) => (actual[k] ?? 0) * of(k)) / rows;
+    const present = (k: number): boolean => (actual[k] ?? 0) > 0;
     // Gorodkin 2004, as scikit-learn has it.
     const square = (values: Float64Array): number => sum((k) => (values[k] ?? 0) ** 2);
     const covariance = right * rows - sum((k) => (actual[k] ?? 0) * (answered[k] ?? 0));
     return finite({
-      roc_auc: mean(
-        (k) => this.#oneVersusRest(k, actual[k] ?? 0, rows, counts),
-        (k) => (actual[k] ?? 0) > 0,
-      ),
+      roc_auc: this.#rankable(counts)
+        ? mean((k) => this.#oneVersusRest(k, actual[k] ?? 0, rows, counts), present)
+        : undefined,
       log_loss: logLoss / rows,
       brier_score: squared / rows,
       accuracy: right / rows,
+      balanced_accuracy: mean(recall, present),
       macro_precision: macro(precision),
       macro_recall: macro(recall),
       macro_f1: macro(f1),
@@ -123,29 +134,44 @@ export class MulticlassScores implements Scores {
     return this.probabilities[row * this.classes + k] ?? 0;
   }
 
+  /** Whether the rankings can be had in time: of a sample only where they are kept. */
+  #rankable(counts: RowCounts | undefined): boolean {
+    return counts === undefined || this.classes * this.rows <= MAX_KEPT;
+  }
+
   /** Area under the ROC curve of one class against all others, ties counted half. */
   #oneVersusRest(k: number, positives: number, rows: number, counts: RowCounts | undefined): number {
-    const order = this.#order(k);
+    const { order, marks } = this.#ranking(k);
     let [tp, fp, tpBefore, fpBefore, area] = [0, 0, 0, 0, 0];
     for (let i = 0; i < order.length; i++) {
-      const row = order[i] ?? 0;
-      const count = counts === undefined ? 1 : (counts[row] ?? 0);
-      if (this.labels[row] === k) tp += count;
-      else fp += count;
-      const next = order[i + 1];
-      if (next !== undefined && this.#probability(next, k) === this.#probability(row, k)) continue;
-      area += ((fp - fpBefore) * (tp + tpBefore)) / 2;
+      const count = counts === undefined ? 1 : (counts[order[i] ?? 0] ?? 0);
+      const mark = marks[i] ?? 0;
+      const positive = count * (mark & 1);
+      tp += positive;
+      fp += count - positive;
+      if (mark < 2) continue;
+      area += (fp - fpBefore) * (tp + tpBefore);
       tpBefore = tp;
       fpBefore = fp;
     }
-    return area / (positives * (rows - positives));
+    return area / 2 / (positives * (rows - positives));
   }
 
-  #order(k: number): Uint32Array {
-    const known = this.#orders.get(k);
+  #ranking(k: number): ClassRanking {
+    const known = this.#rankings.get(k);
     if (known) return known;
-    const order = descending(Float64Array.from({ length: this.rows }, (_, i) => this.#probability(i, k)));
-    if ((this.#orders.size + 1) * this.rows <= MAX_KEPT) this.#orders.set(k, order);
-    return order;
+    const n = this.rows;
+    const scores = new Float64Array(n);
+    for (let i = 0; i < n; i++) scores[i] = this.#probability(i, k);
+    const order = descending(scores);
+    const marks = new Uint8Array(n);
+    for (let i = 0; i < n; i++) {
+      const row = order[i] ?? 0;
+      const isLast = i + 1 === n || scores[order[i + 1] ?? 0] !== scores[row];
+      marks[i] = (this.labels[row] === k ? 1 : 0) | (isLast ? 2 : 0);
+    }
+    const ranking = { order, marks };
+    if (this.classes * n <= MAX_KEPT) this.#rankings.set(k, ranking);
+    return ranking;
   }
 }

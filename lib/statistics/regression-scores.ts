@@ -2,6 +2,10 @@ import type { MetricValues } from '../../contracts/reports.ts';
 import { descending } from './descending.ts';
 import { finite, type RowCounts, type Scores } from './scores.ts';
 
+/** @param error truth minus prediction */
+export const pinballLoss = (error: number, quantile: number): number =>
+  error >= 0 ? quantile * error : (quantile - 1) * error;
+
 /**
  * Metrics of a regression, named and defined as in scikit-learn.
  *
@@ -11,14 +15,21 @@ import { finite, type RowCounts, type Scores } from './scores.ts';
 export class RegressionScores implements Scores {
   /** Absolute errors, `[n]`. */
   readonly #errors: Float64Array;
+  /** Loss at the quantile, `[n]` (Koenker and Bassett 1978). */
+  readonly #pinball: Float64Array;
   /** Row numbers from the largest error to the smallest. */
   readonly #order: Uint32Array;
 
-  /** @param truth `[n]`, @param predictions `[n]`, both in units of the target */
+  /**
+   * @param truth `[n]`, @param predictions `[n]`, both in units of the target
+   * @param quantile that `mean_pinball_loss` judges
+   */
   constructor(
     private readonly truth: Float64Array,
     predictions: Float64Array,
+    quantile = 0.5,
   ) {
+    this.#pinball = truth.map((value, i) => pinballLoss(value - (predictions[i] ?? 0), quantile));
     this.#errors = truth.map((value, i) => Math.abs(value - (predictions[i] ?? 0)));
     this.#order = descending(this.#errors);
   }
@@ -30,7 +41,7 @@ export class RegressionScores implements Scores {
   metrics(counts?: RowCounts): MetricValues {
     const n = this.rows;
     const countOf = (i: number): number => (counts === undefined ? 1 : (counts[i] ?? 0));
-    let [rows, sum, squared, absolute, relative] = [0, 0, 0, 0, 0];
+    let [rows, sum, squared, absolute, relative, pinball] = [0, 0, 0, 0, 0, 0];
     let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (let i = 0; i < n; i++) {
       const count = countOf(i);
@@ -43,6 +54,7 @@ export class RegressionScores implements Scores {
       sum += count * truth;
       squared += count * error ** 2;
       absolute += count * error;
+      pinball += count * (this.#pinball[i] ?? 0);
       relative += (count * error) / Math.max(Math.abs(truth), Number.EPSILON);
     }
     const mean = sum / rows;
@@ -55,6 +67,7 @@ export class RegressionScores implements Scores {
       // Of rows that are all alike the sum of squares is zero, but for rounding.
       r2: least === greatest ? undefined : 1 - squared / total,
       median_absolute_error: this.#medianError(rows, countOf),
+      mean_pinball_loss: pinball / rows,
     });
   }
 

@@ -17,14 +17,15 @@ def calibration_error(outcomes, probabilities):
     )
 
 
-def binary(y, p):
-    said = (p >= 0.5).astype(int)
+def binary(y, p, threshold, quantile):
+    said = (p >= threshold).astype(int)
     return {
         "roc_auc": m.roc_auc_score(y, p),
         "average_precision": m.average_precision_score(y, p),
         "log_loss": m.log_loss(y, np.clip(p, EPSILON, 1 - EPSILON)),
         "brier_score": m.brier_score_loss(y, p),
         "accuracy": m.accuracy_score(y, said),
+        "balanced_accuracy": m.balanced_accuracy_score(y, said),
         "precision": m.precision_score(y, said, zero_division=0),
         "recall": m.recall_score(y, said, zero_division=0),
         "f1": m.f1_score(y, said, zero_division=0),
@@ -33,7 +34,7 @@ def binary(y, p):
     }
 
 
-def multiclass(y, p):
+def multiclass(y, p, threshold, quantile):
     classes = np.arange(p.shape[1])
     said = p.argmax(axis=1)
     result = {
@@ -41,6 +42,7 @@ def multiclass(y, p):
         "log_loss": m.log_loss(y, p, labels=classes),
         "brier_score": float(((p - label_binarize(y, classes=classes)) ** 2).sum(axis=1).mean()),
         "accuracy": m.accuracy_score(y, said),
+        "balanced_accuracy": m.balanced_accuracy_score(y, said),
         "matthews_corrcoef": m.matthews_corrcoef(y, said),
         "expected_calibration_error": calibration_error((y == said).astype(int), p.max(axis=1)),
     }
@@ -50,13 +52,14 @@ def multiclass(y, p):
     return result
 
 
-def regression(y, p):
+def regression(y, p, threshold, quantile):
     return {
         "root_mean_squared_error": m.root_mean_squared_error(y, p),
         "mean_absolute_error": m.mean_absolute_error(y, p),
         "mean_absolute_percentage_error": m.mean_absolute_percentage_error(y, p),
         "r2": m.r2_score(y, p),
         "median_absolute_error": m.median_absolute_error(y, p),
+        "mean_pinball_loss": m.mean_pinball_loss(y, p, alpha=quantile),
     }
 
 
@@ -65,5 +68,7 @@ for line in sys.stdin:
     counts = np.array(problem["counts"])
     y = np.repeat(np.array(problem["labels"]), counts)
     p = np.repeat(np.array(problem["answers"], dtype=np.float64), counts, axis=0)
-    judged = {"binary": binary, "multiclass": multiclass, "regression": regression}[problem["task"]](y, p)
+    judged = {"binary": binary, "multiclass": multiclass, "regression": regression}[problem["task"]](
+        y, p, problem["threshold"], problem["quantile"]
+    )
     print(json.dumps({name: float(value) for name, value in judged.items()}))

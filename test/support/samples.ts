@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Tracking } from '../../contracts/activities.ts';
 import type { ErasurePlan } from '../../contracts/erasure.ts';
+import { NO_SLICES } from '../../contracts/evaluation-report.ts';
 import { type ArtifactRef, MEDIA_TYPES, type MediaType, type TableRef } from '../../contracts/refs.ts';
 import { expectationResult } from '../../contracts/reports.ts';
 import type { ModelSignature, ServedModel } from '../../contracts/serving.ts';
@@ -179,6 +180,12 @@ export const evaluated = (winner: TrainedCandidate): EvaluateOutput => ({
   train: { roc_auc: 0.93, log_loss: 0.27, brier_score: 0.07, accuracy: 0.91 },
   baseline: { roc_auc: 0.5, log_loss: 0.61, brier_score: 0.21, accuracy: 0.7 },
   champion: null,
+  bounds: [],
+  slices: NO_SLICES,
+  fairness: [],
+  robustness: [],
+  footprint: null,
+  details: null,
   samples: artifact('samples', MEDIA_TYPES.json),
   plots: [{ name: 'roc', title: 'ROC curve', artifact: artifact('roc', MEDIA_TYPES.svg) }],
   report: artifact('report', MEDIA_TYPES.json),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { z } from 'zod';
 import type { MetricValues } from '../../contracts/reports.ts';
-import { type Gate, gate } from '../../contracts/spec/evaluation.ts';
+import { gate } from '../../contracts/spec/gates.ts';
 import { type Evidence, failedGates, judgeGates } from '../../domain/gates.ts';
 
 const evidence = (changes: Partial<Evidence> = {}): Evidence => ({
@@ -11,7 +12,7 @@ const evidence = (changes: Partial<Evidence> = {}): Evidence => ({
   ...changes,
 });
 
-const one = (input: Partial<Gate> & Pick<Gate, 'metric'>, given = evidence()) => {
+const one = (input: z.input<typeof gate>, given = evidence()) => {
   const [result] = judgeGates([gate.parse(input)], given).results;
   if (!result) throw new Error('a gate without a result');
   return result;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ArtifactRef, TableRef } from '../../contracts/refs.ts';
+import { NO_SLICES } from '../../contracts/evaluation-report.ts';
 import { expectationResult } from '../../contracts/reports.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrainedCandidate } from '../../contracts/stages.ts';
@@ -138,6 +139,12 @@ function facts(): ReportFacts {
         test: { roc_auc: 0.9 },
         difference: { roc_auc: { low: -0.02, high: 0.03 } },
       },
+      bounds: [],
+      slices: NO_SLICES,
+      fairness: [],
+      robustness: [],
+      footprint: null,
+      details: null,
       samples: artifact,
       plots: [],
       report: artifact,
