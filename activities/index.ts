@@ -7,6 +7,7 @@ import { deploymentActivities } from './deployment.ts';
 import { erasureActivities } from './erasure.ts';
 import { evaluate } from './evaluate.ts';
 import { eventActivities } from './event-log.ts';
+import { explain } from './explain.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
 import { register } from './register.ts';
@@ -22,6 +23,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...eventActivities(deps),
     trainCandidate: framed(config, (input, frame) => trainCandidate(deps, input, frame)),
     evaluate: framed(config, (input, frame) => evaluate(deps, input, frame)),
+    explain: framed(config, (input, frame) => explain(deps, input, frame)),
     ...runTracking(deps),
     register: framed(config, (input) => register(deps, input)),
     ...aliasActivities(deps),

@@ -8,6 +8,7 @@ import {
   robustnessResult,
   slicesResult,
 } from './evaluation-report.ts';
+import { attributionMethod, columnImportance } from './explanation.ts';
 import { incrementReport } from './incremental.ts';
 import { anonymityResult, personalFinding, protectedColumn } from './privacy.ts';
 import { artifactRef, tableRef } from './refs.ts';
@@ -25,6 +26,7 @@ export const STAGES = [
   'prepare',
   'train',
   'evaluate',
+  'explain',
   'gates',
   'register',
   'approval',
@@ -224,6 +226,20 @@ export const evaluateOutput = z.strictObject({
 });
 export type EvaluateOutput = z.infer<typeof evaluateOutput>;
 
+/** What explains the winner. A run goes on where it could not be had: then `warning` says why. */
+export const explainOutput = z.strictObject({
+  /** `explanationReport` as JSON. */
+  report: artifactRef.nullable(),
+  /** `explainerFile` as JSON: makes an explainer of single predictions, with `EvaluateOutput.samples` as background. */
+  explainer: artifactRef.nullable(),
+  method: attributionMethod.nullable(),
+  /** The most important columns: what the metric loses without them. */
+  top: z.array(columnImportance).max(10),
+  plots: z.array(plotRef),
+  warning: z.string().nullable(),
+});
+export type ExplainOutput = z.infer<typeof explainOutput>;
+
 export const gatesOutput = z.strictObject({ passed: z.boolean(), results: z.array(gateResult) });
 export type GatesOutput = z.infer<typeof gatesOutput>;
 
@@ -279,6 +295,7 @@ export const stageOutputs = z.strictObject({
   prepare: prepareOutput.optional(),
   train: trainOutput.optional(),
   evaluate: evaluateOutput.optional(),
+  explain: explainOutput.optional(),
   gates: gatesOutput.optional(),
   register: registerOutput.optional(),
   approval: approvalOutput.optional(),

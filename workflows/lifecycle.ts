@@ -1,9 +1,11 @@
 import {
+  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   condition,
   executeChild,
   isCancellation,
+  log,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Tracking } from '../contracts/activities.ts';
@@ -16,6 +18,7 @@ import type {
   ApprovalOutput,
   DeployOutput,
   EvaluateOutput,
+  ExplainOutput,
   GatesOutput,
   PrecheckOutput,
   PrepareOutput,
@@ -68,6 +71,9 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     const evaluated = await run.stage('evaluate', summaries.evaluate, () =>
       activities.evaluate({ spec, split, prepared, train: trained, tracking }),
     );
+    const explain = await run.stage('explain', summaries.explain, () =>
+      explained({ spec, split, prepared, findings: protect.findings, evaluate: evaluated, tracking }),
+    );
     const gates = await run.stage('gates', summaries.gates, async () => judge(spec, evaluated));
     if (!gates.passed)
       return await run.end('gates_failed', `no deployment: ${failedGates(gates.results).join('; ')}`);
@@ -88,6 +94,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
           prepared,
           train: trained,
           evaluate: evaluated,
+          explain,
           gates,
         }),
       );
@@ -165,6 +172,28 @@ function judge(spec: PipelineSpec, evaluated: EvaluateOutput): GatesOutput {
     champion: champion?.test ?? null,
     championNote: champion?.notComparable,
   });
+}
+
+/** A model that cannot be explained can be judged all the same: the run goes on, and says so. */
+async function explained({
+  evaluate: { winner, signature, samples },
+  findings,
+  ...input
+}: Parameters<typeof activities.explain>[0]): Promise<ExplainOutput> {
+  try {
+    return await activities.explain({
+      ...input,
+      findings: findings.map(({ column }) => ({ column })),
+      evaluate: { winner, signature, samples },
+    });
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const cause = error instanceof ActivityFailure ? error.cause : error;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    log.warn('the winner could not be explained; the run goes on', { message });
+    const nothing = { report: null, explainer: null, method: null, top: [], plots: [] };
+    return { ...nothing, warning: `not explained: ${message.slice(0, 500)}` };
+  }
 }
 
 async function endRejected(run: LifecycleRun, approval: ApprovalOutput): Promise<LifecycleResult> {

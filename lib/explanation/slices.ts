@@ -1,4 +1,5 @@
 import type { ModelSignature } from '../../contracts/serving.ts';
+import { oneCondition } from '../data/join.ts';
 import { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
 import type { ColumnBatch } from '../onnx/tabular-session.ts';
@@ -21,12 +22,15 @@ export async function declaredSlices(
   try {
     const found: Slice[] = [];
     for (const { name, where } of slices) {
+      const table = `SELECT * FROM read_parquet(${quoteLiteral(testPath)})`;
+      await oneCondition(database, where, table, `evaluation.slices ${name}`);
       const rows = await database.rows(
         `SELECT coalesce(CAST((${where}\n) AS BOOLEAN), false) AS member FROM read_parquet(${quoteLiteral(testPath)}, file_row_number = true) ORDER BY file_row_number`,
-        'StageFailed',
-        'a slice',
+        'SqlInvalid',
+        `evaluation.slices ${name}`,
       );
-      found.push({ name, rows: Uint8Array.from(chosen, (row) => (rows[row]?.member === true ? 1 : 0)) });
+      const slice = { name, rows: Uint8Array.from(chosen, (row) => (rows[row]?.member === true ? 1 : 0)) };
+      if (sizeOf(slice) >= LEAST_ROWS) found.push(slice);
     }
     return found;
   } finally {
