@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api';
 import { type ErrorCode, PerennialError } from '../../contracts/errors.ts';
 import type { TableRef } from '../../contracts/refs.ts';
 import { withoutValues } from './engine-words.ts';
@@ -87,6 +87,21 @@ export class Database {
           Object.entries(row).map(([key, value]) => [key, typeof value === 'bigint' ? Number(value) : value]),
         ),
       );
+  }
+
+  /** The chunks of a query, which is asked to order its rows; only some are held in memory. */
+  async *streamed(
+    sql: string,
+    code: ErrorCode = 'StageFailed',
+    what = 'a query',
+  ): AsyncGenerator<DuckDBDataChunk> {
+    const refusal = refused(code, what);
+    const result = await this.connection.stream(sql).catch(refusal);
+    try {
+      yield* result;
+    } catch (error) {
+      refusal(error);
+    }
   }
 
   /** The one row of an aggregate. */

@@ -1,34 +1,113 @@
 import type { Judgement } from '../../contracts/reports.ts';
-import { bootstrapIntervals, pairedIntervals } from '../statistics/bootstrap.ts';
+import {
+  boundsOf,
+  intervalsOf,
+  resamplesOf,
+  type SampledValues,
+  sampledDifferences,
+  sampledMetrics,
+} from '../statistics/bootstrap.ts';
+import { detailsOf } from '../statistics/details.ts';
 import { type Problem, scoresOf } from '../statistics/judge.ts';
+import type { Scores } from '../statistics/scores.ts';
+import { judgeParts, type PartsQuestion } from './parts.ts';
+import type { ProbeQuestion } from './probe-contract.ts';
 
 /** What is asked of a judge. Arrays as in {@link scoresOf}. */
 export interface JudgeQuestion {
   problem: Problem;
   labels: Int32Array | Float32Array;
   answers: Float64Array;
-  /** Left out: no intervals; with a challenger those of the difference. */
-  bootstrap?: { confidence: number; resamples: number; seed: number };
-  /** Answers of another model for the same rows, that is held against this one. */
-  challenger?: Float64Array;
+  /** Binary: from which probability on the answer is the positive class; default 0.5. */
+  threshold?: number;
+  /** Left out: no intervals; with a challenger those of the difference. `bounds`: confidences of one-sided bounds. */
+  bootstrap?: { confidence: number; resamples: number; seed: number; bounds?: readonly number[] };
+  /** Another model's answers for the same rows, that are held against these ones, and its threshold. */
+  challenger?: { answers: Float64Array; threshold?: number };
+}
+
+/** Samples of a question that this process draws. */
+export interface SampledQuestion extends JudgeQuestion {
+  range: { from: number; before: number };
+}
+
+/** Values of samples, and the metrics of the rows as they are. */
+export interface Sampled {
+  metrics: Judgement['metrics'];
+  values: SampledValues;
+}
+
+/** The samples that a question asks for. */
+export const samplesOf = ({ labels, bootstrap }: JudgeQuestion): number =>
+  bootstrap === undefined ? 0 : resamplesOf(labels.length, bootstrap.resamples);
+
+/** A judgement from the values of all samples. */
+export function judgementOf(
+  { bootstrap, challenger }: JudgeQuestion,
+  { metrics, values }: Sampled,
+): Judgement {
+  if (!bootstrap) return { metrics, intervals: {}, difference: {}, bounds: [] };
+  const intervals = intervalsOf(values, bootstrap.confidence);
+  const bounds = (bootstrap.bounds ?? []).flatMap((confidence) =>
+    Object.entries(boundsOf(values, confidence)).map(([metric, { low, high }]) => ({
+      metric: metric as keyof typeof metrics,
+      confidence,
+      low,
+      high,
+    })),
+  );
+  return {
+    metrics,
+    bounds,
+    ...(challenger ? { intervals: {}, difference: intervals } : { intervals, difference: {} }),
+  };
+}
+
+async function sampled({ range, ...question }: SampledQuestion): Promise<Sampled> {
+  const { problem, labels, answers, threshold, challenger, bootstrap } = question;
+  const scores: Scores = scoresOf(problem, labels, answers, threshold);
+  const metrics = scores.metrics();
+  if (!bootstrap) return { metrics, values: {} };
+  const drawn = { ...range, seed: bootstrap.seed };
+  if (!challenger) return { metrics, values: await sampledMetrics(scores, drawn) };
+  const other = scoresOf(problem, labels, challenger.answers, challenger.threshold);
+  return { metrics, values: await sampledDifferences(other, scores, drawn) };
 }
 
 /** What judges do, in the process of whoever calls. */
 export const JUDGES = {
-  metrics: async ({ problem, labels, answers, bootstrap, challenger }: JudgeQuestion): Promise<Judgement> => {
-    const scores = scoresOf(problem, labels, answers);
-    const metrics = scores.metrics();
-    if (!bootstrap) return { metrics, intervals: {}, difference: {} };
-    if (!challenger)
-      return { metrics, intervals: await bootstrapIntervals(scores, bootstrap), difference: {} };
-    const difference = await pairedIntervals(scoresOf(problem, labels, challenger), scores, bootstrap);
-    return { metrics, intervals: {}, difference };
-  },
-  // The charts are loaded only where they are drawn.
+  metrics: async (question: JudgeQuestion): Promise<Judgement> =>
+    judgementOf(question, await sampled({ ...question, range: { from: 0, before: samplesOf(question) } })),
+  sampled,
+  details: async ({ problem, labels, answers, threshold }: JudgeQuestion) =>
+    detailsOf(problem, labels, answers, threshold),
+  parts: judgeParts,
+  // The charts and ONNX Runtime are loaded only where they are needed.
   plots: async ({ problem, labels, answers }: JudgeQuestion) =>
     (await import('../charts/evaluation-plots.ts')).evaluationPlots(problem, labels, answers),
+  probe: async (question: ProbeQuestion) => (await import('./probe.ts')).probe(question),
 };
-export type JudgeName = keyof typeof JUDGES;
+
+/** What a judge in a process of its own is asked. */
+export type JudgeJob =
+  | { name: 'metrics' | 'details' | 'plots'; question: JudgeQuestion }
+  | { name: 'sampled'; question: SampledQuestion }
+  | { name: 'parts'; question: PartsQuestion }
+  | { name: 'probe'; question: ProbeQuestion };
+
+/** Does what a job asks. */
+export function doJob(job: JudgeJob): Promise<unknown> {
+  switch (job.name) {
+    case 'sampled':
+      return JUDGES.sampled(job.question);
+    case 'parts':
+      return JUDGES.parts(job.question);
+    case 'probe':
+      return JUDGES.probe(job.question);
+    default:
+      return JUDGES[job.name](job.question);
+  }
+}
 
 /** What a judge in a process of its own says: the answer, or why there is none. */
 export type JudgeAnswer = { judged: unknown } | { failed: string };

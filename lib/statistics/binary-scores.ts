@@ -111,6 +111,7 @@ export class BinaryScores implements Scores {
     const order = this.#order;
     const [positives, probabilities, last] = [this.#positive, this.#probability, this.#last];
     const [logLosses, squares] = [this.#logLoss, this.#squared];
+    const said = this.#said;
     let [logLoss, brier, calibration] = [0, 0, 0];
     // Rows so far, and those with the last higher score.
     let [tp, fp, tpBefore, fpBefore] = [0, 0, 0, 0];
@@ -121,7 +122,10 @@ export class BinaryScores implements Scores {
       const positiveBefore = tp;
       let predicted = 0;
       for (; i < end; i++) {
-        if (i === this.#said) [saidTp, saidFp] = [tp, fp];
+        if (i === said) {
+          saidTp = tp;
+          saidFp = fp;
+        }
         const count = counts === undefined ? 1 : (counts[order[i] ?? 0] ?? 0);
         const positive = count * (positives[i] ?? 0);
         tp += positive;
@@ -131,14 +135,18 @@ export class BinaryScores implements Scores {
         predicted += count * (probabilities[i] ?? 0);
         if (last[i] === 0) continue;
         area += (fp - fpBefore) * (tp + tpBefore);
-        if (tp > tpBefore) precisions += ((tp - tpBefore) * tp) / (tp + fp);
+        // Without a branch on the class, which no processor foretells.
+        if (tp + fp > 0) precisions += ((tp - tpBefore) * tp) / (tp + fp);
         tpBefore = tp;
         fpBefore = fp;
       }
       // The distance of predicted and observed, weighted by the rows of the bin.
       calibration += Math.abs(predicted - (tp - positiveBefore));
     }
-    if (this.#said === order.length) [saidTp, saidFp] = [tp, fp];
+    if (said === order.length) {
+      saidTp = tp;
+      saidFp = fp;
+    }
     const rows = tp + fp;
     const fn = tp - saidTp;
     const tn = fp - saidFp;
