@@ -12,9 +12,12 @@ export const explainJob = z.strictObject({
     task,
     classNames: z.array(z.string()),
     positiveClass: z.string().nullable(),
+    quantile: z.number(),
     baseline: z.strictObject({ classShares: z.array(z.number()), mean: z.number().nullable() }),
   }),
   metric: metricName,
+  /** Binary: from which probability on the answer is the positive class. */
+  threshold: z.number().optional(),
   target: z.string(),
   seed: z.number().int(),
   confidence: z.number(),

@@ -47,7 +47,7 @@ export async function explain(job: ExplainJob): Promise<Explanation> {
   const answers = (rows: ColumnBatch): Promise<Float64Array> => predictor.answers(rows);
   try {
     const declared = await declaredSlices(job, chosen);
-    const question = { problem, metric, batch, labels, columns: seen, seed, answers };
+    const question = { problem, metric, threshold: job.threshold, batch, labels, columns: seen, seed, answers };
     const [overall] = await permutationImportance({ ...question, repeats: bounds.repeats, slices: [] });
     const importance = ranked(overall?.columns ?? []);
     const slices = [

@@ -23,6 +23,8 @@ export function sizeOf({ rows }: Slice): number {
 export interface ImportanceQuestion {
   problem: Problem;
   metric: MetricName;
+  /** Binary: from which probability on the answer is the positive class. */
+  threshold?: number | undefined;
   batch: ColumnBatch;
   labels: Int32Array | Float32Array;
   /** Columns that the model can see; all others have no importance. */
@@ -48,12 +50,14 @@ export interface Importance {
  * @returns first for all rows, then for each slice; nothing for one on which the metric is not defined
  */
 export async function permutationImportance(question: ImportanceQuestion): Promise<(Importance | undefined)[]> {
-  const { problem, metric, batch, labels, columns, repeats, seed, slices, answers } = question;
+  const { problem, metric, threshold, batch, labels, columns, repeats, seed, slices } = question;
+  const scored = async (rows: ColumnBatch): Promise<Scores> =>
+    scoresOf(problem, labels, await question.answers(rows), threshold);
   const sign = lowerIsBetter(metric) ? 1 : -1;
   const parts = [undefined, ...slices.map(({ rows }) => rows)];
   const valuesOf = (scores: Scores): (number | undefined)[] =>
     parts.map((rows) => scores.metrics(rows)[metric]);
-  const before = valuesOf(scoresOf(problem, labels, await answers(batch)));
+  const before = valuesOf(await scored(batch));
   const losses = parts.map(() => columns.map((): number[] => []));
   for (const [index, name] of columns.entries()) {
     const column = batch.columns.get(name);
@@ -61,7 +65,7 @@ export async function permutationImportance(question: ImportanceQuestion): Promi
     for (let repeat = 0; repeat < repeats; repeat++) {
       const order = shuffledOrder(batch.rows, seed + index, repeat);
       const shuffled = replaced(batch, name, pickFrom(column, order));
-      const after = valuesOf(scoresOf(problem, labels, await answers(shuffled)));
+      const after = valuesOf(await scored(shuffled));
       parts.forEach((_, part) => {
         const [was, is] = [before[part], after[part]];
         if (was !== undefined && is !== undefined) losses[part]?.[index]?.push(sign * (is - was));

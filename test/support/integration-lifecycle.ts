@@ -19,6 +19,7 @@ export interface FinishedRun {
   prepared: OutputOf<'prepare'>;
   train: { trained: OutputOf<'trainCandidate'>[]; failed: [] };
   evaluate: OutputOf<'evaluate'>;
+  explain: OutputOf<'explain'>;
   register: OutputOf<'register'>;
   tracking: OutputOf<'openTracking'>;
   model: ServedModel;
@@ -68,6 +69,14 @@ export async function runLifecycle(
     );
   const train: FinishedRun['train'] = { trained, failed: [] };
   const evaluate = await platform.run('evaluate', { spec, split, prepared, train, tracking });
+  const explain = await platform.run('explain', {
+    spec,
+    split,
+    prepared,
+    findings: protect.findings,
+    evaluate,
+    tracking,
+  });
   const { test, train: onTrain, baseline, champion } = evaluate;
   const gates = judgeGates(spec.evaluation.gates, {
     test,
@@ -87,6 +96,7 @@ export async function runLifecycle(
     prepared,
     train,
     evaluate,
+    explain,
     gates,
   });
   const { winner, signature } = evaluate;
@@ -105,6 +115,7 @@ export async function runLifecycle(
     ...data,
     train,
     evaluate,
+    explain,
     register: registered,
     tracking,
     model,
