@@ -1,5 +1,6 @@
 import type { PerennialActivities } from '../contracts/activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
+import { proposed } from '../trainers/proposals.ts';
 import { aliasActivities } from './champion.ts';
 import { dataActivities } from './data.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -8,12 +9,13 @@ import { erasureActivities } from './erasure.ts';
 import { evaluate } from './evaluate.ts';
 import { eventActivities } from './event-log.ts';
 import { explain } from './explain.ts';
+import { finishCandidate } from './finish-candidate.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
 import { register } from './register.ts';
 import { cacheActivities } from './step-cache.ts';
 import { runTracking } from './tracking.ts';
-import { trainCandidate } from './train-candidate.ts';
+import { trainTrial } from './train-trial.ts';
 
 /** All activities of a worker, under their plain names. */
 export function createActivities(deps: ActivityDependencies): PerennialActivities {
@@ -21,7 +23,11 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
   return {
     ...dataActivities(deps),
     ...eventActivities(deps),
-    trainCandidate: framed(config, (input, frame) => trainCandidate(deps, input, frame)),
+    trainTrial: framed(config, (input, frame) => trainTrial(deps, input, frame)),
+    proposeTrials: framed(config, async (question, { signal }) => ({
+      proposals: await proposed(question, { python: config.python, signal }),
+    })),
+    finishCandidate: framed(config, (input, frame) => finishCandidate(deps, input, frame)),
     evaluate: framed(config, (input, frame) => evaluate(deps, input, frame)),
     explain: framed(config, (input, frame) => explain(deps, input, frame)),
     ...runTracking(deps),

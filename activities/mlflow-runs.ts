@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { collect, type MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
+import { collect, type MlflowClient, type Run } from '../packages/mlflow-client-ts/src/index.ts';
 
 /** The tag that makes creating a run idempotent. */
 const KEY_TAG = 'perennial.key';
@@ -16,29 +16,41 @@ export interface RunDescription {
   tags: Record<string, string>;
 }
 
+/** A run of MLflow; times in milliseconds since 1970. */
+export interface OpenRun {
+  runId: string;
+  startTime: number;
+}
+
 /**
  * The run with a key: found where an earlier attempt created it, else created. `runs/create` itself is not
- * idempotent.
+ * idempotent. A run that is found counts as running again.
+ *
+ * @param first whether this is the first attempt, so that there is nothing to be found
  */
 export async function findOrCreateRun(
   mlflow: MlflowClient,
   experimentId: string,
   key: string,
   description: RunDescription,
-): Promise<string> {
-  const [found] = await collect(
-    mlflow.runs.search({
-      experimentIds: [experimentId],
-      filter: `tags.\`${KEY_TAG}\` = '${keyOf(key)}'`,
-      limit: 1,
-    }),
-  );
-  if (found) return found.info.runId;
-  const run = await mlflow.runs.create({
-    experimentId,
-    runName: description.name,
-    startTime: Date.now(),
-    tags: { ...description.tags, [KEY_TAG]: keyOf(key) },
-  });
-  return run.info.runId;
+  first = false,
+): Promise<OpenRun> {
+  const found = first ? undefined : await runWithKey(mlflow, experimentId, key);
+  if (found && found.info.status !== 'RUNNING')
+    await mlflow.runs.update({ runId: found.info.runId, status: 'RUNNING' });
+  const { info } =
+    found ??
+    (await mlflow.runs.create({
+      experimentId,
+      runName: description.name,
+      startTime: Date.now(),
+      tags: { ...description.tags, [KEY_TAG]: keyOf(key) },
+    }));
+  return { runId: info.runId, startTime: info.startTime ?? 0 };
+}
+
+async function runWithKey(mlflow: MlflowClient, experimentId: string, key: string): Promise<Run | undefined> {
+  const filter = `tags.\`${KEY_TAG}\` = '${keyOf(key)}'`;
+  const [found] = await collect(mlflow.runs.search({ experimentIds: [experimentId], filter, limit: 1 }));
+  return found;
 }

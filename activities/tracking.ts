@@ -35,7 +35,7 @@ export function runTracking(
     openTracking: framed(deps.config, async ({ spec, code, startedBy, run }): Promise<Tracking> => {
       const mlflow = deps.mlflow();
       const experimentId = await mlflow.experiments.getOrCreate({ name: spec.name });
-      const runId = await findOrCreateRun(mlflow, experimentId, `${run.workflowId}/${run.runId}`, {
+      const { runId } = await findOrCreateRun(mlflow, experimentId, `${run.workflowId}/${run.runId}`, {
         name: run.workflowId,
         tags: {
           'perennial.pipeline': spec.name,

@@ -15,13 +15,17 @@ import type { CodeVersion } from './lifecycle.ts';
 import type { ArtifactRef } from './refs.ts';
 import type { ModelServerInfo, RouteAck, RouteTable, ServedModel } from './serving.ts';
 import type { Candidate } from './spec/candidates.ts';
+import type { MetricName } from './spec/evaluation.ts';
 import type { PipelineSpec } from './spec/pipeline.ts';
+import type { Parameters } from './spec/search.ts';
+import type { TrainingSpec } from './spec/training.ts';
 import type {
   DeployOutput,
   EvaluateOutput,
   ExplainOutput,
   GatesOutput,
   IngestOutput,
+  PreparedFeatures,
   PrepareOutput,
   ProtectOutput,
   RegisterOutput,
@@ -30,6 +34,7 @@ import type {
   TrainOutput,
   ValidateOutput,
 } from './stages.ts';
+import type { ProposalQuestion, SearchProgress, TrialName, TrialOutcome } from './trials.ts';
 
 /** Where a run is recorded in MLflow. */
 export interface Tracking {
@@ -73,28 +78,68 @@ export interface DataActivities {
 
 /** Activities of the training part. */
 export interface TrainingActivities {
-  trainCandidate(input: TrainCandidateInput): Promise<TrainedCandidate>;
+  /** Trains once on one pair of training and validation rows, and judges the model on the latter. */
+  trainTrial(input: TrialInput): Promise<TrialOutcome>;
+  /** Asks the estimator for the next parameters. */
+  proposeTrials(input: ProposalQuestion): Promise<{ proposals: Parameters[] }>;
+  /** Makes the model that is served of a candidate's best trial, and judges it on the validation split. */
+  finishCandidate(input: FinishInput): Promise<TrainedCandidate>;
 }
 
-/** What one candidate is trained from. */
-export interface TrainCandidateInput {
-  candidate: Candidate;
+/** What trials need to know of the rows. */
+export type TrialProblem = Pick<SplitOutput, 'classNames' | 'positiveClass' | 'baseline' | 'sensitive'> & {
   task: PipelineSpec['task'];
-  target: string;
-  training: PipelineSpec['training'];
-  split: TrainingSplit;
-  prepared: PrepareOutput;
+};
+
+/** A training on one pair of training and validation rows. */
+export interface TrialInput {
+  /** `fold` counts from 0; `null`: on the split. */
+  trial: TrialName & { fold: number | null };
+  candidate: Candidate;
+  /** Fixed and searched ones; the trainer has defaults for the rest. */
+  parameters: Parameters;
+  /** Seconds after which the trainer ends with the best that it has; `null`: no limit. */
+  maxSeconds: number | null;
+  /** Iterations at which the workflow is asked whether to go on. */
+  rungs: number[];
+  metric: MetricName;
+  problem: TrialProblem;
+  training: Pick<TrainingSpec, 'seed' | 'threads' | 'memory' | 'classWeights'>;
+  data: TrialData;
   tracking: Tracking;
   run: RunIdentity;
 }
 
-/** Of a split what training needs: many candidates start at once, each with its own. */
-export type TrainingSplit = Omit<SplitOutput, 'columns' | 'overlap' | 'cache'>;
+/** Feature matrices of a fold or of the split. */
+export type TrialData = Pick<PreparedFeatures, 'featureNames' | 'train' | 'validation'>;
+
+/** A trial that was chosen, with what it was made from. */
+export interface FinishInput {
+  trial: TrialName;
+  candidate: Candidate;
+  outcome: TrialOutcome;
+  problem: TrialProblem;
+  target: string;
+  training: Pick<TrainingSpec, 'calibration' | 'threshold'>;
+  split: Pick<SplitOutput, 'validation'>;
+  prepared: PreparedFeatures;
+  tracking: Tracking;
+}
 
 /** The argument of workflow type `training`. */
-export interface TrainingInput extends Omit<TrainCandidateInput, 'candidate' | 'split'> {
+export interface TrainingInput {
   candidates: Candidate[];
+  task: PipelineSpec['task'];
+  target: string;
+  /** Chooses among trials and candidates. */
+  metric: MetricName;
+  training: TrainingSpec;
   split: SplitOutput;
+  prepared: PrepareOutput;
+  tracking: Tracking;
+  run: RunIdentity;
+  /** What earlier runs of this workflow have done; left out by whoever starts it. */
+  progress?: SearchProgress | undefined;
 }
 
 /** Activities that judge. */

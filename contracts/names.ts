@@ -26,6 +26,9 @@ export const UPDATES = {
   deploy: 'deploy',
   rollback: 'rollback',
   append: 'append',
+  budget: 'budget',
+  stop: 'stop',
+  rung: 'rung',
 } as const;
 
 export const QUERIES = {
@@ -34,6 +37,7 @@ export const QUERIES = {
   input: 'input',
   endpoint: 'endpoint',
   batches: 'batches',
+  search: 'search',
 } as const;
 
 /** Custom search attributes; `perennial up` registers them, `docs/operations.md` has the command for other clusters. */
@@ -51,6 +55,9 @@ export const modelServerWorkflowId = (serverId: string): string => `modelServer/
 export const eventLogWorkflowId = (log: string): string => `eventLog/${log}`;
 /** The queue on which only the model server `serverId` listens. */
 export const modelServerTaskQueue = (serverId: string): string => `perennial-server-${serverId}`;
+/** The queue of the workers of a class of resources; `cpu` is the run's own. */
+export const resourceTaskQueue = (taskQueue: string, resource: string): string =>
+  resource === 'cpu' ? taskQueue : `${taskQueue}-${resource}`;
 /** The child workflow that trains the candidates of a lifecycle run. */
 export const trainingWorkflowId = (lifecycleWorkflowId: string, runId: string): string =>
   `${lifecycleWorkflowId}/training/${runId}`;

@@ -16,6 +16,7 @@ import { expectationResult, gateResult, metricIntervals, metricValues, plotRef }
 import { modelSignature } from './serving.ts';
 import { featurePreset } from './spec/features.ts';
 import { sourceKind } from './spec/sources.ts';
+import { searchReport, trialOutcome } from './trials.ts';
 
 /** The stages of a lifecycle run, in order. */
 export const STAGES = [
@@ -165,11 +166,17 @@ export const trainedCandidate = z.strictObject({
   trainer: z.string(),
   /** How it takes its features. */
   features: featurePreset,
+  /** The trial that won, and its MLflow run. */
+  trial: z.number().int().nonnegative(),
   mlflowRunId: z.string(),
   /** The composed graph: raw columns in, answers out. */
   model: artifactRef,
   /** The model signature as JSON; the same for all candidates, so it is only referred to. */
   signature: artifactRef,
+  /** In force, defaults of the trainer included. */
+  parameters: trialOutcome.shape.parameters,
+  /** Names and versions of the libraries that trained. */
+  libraries: trialOutcome.shape.libraries,
   iterations: z.number().int().nonnegative(),
   bestIteration: z.number().int().nonnegative(),
   seconds: z.number().nonnegative(),
@@ -184,6 +191,7 @@ export const failedCandidate = z.strictObject({ name: z.string(), trainer: z.str
 export const trainOutput = z.strictObject({
   trained: z.array(trainedCandidate),
   failed: z.array(failedCandidate),
+  search: searchReport,
 });
 export type TrainOutput = z.infer<typeof trainOutput>;
 

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { PerennialError } from '../contracts/errors.ts';
 import { NPY_WIDTHS, type NpyData, type NpyDtype, npyHeader, readNpyHeader } from './npy.ts';
 
 /**
@@ -61,5 +62,42 @@ export class NpyRows {
 
   async close(): Promise<void> {
     await this.file.close();
+  }
+}
+
+/**
+ * Reads a float32 matrix `[n, f]` in parts, with a few megabytes of memory whatever its size.
+ *
+ * @param batchRows rows of a part at the most
+ * @throws PerennialError `TrainerContract` where the file is something else or cut short
+ * @example
+ * for await (const { data, rows } of matrixBatches('features.npy', 16_384)) await session.run(…);
+ */
+export async function* matrixBatches(
+  path: string,
+  batchRows: number,
+): AsyncGenerator<{ data: Float32Array; rows: number; columns: number }> {
+  const file = await open(path, 'r');
+  try {
+    const { dtype, shape, offset } = await readNpyHeader(path, file);
+    const [rows = 0, columns = 0] = shape;
+    const refused = (why: string) =>
+      new PerennialError('TrainerContract', `${path} is not a usable feature matrix: ${why}.`);
+    if (dtype !== 'float32' || shape.length !== 2)
+      throw refused('it is no float32 matrix of rows and columns');
+    for (let from = 0; from < rows; from += batchRows) {
+      const count = Math.min(batchRows, rows - from);
+      const data = new Float32Array(count * columns);
+      const bytes = new Uint8Array(data.buffer);
+      for (let done = 0; done < bytes.length; ) {
+        const at = offset + from * columns * NPY_WIDTHS.float32 + done;
+        const { bytesRead } = await file.read(bytes, done, bytes.length - done, at);
+        if (bytesRead === 0) throw refused('its data are cut short');
+        done += bytesRead;
+      }
+      yield { data, rows: count, columns };
+    }
+  } finally {
+    await file.close();
   }
 }

@@ -11,6 +11,12 @@ export interface TrainerCommand {
   args: string[];
 }
 
+/** A Python program of this folder. They are not compiled: the build, in dist/trainers, runs those of the source folder. */
+export function pythonScript(name: string): string {
+  const built = !new URL(import.meta.url).pathname.endsWith('.ts');
+  return fileURLToPath(new URL(`${built ? '../../trainers/python/' : './python/'}${name}`, import.meta.url));
+}
+
 /**
  * The command line of a shipped trainer.
  *
@@ -23,9 +29,5 @@ export function trainerCommand(name: TrainerName, options: { python: string }): 
     const { path, execArgv } = ownScript(import.meta.url, './typescript/mlp.ts');
     return { program: process.execPath, args: [...execArgv, path] };
   }
-  // The Python files are not compiled: the build, in dist/trainers, runs the ones that lie in the source folder.
-  const built = !new URL(import.meta.url).pathname.endsWith('.ts');
-  const folder = built ? '../../trainers/python/' : './python/';
-  const script = fileURLToPath(new URL(`${folder}${name}_trainer.py`, import.meta.url));
-  return { program: options.python, args: [script] };
+  return { program: options.python, args: [pythonScript(`${name}_trainer.py`)] };
 }

@@ -96,14 +96,18 @@ export const serverActivities = (taskQueue: string): ModelServerActivities => ({
   precheck: server('precheck', { ...POLICIES.precheck, taskQueue }, 'Load the model and call its API'),
 });
 
+export const proposeTrials = training('proposeTrials', POLICIES.proposal, 'Ask the estimator for parameters');
+
 /** Training is bounded by the spec, its heartbeat carries the checkpoint. */
-export const trainCandidate = (name: string, timeoutMs: number): TrainingActivities['trainCandidate'] =>
+export const trainTrial = (
+  label: string,
+  { taskQueue, timeoutMs }: { taskQueue: string; timeoutMs: number },
+): TrainingActivities['trainTrial'] =>
   training(
-    'trainCandidate',
-    {
-      startToCloseTimeout: timeoutMs,
-      heartbeatTimeout: '15s',
-      retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 4 },
-    },
-    `Train candidate ${name}`,
+    'trainTrial',
+    { ...POLICIES.training, taskQueue, startToCloseTimeout: timeoutMs },
+    `Train ${label}`,
   );
+
+export const finishCandidate = (name: string): TrainingActivities['finishCandidate'] =>
+  training('finishCandidate', POLICIES.data, `Make the model of ${name}`);

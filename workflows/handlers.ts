@@ -4,6 +4,7 @@ import type { Appended, EventLogStatus } from '../contracts/events.ts';
 import type { RunStatus } from '../contracts/lifecycle.ts';
 import { QUERIES, SIGNALS, UPDATES } from '../contracts/names.ts';
 import type { DeployOutput, StageOutputs } from '../contracts/stages.ts';
+import type { SearchReport } from '../contracts/trials.ts';
 
 /** Arguments are `unknown`: people send raw JSON, each handler parses what it gets. */
 export const handlers = {
@@ -19,5 +20,9 @@ export const handlers = {
   endpoint: defineQuery<EndpointState>(QUERIES.endpoint),
   append: defineSignal<[unknown]>(SIGNALS.append),
   appendUpdate: defineUpdate<Appended, [unknown]>(UPDATES.append),
+  search: defineQuery<SearchReport>(QUERIES.search),
+  budget: defineUpdate<SearchReport, [unknown]>(UPDATES.budget),
+  stop: defineUpdate<SearchReport>(UPDATES.stop),
+  rung: defineUpdate<boolean, [unknown]>(UPDATES.rung),
   batches: defineQuery<EventLogStatus>(QUERIES.batches),
 };

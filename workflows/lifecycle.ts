@@ -152,6 +152,7 @@ function train(
         candidates: spec.candidates,
         task: spec.task,
         target: spec.columns.target,
+        metric: spec.evaluation.metric,
         training: spec.training,
         split,
         prepared,

@@ -18,6 +18,17 @@ export const POLICIES = {
     heartbeatTimeout: '20s',
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 2 },
   },
+  /** Training in a process of its own; the spec says how long. */
+  training: {
+    heartbeatTimeout: '15s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 4 },
+  },
+  /** Asking the estimator: seconds. Where it does not answer, the search goes on without. */
+  proposal: {
+    startToCloseTimeout: '2m',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumAttempts: 3 },
+  },
   /** Calls to MLflow: an outage of any length is waited for. */
   tracker: {
     startToCloseTimeout: '10m',
@@ -80,6 +91,10 @@ export const POLICIES = {
   },
 } as const satisfies Record<string, ActivityOptions>;
 
+/** What a trial may take beyond its training: judging, storing. */
+export const TRIAL_GRACE_MS = 10 * 60_000;
+/** How long trials that were to end by themselves are waited for when the time of a search is used up. */
+export const SEARCH_GRACE_MS = 20_000;
 /** Waiting for the first live model server. */
 export const SERVER_WAIT = { timeout: '10m', poll: '2s' } as const;
 /** How often an erasure looks whether the lifecycle runs in its way have ended: each time it looks through all rows. */

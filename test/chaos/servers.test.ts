@@ -73,7 +73,7 @@ describe.sequential('a server that is killed', () => {
     await chaos.expectOneDeployment(workflowId, name, ['lightgbm']);
     const { runId } = await chaos.perennial.status(workflowId);
     // The worker lived on: one attempt trained to its end.
-    expect(await chaos.attempts(trainingWorkflowId(workflowId, runId), 'trainCandidate')).toEqual([1]);
+    expect(await chaos.attempts(trainingWorkflowId(workflowId, runId), 'trainTrial')).toEqual([1]);
   });
 });
 

@@ -41,7 +41,7 @@ describe.sequential('a worker that is killed', () => {
     await chaos.expectOneDeployment(workflowId, name, ['lightgbm']);
 
     const { runId } = await chaos.perennial.status(workflowId);
-    expect(await chaos.attempts(trainingWorkflowId(workflowId, runId), 'trainCandidate')).toEqual([2]);
+    expect(await chaos.attempts(trainingWorkflowId(workflowId, runId), 'trainTrial')).toEqual([2]);
     // A training from the start would report iteration 150 first; one that goes on has that behind it.
     expect(Math.min(...reported)).toBeGreaterThan(150);
     expect(Math.max(...reported)).toBe(3_000);

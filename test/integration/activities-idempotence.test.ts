@@ -26,6 +26,12 @@ import {
   type OutputOf,
   TestPlatform,
 } from '../support/integration-platform.ts';
+import {
+  finishInput,
+  type TrainingGround,
+  trainOutput,
+  trialInput,
+} from '../support/integration-training.ts';
 
 const BANK = fileURLToPath(new URL('../../examples/bank/pipeline.yaml', import.meta.url));
 const WORLD = fileURLToPath(new URL('./python/mlflow-world.py', import.meta.url));
@@ -66,7 +72,7 @@ class Story {
   }
 
   get train() {
-    return { trained: [this.of('trainCandidate')], failed: [] };
+    return trainOutput(this.spec, [this.of('finishCandidate')]);
   }
 
   get model(): ServedModel {
@@ -106,15 +112,15 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     split: story.of('split'),
   }),
   prepare: (story) => ({ spec: story.spec, split: story.of('split'), cache: NO_CACHE }),
-  trainCandidate: (story) => ({
-    candidate: candidateOf(story.spec),
-    task: story.spec.task,
-    target: story.spec.columns.target,
-    training: story.spec.training,
-    tracking: story.of('openTracking'),
-    run: RUN,
-    ...story.data,
+  proposeTrials: () => ({
+    space: { C: { float: [0.01, 100], log: true } },
+    direction: 'maximize',
+    history: [{ parameters: { C: 1 }, state: 'trained', value: 0.8 }],
+    count: 2,
+    seed: 7,
   }),
+  trainTrial: (story) => trialInput(groundOf(story), candidateOf(story.spec)),
+  finishCandidate: (story) => finishInput(groundOf(story), candidateOf(story.spec), story.of('trainTrial')),
   evaluate: (story) => ({
     spec: story.spec,
     train: story.train,
@@ -174,7 +180,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     status: 'FINISHED',
     outcome: 'deployed',
     message: 'version 1 is in production',
-    artifacts: artifactDigests([story.data, story.of('trainCandidate'), story.of('evaluate')]),
+    artifacts: artifactDigests([story.data, story.of('finishCandidate'), story.of('evaluate')]),
   }),
   collectGarbage: () => ({ keepFailedRuns: '7d', keepUnnamed: '7d', keepCache: '30d' }),
   suppressPerson: ({ person }) => ({ request: person, certificate: CERTIFICATE, at: AS_OF }),
@@ -203,6 +209,11 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   openEventLog: () => ({ log: 'calls' }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
+
+function groundOf(story: Story): TrainingGround {
+  const { split, prepared } = story.data;
+  return { spec: story.spec, split, prepared, tracking: story.of('openTracking'), run: RUN };
+}
 
 function candidateOf(spec: PipelineSpec): PipelineSpec['candidates'][number] {
   const [candidate] = spec.candidates;

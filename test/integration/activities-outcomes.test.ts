@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { CandidateRecord } from '../../activities/candidate-record.ts';
 import { findOrCreateRun } from '../../activities/mlflow-runs.ts';
-import type { TrainCandidateInput } from '../../contracts/activities.ts';
+import { TrialRecord } from '../../activities/trial-record.ts';
+import type { TrialInput } from '../../contracts/activities.ts';
 import { RunManifests } from '../../lib/store/run-manifests.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
 
@@ -20,7 +20,7 @@ it('a run whose key holds a quote is found again', async () => {
   const experimentId = await mlflow.experiments.getOrCreate({ name: 'keys' });
   const open = () =>
     findOrCreateRun(mlflow, experimentId, `${RUN.workflowId}/\\'`, { name: 'run', tags: {} });
-  expect(await open()).toBe(await open());
+  expect(await open()).toEqual(await open());
 });
 
 it('what a run refers to is known to the garbage collector even where MLflow refuses all else', async () => {
@@ -37,16 +37,22 @@ it('what a run refers to is known to the garbage collector even where MLflow ref
   expect(await new RunManifests(documents).all()).toMatchObject([{ ...RUN, artifacts: ['a'.repeat(64)] }]);
 });
 
-it('a failed candidate keeps the words of its trainer', async () => {
+it('a failed trial keeps the words of its trainer', async () => {
   const mlflow = platform.deps.mlflow();
   const experimentId = await mlflow.experiments.getOrCreate({ name: 'failures' });
-  const parent = await findOrCreateRun(mlflow, experimentId, 'parent', { name: 'parent', tags: {} });
-  const record = await CandidateRecord.open(mlflow, {
+  const { runId: parent } = await findOrCreateRun(mlflow, experimentId, 'parent', {
+    name: 'parent',
+    tags: {},
+  });
+  const input = {
+    trial: { candidate: 'trees', number: 3, fold: null },
+    parameters: { num_leaves: 7 },
     candidate: { name: 'trees', trainer: 'lightgbm' },
     tracking: { experimentId, runId: parent, url: '' },
     run: RUN,
     training: { seed: 1 },
-  } as TrainCandidateInput);
+  } as unknown as TrialInput;
+  const record = await TrialRecord.open(mlflow, input, 1);
   const stderr = join(platform.folder, 'stderr.log');
   await writeFile(stderr, 'the trainer gives up\n');
   record.close();

@@ -2,8 +2,10 @@ import type { CachePolicy } from '../../contracts/cache.ts';
 import type { CodeVersion } from '../../contracts/lifecycle.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
+import type { TrainedCandidate, TrainOutput } from '../../contracts/stages.ts';
 import { judgeGates } from '../../domain/gates.ts';
 import type { OutputOf, TestPlatform } from './integration-platform.ts';
+import { finishInput, trainOutput, trialInput } from './integration-training.ts';
 
 /** Every activity runs, whatever an earlier test left behind. */
 export const NO_CACHE: CachePolicy = { mode: 'off' };
@@ -17,7 +19,7 @@ export interface FinishedRun {
   protect: OutputOf<'protect'>;
   split: OutputOf<'split'>;
   prepared: OutputOf<'prepare'>;
-  train: { trained: OutputOf<'trainCandidate'>[]; failed: [] };
+  train: TrainOutput;
   evaluate: OutputOf<'evaluate'>;
   explain: OutputOf<'explain'>;
   register: OutputOf<'register'>;
@@ -52,22 +54,13 @@ export async function runLifecycle(
   const data = await runDataPart(platform, spec, cache);
   const { ingest, validate, protect, split, prepared } = data;
   await platform.run('recordData', { tracking, spec, ingest, protect, split });
-  const { task, training, columns } = spec;
-  const trained: OutputOf<'trainCandidate'>[] = [];
-  for (const candidate of spec.candidates)
-    trained.push(
-      await platform.run('trainCandidate', {
-        candidate,
-        task,
-        target: columns.target,
-        training,
-        split,
-        prepared,
-        tracking,
-        run,
-      }),
-    );
-  const train: FinishedRun['train'] = { trained, failed: [] };
+  const ground = { spec, split, prepared, tracking, run };
+  const trained: TrainedCandidate[] = [];
+  for (const candidate of spec.candidates) {
+    const outcome = await platform.run('trainTrial', trialInput(ground, candidate));
+    trained.push(await platform.run('finishCandidate', finishInput(ground, candidate, outcome)));
+  }
+  const train = trainOutput(spec, trained);
   const evaluate = await platform.run('evaluate', { spec, split, prepared, train, tracking });
   const explain = await platform.run('explain', {
     spec,

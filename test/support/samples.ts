@@ -17,6 +17,7 @@ import type {
   TrainedCandidate,
   ValidateOutput,
 } from '../../contracts/stages.ts';
+import type { TrialOutcome } from '../../contracts/trials.ts';
 
 /** A reference as the artifact store would give it; the same name gives the same digest. */
 export function artifact(name: string, mediaType: MediaType = MEDIA_TYPES.parquet): ArtifactRef {
@@ -30,6 +31,7 @@ export const smallSpec = (changes: Partial<PipelineSpecInput> = {}): PipelineSpe
   task: 'binary',
   data: { sources: { customers: 'customers.csv' } },
   columns: { target: 'churned' },
+  training: { budget: { trials: 2 } },
   approval: { timeout: '10m', reminders: [] },
   ...changes,
 });
@@ -156,14 +158,37 @@ const preparedFeatures: PreparedFeatures = {
 
 export const prepared: PrepareOutput = { variants: { tree: preparedFeatures, linear: preparedFeatures } };
 
+/** What a trial gives; LightGBM is the better one. */
+export const trainedTrial = (name: string, trainer: string): TrialOutcome => {
+  const { mlflowRunId, parameters, libraries, iterations, bestIteration, seconds, validation } = trained(
+    name,
+    trainer,
+  );
+  return {
+    state: 'trained',
+    mlflowRunId,
+    model: artifact(`trainer's model of ${name}`, MEDIA_TYPES.onnx),
+    answers: null,
+    parameters,
+    libraries,
+    iterations,
+    bestIteration,
+    seconds,
+    validation,
+  };
+};
+
 /** What training one candidate gives; LightGBM is the better one. */
 export const trained = (name: string, trainer: string): TrainedCandidate => ({
   name,
   trainer,
   features: 'tree',
+  trial: 0,
   mlflowRunId: artifact(`run of ${name}`).sha256.slice(0, 32),
   model: artifact(`model of ${name}`, MEDIA_TYPES.onnx),
   signature: artifact('signature', MEDIA_TYPES.json),
+  parameters: {},
+  libraries: {},
   iterations: 120,
   bestIteration: 90,
   seconds: 1.5,

@@ -29,7 +29,9 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     protect: async () => samples.protectedData,
     split: async () => samples.parts,
     prepare: async () => samples.prepared,
-    trainCandidate: async ({ candidate }) => samples.trained(candidate.name, candidate.trainer),
+    trainTrial: async ({ candidate }) => samples.trainedTrial(candidate.name, candidate.trainer),
+    proposeTrials: async ({ count }) => ({ proposals: Array.from({ length: count }, () => ({})) }),
+    finishCandidate: async ({ candidate }) => samples.trained(candidate.name, candidate.trainer),
     evaluate: async ({ train }) => {
       const [winner] = train.trained;
       if (!winner) throw ApplicationFailure.nonRetryable('nothing to judge', 'StageFailed');

@@ -41,6 +41,9 @@ function facts(): ReportFacts {
     name: 'lightgbm',
     trainer: 'lightgbm',
     features: 'tree',
+    trial: 0,
+    parameters: {},
+    libraries: {},
     mlflowRunId: EVIL,
     model: artifact,
     signature: artifact,
@@ -125,7 +128,17 @@ function facts(): ReportFacts {
         },
       },
     },
-    train: { trained: [winner], failed: [{ name: EVIL, trainer: EVIL, error: EVIL }] },
+    train: {
+      trained: [winner],
+      failed: [{ name: EVIL, trainer: EVIL, error: EVIL }],
+      search: {
+        metric: 'roc_auc',
+        ended: 'trials',
+        used: { trials: 1, seconds: 1, cost: 0 },
+        candidates: [{ name: EVIL, trained: 1, stopped: 0, failed: 0, best: 0.9 }],
+        trials: [],
+      },
+    },
     evaluate: {
       winner,
       signature: { inputs: [{ name: EVIL, kind: 'categorical', optional: true }], outputs: [] },

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { SIGNALS, trainingWorkflowId } from '../../contracts/names.ts';
 import { failure, refusal } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
-import { evaluated, trained } from '../support/samples.ts';
+import { evaluated, trained, trainedTrial } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { cancelAndSettle, eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -140,10 +140,10 @@ describe.concurrent('how a lifecycle run ends', () => {
 
   it('goes on without a candidate that cannot be trained', async () => {
     const scenario = new Scenario();
-    scenario.let('trainCandidate', async ({ candidate }) => {
+    scenario.let('trainTrial', async ({ candidate }) => {
       if (candidate.name === 'lightgbm')
         throw ApplicationFailure.nonRetryable('out of memory', 'TrainerFailed');
-      return trained(candidate.name, candidate.trainer);
+      return trainedTrial(candidate.name, candidate.trainer);
     });
     const run = await bench.lifecycle(scenario, { approval: { required: false } });
     const { outcome, outputs } = await run.handle.result();
@@ -156,7 +156,7 @@ describe.concurrent('how a lifecycle run ends', () => {
 
   it('fails where no candidate can be trained, with the reason of each', async () => {
     const scenario = new Scenario();
-    scenario.let('trainCandidate', async ({ candidate }) => {
+    scenario.let('trainTrial', async ({ candidate }) => {
       throw ApplicationFailure.nonRetryable(`${candidate.trainer} stopped`, 'TrainerFailed');
     });
     const run = await bench.lifecycle(scenario);
@@ -170,12 +170,12 @@ describe.concurrent('how a lifecycle run ends', () => {
   it('stops the training when it is cancelled', async () => {
     const never = new Gate();
     const scenario = new Scenario();
-    scenario.let('trainCandidate', async ({ candidate }) => {
+    scenario.let('trainTrial', async ({ candidate }) => {
       await never.opened;
-      return trained(candidate.name, candidate.trainer);
+      return trainedTrial(candidate.name, candidate.trainer);
     });
     const run = await bench.lifecycle(scenario);
-    await eventually(async () => scenario.inputs('trainCandidate')[1], 'both trainers');
+    await eventually(async () => scenario.inputs('trainTrial')[1], 'both trainers');
     await run.handle.cancel();
     expect((await failure(run.handle.result())).type).toBe('Cancelled');
     never.open();

@@ -50,7 +50,7 @@ describe.concurrent('a run that takes up an earlier one', () => {
     expect(stages.map(({ state }) => state)).toEqual([...Array(10).fill('reused'), 'done', 'done']);
     for (const once of ['ingest', 'validate', 'split', 'prepare', 'evaluate', 'register'] as const)
       expect([once, scenario.count(once)]).toEqual([once, 1]);
-    expect(scenario.count('trainCandidate')).toBe(2);
+    expect(scenario.count('trainTrial')).toBe(2);
   });
 
   it('gives the new MLflow run its data too', async () => {

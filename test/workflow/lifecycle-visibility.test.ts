@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { QUERIES } from '../../contracts/names.ts';
 import { MEDIA_TYPES } from '../../contracts/refs.ts';
-import { artifact, smallSpec, trained } from '../support/samples.ts';
+import { artifact, smallSpec, trainedTrial } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { eventually, type Lifecycle, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -89,13 +89,13 @@ describe.concurrent('what can be seen of a run', () => {
       name: `c${i}`,
       trainer: 'logistic' as const,
     }));
-    scenario.let('trainCandidate', async ({ candidate }) => {
-      if (candidate.name === 'c49') return trained('c49', 'logistic');
+    scenario.let('trainTrial', async ({ candidate }) => {
+      if (candidate.name === 'c49') return trainedTrial('c49', 'logistic');
       throw ApplicationFailure.nonRetryable('x'.repeat(20_000), 'TrainerFailed');
     });
     const run = await bench.lifecycle(scenario, {
       candidates,
-      training: { parallelism: 16 },
+      training: { parallelism: 16, budget: { trials: 50 } },
       approval: { required: false },
     });
     await run.handle.result();

@@ -35,7 +35,7 @@ function largeSpec(bytes: number): PipelineSpecInput {
         name: `candidate-${String(i).padStart(3, '0')}-${'n'.repeat(24)}`,
         trainer: i % 2 === 0 ? ('lightgbm' as const) : ('logistic' as const),
       })),
-      training: { parallelism: 64 },
+      training: { parallelism: 64, budget: { trials: CANDIDATES } },
       evaluation: { gates: Array.from({ length: 50 }, () => ({ metric: 'roc_auc' as const, min: 0.5 })) },
     });
   return make('x'.repeat(bytes - jsonBytes(pipelineSpec.parse(make('')))));

@@ -1,0 +1,319 @@
+import type { Candidate } from '../../contracts/spec/candidates.ts';
+import { lowerIsBetter, type MetricName } from '../../contracts/spec/evaluation.ts';
+import type { Parameters } from '../../contracts/spec/search.ts';
+import { resourceOf, type TrainingSpec } from '../../contracts/spec/training.ts';
+import type {
+  BudgetUpdate,
+  ProposalQuestion,
+  SearchEnd,
+  SearchProgress,
+  SearchReport,
+  TrialName,
+  TrialOutcome,
+} from '../../contracts/trials.ts';
+import { Budget } from './budget.ts';
+import { CandidateSearch } from './candidate-search.ts';
+import { type Spaces, spaceOf } from './candidate-space.ts';
+import { whoseTurn } from './turns.ts';
+
+/** Trials that all candidates together remember: what travels to the next run of the workflow is bounded. */
+const REMEMBERED = 1_000;
+const REMEMBERED_EACH = { least: 20, most: 250 } as const;
+/** Trials that a report names. */
+const REPORTED = 100;
+
+/** What is searched, and within what. */
+export interface SearchPlan {
+  candidates: readonly Candidate[];
+  metric: MetricName;
+  training: Pick<TrainingSpec, 'seed' | 'parallelism' | 'budget' | 'resources' | 'ensemble'>;
+  /** The default space of each trainer. */
+  spaces: Spaces;
+}
+
+/** A trial that is to be trained. */
+export interface PlannedTrial extends TrialName {
+  plan: Candidate;
+  /** Fixed and searched ones. */
+  parameters: Parameters;
+  /** `undefined`: no limit. */
+  maxSeconds: number | undefined;
+  rungs: number[];
+}
+
+/** A trial that may win, with what each pair of training and validation rows gave: one, or one for each fold. */
+export interface RatedTrial extends TrialName {
+  /** That the trainer was given. */
+  parameters: Parameters;
+  value: number;
+  outcomes: TrialOutcome[];
+}
+
+/** What a search does next. */
+export type Step =
+  | { kind: 'train'; trial: PlannedTrial }
+  | { kind: 'ask'; candidate: string; question: ProposalQuestion }
+  | { kind: 'wait' }
+  | { kind: 'done'; why: SearchEnd };
+
+/**
+ * The search for the best model: which trial is next, what became of each, and when it is enough. Pure: whoever drives
+ * it tells the time.
+ */
+export class Search {
+  readonly #plan: SearchPlan;
+  readonly #candidates: CandidateSearch[];
+  readonly #budget: Budget;
+  readonly #running = new Map<string, { candidate: CandidateSearch; number: number; startedAt: number }>();
+  readonly #errors: Map<string, string>;
+  #kept: RatedTrial[];
+  #parallelism: number;
+  #stopped = false;
+  #ended: SearchEnd | undefined;
+
+  constructor(plan: SearchPlan, now: number, earlier?: SearchProgress) {
+    this.#plan = plan;
+    const each = Math.floor(REMEMBERED / plan.candidates.length);
+    const memory = Math.max(REMEMBERED_EACH.least, Math.min(REMEMBERED_EACH.most, each));
+    this.#candidates = plan.candidates.map(
+      (candidate) =>
+        new CandidateSearch(
+          {
+            candidate,
+            space: spaceOf(candidate, plan.spaces),
+            metric: plan.metric,
+            seed: plan.training.seed,
+            memory,
+          },
+          earlier?.candidates[candidate.name],
+        ),
+    );
+    this.#budget = new Budget(
+      earlier?.limits ?? plan.training.budget,
+      plan.candidates.length,
+      earlier?.startedAt ?? now,
+      earlier?.used,
+    );
+    this.#errors = new Map(Object.entries(earlier?.errors ?? {}));
+    this.#kept = [...(earlier?.kept ?? [])];
+    this.#parallelism = earlier?.parallelism ?? plan.training.parallelism;
+  }
+
+  /** How many trials run. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Whether there is a model already. */
+  get hasModel(): boolean {
+    return this.#kept.length > 0;
+  }
+
+  /** Milliseconds until the time is used up; infinite where it is not limited. */
+  timeLeft(now: number): number {
+    return this.#budget.timeLeft(now);
+  }
+
+  /** What to do next; ask again after each change. */
+  next(now: number): Step {
+    const over = this.#stopped ? 'stopped' : this.#budget.exhausted(now);
+    // At the least one model there must be, whatever the budget: a run without any is of no use.
+    const enough = over !== undefined && (this.hasModel || this.#allStarted);
+    if (enough) return this.#settle(over);
+    if (this.running >= this.#parallelism) return { kind: 'wait' };
+    const open = this.#candidates
+      .filter((candidate) => this.#hasRoom(candidate))
+      .map((candidate) => ({ candidate, next: candidate.next(Math.max(2, this.#parallelism)) }));
+    const ready = open.flatMap(({ candidate, next }) =>
+      'parameters' in next || 'question' in next ? [{ candidate, next }] : [],
+    );
+    const chosen =
+      ready[
+        whoseTurn(
+          ready.map(({ candidate: { started, best } }) => ({ started, best })),
+          this.#plan.metric,
+        )
+      ];
+    if (!chosen) {
+      const exhausted = this.#candidates.every((candidate) => 'exhausted' in candidate.next(1));
+      return exhausted ? this.#settle('space') : { kind: 'wait' };
+    }
+    const { candidate, next } = chosen;
+    if ('question' in next) {
+      candidate.asked();
+      return { kind: 'ask', candidate: candidate.name, question: next.question };
+    }
+    return { kind: 'train', trial: this.#begin(candidate, next.parameters, now) };
+  }
+
+  /** The estimator's answer; `undefined` where it could not answer: the next trials are random then. */
+  answered(name: string, proposals: readonly Parameters[] | undefined, wanted: number): void {
+    this.#of(name)?.answered(proposals ?? [], wanted);
+  }
+
+  /** A trial has given models, one for each pair of rows. @param value of the metric that chooses */
+  trained(
+    { candidate, number, parameters }: Pick<PlannedTrial, 'candidate' | 'number' | 'parameters'>,
+    outcomes: TrialOutcome[],
+    value: number | undefined,
+  ): void {
+    const trial = { candidate, number };
+    const [first] = outcomes;
+    const stopped = outcomes.some(({ state }) => state === 'stopped');
+    const state = stopped ? 'stopped' : value === undefined ? 'failed' : 'trained';
+    this.#end(trial, {
+      state,
+      value: value ?? null,
+      iterations: Math.max(0, ...outcomes.map(({ iterations }) => iterations)),
+      seconds: outcomes.reduce((sum, { seconds }) => sum + seconds, 0),
+      parameters: first?.parameters ?? {},
+      mlflowRunId: first?.mlflowRunId,
+    });
+    if (state === 'failed') this.#note(trial, `${this.#plan.metric} has no value on the validation rows`);
+    if (state === 'trained' && value !== undefined) this.#keep({ ...trial, parameters, value, outcomes });
+  }
+
+  /** A trial failed, or was given up before its end. */
+  failed(trial: TrialName, state: 'failed' | 'stopped', error: string, now: number): void {
+    const startedAt = this.#running.get(key(trial))?.startedAt ?? now;
+    if (state === 'failed') this.#note(trial, error);
+    this.#end(trial, { state, value: null, iterations: 0, seconds: (now - startedAt) / 1_000 });
+  }
+
+  /** Whether a trial goes on after a rung. */
+  goesOn({ candidate, number }: TrialName, rung: number, loss: number): boolean {
+    return this.#of(candidate)?.goesOn(number, rung, loss) ?? true;
+  }
+
+  change({ parallelism, ...budget }: BudgetUpdate): void {
+    this.#budget.change(
+      Object.fromEntries(Object.entries(budget).filter(([, value]) => value !== undefined)),
+    );
+    this.#parallelism = parallelism ?? this.#parallelism;
+  }
+
+  /** No further trial begins. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** The best trial of each candidate that has one, in the spec's order. */
+  get winners(): { candidate: Candidate; trial: RatedTrial }[] {
+    return this.#candidates.flatMap(({ name, plan: { candidate } }) => {
+      const [trial] = this.best(1, name);
+      return trial ? [{ candidate, trial }] : [];
+    });
+  }
+
+  /** The best trials, of one candidate or of all. */
+  best(count: number, name?: string): RatedTrial[] {
+    const sign = lowerIsBetter(this.#plan.metric) ? 1 : -1;
+    return this.#kept
+      .filter(({ candidate }) => name === undefined || candidate === name)
+      .sort((a, b) => sign * (a.value - b.value) || a.number - b.number)
+      .slice(0, count);
+  }
+
+  /** The first error of a candidate. */
+  errorOf(name: string): string | undefined {
+    return this.#errors.get(name);
+  }
+
+  report(now: number): SearchReport {
+    const trials = this.#candidates.flatMap(({ records }) => records);
+    const shown = trials.length <= REPORTED ? trials : this.#foremost(trials);
+    return {
+      metric: this.#plan.metric,
+      ended: this.#ended ?? 'stopped',
+      used: this.#budget.used(now),
+      candidates: this.#candidates.map(({ name, counts, best }) => ({ name, ...counts, best })),
+      trials: [...shown],
+    };
+  }
+
+  /** For the next run of the workflow, when no trial runs. */
+  get progress(): SearchProgress {
+    return {
+      startedAt: this.#budget.startedAt,
+      used: this.#budget.used(this.#budget.startedAt),
+      limits: this.#budget.limits,
+      parallelism: this.#parallelism,
+      candidates: Object.fromEntries(this.#candidates.map(({ name, state }) => [name, state])),
+      kept: this.#kept,
+      errors: Object.fromEntries(this.#errors),
+    };
+  }
+
+  get #allStarted(): boolean {
+    return this.#candidates.every((candidate) => candidate.started > 0);
+  }
+
+  #settle(why: SearchEnd): Step {
+    if (this.running > 0) return { kind: 'wait' };
+    this.#ended = why;
+    return { kind: 'done', why };
+  }
+
+  #hasRoom({ plan: { candidate } }: CandidateSearch): boolean {
+    const most = resourceOf(this.#plan.training, candidate.resource).parallelism ?? Number.POSITIVE_INFINITY;
+    const busy = [...this.#running.values()].filter(
+      (one) => one.candidate.plan.candidate.resource === candidate.resource,
+    ).length;
+    return busy < most;
+  }
+
+  #begin(search: CandidateSearch, searched: Parameters, now: number): PlannedTrial {
+    const { candidate } = search.plan;
+    const number = search.begin(searched);
+    const name = { candidate: candidate.name, number };
+    this.#running.set(key(name), { candidate: search, number, startedAt: now });
+    this.#budget.begin();
+    const resource = resourceOf(this.#plan.training, candidate.resource);
+    return {
+      ...name,
+      plan: candidate,
+      parameters: { ...searched, ...candidate.parameters },
+      maxSeconds: this.#budget.secondsFor(resource, this.running, now),
+      rungs: search.rungs,
+    };
+  }
+
+  #end(trial: TrialName, end: SecondOf<CandidateSearch['end']>): void {
+    const search = this.#of(trial.candidate);
+    if (!this.#running.delete(key(trial)) || !search) return;
+    search.end(trial.number, end);
+    this.#budget.spend(end.seconds, resourceOf(this.#plan.training, search.plan.candidate.resource));
+  }
+
+  /** Only what may still win is kept: the best of each candidate, and the best of all for an ensemble. */
+  #keep(trial: RatedTrial): void {
+    this.#kept.push(trial);
+    const foremost = new Set([
+      ...this.best(this.#plan.training.ensemble?.size ?? 1),
+      ...this.winners.map((winner) => winner.trial),
+    ]);
+    this.#kept = this.#kept.filter((one) => foremost.has(one));
+  }
+
+  #note({ candidate }: TrialName, error: string): void {
+    if (!this.#errors.has(candidate)) this.#errors.set(candidate, error);
+  }
+
+  #of(name: string): CandidateSearch | undefined {
+    return this.#candidates.find((candidate) => candidate.name === name);
+  }
+
+  /** Half of them the best ones, half the latest ones, in the order of their start. */
+  #foremost(trials: SearchReport['trials']): SearchReport['trials'] {
+    const sign = lowerIsBetter(this.#plan.metric) ? 1 : -1;
+    const loss = ({ value }: { value: number | null }): number =>
+      value === null ? Number.POSITIVE_INFINITY : sign * value;
+    const best = new Set([...trials].sort((a, b) => loss(a) - loss(b)).slice(0, REPORTED / 2));
+    const latest = trials.filter((trial) => !best.has(trial)).slice(-REPORTED / 2);
+    return trials.filter((trial) => best.has(trial) || latest.includes(trial));
+  }
+}
+
+type SecondOf<F> = F extends (first: never, second: infer S) => unknown ? S : never;
+
+const key = ({ candidate, number }: TrialName): string => `${candidate}\n${number}`;

@@ -1,0 +1,134 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { type ErrorCode, PerennialError } from '../../contracts/errors.ts';
+import type { OwnScript } from './own-script.ts';
+
+/** How long a process without work is kept for the next question. */
+const IDLE_MS = 10_000;
+
+/** What a program beside the worker answers: a result, or why there is none. */
+export type AsideAnswer =
+  | { result: unknown }
+  | { failed: { code: ErrorCode; message: string; retryable: boolean } };
+
+/**
+ * Processes beside this one for work that would hold its event loop or could crash it. Each takes one question at a
+ * time; one that is free is used again, since starting Node takes longer than many a question.
+ *
+ * @example
+ * const judges = new Aside(() => ownScript(import.meta.url, './judge-process.ts'), 'judge');
+ * const answer = await judges.ask(question, frame.signal);
+ */
+export class Aside {
+  readonly #free: { child: ChildProcess; timer: NodeJS.Timeout }[] = [];
+
+  /**
+   * @param script the program, see {@link answering}
+   * @param name of what it does, for messages: "the process that …"
+   */
+  constructor(
+    private readonly script: () => OwnScript,
+    private readonly name: string,
+  ) {}
+
+  /**
+   * @param signal aborting kills the process
+   * @throws PerennialError with the code that the program gave; `StageFailed`, retryable, where it ends without a word
+   */
+  async ask(question: object, signal?: AbortSignal): Promise<unknown> {
+    signal?.throwIfAborted();
+    const child = this.#take();
+    try {
+      const answer = await this.#answer(child, question, signal);
+      this.#release(child);
+      if ('result' in answer) return answer.result;
+      const { code, message, retryable } = answer.failed;
+      throw new PerennialError(code, message, retryable);
+    } catch (error) {
+      if (child.connected && !this.#free.some((one) => one.child === child)) child.kill('SIGKILL');
+      throw error;
+    }
+  }
+
+  #take(): ChildProcess {
+    const free = this.#free.pop();
+    if (free) {
+      clearTimeout(free.timer);
+      free.child.removeAllListeners();
+      free.child.ref();
+      free.child.channel?.ref();
+      if (free.child.connected) return free.child;
+    }
+    const { path, execArgv } = this.script();
+    const { PATH, HOME, TMPDIR } = process.env;
+    return fork(path, [], {
+      execArgv,
+      env: { ...(PATH && { PATH }), ...(HOME && { HOME }), ...(TMPDIR && { TMPDIR }) },
+      // Arrays go as memory, not as text.
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+  }
+
+  #release(child: ChildProcess): void {
+    child.removeAllListeners();
+    const timer = setTimeout(() => {
+      this.#free.splice(
+        this.#free.findIndex((one) => one.child === child),
+        1,
+      );
+      child.kill('SIGKILL');
+    }, IDLE_MS);
+    // Nobody waits for a process without work.
+    timer.unref();
+    child.unref();
+    child.channel?.unref();
+    this.#free.push({ child, timer });
+  }
+
+  #answer(child: ChildProcess, question: object, signal?: AbortSignal): Promise<AsideAnswer> {
+    return new Promise((resolve, reject) => {
+      const kill = (): void => void child.kill('SIGKILL');
+      const settle = (problem: string): void => {
+        signal?.removeEventListener('abort', kill);
+        reject(
+          signal?.aborted
+            ? signal.reason
+            : new PerennialError('StageFailed', `The process that ${this.name} ${problem}.`, true),
+        );
+      };
+      signal?.addEventListener('abort', kill, { once: true });
+      child.once('message', (answer: AsideAnswer) => {
+        signal?.removeEventListener('abort', kill);
+        resolve(answer);
+      });
+      child.once('error', () => settle('could not be started'));
+      child.once('exit', (code, end) =>
+        settle(end ? `was ended by ${end} (out of memory?)` : `ended with code ${code} and no answer`),
+      );
+      child.send(question, (error) => {
+        if (error) settle('could not be asked');
+      });
+    });
+  }
+}
+
+/** The other side: a program that answers questions until nobody is there to ask. */
+export function answering(answer: (question: unknown) => Promise<unknown>): void {
+  process.once('disconnect', () => process.exit());
+  process.on('message', async (question) => {
+    const said: AsideAnswer = await answer(question).then(
+      (result) => ({ result }),
+      (error: unknown) => {
+        const known = error instanceof PerennialError;
+        return {
+          failed: {
+            code: known ? error.code : ('StageFailed' as const),
+            message: error instanceof Error ? error.message : String(error),
+            retryable: known && error.retryable,
+          },
+        };
+      },
+    );
+    process.send?.(said);
+  });
+}
