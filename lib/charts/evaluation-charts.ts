@@ -1,9 +1,14 @@
 import type { RankingCurve } from '../statistics/binary-scores.ts';
 import type { CalibrationBin } from '../statistics/calibration.ts';
-import { BLUE, BLUES, COLORS, type Chart, INK, ORANGE, thin } from './render.ts';
+import { BLUE, BLUES, type Chart, COLORS, INK, ORANGE, thin } from './render.ts';
 
-const share = (field: string, title: string) =>
-  ({ field, type: 'quantitative' as const, title, scale: { domain: [0, 1] }, axis: { tickCount: 5 } });
+const share = (field: string, title: string) => ({
+  field,
+  type: 'quantitative' as const,
+  title,
+  scale: { domain: [0, 1] },
+  axis: { tickCount: 5 },
+});
 
 const DIAGONAL = {
   data: {
@@ -120,9 +125,21 @@ export function scoreChart(
       data: { values },
       mark: { type: 'bar', opacity: 0.55, binSpacing: 0 },
       encoding: {
-        x: { field: 'from', bin: { binned: true, step: 1 / bins }, type: 'quantitative', title: 'predicted probability', axis: { tickCount: 5, format: '.1f' } },
+        x: {
+          field: 'from',
+          bin: { binned: true, step: 1 / bins },
+          type: 'quantitative',
+          title: 'predicted probability',
+          axis: { tickCount: 5, format: '.1f' },
+        },
         x2: { field: 'to' },
-        y: { field: 'share', type: 'quantitative', stack: null, title: 'share of the class', axis: { format: '%' } },
+        y: {
+          field: 'share',
+          type: 'quantitative',
+          stack: null,
+          title: 'share of the class',
+          axis: { format: '%' },
+        },
         color: {
           field: 'class',
           type: 'nominal',
@@ -192,8 +209,12 @@ export function confusionChart(classNames: readonly string[], counts: readonly n
   const rows = totals.reduce((sum, total) => sum + total, 0);
   const pixels = Math.max(240, Math.min(520, size * 46));
   // Places in the list as values: two classes may have names that look the same. Names stand at the ticks.
-  const labels = (field: string, title: string) =>
-    ({ field, type: 'ordinal' as const, title, axis: { ticks: false, domain: false, labels: false, titlePadding: 40 } });
+  const labels = (field: string, title: string) => ({
+    field,
+    type: 'ordinal' as const,
+    title,
+    axis: { ticks: false, domain: false, labels: false, titlePadding: 40 },
+  });
   const names = classNames.map((name, place) => ({ name, place }));
   return {
     description: `Confusion matrix of ${size} classes: ${right} of ${rows} rows are classified rightly.`,
@@ -276,7 +297,13 @@ export function residualChart(truth: Float64Array, predictions: Float64Array, bi
           },
           mark: { type: 'bar', binSpacing: 0.5, color: BLUE },
           encoding: {
-            x: { field: 'from', bin: { binned: true, step: width }, type: 'quantitative', title: 'truth − prediction', axis: { format: '.3~s', tickCount: 6 } },
+            x: {
+              field: 'from',
+              bin: { binned: true, step: width },
+              type: 'quantitative',
+              title: 'truth − prediction',
+              axis: { format: '.3~s', tickCount: 6 },
+            },
             x2: { field: 'to' },
             y: { field: 'count', type: 'quantitative', title: 'rows' },
           },
@@ -306,10 +333,21 @@ export function predictedActualChart(truth: Float64Array, predictions: Float64Ar
   });
   const values = [...counts].map(([place, count]) => {
     const [x, y] = [place % bins, Math.floor(place / bins)];
-    return { x: low + x * width, x2: low + (x + 1) * width, y: low + y * width, y2: low + (y + 1) * width, count };
+    return {
+      x: low + x * width,
+      x2: low + (x + 1) * width,
+      y: low + y * width,
+      y2: low + (y + 1) * width,
+      count,
+    };
   });
-  const axis = (field: string, title: string) =>
-    ({ field, type: 'quantitative' as const, title, scale: { domain: [low, high], zero: false }, axis: { format: '.3~s', tickCount: 6 } });
+  const axis = (field: string, title: string) => ({
+    field,
+    type: 'quantitative' as const,
+    title,
+    scale: { domain: [low, high], zero: false },
+    axis: { format: '.3~s', tickCount: 6 },
+  });
   return {
     description: `Truth against prediction between ${low.toPrecision(3)} and ${high.toPrecision(3)}; on the diagonal both are the same.`,
     spec: {
@@ -361,7 +399,12 @@ export function classChart(classNames: readonly string[], counts: readonly numbe
       { place: k, measure: 'recall', y: recall },
     ];
   });
-  const y = { field: 'place', type: 'ordinal' as const, title: null, axis: { labels: false, ticks: false, domain: false } };
+  const y = {
+    field: 'place',
+    type: 'ordinal' as const,
+    title: null,
+    axis: { labels: false, ticks: false, domain: false },
+  };
   return {
     description: `Precision and recall of ${size} classes.`,
     spec: {

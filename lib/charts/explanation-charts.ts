@@ -1,17 +1,10 @@
 import type { Attribution, AttributionUnit, Dependence } from '../../contracts/explanation.ts';
-import { BLUE, COLORS, type Chart, ORANGE } from './render.ts';
+import { UNIT_WORDS } from './explanation-words.ts';
+import { BLUE, type Chart, COLORS, ORANGE } from './render.ts';
 
 /** Bars of a chart at the most; the rest is told in words. */
 const MOST_BARS = 15;
 const BAR_HEIGHT = 19;
-
-/** What answers are counted in, as an axis says it. */
-export const UNIT_WORDS: Record<AttributionUnit, string> = {
-  log_odds: 'log-odds',
-  probability: 'probability',
-  target: 'units of the target',
-  score: 'score of the trees',
-};
 
 /** How much worse the metric becomes where a column is shuffled; whiskers are one standard deviation of the repeats. */
 export function importanceChart(
@@ -40,7 +33,10 @@ export function importanceChart(
         {
           data: { values },
           mark: { type: 'bar', color: BLUE, cornerRadiusEnd: 2, height: { band: 0.7 } },
-          encoding: { y: place(values.length), x: { field: 'mean', type: 'quantitative', title: `loss of ${metric}`, axis: { tickCount: 5 } } },
+          encoding: {
+            y: place(values.length),
+            x: { field: 'mean', type: 'quantitative', title: `loss of ${metric}`, axis: { tickCount: 5 } },
+          },
         },
         {
           data: { values },
@@ -69,14 +65,20 @@ export function attributionChart(
   return {
     description: `Mean absolute contribution of ${values.length} columns; the largest is that of ${first?.column ?? 'none'}.`,
     spec: {
-      title: { text: 'What moves single predictions', subtitle: `mean size of a contribution, ${UNIT_WORDS[unit]}` },
+      title: {
+        text: 'What moves single predictions',
+        subtitle: `mean size of a contribution, ${UNIT_WORDS[unit]}`,
+      },
       width: 340,
       height: values.length * BAR_HEIGHT + 10,
       layer: [
         {
           data: { values },
           mark: { type: 'bar', color: COLORS[2], cornerRadiusEnd: 2, height: { band: 0.7 } },
-          encoding: { y: place(values.length), x: { field: 'mean', type: 'quantitative', title: UNIT_WORDS[unit], axis: { tickCount: 5 } } },
+          encoding: {
+            y: place(values.length),
+            x: { field: 'mean', type: 'quantitative', title: UNIT_WORDS[unit], axis: { tickCount: 5 } },
+          },
         },
         names(values, values.length),
       ],
@@ -112,7 +114,7 @@ export function waterfallChart(
       high: at + error,
       direction: value >= 0 ? 'up' : 'down',
       text: `${value >= 0 ? '+' : '−'}${Math.abs(value).toPrecision(2)}`,
-      end: Math.max(from, at),
+      end: Math.max(from, at) + error,
     };
   });
   const errors = values.some(({ low, high }) => low !== high);
@@ -136,7 +138,13 @@ export function waterfallChart(
           mark: { type: 'bar', height: { band: 0.62 } },
           encoding: {
             y: place(values.length),
-            x: { field: 'from', type: 'quantitative', title: UNIT_WORDS[unit], scale: { zero: false, padding: 24 }, axis: { tickCount: 5 } },
+            x: {
+              field: 'from',
+              type: 'quantitative',
+              title: UNIT_WORDS[unit],
+              scale: { zero: false, padding: 24 },
+              axis: { tickCount: 5 },
+            },
             x2: { field: 'to' },
             color: {
               field: 'direction',
@@ -178,10 +186,13 @@ export function waterfallChart(
 export function dependenceChart(curve: Dependence, outputs: readonly string[], answerName: string): Chart {
   const { column, kind, grid, means, slices, rows } = curve;
   const category = kind === 'category';
-  const at = (index: number): number | string => (category ? index : xOf(kind, grid[index] ?? null));
+  const at = (index: number): number | string =>
+    category ? String(grid[index]) : xOf(kind, grid[index] ?? null);
   const several = outputs.length > 1;
   const series = several
-    ? outputs.slice(0, COLORS.length).map((name, k) => ({ name: name.replace(/^probability_/, ''), values: means[k] ?? [] }))
+    ? outputs
+        .slice(0, COLORS.length)
+        .map((name, k) => ({ name: name.replace(/^probability_/, ''), values: means[k] ?? [] }))
     : [
         { name: 'all rows', values: means[0] ?? [] },
         ...slices.slice(0, 4).map(({ slice, means: ofSlice }) => ({ name: slice, values: ofSlice })),
@@ -197,23 +208,45 @@ export function dependenceChart(curve: Dependence, outputs: readonly string[], a
     [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY] as const,
   );
   const x = category
-    ? ({
+    ? {
         field: 'x',
         type: 'ordinal' as const,
         title: null,
-        axis: { labels: false, ticks: false, domain: false },
-      })
+        sort: null,
+        axis: { labelAngle: -40, labelLimit: 100, labelOverlap: false },
+      }
     : kind === 'date'
-      ? ({ field: 'x', type: 'temporal' as const, title: column, scale: { type: 'utc' as const }, axis: { tickCount: 4 } })
-      : ({ field: 'x', type: 'quantitative' as const, title: column, scale: { zero: false, nice: false }, axis: { tickCount: 5 } });
-  const y = { field: 'y', type: 'quantitative' as const, title: answerName, scale: { zero: false }, axis: { tickCount: 5 } };
+      ? {
+          field: 'x',
+          type: 'temporal' as const,
+          title: column,
+          scale: { type: 'utc' as const },
+          axis: { tickCount: 4 },
+        }
+      : {
+          field: 'x',
+          type: 'quantitative' as const,
+          title: column,
+          scale: { zero: false, nice: false },
+          axis: { tickCount: 5 },
+        };
+  const y = {
+    field: 'y',
+    type: 'quantitative' as const,
+    title: answerName,
+    scale: { zero: false },
+    axis: { tickCount: 5 },
+  };
   const color = {
     field: 'series',
     type: 'nominal' as const,
     title: null,
     sort: null,
-    scale: { domain: series.map(({ name }) => name), range: series.map((_, k) => COLORS[k % COLORS.length] ?? BLUE) },
-    legend: series.length > 1 ? { columns: 2, labelLimit: 130 } : null,
+    scale: {
+      domain: series.map(({ name }) => name),
+      range: series.map((_, k) => COLORS[k % COLORS.length] ?? BLUE),
+    },
+    legend: series.length > 1 ? { columns: 2, labelLimit: 150 } : null,
   };
   return {
     description: `Partial dependence on ${column}: the mean answer lies between ${range[0].toPrecision(3)} and ${range[1].toPrecision(3)}.`,
@@ -233,27 +266,14 @@ export function dependenceChart(curve: Dependence, outputs: readonly string[], a
           : []),
         {
           data: { values: lines },
-          mark: category
-            ? { type: 'point', size: 70, opacity: 1 }
-            : { type: 'line', strokeWidth: 2.2 },
-          encoding: { x, y, color, ...(category ? {} : { detail: { field: 'name', type: 'nominal' as const } }) },
+          mark: category ? { type: 'point', size: 70, opacity: 1 } : { type: 'line', strokeWidth: 2.2 },
+          encoding: {
+            x,
+            y,
+            color,
+            ...(category ? {} : { detail: { field: 'name', type: 'nominal' as const } }),
+          },
         },
-        ...(category
-          ? [
-              {
-                data: { values: grid.map((value, index) => ({ x: index, name: String(value) })) },
-                mark: {
-                  type: 'text' as const,
-                  angle: 320,
-                  align: 'right' as const,
-                  baseline: 'top' as const,
-                  dy: 6,
-                  limit: 90,
-                },
-                encoding: { x, y: { value: 'height' as const }, text: { field: 'name' } },
-              },
-            ]
-          : []),
       ],
     },
   };
@@ -275,11 +295,20 @@ export function sliceImportanceChart(
   );
   const most = Math.max(1e-12, ...values.map(({ mean }) => mean));
   const width = Math.max(160, Math.min(420, slices.length * 80));
-  const x = { field: 'slice', type: 'ordinal' as const, title: null, axis: { labels: false, ticks: false, domain: false, orient: 'top' as const } };
+  const x = {
+    field: 'slice',
+    type: 'ordinal' as const,
+    title: null,
+    axis: { labels: false, ticks: false, domain: false, orient: 'top' as const },
+  };
   return {
     description: `Permutation importance of ${columns.length} columns on ${slices.length} slices.`,
     spec: {
-      title: { text: 'Does it rely on the same in every slice?', subtitle: `loss of ${metric} where the column is shuffled`, offset: 34 },
+      title: {
+        text: 'Does it rely on the same in every slice?',
+        subtitle: `loss of ${metric} where the column is shuffled`,
+        offset: 34,
+      },
       width,
       height: columns.length * 24,
       layer: [
@@ -307,7 +336,10 @@ export function sliceImportanceChart(
             color: { condition: { test: 'datum.light === 1', value: '#ffffff' }, value: '#12202e' },
           },
         },
-        names(columns.map((name, at) => ({ column: `${at}`, name })), columns.length),
+        names(
+          columns.map((name, at) => ({ column: `${at}`, name })),
+          columns.length,
+        ),
         {
           data: { values: slices.map(({ slice }, at) => ({ slice: at, name: slice })) },
           mark: { type: 'text', baseline: 'bottom', dy: -6, limit: width / slices.length - 6 },
@@ -319,21 +351,19 @@ export function sliceImportanceChart(
 }
 
 /** Rows of a chart by their place: two columns may have names that look the same, so names are drawn apart. */
-const place = (count: number) =>
-  ({
-    field: 'column',
-    type: 'ordinal' as const,
-    title: null,
-    scale: { domain: Array.from({ length: count }, (_, index) => `${index}`) },
-    axis: { labels: false, ticks: false, domain: false },
-  });
+const place = (count: number) => ({
+  field: 'column',
+  type: 'ordinal' as const,
+  title: null,
+  scale: { domain: Array.from({ length: count }, (_, index) => `${index}`) },
+  axis: { labels: false, ticks: false, domain: false },
+});
 
-const names = (values: readonly { column: string; name: string }[], count: number) =>
-  ({
-    data: { values: values.map(({ column, name }) => ({ column, name })) },
-    mark: { type: 'text' as const, align: 'right' as const, dx: -8, limit: 150 },
-    encoding: { y: place(count), x: { value: 0 }, text: { field: 'name' } },
-  });
+const names = (values: readonly { column: string; name: string }[], count: number) => ({
+  data: { values: values.map(({ column, name }) => ({ column, name })) },
+  mark: { type: 'text' as const, align: 'right' as const, dx: -8, limit: 150 },
+  encoding: { y: place(count), x: { value: 0 }, text: { field: 'name' } },
+});
 
 const xOf = (kind: Dependence['kind'], value: number | string | null): number =>
   kind === 'date' ? Number(value) * 1000 : Number(value);

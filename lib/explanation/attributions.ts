@@ -46,5 +46,9 @@ function examples(rows: readonly Attribution[]): ExplainedRow[] {
     return attribution ? [{ why, attribution }] : [];
   };
   if (sorted.length < 3) return [];
-  return [...at(0, 'the highest answer'), ...at(0.5, 'an answer in the middle'), ...at(1, 'the lowest answer')];
+  return [
+    ...at(0, 'the highest answer'),
+    ...at(0.5, 'an answer in the middle'),
+    ...at(1, 'the lowest answer'),
+  ];
 }

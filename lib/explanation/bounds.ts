@@ -41,7 +41,8 @@ export function explanationBounds(
 }
 
 /** Rows whose attributions are computed. @param cost of one row */
-export const attributionRows = (cost: number): number => within(8, MOST.attributions / Math.max(1, cost), 200);
+export const attributionRows = (cost: number): number =>
+  within(8, MOST.attributions / Math.max(1, cost), 200);
 
 /** Operations that one answer takes, about: numbers in the graph (a neighbour model keeps its rows there), or what trees walk. */
 export function costOfRow(model: Uint8Array): number {

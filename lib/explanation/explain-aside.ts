@@ -41,8 +41,7 @@ export function explained(job: ExplainJob, signal?: AbortSignal): Promise<Explan
             parsed.retryable,
           ),
         );
-      else
-        reject(new PerennialError('StageFailed', `The process that explains the model ${problem}.`, true));
+      else reject(new PerennialError('StageFailed', `The process that explains the model ${problem}.`, true));
     };
     child.once('error', () => settle('could not be started'));
     child.once('exit', (code, end) =>

@@ -47,7 +47,16 @@ export async function explain(job: ExplainJob): Promise<Explanation> {
   const answers = (rows: ColumnBatch): Promise<Float64Array> => predictor.answers(rows);
   try {
     const declared = await declaredSlices(job, chosen);
-    const question = { problem, metric, threshold: job.threshold, batch, labels, columns: seen, seed, answers };
+    const question = {
+      problem,
+      metric,
+      threshold: job.threshold,
+      batch,
+      labels,
+      columns: seen,
+      seed,
+      answers,
+    };
     const [overall] = await permutationImportance({ ...question, repeats: bounds.repeats, slices: [] });
     const importance = ranked(overall?.columns ?? []);
     const slices = [
@@ -59,9 +68,7 @@ export async function explain(job: ExplainJob): Promise<Explanation> {
       ),
     ].slice(0, MOST_SLICES);
     const onSlices =
-      slices.length === 0
-        ? []
-        : (await permutationImportance({ ...question, repeats: 1, slices })).slice(1);
+      slices.length === 0 ? [] : (await permutationImportance({ ...question, repeats: 1, slices })).slice(1);
 
     const dependence: Dependence[] = [];
     const few = evenly(batch.rows, bounds.dependenceRows);
@@ -73,7 +80,10 @@ export async function explain(job: ExplainJob): Promise<Explanation> {
         batch: pick(batch, few),
         points: bounds.points,
         outputs: predictor.outputs.length,
-        slices: slices.map(({ name, rows }) => ({ name, rows: Uint8Array.from(few, (row) => rows[row] ?? 0) })),
+        slices: slices.map(({ name, rows }) => ({
+          name,
+          rows: Uint8Array.from(few, (row) => rows[row] ?? 0),
+        })),
         shownRows: job.rowsMayBeShown ? SHOWN_ROWS : 0,
         answers,
       });
@@ -94,9 +104,14 @@ export async function explain(job: ExplainJob): Promise<Explanation> {
       { rows: samples.rows, file },
       { seed, confidence: job.confidence },
     );
-    const attributions = await attributed(explainer, batch, evenly(batch.rows, attributionRows(explainer.cost)), {
-      mayShowRows: job.rowsMayBeShown,
-    }).finally(() => explainer.close());
+    const attributions = await attributed(
+      explainer,
+      batch,
+      evenly(batch.rows, attributionRows(explainer.cost)),
+      {
+        mayShowRows: job.rowsMayBeShown,
+      },
+    ).finally(() => explainer.close());
 
     const report: ExplanationReport = {
       schemaVersion: 1,

@@ -88,7 +88,8 @@ export class Explainer {
     const settings = { ...DEFAULTS, ...options };
     const predictor = await Predictor.create(model, signature, settings.threads);
     const background = batchOf(spread(rows, MOST_BACKGROUND), signature);
-    const trees = file?.method === 'tree' ? await TreeExplainer.create(model, file, predictor, background) : undefined;
+    const trees =
+      file?.method === 'tree' ? await TreeExplainer.create(model, file, predictor, background) : undefined;
     if (trees)
       return new Explainer(
         signature,

@@ -49,7 +49,9 @@ export interface Importance {
  *
  * @returns first for all rows, then for each slice; nothing for one on which the metric is not defined
  */
-export async function permutationImportance(question: ImportanceQuestion): Promise<(Importance | undefined)[]> {
+export async function permutationImportance(
+  question: ImportanceQuestion,
+): Promise<(Importance | undefined)[]> {
   const { problem, metric, threshold, batch, labels, columns, repeats, seed, slices } = question;
   const scored = async (rows: ColumnBatch): Promise<Scores> =>
     scoresOf(problem, labels, await question.answers(rows), threshold);

@@ -66,8 +66,7 @@ export async function sampledShapley(options: SampledShapleyOptions): Promise<Sa
       for (let path = 0; path < paths; path++) {
         let before = at(first, k);
         for (let step = 0; step < columns; step++) {
-          const after =
-            step === inner ? (answer[k] ?? Number.NaN) : at(first + 1 + path * inner + step, k);
+          const after = step === inner ? (answer[k] ?? Number.NaN) : at(first + 1 + path * inner + step, k);
           const column = order[path === 0 ? step : inner - step] ?? 0;
           ofPair[column] = (ofPair[column] ?? 0) + (after - before) / paths;
           before = after;

@@ -156,7 +156,8 @@ export class TreeShap {
 
   /** The share of a node's training rows that went to a child; half where there were none. */
   #share(node: number, child: number): number {
-    const whole = (this.covers[this.ensemble.yes[node] ?? 0] ?? 0) + (this.covers[this.ensemble.no[node] ?? 0] ?? 0);
+    const whole =
+      (this.covers[this.ensemble.yes[node] ?? 0] ?? 0) + (this.covers[this.ensemble.no[node] ?? 0] ?? 0);
     return whole > 0 ? (this.covers[child] ?? 0) / whole : 0.5;
   }
 
