@@ -36,6 +36,8 @@ export const servingFile = z.object({
   task,
   classNames: z.array(z.string()),
   positiveClass: z.string().nullable(),
+  /** Binary: from which probability on the answer is the positive class; left out: 0.5. */
+  threshold: z.number().optional(),
 });
 type ServingFile = z.infer<typeof servingFile>;
 

@@ -1,16 +1,22 @@
 import type { EvaluationActivities } from '../contracts/activities.ts';
+import { type MetricBound, NO_SLICES } from '../contracts/evaluation-report.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
-import type { MetricIntervals, MetricValues, PlotRef } from '../contracts/reports.ts';
+import type { Judgement, PlotRef } from '../contracts/reports.ts';
 import { type ModelSignature, modelSignature, type ServedModel } from '../contracts/serving.ts';
 import type { EvaluateOutput } from '../contracts/stages.ts';
+import { boundConfidences, sliceMetrics } from '../domain/evaluation-needs.ts';
 import { selectCandidate } from '../domain/selection.ts';
+import { travellingFairness, travellingSlices } from '../domain/travelling-parts.ts';
 import { readLabels } from '../lib/data/labels.ts';
 import { sampledRows, sampleRows } from '../lib/data/sample.ts';
-import { judged, judgedPlots } from '../lib/evaluation/judge-aside.ts';
+import { judged, judgedDetails, judgedParts, judgedPlots } from '../lib/evaluation/judge-aside.ts';
+import { partsQuestion } from '../lib/evaluation/test-parts.ts';
+import { probedTest } from '../lib/evaluation/test-probe.ts';
 import { scoreTable } from '../lib/features/transform.ts';
-import { type Problem, trivialPredictions } from '../lib/statistics/judge.ts';
+import { DEFAULT_THRESHOLD, type Problem, trivialPredictions } from '../lib/statistics/judge.ts';
 import { bounded } from './bounded-output.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { recordEvaluation } from './evaluation-record.ts';
 import type { ActivityFrame } from './frame.ts';
 import { judgeChampion } from './judge-champion.ts';
 import { RecordedRows } from './recorded-rows.ts';
@@ -20,7 +26,7 @@ type EvaluateInput = Parameters<EvaluationActivities['evaluate']>[0];
 
 /**
  * Chooses the candidate with the best validation metric and judges it, the trivial baseline and the champion on the
- * untouched test split.
+ * untouched test split, also by parts of the rows and with changed features as far as the spec asks for it.
  */
 export async function evaluate(
   deps: ActivityDependencies,
@@ -28,11 +34,14 @@ export async function evaluate(
   frame: ActivityFrame,
 ): Promise<EvaluateOutput> {
   const { spec, split, train, tracking } = input;
+  const { evaluation } = spec;
   const store = (await deps.store()).within(await frame.scratch());
   const mlflow = deps.mlflow();
-  const winner = selectCandidate(train.trained, spec.evaluation.metric);
+  const winner = selectCandidate(train.trained, evaluation.metric);
+  const threshold = winner.threshold ?? DEFAULT_THRESHOLD;
   const problem: Problem = {
     task: spec.task,
+    quantile: evaluation.quantile,
     classNames: split.classNames,
     positiveClass: split.positiveClass,
     baseline: split.baseline,
@@ -62,38 +71,88 @@ export async function evaluate(
 
     const signature = modelSignature.parse(await store.json(winner.signature));
     const model = { onnx: winner.model, signature };
-    const testLabels = await labelsOf('test');
-    const testPredictions = await predict(model, 'test');
-    const { confidence, resamples } = spec.evaluation;
-    const bootstrap = { confidence, resamples, seed: spec.training.seed };
-    const question = { problem, labels: testLabels, answers: testPredictions };
-    const { metrics: test, intervals } = await judged({ ...question, bootstrap }, frame.signal);
+    const labels = await labelsOf('test');
+    const answers = await predict(model, 'test');
+    const { confidence, resamples } = evaluation;
+    const question = { problem, labels, answers, threshold };
+    const bootstrap = (of: MetricBound['of']) => ({
+      confidence,
+      resamples,
+      seed: spec.training.seed,
+      bounds: boundConfidences(evaluation.gates, of),
+    });
+    const tested = await judged({ ...question, bootstrap: bootstrap('test') }, frame.signal);
     const { metrics: onTrain } = await judged(
-      { problem, labels: await labelsOf('train'), answers: await predict(model, 'train') },
+      { problem, labels: await labelsOf('train'), answers: await predict(model, 'train'), threshold },
       frame.signal,
     );
-    const trivial = trivialPredictions(problem, testLabels.length);
-    const { metrics: baseline } = await judged({ ...question, answers: trivial }, frame.signal);
-
-    const champion = await judgeChampion(mlflow, store, {
+    const trivial = { ...question, answers: trivialPredictions(problem, labels.length) };
+    const challenger = { answers, threshold };
+    const baseline = await judged(
+      {
+        ...trivial,
+        threshold: DEFAULT_THRESHOLD,
+        // Only for gates that ask how sure it is that the baseline is beaten.
+        ...(boundConfidences(evaluation.gates, 'baseline').length > 0
+          ? { bootstrap: bootstrap('baseline'), challenger }
+          : {}),
+      },
+      frame.signal,
+    );
+    const incumbent = await judgeChampion(mlflow, store, {
       modelName: spec.deployment.endpoint,
       split,
       problem,
-      predict: (incumbent) => predict(incumbent, 'test'),
-      judged: (answers) =>
-        judged({ ...question, answers, bootstrap, challenger: testPredictions }, frame.signal),
+      predict: (served) => predict(served, 'test'),
+      judged: (incumbents, itsThreshold) =>
+        judged(
+          {
+            ...question,
+            answers: incumbents,
+            threshold: itsThreshold,
+            bootstrap: bootstrap('champion'),
+            challenger,
+          },
+          frame.signal,
+        ),
     });
 
     const testPath = await store.path(split.test.artifact);
+    const asked = await partsQuestion(
+      {
+        spec,
+        signature,
+        parquetPath: testPath,
+        scratchDir,
+        memoryLimit: frame.duckdbMemory,
+        signal: frame.signal,
+      },
+      question,
+    );
+    const { slices, fairness } = asked
+      ? await judgedParts(asked, frame.signal)
+      : { slices: NO_SLICES, fairness: [] };
+    const { robustness, latency } = await probedTest(database, {
+      ...question,
+      parquetPath: testPath,
+      modelPath: await store.path(winner.model),
+      signature,
+      scratchDir,
+      gates: evaluation.gates,
+      seed: spec.training.seed,
+      signal: frame.signal,
+    });
+    const details = await judgedDetails(question, frame.signal);
+
     const samples = await store.putJson(
-      await sampleRows(database, testPath, signature, testPredictions, spec.deployment.precheck.rows),
+      await sampleRows(database, testPath, signature, answers, spec.deployment.precheck.rows),
       // They are rows of the test part as it is.
       { encrypt: split.sensitive },
     );
     await new RecordedRows(store).samples(
       input,
       samples,
-      sampledRows(testLabels.length, spec.deployment.precheck.rows),
+      sampledRows(labels.length, spec.deployment.precheck.rows),
     );
     const plots: PlotRef[] = [];
     for (const plot of await judgedPlots(question, frame.signal))
@@ -103,61 +162,37 @@ export async function evaluate(
         artifact: await store.putBytes(plot.svg, MEDIA_TYPES.svg),
       });
 
-    const report = {
-      winner: winner.name,
-      metric: spec.evaluation.metric,
-      test,
-      intervals,
-      confidence,
-      train: onTrain,
-      baseline,
-      champion,
-    };
-    await mlflow.runs.logBatch({
-      runId: tracking.runId,
-      metrics: [
-        ...named('test', test),
-        ...bounds('test', intervals),
-        ...named('train', onTrain),
-        ...named('baseline', baseline),
-        ...named('champion', champion?.test ?? {}),
-      ],
-      tags: { 'perennial.winner': winner.name },
-    });
-    for (const plot of plots)
-      await mlflow.artifacts.upload({
-        runId: tracking.runId,
-        path: `plots/${plot.name}.svg`,
-        body: await store.bytes(plot.artifact),
-        contentType: MEDIA_TYPES.svg,
-      });
-    return bounded('evaluate', {
+    const whole = {
       winner,
       signature,
       candidate: winner.model.sha256,
-      test,
-      intervals,
+      test: tested.metrics,
+      intervals: tested.intervals,
       train: onTrain,
-      baseline,
-      champion,
+      baseline: baseline.metrics,
+      champion: incumbent?.champion ?? null,
+      bounds: [
+        ...boundsOf('test', tested.bounds),
+        ...boundsOf('baseline', baseline.bounds),
+        ...boundsOf('champion', incumbent?.bounds ?? []),
+      ],
+      slices,
+      fairness,
+      robustness,
+      footprint: { modelBytes: winner.model.bytes, latency },
+      details: await store.putJson(details),
       samples,
       plots,
-      report: await store.putJson(report),
+    };
+    const report = await recordEvaluation({ mlflow, store, spec, tracking }, whole, details);
+    return bounded('evaluate', {
+      ...whole,
+      slices: travellingSlices(slices, sliceMetrics(evaluation)),
+      fairness: travellingFairness(fairness),
+      report,
     });
   });
 }
 
-/** The step-0 metrics of a split, under a fixed timestamp so that a second attempt writes the same rows. */
-const named = (prefix: string, values: MetricValues) =>
-  Object.entries(values).map(([key, value]) => ({ key: `${prefix}_${key}`, value, step: 0, timestamp: 0 }));
-
-/** The ends of the intervals as metrics of their own, so that they can be compared and plotted. */
-const bounds = (prefix: string, intervals: MetricIntervals) =>
-  Object.entries(intervals).flatMap(([key, { low, high }]) =>
-    Object.entries({ low, high }).map(([end, value]) => ({
-      key: `${prefix}_${key}_${end}`,
-      value,
-      step: 0,
-      timestamp: 0,
-    })),
-  );
+const boundsOf = (of: MetricBound['of'], bounds: Judgement['bounds']): MetricBound[] =>
+  bounds.map((bound) => ({ of, ...bound }));

@@ -1,7 +1,7 @@
 import { PerennialError } from '../contracts/errors.ts';
 import type { Judgement } from '../contracts/reports.ts';
 import type { EvaluateOutput, SplitOutput } from '../contracts/stages.ts';
-import type { Problem } from '../lib/statistics/judge.ts';
+import { DEFAULT_THRESHOLD, type Problem } from '../lib/statistics/judge.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
 import { ALIASES, type LoadableModel, loadableModel, versionByAlias } from './champion.ts';
@@ -13,8 +13,13 @@ export interface ChampionTrial {
   problem: Problem;
   /** Answers of a model for the test rows. */
   predict(model: LoadableModel): Promise<Float64Array>;
-  /** Judges these answers, and the candidate's against them. */
-  judged(answers: Float64Array): Promise<Judgement>;
+  /** Judges these answers at the champion's threshold, and the candidate's against them. */
+  judged(answers: Float64Array, threshold: number): Promise<Judgement>;
+}
+
+/** The version in production as it was judged; `bounds` of the candidate's metrics minus its own. */
+export interface JudgedChampion extends Pick<Judgement, 'bounds'> {
+  champion: NonNullable<EvaluateOutput['champion']>;
 }
 
 /**
@@ -25,18 +30,22 @@ export async function judgeChampion(
   mlflow: MlflowClient,
   store: ArtifactStore,
   trial: ChampionTrial,
-): Promise<EvaluateOutput['champion']> {
+): Promise<JudgedChampion | null> {
   const named = await versionByAlias(mlflow, trial.modelName, ALIASES.champion);
   if (!named) return null;
   const { version } = named;
-  const not = (reason: string) => ({ version, test: {}, difference: {}, notComparable: reason });
+  const not = (reason: string) => ({
+    champion: { version, test: {}, difference: {}, notComparable: reason },
+    bounds: [],
+  });
   const model = await loadableModel(mlflow, store, named);
   if (!model) return not('it was not registered by Perennial');
   const reason = mismatch(model, trial);
   if (reason) return not(reason);
   try {
-    const { metrics, difference } = await trial.judged(await trial.predict(model));
-    return { version, test: metrics, difference };
+    const answers = await trial.predict(model);
+    const { metrics, difference, bounds } = await trial.judged(answers, model.threshold ?? DEFAULT_THRESHOLD);
+    return { champion: { version, test: metrics, difference }, bounds };
   } catch (error) {
     // A column of another type, say: that must not keep every later version from being judged.
     if (error instanceof PerennialError && !error.retryable) return not(error.message);

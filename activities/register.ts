@@ -117,6 +117,7 @@ async function logModel(
           task: spec.task,
           classNames: input.split.classNames,
           positiveClass: input.split.positiveClass,
+          ...(evaluate.winner.threshold === undefined ? {} : { threshold: evaluate.winner.threshold }),
         }),
       ),
       'pipeline.json': JSON.stringify({ spec, features: plan }, null, 2),

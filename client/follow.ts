@@ -6,6 +6,7 @@ import type { LifecycleResult, RunStatus } from '../contracts/lifecycle.ts';
 import type { Context } from './context.ts';
 import { explain, type Output } from './output.ts';
 import { Progress } from './progress.ts';
+import { verdictText } from './verdict.ts';
 
 const POLL_MS = 250;
 
@@ -94,6 +95,8 @@ export function leftBehind(workflowId: string, where: Pick<Context, 'dataDir'>):
   ];
 }
 
+const indented = (text: string): string => text.replaceAll(/^/gm, '  ');
+
 async function answer(
   context: Context,
   status: RunStatus,
@@ -116,6 +119,8 @@ async function answer(
   output.notice(
     pc.bold(`  Candidate ${awaiting.candidate.slice(0, 12)} waits for approval, until ${awaiting.deadline}.`),
   );
+  const verdict = await context.perennial.verdict(workflowId).catch(() => undefined);
+  if (verdict) output.notice(indented(verdictText(verdict)));
   for (const [name, url] of Object.entries(status.links)) output.notice(`  ${name}: ${url}`);
   output.notice(`  Approve ${output.interactive ? 'here, or ' : ''}from another terminal or program:`);
   for (const way of waysToApprove(status, context)) output.notice(`    ${way}`);

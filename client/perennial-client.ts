@@ -53,7 +53,13 @@ import {
   UPDATES,
   WORKFLOW_TYPES,
 } from '../contracts/names.ts';
-import { type DeployOutput, deployOutput, type StageName, stageOutputs } from '../contracts/stages.ts';
+import {
+  type DeployOutput,
+  deployOutput,
+  type GatesOutput,
+  type StageName,
+  stageOutputs,
+} from '../contracts/stages.ts';
 
 /** How long a log is asked again that takes over to a new run of its workflow; that takes milliseconds. */
 const APPEND_ATTEMPTS = 100;
@@ -138,6 +144,15 @@ export class PerennialClient {
     return runStatus.parse(
       await found(this.temporal.workflow.getHandle(workflowId).query(QUERIES.status), workflowId),
     );
+  }
+
+  /** What the gates of a run came to; `undefined` where it was not judged yet. */
+  async verdict(workflowId: string): Promise<GatesOutput | undefined> {
+    const outputs: unknown = await found(
+      this.temporal.workflow.getHandle(workflowId).query(QUERIES.outputs),
+      workflowId,
+    );
+    return stageOutputs.pick({ gates: true }).strip().parse(outputs).gates;
   }
 
   /** Waits for the end of a run. @throws WorkflowFailedError where it failed or was cancelled */

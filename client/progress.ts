@@ -34,6 +34,7 @@ export function statusText(status: RunStatus): string {
   return [
     `${pc.bold(status.pipeline ?? '')} ${status.workflowId}: ${status.outcome ?? status.state.replace('_', ' ')}`,
     ...status.stages.map((stage) => `  ${stageLine(stage)}`),
+    ...(status.awaiting?.undecided ?? []).map((line) => `  ${pc.yellow('you decide')} ${line}`),
     ...Object.entries(status.links).map(([name, url]) => `  ${name}: ${url}`),
     ...status.refused.map((item) => `  ${pc.yellow('refused')} signal ${item.signal}: ${item.reason}`),
     ...(status.error ? [`  ${pc.red('error')} ${status.error}`] : []),

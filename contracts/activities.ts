@@ -147,7 +147,7 @@ export interface EvaluationActivities {
   evaluate(input: {
     spec: Pick<
       PipelineSpec,
-      'name' | 'task' | 'columns' | 'privacy' | 'training' | 'evaluation' | 'deployment'
+      'name' | 'task' | 'columns' | 'privacy' | 'training' | 'evaluation' | 'approval' | 'deployment'
     >;
     split: SplitOutput;
     prepared: PrepareOutput;

@@ -114,6 +114,8 @@ export const runStatus = z.strictObject({
       quorum: z.number(),
       votes: z.array(vote),
       remindersSent: z.number().int(),
+      /** Gates that no number could decide: whoever approves does. */
+      undecided: z.array(z.string()).default([]),
     })
     .nullable(),
   /** Signals that were not accepted, with the reason; the latest 20. */

@@ -7,13 +7,17 @@ import type { LifecycleRun } from './lifecycle-run.ts';
 /**
  * Waits until the review board has decided, or the policy's time is over. Reminders are written to the worker's
  * log and counted in the status.
+ *
+ * @param undecided gates that only a person can decide: a policy that approves after the time-out does not count then
  */
 export async function awaitApproval(
   run: LifecycleRun,
   spec: PipelineSpec,
   candidate: string,
+  undecided: string[],
 ): Promise<ApprovalOutput> {
-  const { required, quorum, timeout, onTimeout } = spec.approval;
+  const { required, quorum, timeout } = spec.approval;
+  const onTimeout = undecided.length > 0 ? 'reject' : spec.approval.onTimeout;
   const { board } = run;
   const policyVote = (decision: 'approve' | 'reject', reason: string): void =>
     board.cast({ decision, by: 'policy', reason }, 'policy', new Date().toISOString());
@@ -39,6 +43,7 @@ export async function awaitApproval(
       quorum,
       votes: [...board.votes],
       remindersSent,
+      undecided,
     });
   show();
 
@@ -59,7 +64,11 @@ export async function awaitApproval(
     const decided = await condition(() => board.decision !== undefined, durationMs(timeout), {
       summary: 'Time-out of the approval',
     });
-    if (!decided) policyVote(onTimeout, `nobody decided within ${timeout}; the policy says ${onTimeout}`);
+    if (!decided)
+      policyVote(
+        onTimeout,
+        `nobody decided within ${timeout}; ${onTimeout === spec.approval.onTimeout ? `the policy says ${onTimeout}` : 'only a person can decide what the gates could not'}`,
+      );
     const decision = onTimeoutDecision(decided, board.decision, onTimeout);
     return { decision, candidate, votes: [...board.votes], reason: board.votes.at(-1)?.reason ?? '' };
   } finally {

@@ -6,6 +6,7 @@ import {
   executeChild,
   isCancellation,
   log,
+  patched,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Tracking } from '../contracts/activities.ts';
@@ -22,11 +23,13 @@ import type {
   GatesOutput,
   PrecheckOutput,
   PrepareOutput,
+  ProtectOutput,
   RegisterOutput,
   SplitOutput,
   TrainOutput,
 } from '../contracts/stages.ts';
-import { failedGates, judgeGates } from '../domain/gates.ts';
+import { columnProblem } from '../domain/evaluation-columns.ts';
+import { evidenceOf, failedGates, judgeGates, undecidedGates } from '../domain/gates.ts';
 import * as activities from './activities.ts';
 import { awaitApproval } from './approval.ts';
 import { dataPart } from './data-part.ts';
@@ -65,15 +68,18 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     run.tracked(tracking);
 
     const { ingest, validate, protect, split, prepared } = await dataPart(run, spec, tracking, input.cache);
+    checkColumns(spec, protect, split);
     const trained = await run.stage('train', summaries.train, () =>
       train(run, spec, split, prepared, tracking),
     );
     const evaluated = await run.stage('evaluate', summaries.evaluate, () =>
       activities.evaluate({ spec, split, prepared, train: trained, tracking }),
     );
-    const explain = await run.stage('explain', summaries.explain, () =>
-      explained({ spec, split, prepared, findings: protect.findings, evaluate: evaluated, tracking }),
-    );
+    const explain = patched(EXPLAINED)
+      ? await run.stage('explain', summaries.explain, () =>
+          explained({ spec, split, prepared, findings: protect.findings, evaluate: evaluated, tracking }),
+        )
+      : undefined;
     const gates = await run.stage('gates', summaries.gates, async () => judge(spec, evaluated));
     if (!gates.passed)
       return await run.end('gates_failed', `no deployment: ${failedGates(gates.results).join('; ')}`);
@@ -94,7 +100,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
           prepared,
           train: trained,
           evaluate: evaluated,
-          explain,
+          ...(explain ? { explain } : {}),
           gates,
         }),
       );
@@ -103,7 +109,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     });
 
     const approval = await run.stage('approval', summaries.approval, () =>
-      awaitApproval(run, spec, evaluated.candidate),
+      awaitApproval(run, spec, evaluated.candidate, undecidedGates(gates.results)),
     );
     if (approval.candidate !== evaluated.candidate)
       throw ApplicationFailure.nonRetryable(
@@ -164,14 +170,29 @@ function train(
   });
 }
 
-function judge(spec: PipelineSpec, evaluated: EvaluateOutput): GatesOutput {
-  const { test, train: onTrain, baseline, champion } = evaluated;
-  return judgeGates(spec.evaluation.gates, {
-    test,
-    train: onTrain,
-    baseline,
-    champion: champion?.test ?? null,
-    championNote: champion?.notComparable,
+/** A mistake in the names of columns is told before anything is trained. */
+function checkColumns(
+  { evaluation }: PipelineSpec,
+  { actions }: ProtectOutput,
+  { columns }: SplitOutput,
+): void {
+  const problem = columnProblem(
+    evaluation,
+    columns.map(({ name }) => name),
+    actions.filter(({ action }) => action === 'drop').map(({ column }) => column),
+  );
+  if (problem) throw ApplicationFailure.nonRetryable(problem, 'ColumnMissing');
+}
+
+/** Runs that were judged before approvers could decide have ended where the champion could not be compared. */
+const APPROVER_DECIDES = 'approver-decides';
+/** Runs that were started before there was this stage go on without it. */
+const EXPLAINED = 'explained';
+
+function judge({ evaluation, approval }: PipelineSpec, evaluated: EvaluateOutput): GatesOutput {
+  const uncertain = evaluated.champion?.notComparable !== undefined;
+  return judgeGates(evaluation.gates, evidenceOf(evaluated), {
+    approverDecides: approval.required && uncertain && patched(APPROVER_DECIDES),
   });
 }
 

@@ -34,6 +34,7 @@ export function runDetails(status: RunStatus): string {
       '',
       `**Waiting for approval** of candidate \`${status.awaiting.candidate.slice(0, 12)}\` until ${status.awaiting.deadline} (${status.awaiting.votes.length} of ${status.awaiting.quorum} votes). Signal \`approve\` or \`reject\`, or update \`review\`.`,
     );
+  for (const line of status.awaiting?.undecided ?? []) lines.push('', `**You decide:** ${cell(line)}`);
   for (const [name, url] of Object.entries(status.links)) lines.push('', `[${name}](${url})`);
   if (status.error) lines.push('', `**Error:** ${status.error}`);
   return lines.join('\n');

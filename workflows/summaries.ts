@@ -1,5 +1,5 @@
 import type * as stages from '../contracts/stages.ts';
-import { failedGates } from '../domain/gates.ts';
+import { failedGates, undecidedGates } from '../domain/gates.ts';
 
 /** One line of numbers for each stage, for the status, the Temporal UI and the CLI. */
 
@@ -74,10 +74,16 @@ export const explain = (output: stages.ExplainOutput): string =>
       .join(', ') || 'none'
   }`;
 
-export const gates = (output: stages.GatesOutput): string =>
-  output.passed
-    ? `${output.results.length} of ${output.results.length} passed`
-    : failedGates(output.results).join('; ');
+export function gates({ passed, results }: stages.GatesOutput): string {
+  if (!passed) return failedGates(results).join('; ');
+  const undecided = undecidedGates(results);
+  const insufficient = results.filter(({ verdict }) => verdict === 'insufficient').length;
+  return [
+    `${results.filter((result) => result.passed).length} of ${results.length} passed`,
+    ...(insufficient > 0 ? [`${insufficient} with too few rows`] : []),
+    ...(undecided.length > 0 ? [`the approver decides: ${undecided.join('; ')}`] : []),
+  ].join(', ');
+}
 
 export const register = (output: stages.RegisterOutput): string =>
   `${output.modelName} version ${output.version}`;

@@ -7,6 +7,7 @@ import type { RunSummary } from '../perennial-client.ts';
 import { runningPlatform } from '../platform/running.ts';
 import { formatStatus } from '../platform/status.ts';
 import { statusText } from '../progress.ts';
+import { verdictText } from '../verdict.ts';
 import { dataDirOf } from './options.ts';
 
 const LIST_LIMIT = 50;
@@ -31,7 +32,10 @@ export function registerInspectCommands(program: Command): void {
         }
         return withContext(dataDirOf(command), async ({ perennial }) => {
           const status = await perennial.status(workflowId);
-          output.result(status, () => statusText(status));
+          const gates = output.json ? undefined : await perennial.verdict(workflowId).catch(() => undefined);
+          output.result(status, () =>
+            gates ? `${statusText(status)}\n\n${verdictText(gates)}` : statusText(status),
+          );
           return EXIT.ok;
         });
       });

@@ -11,6 +11,7 @@ import { EXIT, guarded, outputOf } from '../output.ts';
 import { withPins } from '../pins.ts';
 import { statusText } from '../progress.ts';
 import { loadSpec } from '../spec-file.ts';
+import { verdictText } from '../verdict.ts';
 import { dataDirOf } from './options.ts';
 
 interface RunOptions {
@@ -77,6 +78,8 @@ export function registerRunCommands(program: Command): void {
             throw error;
           });
           if (!result) return EXIT.failed;
+          if (result.outcome === 'gates_failed' && result.outputs.gates)
+            output.line(verdictText(result.outputs.gates));
           output.result(result, () => `${result.outcome}: ${result.message}`);
           return result.outcome === 'deployed' ? EXIT.ok : EXIT.notDeployed;
         });

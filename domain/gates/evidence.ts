@@ -29,7 +29,7 @@ export interface Evidence {
 }
 
 /** The evidence that an evaluation gives. */
-export function evidenceOf(evaluated: EvaluateOutput): Evidence {
+export function evidenceOf(evaluated: Omit<EvaluateOutput, 'report'>): Evidence {
   const { test, train, baseline, champion, intervals, bounds } = evaluated;
   const { slices, fairness, robustness, footprint } = evaluated;
   return {

@@ -63,7 +63,7 @@ export function sliceLimit(
   const failing = [...mandatory, ...judged];
   return [
     ...(failing.length > 0 ? worstOf(failing, 'slices') : []),
-    ...aside(gate, required, small.length - mandatory.length, judged.length, which),
+    ...aside(gate, required, small.length - mandatory.length, failing.length, which),
   ];
 }
 
@@ -72,7 +72,7 @@ function aside(
   gate: MetricGate,
   required: string,
   small: number,
-  judged: number,
+  told: number,
   which: MetricGate['slices'],
 ): GateResult[] {
   const said = { subject: `${gate.metric} of ${which} slices`, required };
@@ -84,7 +84,7 @@ function aside(
         'insufficient',
       ),
     ];
-  if (judged > 0) return [];
+  if (told > 0) return [];
   return which === 'declared'
     ? [unjudged(gate, { ...said, note: 'no row belongs to a declared slice' })]
     : [unjudged(gate, { ...said, note: 'no slice stands out' }, 'passed')];

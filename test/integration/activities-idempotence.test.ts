@@ -11,7 +11,7 @@ import type { EventBatch } from '../../contracts/events.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
-import { judgeGates } from '../../domain/gates.ts';
+import { evidenceOf, judgeGates } from '../../domain/gates.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { storePerson } from '../../lib/erasure/person.ts';
 import { RowCatalogue } from '../../lib/erasure/row-catalogue.ts';
@@ -222,8 +222,7 @@ function candidateOf(spec: PipelineSpec): PipelineSpec['candidates'][number] {
 }
 
 function gatesOf(story: Story) {
-  const { test, train, baseline, champion } = story.of('evaluate');
-  return judgeGates(story.spec.evaluation.gates, { test, train, baseline, champion: champion?.test ?? null });
+  return judgeGates(story.spec.evaluation.gates, evidenceOf(story.of('evaluate')));
 }
 
 let platform: TestPlatform;

@@ -51,8 +51,9 @@ describe.each([
 it('intervals, also of a challenger against it, come with the metrics', async () => {
   const bootstrap = { confidence: 0.9, resamples: 40, seed: 1 };
   const challenger = answers.map((value) => 0.2 + 0.6 * value);
-  const found = await judged({ ...BINARY, bootstrap, challenger });
-  expect(found).toEqual(await JUDGES.metrics({ ...BINARY, bootstrap, challenger }));
+  const question = { ...BINARY, bootstrap, challenger: { answers: challenger } };
+  const found = await judged(question);
+  expect(found).toEqual(await JUDGES.metrics(question));
   expect(found.intervals).toEqual({});
   const { intervals } = await judged({ ...BINARY, bootstrap });
   const { low = 1, high = 0 } = intervals.roc_auc ?? {};

@@ -3,7 +3,7 @@ import type { CodeVersion } from '../../contracts/lifecycle.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrainedCandidate, TrainOutput } from '../../contracts/stages.ts';
-import { judgeGates } from '../../domain/gates.ts';
+import { evidenceOf, judgeGates } from '../../domain/gates.ts';
 import type { OutputOf, TestPlatform } from './integration-platform.ts';
 import { finishInput, trainOutput, trialInput } from './integration-training.ts';
 
@@ -70,13 +70,7 @@ export async function runLifecycle(
     evaluate,
     tracking,
   });
-  const { test, train: onTrain, baseline, champion } = evaluate;
-  const gates = judgeGates(spec.evaluation.gates, {
-    test,
-    train: onTrain,
-    baseline,
-    champion: champion?.test ?? null,
-  });
+  const gates = judgeGates(spec.evaluation.gates, evidenceOf(evaluate));
   const registered = await platform.run('register', {
     spec,
     code,

@@ -27,6 +27,7 @@ const WAITING: RunStatus = {
     quorum: 1,
     votes: [],
     remindersSent: 0,
+    undecided: [],
   },
   refused: [],
   outcome: null,

@@ -10,7 +10,15 @@ const AT = '2026-01-01T00:00:00.000Z';
 const LATER = '2026-01-01T00:01:02.500Z';
 
 const progress = () => new RunProgress({ workflowId: 'w', runId: 'r' });
-const awaiting = { candidate: CANDIDATE, since: AT, deadline: LATER, quorum: 2, votes: [], remindersSent: 0 };
+const awaiting = {
+  candidate: CANDIDATE,
+  since: AT,
+  deadline: LATER,
+  quorum: 2,
+  votes: [],
+  remindersSent: 0,
+  undecided: [],
+};
 
 describe('the review board', () => {
   const ballot = (by: string, decision: 'approve' | 'reject' = 'approve') => ({ by, decision, reason: 'x' });

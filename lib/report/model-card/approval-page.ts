@@ -1,4 +1,5 @@
 import { html } from '../html.ts';
+import { undecidedNotice } from '../verdict-page.ts';
 import { cardPage } from './card.ts';
 import type { ReportFacts } from './facts.ts';
 
@@ -11,7 +12,7 @@ export function approvalPage(facts: ReportFacts): string {
     `Approve ${modelName} version ${version}`,
     facts,
     html`<p class="soft">Your decision is asked for</p><h1>Approve ${modelName} version ${version}?</h1>`,
-    html`<div class="call"><p>Candidate <code>${candidate}</code>, trained by ${evaluate.winner.trainer}. Read on, then say one of:</p>
+    html`<div class="call">${undecidedNotice(facts.gates.results)}<p>Candidate <code>${candidate}</code>, trained by ${evaluate.winner.trainer}. Read on, then say one of:</p>
 <pre>perennial approve ${run.workflowId} --by "YOUR NAME" --reason "WHY"
 perennial reject ${run.workflowId} --by "YOUR NAME" --reason "WHY"</pre>
 <details><summary>By Temporal's own command</summary><pre>temporal workflow update execute --workflow-id ${run.workflowId} --name review --input '${review}'</pre></details></div>`,

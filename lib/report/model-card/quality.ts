@@ -1,5 +1,5 @@
 import { lowerIsBetter } from '../../../contracts/spec/evaluation.ts';
-import { verdictRows } from '../../../domain/verdict.ts';
+import { verdictRows } from '../../../contracts/verdict.ts';
 import { dataTable, figure, percent } from '../data-page.ts';
 import { html, type Markup } from '../html.ts';
 import { intervalText, metricNames, metricText, type ReportFacts } from './facts.ts';

@@ -1,4 +1,4 @@
-import type { GateResult } from '../contracts/reports.ts';
+import type { GateResult } from './reports.ts';
 
 /** One row of the verdict, in words. */
 export interface VerdictRow {
