@@ -8,6 +8,7 @@ import type { ModelSignature, ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpecInput } from '../../contracts/spec/pipeline.ts';
 import type {
   EvaluateOutput,
+  ExplainOutput,
   IngestOutput,
   PreparedFeatures,
   PrepareOutput,
@@ -196,6 +197,16 @@ export const trained = (name: string, trainer: string): TrainedCandidate => ({
 });
 
 /** The evaluation of a winner that keeps the default gates. */
+/** What explains the winner. */
+export const explained: ExplainOutput = {
+  report: artifact('explanation', MEDIA_TYPES.json),
+  explainer: artifact('explainer', MEDIA_TYPES.json),
+  method: 'tree',
+  top: [{ column: 'age', mean: 0.12, sd: 0.01 }],
+  plots: [],
+  warning: null,
+};
+
 export const evaluated = (winner: TrainedCandidate): EvaluateOutput => ({
   winner,
   signature,
