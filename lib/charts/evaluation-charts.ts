@@ -1,6 +1,6 @@
 import type { RankingCurve } from '../statistics/binary-scores.ts';
 import type { CalibrationBin } from '../statistics/calibration.ts';
-import { BLUE, BLUES, type Chart, COLORS, INK, ORANGE, thin } from './render.ts';
+import { BLUE, BLUES, type Chart, COLORS, INK, ORANGE, shortName, thin } from './render.ts';
 
 const share = (field: string, title: string) => ({
   field,
@@ -215,7 +215,7 @@ export function confusionChart(classNames: readonly string[], counts: readonly n
     title,
     axis: { ticks: false, domain: false, labels: false, titlePadding: 40 },
   });
-  const names = classNames.map((name, place) => ({ name, place }));
+  const names = classNames.map((name, place) => ({ name: shortName(name), place }));
   return {
     description: `Confusion matrix of ${size} classes: ${right} of ${rows} rows are classified rightly.`,
     spec: {
@@ -423,7 +423,7 @@ export function classChart(classNames: readonly string[], counts: readonly numbe
           },
         },
         {
-          data: { values: classNames.map((name, place) => ({ name, place })) },
+          data: { values: classNames.map((name, place) => ({ name: shortName(name), place })) },
           mark: { type: 'text', align: 'right', dx: -8, limit: 120 },
           encoding: { y, x: { value: 0 }, text: { field: 'name' } },
         },

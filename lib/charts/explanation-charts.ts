@@ -1,6 +1,6 @@
 import type { Attribution, AttributionUnit, Dependence } from '../../contracts/explanation.ts';
 import { UNIT_WORDS } from './explanation-words.ts';
-import { BLUE, type Chart, COLORS, ORANGE } from './render.ts';
+import { BLUE, type Chart, COLORS, ORANGE, shortName } from './render.ts';
 
 /** Bars of a chart at the most; the rest is told in words. */
 const MOST_BARS = 15;
@@ -251,7 +251,7 @@ export function dependenceChart(curve: Dependence, outputs: readonly string[], a
   return {
     description: `Partial dependence on ${column}: the mean answer lies between ${range[0].toPrecision(3)} and ${range[1].toPrecision(3)}.`,
     spec: {
-      title: column,
+      title: shortName(column),
       width: 300,
       height: 190,
       layer: [
@@ -360,7 +360,7 @@ const place = (count: number) => ({
 });
 
 const names = (values: readonly { column: string; name: string }[], count: number) => ({
-  data: { values: values.map(({ column, name }) => ({ column, name })) },
+  data: { values: values.map(({ column, name }) => ({ column, name: shortName(name) })) },
   mark: { type: 'text' as const, align: 'right' as const, dx: -8, limit: 150 },
   encoding: { y: place(count), x: { value: 0 }, text: { field: 'name' } },
 });

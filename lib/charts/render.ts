@@ -98,7 +98,8 @@ export async function renderChart({ description, spec }: Chart): Promise<string>
     const svg = await view.toSVG();
     return withOwnNames(
       svg
-        .replace(/ (?:aria-hidden|aria-roledescription|role|pointer-events)="[^"]*"/g, '')
+        .replaceAll("'", '&#39;')
+        .replace(/ (?:aria-hidden|aria-roledescription|aria-label|role|pointer-events)="[^"]*"/g, '')
         .replace(/<path class="(?:background|foreground)" d="[^"]*"(?: display="none")?\/>/g, '')
         .replace(/ (?:d|transform|[xy][12]?)="[^"]*"/g, (attribute) =>
           attribute.replace(/(\d+\.\d{2})\d+/g, '$1'),
@@ -148,6 +149,10 @@ function withOwnNames(svg: string): string {
   const digest = createHash('sha256').update(counted).digest('hex').slice(0, 8);
   return counted.replace(/(?<=id="|url\(#)name-(\d+)/g, `chart-${digest}-$1`);
 }
+
+/** A name as a chart has room for. */
+export const shortName = (name: string): string =>
+  name.length > 32 ? `${name.slice(0, 31)}…` : name;
 
 /** At most `limit` of `count` points of a curve, evenly chosen, the first and the last among them. */
 export function thin<T>(count: number, point: (index: number) => T, limit = 300): T[] {

@@ -2,7 +2,7 @@ import type { FairnessResult, RobustnessResult, SliceResult } from '../../contra
 import { lowerIsBetter, type MetricName } from '../../contracts/spec/evaluation.ts';
 import type { EvaluateOutput } from '../../contracts/stages.ts';
 import type { SearchReport } from '../../contracts/trials.ts';
-import { BLUE, type Chart, COLORS, ORANGE } from './render.ts';
+import { BLUE, type Chart, COLORS, ORANGE, shortName } from './render.ts';
 
 const MOST_ROWS = 16;
 const ROW_HEIGHT = 26;
@@ -80,7 +80,7 @@ function intervalChart(
           },
         },
         {
-          data: { values: values.map(({ name, place }) => ({ name, place })) },
+          data: { values: values.map(({ name, place }) => ({ name: shortName(name), place })) },
           mark: { type: 'text', align: 'right', dx: -8, limit: 200 },
           encoding: { y, x: { value: 0 }, text: { field: 'name' } },
         },
@@ -191,7 +191,7 @@ export function fairnessChart({ column, groups }: FairnessResult): Chart | undef
           },
         },
         {
-          data: { values: groups.slice(0, MOST_ROWS).map(({ name }, place) => ({ name, place })) },
+          data: { values: groups.slice(0, MOST_ROWS).map(({ name }, place) => ({ name: shortName(name), place })) },
           mark: { type: 'text', align: 'right', dx: -8, limit: 200 },
           encoding: { y, x: { value: 0 }, text: { field: 'name' } },
         },

@@ -40,18 +40,23 @@ def trees(model: onnx.ModelProto) -> onnx.NodeProto:
     return next(node for node in model.graph.node if node.op_type.startswith("TreeEnsemble"))
 
 
+def model_of(graph: onnx.GraphProto) -> onnx.ModelProto:
+    opsets = [onnx.helper.make_opsetid("", 15), onnx.helper.make_opsetid("ai.onnx.ml", 3)]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
 def save(name: str, model: onnx.ModelProto, contributions: np.ndarray) -> None:
     """`contributions`: [rows, columns + 1, scores], the base last."""
     node = trees(model)
     output = node.output[-1]
-    width = 1 if node.op_type.endswith("Regressor") else 2
+    width = 1 if node.op_type.endswith("Regressor") else max(2, contributions.shape[2])
     graph = onnx.helper.make_graph(
         [node],
         name,
         [onnx.helper.make_tensor_value_info(node.input[0], onnx.TensorProto.FLOAT, [None, COLUMNS])],
         [onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, [None, width])],
     )
-    (folder / f"{name}.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    (folder / f"{name}.onnx").write_bytes(model_of(graph).SerializeToString())
     np.save(folder / f"{name}.npy", np.ascontiguousarray(contributions, dtype=np.float64))
 
 
