@@ -119,14 +119,14 @@ textMetrics.width = (item: { fontSize?: number }, text: unknown): number => {
   let ems = 0;
   for (const char of String(text))
     ems += /[iljtfr.,:;'|!()[\] ]/.test(char)
-      ? 0.33
+      ? 0.36
       : /[mwMW@%]/.test(char)
         ? 0.9
         : /[A-Z]/.test(char)
           ? 0.68
           : char > '\u2e7f'
             ? 1
-            : 0.56;
+            : 0.62;
   return ems * (item.fontSize ?? 11);
 };
 
@@ -151,8 +151,7 @@ function withOwnNames(svg: string): string {
 }
 
 /** A name as a chart has room for. */
-export const shortName = (name: string): string =>
-  name.length > 32 ? `${name.slice(0, 31)}…` : name;
+export const shortName = (name: string): string => (name.length > 32 ? `${name.slice(0, 31)}…` : name);
 
 /** At most `limit` of `count` points of a curve, evenly chosen, the first and the last among them. */
 export function thin<T>(count: number, point: (index: number) => T, limit = 300): T[] {

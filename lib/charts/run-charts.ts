@@ -191,7 +191,9 @@ export function fairnessChart({ column, groups }: FairnessResult): Chart | undef
           },
         },
         {
-          data: { values: groups.slice(0, MOST_ROWS).map(({ name }, place) => ({ name: shortName(name), place })) },
+          data: {
+            values: groups.slice(0, MOST_ROWS).map(({ name }, place) => ({ name: shortName(name), place })),
+          },
           mark: { type: 'text', align: 'right', dx: -8, limit: 200 },
           encoding: { y, x: { value: 0 }, text: { field: 'name' } },
         },

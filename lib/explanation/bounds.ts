@@ -14,8 +14,8 @@ export interface ExplanationBounds {
   attributionRows: number;
 }
 
-/** Operations for the importance and the curves, and for the attributions: about two seconds of one core each. */
-const MOST = { answers: 1.5e9, attributions: 1.2e9 };
+/** Operations for the importance and the curves, and for the attributions: a second or two of one core each. */
+const MOST = { answers: 1e9, attributions: 6e8 };
 /** What passing one value to the engine costs, in operations. */
 const CELL = 150;
 
@@ -42,7 +42,7 @@ export function explanationBounds(
 
 /** Rows whose attributions are computed. @param cost of one row */
 export const attributionRows = (cost: number): number =>
-  within(8, MOST.attributions / Math.max(1, cost), 200);
+  within(8, MOST.attributions / Math.max(1, cost), 100);
 
 /** Operations that one answer takes, about: numbers in the graph (a neighbour model keeps its rows there), or what trees walk. */
 export function costOfRow(model: Uint8Array): number {

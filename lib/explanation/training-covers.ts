@@ -3,7 +3,7 @@ import { NPY_WIDTHS, readNpyHeader } from '../npy.ts';
 import { treeModel } from './tree-model.ts';
 
 /** Training rows that are counted at the most; more would change shares in the third digit. */
-const MOST_ROWS = 20_000;
+const MOST_ROWS = 10_000;
 /** Rows of a block: those of a large matrix are read in blocks that are spread over it. */
 const BLOCK_ROWS = 500;
 

@@ -8,10 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createExplainer } from '../../lib/explanation/explainer.ts';
 import { treeModel } from '../../lib/explanation/tree-model.ts';
 import { TreeShap } from '../../lib/explanation/tree-shap.ts';
+import { readNpy } from '../../lib/npy.ts';
 import { composeModel } from '../../lib/onnx/compose.ts';
 import { OnnxGraphBuilder } from '../../lib/onnx/graph.ts';
 import { INPUTS_METADATA } from '../../lib/onnx/metadata.ts';
-import { readNpy } from '../../lib/npy.ts';
 import { python } from './trainers-support.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -22,11 +22,7 @@ const COLUMNS = 6;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'explanation-'));
-  await promisify(execFile)(python, [
-    here('./explanation-trees.py'),
-    folder,
-    here('../../trainers/python'),
-  ]);
+  await promisify(execFile)(python, [here('./explanation-trees.py'), folder, here('../../trainers/python')]);
   features = await matrix('features');
   explained = await matrix('explained');
 }, 300_000);
@@ -135,7 +131,8 @@ describe('createExplainer', () => {
         });
         // The logistic of the one is the answer of the other, whose parts add up.
         expect(1 / (1 + Math.exp(-(one?.answer ?? 0)))).toBeCloseTo(other?.answer ?? Number.NaN, 5);
-        const sum = other?.contributions.reduce((total, { value }) => total + value, other.base) ?? Number.NaN;
+        const sum =
+          other?.contributions.reduce((total, { value }) => total + value, other.base) ?? Number.NaN;
         expect(sum).toBeCloseTo(other?.answer ?? Number.NaN, 9);
         expect(other?.contributions.some(({ error }) => error > 0)).toBe(true);
       }

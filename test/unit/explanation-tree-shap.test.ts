@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { treeModel } from '../../lib/explanation/tree-model.ts';
 import { LEAF, type TreeEnsemble } from '../../lib/explanation/tree-ensemble.ts';
+import { treeModel } from '../../lib/explanation/tree-model.ts';
 import { TreeShap } from '../../lib/explanation/tree-shap.ts';
 import { seededRandom } from '../../lib/statistics/random.ts';
 import { type Tree, treeBytes } from '../support/tree-model.ts';
@@ -29,7 +29,13 @@ const matrix = (random: () => number, rows: number): Float32Array =>
   Float32Array.from({ length: rows * COLUMNS }, () => (random() < 0.1 ? Number.NaN : random()));
 
 /** The score where only the columns of a set are known: the rest goes both ways, as the training rows did. */
-function expected(ensemble: TreeEnsemble, covers: Float64Array, row: Float32Array, known: number, score: number): number {
+function expected(
+  ensemble: TreeEnsemble,
+  covers: Float64Array,
+  row: Float32Array,
+  known: number,
+  score: number,
+): number {
   const at = (node: number): number => {
     if (ensemble.modes[node] === LEAF) return ensemble.weights[node * ensemble.scores + score] ?? 0;
     const feature = ensemble.features[node] ?? 0;

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { NO_SLICES } from '../../contracts/evaluation-report.ts';
 import type { ExplanationReport } from '../../contracts/explanation.ts';
 import type { ArtifactRef, TableRef } from '../../contracts/refs.ts';
-import { NO_SLICES } from '../../contracts/evaluation-report.ts';
 import { expectationResult } from '../../contracts/reports.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrainedCandidate } from '../../contracts/stages.ts';
@@ -363,8 +363,7 @@ describe('the approval page', () => {
 });
 
 describe('charts', () => {
-  it('are the same file each time', async () =>
-    expect((await facts()).plots).toEqual(drawn.plots));
+  it('are the same file each time', async () => expect((await facts()).plots).toEqual(drawn.plots));
 
   it('escape what people, data and programs call things', () => {
     expect(drawn.plots.length).toBeGreaterThan(12);

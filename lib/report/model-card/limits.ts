@@ -11,7 +11,17 @@ export function limitsSection(facts: ReportFacts): Markup {
   return html`<ul class="notes">${items.map((item) => html`<li>${item}</li>`)}</ul>`;
 }
 
-function limits({ spec, split, evaluate, validate, explanation, notExplained, code, train, gates }: ReportFacts): string[] {
+function limits({
+  spec,
+  split,
+  evaluate,
+  validate,
+  explanation,
+  notExplained,
+  code,
+  train,
+  gates,
+}: ReportFacts): string[] {
   const { slices, fairness, robustness, champion } = evaluate;
   const said: string[] = [];
   if (spec.split.method !== 'time')
@@ -21,18 +31,25 @@ function limits({ spec, split, evaluate, validate, explanation, notExplained, co
   if (split.test.rows < FEW_ROWS)
     said.push(`The test split has ${count(split.test.rows)} rows only: small differences say little.`);
   if (slices.insufficient > 0)
-    said.push(`${slices.insufficient} declared slice(s) have too few rows, or one class: nothing is known of them.`);
-  if (slices.declared.length === 0) said.push('No slices are declared: only all rows together were judged against the gates.');
+    said.push(
+      `${slices.insufficient} declared slice(s) have too few rows, or one class: nothing is known of them.`,
+    );
+  if (slices.declared.length === 0)
+    said.push('No slices are declared: only all rows together were judged against the gates.');
   if (fairness.length === 0) said.push('No groups were compared.');
   const small = fairness.filter(({ insufficient }) => insufficient.groups > 0).map(({ column }) => column);
   if (small.length > 0) said.push(`Groups of ${small.join(', ')} that are too small were not compared.`);
   if (robustness.length === 0) said.push('Missing or shifted features were not tried.');
   if (!champion) said.push('There is no version in production to compare with.');
-  else if (champion.notComparable) said.push(`The version in production cannot be compared: ${champion.notComparable}.`);
-  const undecided = gates.results.filter(({ verdict }) => verdict === 'undecided' || verdict === 'insufficient');
+  else if (champion.notComparable)
+    said.push(`The version in production cannot be compared: ${champion.notComparable}.`);
+  const undecided = gates.results.filter(
+    ({ verdict }) => verdict === 'undecided' || verdict === 'insufficient',
+  );
   if (undecided.length > 0) said.push(`${undecided.length} gate(s) could not be judged: see the verdict.`);
   const warned = validate.results.filter(({ passed }) => !passed);
-  if (warned.length > 0) said.push(`${warned.length} expectation(s) of the data were not met, with warnings.`);
+  if (warned.length > 0)
+    said.push(`${warned.length} expectation(s) of the data were not met, with warnings.`);
   for (const { kind, on } of split.overlap.filter(({ passed }) => !passed))
     said.push(`The parts have rows in common (${kind}${on ? ` of ${on}` : ''}).`);
   if (train.failed.length > 0) said.push(`${train.failed.length} candidate(s) failed and were not compared.`);

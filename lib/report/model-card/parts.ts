@@ -47,27 +47,28 @@ export function fairnessSection(facts: ReportFacts): Markup {
   if (fairness.length === 0)
     return html`<p>The pipeline names no groups to compare (evaluation.fairness): nothing is known about it.</p>`;
   return html`${charts(facts, ['fairness-'])}${fairness.map(
-    ({ column, measures, intervals, extremes, insufficient }) => html`<h3>${column}</h3>${dataTable(
-      '',
-      ['measure', 'value', 'interval', 'at best', 'lowest group', 'highest group'],
-      fairnessMeasure.options.flatMap((name) => {
-        const value = measures[name];
-        const between = extremes[name];
-        return value === undefined
-          ? []
-          : [
-              [
-                html`<code>${name}</code>`,
-                html`<b>${metricText(value)}</b>`,
-                intervalText(intervals[name]),
-                isRatio(name) ? '1' : '0',
-                between?.low ?? '',
-                between?.high ?? '',
-              ],
-            ];
-      }),
-      [1, 2, 3],
-    )}${insufficient.groups === 0 ? '' : html`<p class="soft">${insufficient.groups} group(s) with ${count(insufficient.rows)} row(s) are too small to be compared.</p>`}`,
+    ({ column, measures, intervals, extremes, insufficient }) =>
+      html`<h3>${column}</h3>${dataTable(
+        '',
+        ['measure', 'value', 'interval', 'at best', 'lowest group', 'highest group'],
+        fairnessMeasure.options.flatMap((name) => {
+          const value = measures[name];
+          const between = extremes[name];
+          return value === undefined
+            ? []
+            : [
+                [
+                  html`<code>${name}</code>`,
+                  html`<b>${metricText(value)}</b>`,
+                  intervalText(intervals[name]),
+                  isRatio(name) ? '1' : '0',
+                  between?.low ?? '',
+                  between?.high ?? '',
+                ],
+              ];
+        }),
+        [1, 2, 3],
+      )}${insufficient.groups === 0 ? '' : html`<p class="soft">${insufficient.groups} group(s) with ${count(insufficient.rows)} row(s) are too small to be compared.</p>`}`,
   )}`;
 }
 

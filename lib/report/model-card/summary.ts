@@ -1,7 +1,7 @@
 import { lowerIsBetter } from '../../../contracts/spec/evaluation.ts';
 import { count, percent } from '../data-page.ts';
 import { html, type Markup } from '../html.ts';
-import { type ReportFacts, intervalText, metricText } from './facts.ts';
+import { intervalText, metricText, type ReportFacts } from './facts.ts';
 import { charts } from './figures.ts';
 
 /** How many gates passed, as a word and a colour. */
