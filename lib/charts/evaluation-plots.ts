@@ -2,18 +2,16 @@ import { BinaryScores } from '../statistics/binary-scores.ts';
 import { calibrationBins } from '../statistics/calibration.ts';
 import { type Problem, positiveIndex } from '../statistics/judge.ts';
 import { membersOf } from '../statistics/scores.ts';
+import { classChart, confusionChart } from './class-charts.ts';
 import {
   calibrationChart,
-  classChart,
-  confusionChart,
   precisionRecallChart,
-  predictedActualChart,
-  residualChart,
   rocChart,
   scoreChart,
   thresholdChart,
 } from './evaluation-charts.ts';
 import { drawn, type NamedChart, type Plot } from './plot.ts';
+import { predictedActualChart, residualChart } from './regression-charts.ts';
 
 /** Classes beyond this make a confusion matrix unreadable. */
 const MAX_CONFUSION_CLASSES = 30;

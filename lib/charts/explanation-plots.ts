@@ -1,7 +1,7 @@
 import type { ExplanationReport } from '../../contracts/explanation.ts';
+import { dependenceChart } from './dependence-chart.ts';
 import {
   attributionChart,
-  dependenceChart,
   importanceChart,
   sliceImportanceChart,
   waterfallChart,
