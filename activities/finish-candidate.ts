@@ -74,7 +74,15 @@ export async function finishCandidate(
     name,
     trainer: joined ? 'ensemble' : first.trainer,
     features: first.features,
-    trial: first.number,
+    members: members.map((member) => ({
+      candidate: member.candidate,
+      number: member.number,
+      trainer: member.trainer,
+      features: member.features,
+      parameters: member.outcome.parameters,
+      iterations: member.outcome.iterations,
+      model: modelOf(member),
+    })),
     mlflowRunId: joined ? await ensembleRun(deps, input, validation) : outcome.mlflowRunId,
     model,
     signature: await store.putJson(signature),
@@ -86,14 +94,6 @@ export async function finishCandidate(
     bestIteration: outcome.bestIteration,
     seconds: members.reduce((sum, member) => sum + member.outcome.seconds, 0),
     validation,
-    ...(joined
-      ? {
-          members: members.map((member) => ({
-            trial: { candidate: member.candidate, number: member.number },
-            model: modelOf(member),
-          })),
-        }
-      : {}),
     ...(threshold === undefined ? {} : { threshold }),
     ...(finishing ? { finishing: await store.putJson(finishing) } : {}),
   };

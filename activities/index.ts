@@ -8,6 +8,7 @@ import { deploymentActivities } from './deployment.ts';
 import { erasureActivities } from './erasure.ts';
 import { evaluate } from './evaluate.ts';
 import { eventActivities } from './event-log.ts';
+import { explain } from './explain.ts';
 import { finishCandidate } from './finish-candidate.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
@@ -31,6 +32,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...remoteTrials(deps),
     finishCandidate: framed(config, (input, frame) => finishCandidate(deps, input, frame)),
     evaluate: framed(config, (input, frame) => evaluate(deps, input, frame)),
+    explain: framed(config, (input, frame) => explain(deps, input, frame)),
     ...runTracking(deps),
     register: framed(config, (input) => register(deps, input)),
     ...aliasActivities(deps),

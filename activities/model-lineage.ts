@@ -7,18 +7,14 @@ import {
   type ModelLineage,
   modelLineage,
 } from '../contracts/lineage.ts';
-import type { Candidate } from '../contracts/spec/candidates.ts';
 import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
-import type { TrainedCandidate } from '../contracts/stages.ts';
+import { type TrialName, trialLabel } from '../contracts/trials.ts';
 import { canonicalJson } from '../domain/canonical-json.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
 
 type RegisterInput = Parameters<TrackingActivities['register']>[0];
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-/** What a trainer reported of itself; runs that did not record it have neither. */
-const reported = modelLineage.shape.training.pick({ parameters: true, libraries: true });
 
 /**
  * From a model back to the commit and the rows: what `lineage.json` of the model directory says.
@@ -33,7 +29,6 @@ export function lineageOf(
   const { winner, champion } = evaluate;
   const features = preparedFor(input.prepared, winner.features);
   const { sql, rowFilter } = spec.data;
-  const trained = reported.parse(winner);
   return modelLineage.parse({
     schemaVersion: LINEAGE_SCHEMA,
     createdAt: facts.createdAt,
@@ -87,12 +82,19 @@ export function lineageOf(
       notes: features.notes,
     },
     training: {
-      candidate: { ...candidateOf(spec, winner) },
-      trial: winner.name,
+      candidate: winner.name,
       trainer: winner.trainer,
+      trials: winner.members.map((member) => ({
+        name: trialLabel(member),
+        candidate: { ...candidateOf(spec, member) },
+        parameters: member.parameters,
+        iterations: member.iterations,
+        model: member.model,
+      })),
       seed: spec.training.seed,
       threads: spec.training.threads,
-      ...trained,
+      parameters: winner.parameters,
+      libraries: winner.libraries,
       iterations: winner.iterations,
       bestIteration: winner.bestIteration,
       mlflowRunId: winner.mlflowRunId,
@@ -126,16 +128,5 @@ const part = ({ artifact, rows }: { artifact: ModelLineage['model']['artifact'];
   rows,
 });
 
-/**
- * The spec's candidate that a trial is of: the one of its name, or the longest name that the trial's begins with (trials
- * of a search are numbered), else the first one of the same trainer.
- */
-export function candidateOf(
-  { candidates }: Pick<PipelineSpec, 'candidates'>,
-  { name, trainer }: Pick<TrainedCandidate, 'name' | 'trainer'>,
-): Candidate | undefined {
-  const [nearest] = candidates
-    .filter((one) => one.trainer === trainer && name.startsWith(one.name))
-    .sort((a, b) => b.name.length - a.name.length);
-  return nearest ?? candidates.find((one) => one.trainer === trainer);
-}
+const candidateOf = ({ candidates }: Pick<PipelineSpec, 'candidates'>, { candidate }: TrialName) =>
+  candidates.find(({ name }) => name === candidate);

@@ -9,13 +9,16 @@ import { inputExample } from '../lib/features/input-example.ts';
 import { lineageEnvironment } from '../lib/lineage/environment.ts';
 import { modelFiles } from '../lib/model-directory.ts';
 import { pythonEnvironment } from '../lib/python-environment.ts';
-import { approvalPage, modelCard, type ReportFacts } from '../lib/report/model-report.ts';
+import { approvalPage } from '../lib/report/model-card/approval-page.ts';
+import { modelCard } from '../lib/report/model-card/card.ts';
+import type { ReportFacts } from '../lib/report/model-card/facts.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { collect, type MlflowClient, type ModelVersion } from '../packages/mlflow-client-ts/src/index.ts';
 import { ALIASES, SERVING_FILE, servingFile, VERSION_TAGS, versionByKey } from './champion.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { keyOf } from './mlflow-runs.ts';
 import { lineageOf } from './model-lineage.ts';
+import { reportFacts } from './report-facts.ts';
 import { versionDescription } from './version-description.ts';
 
 type RegisterInput = Parameters<TrackingActivities['register']>[0];
@@ -25,7 +28,7 @@ type RegisterInput = Parameters<TrackingActivities['register']>[0];
  * publishes the approver's page. Every step looks first for what an earlier attempt left.
  */
 export async function register(deps: ActivityDependencies, input: RegisterInput): Promise<RegisterOutput> {
-  const { spec, tracking, evaluate, run } = input;
+  const { spec, tracking, run } = input;
   const mlflow = deps.mlflow();
   const store = await deps.store();
   const name = spec.deployment.endpoint;
@@ -36,13 +39,15 @@ export async function register(deps: ActivityDependencies, input: RegisterInput)
     tags: { 'perennial.pipeline': spec.name },
   });
 
-  const plots = await Promise.all(
-    evaluate.plots.map(async ({ title, artifact }) => ({
-      title,
-      svg: (await store.bytes(artifact)).toString('utf8'),
-    })),
-  );
-  const modelId = await logModel(deps, mlflow, store, input, key, plots);
+  const { ownPlots, ...facts } = await reportFacts(store, input);
+  for (const { name: plot, svg } of ownPlots)
+    await mlflow.artifacts.upload({
+      runId: tracking.runId,
+      path: `plots/${plot}.svg`,
+      body: svg,
+      contentType: MEDIA_TYPES.svg,
+    });
+  const modelId = await logModel(deps, mlflow, store, input, key, facts);
   const version = await versionOf(mlflow, name, key, modelId, input);
   await new TrainedModels(store).record(spec, {
     name,
@@ -52,12 +57,11 @@ export async function register(deps: ActivityDependencies, input: RegisterInput)
   });
   await mlflow.registeredModels.setAlias({ name, alias: ALIASES.challenger, version: version.version });
 
-  const facts = reportFacts(input, version.version, plots);
   const { runId } = tracking;
   await mlflow.artifacts.upload({
     runId,
     path: 'approval.html',
-    body: approvalPage(facts),
+    body: approvalPage({ ...facts, version: version.version }),
     contentType: MEDIA_TYPES.html,
   });
   await mlflow.runs.logBatch({ runId, tags: { 'perennial.model_version': `${name}/${version.version}` } });
@@ -69,12 +73,6 @@ export async function register(deps: ActivityDependencies, input: RegisterInput)
   };
 }
 
-const reportFacts = (
-  input: RegisterInput,
-  version: string | null,
-  plots: ReportFacts['plots'],
-): ReportFacts => ({ ...input, modelName: input.spec.deployment.endpoint, version, plots });
-
 /** The logged model with all of its files; one per key. */
 async function logModel(
   deps: ActivityDependencies,
@@ -82,7 +80,7 @@ async function logModel(
   store: ArtifactStore,
   input: RegisterInput,
   key: string,
-  plots: ReportFacts['plots'],
+  facts: Omit<ReportFacts, 'version'>,
 ): Promise<string> {
   const { tracking, evaluate, spec } = input;
   const [found] = await collect(
@@ -131,7 +129,7 @@ async function logModel(
       ),
       'pipeline.json': JSON.stringify({ spec, features: plan }, null, 2),
       [LINEAGE_FILE]: JSON.stringify(lineage, null, 2),
-      'model-card.html': modelCard(reportFacts(input, null, plots)),
+      'model-card.html': modelCard({ ...facts, version: null }),
     },
   });
   for (const [path, body] of Object.entries(files))

@@ -41,7 +41,7 @@ export async function openReproduction(
   const store = (await deps.store()).within(await frame.scratch());
   for (const source of lineage.data.sources) await requireSnapshot(store, `${modelName}/${version}`, source);
   const experimentId = await mlflow.experiments.getOrCreate({ name: String(lineage.spec.content.name) });
-  const runId = await findOrCreateRun(mlflow, experimentId, `${run.workflowId}/${run.runId}`, {
+  const { runId } = await findOrCreateRun(mlflow, experimentId, `${run.workflowId}/${run.runId}`, {
     name: run.workflowId,
     tags: {
       [REPRODUCES_TAG]: `${modelName}/${version}`,
@@ -139,27 +139,30 @@ async function erasedSince(store: ArtifactStore, lineage: ModelLineage): Promise
   };
 }
 
-/** The spec of then: its sources are their snapshots, and the one candidate is what won, with its parameters. */
+/**
+ * The spec of then: its sources are their snapshots, and its candidates are the trials that the model is made of, with
+ * their parameters, each trained once.
+ */
 function pinnedSpec(lineage: ModelLineage, of: string): object {
-  const { candidate, trial, trainer, parameters, iterations } = lineage.training;
+  const { trials } = lineage.training;
   const { content } = lineage.spec;
-  if (candidate.trainer !== trainer)
-    throw new PerennialError(
-      'InputInvalid',
-      `${of} cannot be made again: its model ${trial} was not trained by one candidate of its spec`,
-    );
+  const { ensemble, ...training } = trainingOf.parse(content).training;
   const parsed = pipelineSpec.safeParse({
     ...content,
     data: pinned(content.data, lineage),
-    candidates: [
-      {
-        ...candidate,
-        search: false,
-        ...(parameters ? { parameters: withoutNull(parameters) } : {}),
-        // Where it was stopped, early or by a budget, it is stopped again.
-        maxIterations: Math.max(1, iterations),
-      },
-    ],
+    candidates: trials.map(({ name, candidate, parameters, iterations }) => ({
+      ...candidate,
+      ...(trials.length > 1 ? { name } : {}),
+      search: false,
+      parameters: withoutNull(parameters),
+      // Where it was stopped, early or by a budget, it is stopped again.
+      maxIterations: Math.max(1, iterations),
+    })),
+    training: {
+      ...training,
+      ...(trials.length > 1 ? { ensemble: { ...ensemble, size: trials.length } } : {}),
+      budget: { trials: trials.length },
+    },
   });
   if (parsed.success) return parsed.data;
   throw new PerennialError(
@@ -167,6 +170,10 @@ function pinnedSpec(lineage: ModelLineage, of: string): object {
     `the spec of ${of}, which Perennial ${lineage.environment.perennial} registered, is not one that this release understands: ${describeIssues(parsed.error, content)}`,
   );
 }
+
+const trainingOf = z.looseObject({
+  training: z.looseObject({ ensemble: z.looseObject({}).optional() }),
+});
 
 /** Parsed specs have no short forms. */
 const sourcesOf = z.looseObject({ sources: z.record(z.string(), z.looseObject({})) });

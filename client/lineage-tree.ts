@@ -95,16 +95,20 @@ function served(version: string, endpoint: Origin['endpoint']): string {
 
 function trialNode(lineage: ModelLineage, states: Origin['states']): TreeNode {
   const { training, features } = lineage;
-  const { trial, trainer, iterations, bestIteration, seed, parameters, libraries, trained, failed } =
+  const { trials, trainer, iterations, bestIteration, seed, parameters, libraries, trained, failed } =
     training;
   const pairs = (values: Readonly<Record<string, unknown>>, sign: string): string =>
     Object.entries(values)
       .map(([key, value]) => `${key}${sign}${String(value)}`)
       .join(', ');
+  const [first] = trials;
   return {
-    label: `trial ${trial}`,
+    label:
+      trials.length === 1
+        ? `trial ${first?.name}`
+        : `ensemble of ${trials.map(({ name }) => name).join(', ')}`,
     facts: joined(
-      trial !== trainer && trainer,
+      trials.length === 1 && trainer,
       `best of ${trained}${failed > 0 ? `, ${failed} failed` : ''}`,
       `iteration ${bestIteration} of ${iterations}`,
       `seed ${seed}`,

@@ -102,9 +102,9 @@ const dataFacts = ({ data }: ModelLineage) => ({
 });
 
 const trainingFacts = ({ training }: ModelLineage) => {
-  const { trial, trainer, seed, threads, parameters, iterations, bestIteration, libraries } = training;
+  const { trials, trainer, seed, threads, parameters, iterations, bestIteration, libraries } = training;
   return {
-    trial,
+    trial: trials.map(({ name }) => name).join(', '),
     trainer,
     seed,
     threads,

@@ -25,6 +25,7 @@ import type { EnsembleSpec, TrainingSpec } from './spec/training.ts';
 import type {
   DeployOutput,
   EvaluateOutput,
+  ExplainOutput,
   GatesOutput,
   IngestOutput,
   PreparedFeatures,
@@ -181,6 +182,15 @@ export interface EvaluationActivities {
     train: TrainOutput;
     tracking: Tracking;
   }): Promise<EvaluateOutput>;
+  /** Explains the winner. @param input.findings personal columns of the table, whose values are not shown */
+  explain(input: {
+    spec: Pick<PipelineSpec, 'task' | 'columns' | 'privacy' | 'training' | 'evaluation'>;
+    split: SplitOutput;
+    prepared: PrepareOutput;
+    findings: { column: string }[];
+    evaluate: Pick<EvaluateOutput, 'winner' | 'signature' | 'samples'>;
+    tracking: Tracking;
+  }): Promise<ExplainOutput>;
 }
 
 /** Activities that write to MLflow. */
@@ -215,6 +225,8 @@ export interface TrackingActivities {
     prepared: PrepareOutput;
     train: TrainOutput;
     evaluate: EvaluateOutput;
+    /** Runs that were started before there was an explanation have none. */
+    explain?: ExplainOutput;
     gates: GatesOutput;
   }): Promise<RegisterOutput>;
   /** Marks a registered version that will not be deployed, and takes the alias `challenger` from it. */

@@ -39,11 +39,25 @@ export type LineageEnvironment = z.infer<typeof lineageEnvironment>;
 
 /** What the trainer of a version was given, and what it made of it. */
 const lineageTraining = z.object({
-  /** The candidate as the spec has it. */
-  candidate: z.record(z.string(), z.unknown()),
-  /** Name of the trial that won. */
-  trial: z.string(),
+  /** Name of the model: that of its candidate, or `ensemble`. */
+  candidate: z.string(),
   trainer: z.string(),
+  /** The trials that it is made of: one, or those of an ensemble. */
+  trials: z
+    .array(
+      z.object({
+        /** Such as `lightgbm-7`. */
+        name: z.string(),
+        /** The candidate as the spec has it. */
+        candidate: z.record(z.string(), z.unknown()),
+        /** In force, defaults included. */
+        parameters,
+        iterations: count,
+        /** What the trainer gave, before it was joined with the features. */
+        model: artifactRef,
+      }),
+    )
+    .min(1),
   seed: count,
   threads: z.number().int().positive(),
   /** In force, defaults included. Left out where the trainer did not report them. */

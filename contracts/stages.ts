@@ -8,6 +8,7 @@ import {
   robustnessResult,
   slicesResult,
 } from './evaluation-report.ts';
+import { attributionMethod, columnImportance } from './explanation.ts';
 import { incrementReport } from './incremental.ts';
 import { anonymityResult, personalFinding, protectedColumn } from './privacy.ts';
 import { artifactRef, rowRange, tableRef } from './refs.ts';
@@ -26,6 +27,7 @@ export const STAGES = [
   'prepare',
   'train',
   'evaluate',
+  'explain',
   'gates',
   'register',
   'approval',
@@ -186,11 +188,20 @@ export const trainedCandidate = z.strictObject({
   trainer: z.string(),
   /** How it takes its features. */
   features: featurePreset,
-  /** The trial that won, and its MLflow run; of an ensemble the best of its members, and a run of its own. */
-  trial: z.number().int().nonnegative(),
+  /** The trials that the model is made of: one, or those of an ensemble, the best one first. */
+  members: z
+    .array(
+      trialName.extend({
+        trainer: z.string(),
+        features: featurePreset,
+        parameters: trialOutcome.shape.parameters,
+        iterations: z.number().int().nonnegative(),
+        /** The trainer's own model. */
+        model: artifactRef,
+      }),
+    )
+    .min(1),
   mlflowRunId: z.string(),
-  /** The trials that an ensemble is made of. */
-  members: z.array(z.strictObject({ trial: trialName, model: artifactRef })).optional(),
   /** Binary: from which probability on the label is the positive class; left out: 0.5. */
   threshold: z.number().min(0).max(1).optional(),
   /** How members were joined, answers calibrated, the threshold chosen; as JSON. Left out where nothing was. */
@@ -258,6 +269,20 @@ export const evaluateOutput = z.strictObject({
 });
 export type EvaluateOutput = z.infer<typeof evaluateOutput>;
 
+/** What explains the winner. A run goes on where it could not be had: then `warning` says why. */
+export const explainOutput = z.strictObject({
+  /** `explanationReport` as JSON. */
+  report: artifactRef.nullable(),
+  /** `explainerFile` as JSON: makes an explainer of single predictions, with `EvaluateOutput.samples` as background. */
+  explainer: artifactRef.nullable(),
+  method: attributionMethod.nullable(),
+  /** The most important columns: what the metric loses without them. */
+  top: z.array(columnImportance).max(10),
+  plots: z.array(plotRef),
+  warning: z.string().nullable(),
+});
+export type ExplainOutput = z.infer<typeof explainOutput>;
+
 export const gatesOutput = z.strictObject({ passed: z.boolean(), results: z.array(gateResult) });
 export type GatesOutput = z.infer<typeof gatesOutput>;
 
@@ -313,6 +338,7 @@ export const stageOutputs = z.strictObject({
   prepare: prepareOutput.optional(),
   train: trainOutput.optional(),
   evaluate: evaluateOutput.optional(),
+  explain: explainOutput.optional(),
   gates: gatesOutput.optional(),
   register: registerOutput.optional(),
   approval: approvalOutput.optional(),

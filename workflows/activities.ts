@@ -46,6 +46,7 @@ export const protect = data('protect', POLICIES.data, 'Protect personal columns'
 export const split = data('split', POLICIES.data, 'Split into train, validation and test');
 export const prepare = data('prepare', POLICIES.data, 'Fit the features on the training rows');
 export const evaluate = evaluation('evaluate', POLICIES.data, 'Judge the winner on the test split');
+export const explain = evaluation('explain', POLICIES.optional, 'Explain the winner');
 
 export const openTracking = tracking('openTracking', POLICIES.tracker, 'Open the MLflow run');
 export const recordData = tracking('recordData', POLICIES.tracker, 'Log the dataset inputs');

@@ -1,29 +1,27 @@
 import {
+  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   condition,
-  executeChild,
   isCancellation,
+  log,
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Tracking } from '../contracts/activities.ts';
 import { durationMs } from '../contracts/durations.ts';
 import { type LifecycleResult, lifecycleInput } from '../contracts/lifecycle.ts';
-import { trainingWorkflowId, WORKFLOW_TYPES } from '../contracts/names.ts';
 import type { ModelServerInfo } from '../contracts/serving.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
 import type {
   ApprovalOutput,
   DeployOutput,
   EvaluateOutput,
+  ExplainOutput,
   GatesOutput,
   PrecheckOutput,
-  PrepareOutput,
   ProtectOutput,
   RegisterOutput,
   SplitOutput,
-  TrainOutput,
 } from '../contracts/stages.ts';
 import { columnProblem } from '../domain/evaluation-columns.ts';
 import { evidenceOf, failedGates, judgeGates, undecidedGates } from '../domain/gates.ts';
@@ -34,7 +32,7 @@ import { LifecycleRun } from './lifecycle-run.ts';
 import { liveServers } from './model-servers.ts';
 import { parseInput } from './parse.ts';
 import * as summaries from './summaries.ts';
-import type { training } from './training.ts';
+import { trainedBySearch } from './train-stage.ts';
 
 /** Longest workflow id of a run: with a run id it makes the id of its request to the endpoint, which has 300. */
 const MAX_ID = 250;
@@ -67,11 +65,16 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     const { ingest, validate, protect, split, prepared } = await dataPart(run, spec, tracking, input.cache);
     checkColumns(spec, protect, split);
     const trained = await run.stage('train', summaries.train, () =>
-      train(run, spec, split, prepared, tracking),
+      trainedBySearch(spec, split, prepared, tracking, run.identity),
     );
     const evaluated = await run.stage('evaluate', summaries.evaluate, () =>
       activities.evaluate({ spec, split, prepared, train: trained, tracking }),
     );
+    const explain = patched(EXPLAINED)
+      ? await run.stage('explain', summaries.explain, () =>
+          explained({ spec, split, prepared, findings: protect.findings, evaluate: evaluated, tracking }),
+        )
+      : undefined;
     const gates = await run.stage('gates', summaries.gates, async () => judge(spec, evaluated));
     if (!gates.passed)
       return await run.end('gates_failed', `no deployment: ${failedGates(gates.results).join('; ')}`);
@@ -92,6 +95,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
           prepared,
           train: trained,
           evaluate: evaluated,
+          ...(explain ? { explain } : {}),
           gates,
         }),
       );
@@ -135,33 +139,6 @@ function checkId(workflowId: string): void {
     );
 }
 
-function train(
-  run: LifecycleRun,
-  spec: PipelineSpec,
-  split: SplitOutput,
-  prepared: PrepareOutput,
-  tracking: Tracking,
-): Promise<TrainOutput> {
-  return executeChild<typeof training>(WORKFLOW_TYPES.training, {
-    workflowId: trainingWorkflowId(run.identity.workflowId, run.identity.runId),
-    args: [
-      {
-        candidates: spec.candidates,
-        task: spec.task,
-        target: spec.columns.target,
-        pipeline: { name: spec.name, privacy: spec.privacy },
-        metric: spec.evaluation.metric,
-        training: spec.training,
-        split,
-        prepared,
-        tracking,
-        run: run.identity,
-      },
-    ],
-    staticSummary: `Train ${spec.candidates.map((candidate) => candidate.name).join(', ')}`,
-  });
-}
-
 /** A mistake in the names of columns is told before anything is trained. */
 function checkColumns(
   { evaluation }: PipelineSpec,
@@ -178,12 +155,36 @@ function checkColumns(
 
 /** Runs that were judged before approvers could decide have ended where the champion could not be compared. */
 const APPROVER_DECIDES = 'approver-decides';
+/** Runs that were started before there was this stage go on without it. */
+const EXPLAINED = 'explained';
 
 function judge({ evaluation, approval }: PipelineSpec, evaluated: EvaluateOutput): GatesOutput {
   const uncertain = evaluated.champion?.notComparable !== undefined;
   return judgeGates(evaluation.gates, evidenceOf(evaluated), {
     approverDecides: approval.required && uncertain && patched(APPROVER_DECIDES),
   });
+}
+
+/** A model that cannot be explained can be judged all the same: the run goes on, and says so. */
+async function explained({
+  evaluate: { winner, signature, samples },
+  findings,
+  ...input
+}: Parameters<typeof activities.explain>[0]): Promise<ExplainOutput> {
+  try {
+    return await activities.explain({
+      ...input,
+      findings: findings.map(({ column }) => ({ column })),
+      evaluate: { winner, signature, samples },
+    });
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const cause = error instanceof ActivityFailure ? error.cause : error;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    log.warn('the winner could not be explained; the run goes on', { message });
+    const nothing = { report: null, explainer: null, method: null, top: [], plots: [] };
+    return { ...nothing, warning: `not explained: ${message.slice(0, 500)}` };
+  }
 }
 
 async function endRejected(run: LifecycleRun, approval: ApprovalOutput): Promise<LifecycleResult> {

@@ -11,6 +11,13 @@ export const POLICIES = {
     heartbeatTimeout: '20s',
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 5 },
   },
+  /** Work that a run can do without: tried twice, then the run goes on without it. */
+  optional: {
+    startToCloseTimeout: '15m',
+    scheduleToCloseTimeout: '30m',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 2 },
+  },
   /** Training in a process of its own; the spec says how long. */
   training: {
     heartbeatTimeout: '15s',

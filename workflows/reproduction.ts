@@ -6,26 +6,23 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { z } from 'zod';
 import type { RunIdentity, Tracking } from '../contracts/activities.ts';
 import type { CachePolicy } from '../contracts/cache.ts';
-import { durationMs } from '../contracts/durations.ts';
 import {
   type ReproductionPlan,
   type ReproductionResult,
   reproductionInput,
 } from '../contracts/reproduction.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
-import type { PrepareOutput, SplitOutput, StageOutputs, TrainedCandidate } from '../contracts/stages.ts';
+import type { StageOutputs, TrainedCandidate } from '../contracts/stages.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
 import { differences, environmentDifferences, type Reproduced, verdictOf } from '../domain/reproduction.ts';
 import * as activities from './activities.ts';
 import { handlers } from './handlers.ts';
 import { parseInput } from './parse.ts';
 import { searchAttributes } from './search-attributes.ts';
+import { trainedBySearch } from './train-stage.ts';
 
-/** Runs of trainers that do not say have none. */
-const reported = z.object({ libraries: z.record(z.string(), z.string()).optional() });
 /** Nothing is taken over: what is cached came from the very run that is to be made again. */
 const AFRESH: CachePolicy = { mode: 'off' };
 
@@ -83,8 +80,11 @@ async function again(
   await activities.recordData({ tracking, spec, ingest, protect, split });
   const prepared = await activities.prepare({ ...stage, split });
   outputs.prepare = prepared;
-  const trained = await train(spec, split, prepared, tracking, run);
-  const candidates = { trained: [trained], failed: [] };
+  const output = await trainedBySearch(spec, split, prepared, tracking, run);
+  // Of several candidates an ensemble is made, the last one.
+  const trained = output.trained.at(-1);
+  if (!trained) throw new TypeError('a training that ends has a model');
+  const candidates = { ...output, trained: [trained] };
   outputs.train = candidates;
   const evaluate = await activities.evaluate({ spec, split, prepared, train: candidates, tracking });
   outputs.evaluate = evaluate;
@@ -99,39 +99,12 @@ async function again(
   };
 }
 
-/** Trains the one candidate of the spec; the only place that knows how a candidate is trained. */
-async function train(
-  spec: PipelineSpec,
-  split: SplitOutput,
-  prepared: PrepareOutput,
-  tracking: Tracking,
-  run: RunIdentity,
-): Promise<TrainedCandidate> {
-  const [candidate] = spec.candidates;
-  const { columns: _columns, overlap: _overlap, cache: _cache, ...parts } = split;
-  const { task, training, columns } = spec;
-  if (!candidate) throw new TypeError('the spec of a reproduction has one candidate');
-  return activities.trainCandidate(
-    candidate.name,
-    durationMs(training.timeout),
-  )({
-    candidate,
-    task,
-    target: columns.target,
-    training,
-    split: parts,
-    prepared,
-    tracking,
-    run,
-  });
-}
-
 /** What software and machine differ in, libraries of the trainer included where both runs named them. */
 function changes({ target, environment }: ReproductionPlan, trained: TrainedCandidate) {
-  const { libraries } = reported.parse(trained);
+  const { libraries } = trained;
   return [
     ...environmentDifferences(environment.was, environment.is),
-    ...(target.libraries && libraries ? differences(target.libraries, libraries) : []),
+    ...(target.libraries ? differences(target.libraries, libraries) : []),
   ];
 }
 

@@ -66,6 +66,15 @@ export const train = (output: stages.TrainOutput): string =>
 export const evaluate = (output: stages.EvaluateOutput): string =>
   `${output.winner.name}: ${metrics(output.test)}`;
 
+export const explain = (output: stages.ExplainOutput): string =>
+  output.warning ??
+  `${output.method === 'tree' ? 'exact' : 'sampled'} attributions; most important: ${
+    output.top
+      .slice(0, 3)
+      .map(({ column, mean }) => `${column} ${number(mean)}`)
+      .join(', ') || 'none'
+  }`;
+
 export function gates({ passed, results }: stages.GatesOutput): string {
   if (!passed) return failedGates(results).join('; ');
   const undecided = undecidedGates(results);

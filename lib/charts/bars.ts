@@ -13,7 +13,7 @@ export interface Bar {
 
 /**
  * Small bars without axes, as inline SVG in the colours of the page, so that they follow its light and dark theme
- * and hundreds of them stay light. Large charts are ECharts' (`renderChart`).
+ * and hundreds of them stay light. Large charts are Vega's (`renderChart`).
  *
  * @param description what the picture shows, for people who cannot see it
  */

@@ -1,112 +1,195 @@
 import type { RankingCurve } from '../statistics/binary-scores.ts';
 import type { CalibrationBin } from '../statistics/calibration.ts';
-import { renderChart, thin } from './render.ts';
+import { BLUE, type Chart, COLORS, INK, ORANGE, thin } from './render.ts';
 
-const axis = (name: string) => ({ type: 'value', name, nameLocation: 'middle', nameGap: 32, min: 0, max: 1 });
+const share = (field: string, title: string) => ({
+  field,
+  type: 'quantitative' as const,
+  title,
+  scale: { domain: [0, 1] },
+  axis: { tickCount: 5 },
+});
+
 const DIAGONAL = {
-  type: 'line',
-  data: [
-    [0, 0],
-    [1, 1],
-  ],
-  symbol: 'none',
-  lineStyle: { type: 'dashed', color: '#999999', width: 1 },
-  silent: true,
+  data: {
+    values: [
+      { x: 0, y: 0 },
+      { x: 1, y: 1 },
+    ],
+  },
+  mark: { type: 'line' as const, strokeDash: [4, 4], strokeWidth: 1, color: INK, opacity: 0.5 },
 };
 
 /** Receiver operating characteristic. */
-export function rocChart(curve: RankingCurve, area: number | undefined): string {
+export function rocChart(curve: RankingCurve, area: number | undefined): Chart {
   const { length, truePositives, falsePositives } = curve;
   const positives = truePositives[length - 1] || 1;
   const negatives = falsePositives[length - 1] || 1;
   // The first point is [0, 0].
-  const points = thin(length + 1, (i) => [
-    (falsePositives[i - 1] ?? 0) / negatives,
-    (truePositives[i - 1] ?? 0) / positives,
-  ]);
-  return renderChart({
-    title: { text: `ROC curve${area === undefined ? '' : `, area ${area.toFixed(4)}`}`, left: 'center' },
-    xAxis: axis('false positive rate'),
-    yAxis: axis('true positive rate'),
-    series: [{ type: 'line', data: points, symbol: 'none' }, DIAGONAL],
-  });
+  const values = thin(length + 1, (i) => ({
+    x: (falsePositives[i - 1] ?? 0) / negatives,
+    y: (truePositives[i - 1] ?? 0) / positives,
+  }));
+  const words = area === undefined ? '' : `, area ${area.toFixed(4)}`;
+  return {
+    description: `ROC curve${words}: true positive rate against false positive rate.`,
+    spec: {
+      title: `ROC curve${words}`,
+      encoding: { x: share('x', 'false positive rate'), y: share('y', 'true positive rate') },
+      layer: [
+        { data: { values }, mark: { type: 'area', color: BLUE, opacity: 0.08 } },
+        DIAGONAL,
+        { data: { values }, mark: { type: 'line', color: BLUE } },
+      ],
+    },
+  };
 }
 
-/** Precision against recall. */
-export function precisionRecallChart({ length, truePositives, falsePositives }: RankingCurve): string {
+/** Precision against recall; the dashed line is what guessing gives. */
+export function precisionRecallChart({ length, truePositives, falsePositives }: RankingCurve): Chart {
   const positives = truePositives[length - 1] || 1;
-  const points = thin(length, (i) => {
+  const negatives = falsePositives[length - 1] || 0;
+  const values = thin(length, (i) => {
     const above = truePositives[i] ?? 0;
-    return [above / positives, above / (above + (falsePositives[i] ?? 0))];
+    return { x: above / positives, y: above / (above + (falsePositives[i] ?? 0)) };
   });
-  return renderChart({
-    title: { text: 'Precision and recall', left: 'center' },
-    xAxis: axis('recall'),
-    yAxis: axis('precision'),
-    series: [{ type: 'line', data: points, symbol: 'none' }],
-  });
+  const guessing = positives / (positives + negatives);
+  return {
+    description: `Precision against recall; guessing has a precision of ${guessing.toFixed(3)}.`,
+    spec: {
+      title: 'Precision and recall',
+      encoding: { x: share('x', 'recall'), y: share('y', 'precision') },
+      layer: [
+        {
+          data: { values: [{ y: guessing }] },
+          mark: { type: 'rule', strokeDash: [4, 4], opacity: 0.5 },
+          encoding: { x: { value: 0 }, x2: { value: 'width' } },
+        },
+        { data: { values }, mark: { type: 'line', color: BLUE } },
+      ],
+    },
+  };
 }
 
-/** Reliability diagram: observed share against predicted probability. */
-export function calibrationChart(bins: readonly CalibrationBin[]): string {
-  return renderChart({
-    title: { text: 'Calibration', left: 'center' },
-    xAxis: axis('predicted probability'),
-    yAxis: axis('observed share'),
-    series: [
-      { type: 'line', data: bins.map((bin) => [bin.predicted, bin.observed]), symbolSize: 8 },
-      DIAGONAL,
-    ],
-  });
+/** Reliability diagram: observed share against predicted probability; larger points stand for more rows. */
+export function calibrationChart(bins: readonly CalibrationBin[]): Chart {
+  const values = bins.map((bin) => ({ x: bin.predicted, y: bin.observed, rows: bin.rows }));
+  return {
+    description: `Reliability diagram of ${bins.length} bins: the share that came true against the predicted probability.`,
+    spec: {
+      title: 'Calibration',
+      encoding: { x: share('x', 'predicted probability'), y: share('y', 'share that came true') },
+      layer: [
+        DIAGONAL,
+        { data: { values }, mark: { type: 'line', color: BLUE } },
+        {
+          data: { values },
+          mark: { type: 'point', opacity: 1 },
+          encoding: {
+            size: { field: 'rows', type: 'quantitative', scale: { range: [20, 200] }, legend: null },
+          },
+        },
+      ],
+    },
+  };
 }
 
-/** Rows by actual and predicted class. @param counts row-major `[classes, classes]`, rows are the actual classes */
-export function confusionChart(classNames: readonly string[], counts: readonly number[]): string {
-  const size = classNames.length;
-  const data = counts.map((count, index) => [index % size, Math.floor(index / size), count]);
-  return renderChart({
-    title: { text: 'Confusion matrix', left: 'center' },
-    grid: { left: 110, right: 24, top: 56, bottom: 80 },
-    xAxis: {
-      type: 'category',
-      data: [...classNames],
-      name: 'predicted',
-      nameLocation: 'middle',
-      nameGap: 32,
-    },
-    yAxis: { type: 'category', data: [...classNames], name: 'actual', inverse: true },
-    visualMap: {
-      min: 0,
-      max: Math.max(1, ...counts),
-      calculable: false,
-      show: false,
-      inRange: { color: ['#f2f6fa', '#0072B2'] },
-    },
-    series: [{ type: 'heatmap', data, label: { show: size <= 12 } }],
+/** How often each probability was given to rows of either class, in shares of the class. */
+export function scoreChart(
+  probabilities: Float64Array,
+  positives: Uint8Array,
+  names: { positive: string; negative: string },
+  bins = 40,
+): Chart {
+  const counts = [new Float64Array(bins), new Float64Array(bins)];
+  const totals = [0, 0];
+  probabilities.forEach((probability, row) => {
+    const member = positives[row] ?? 0;
+    const bin = Math.min(bins - 1, Math.floor(probability * bins));
+    const ofClass = counts[member];
+    if (ofClass) ofClass[bin] = (ofClass[bin] ?? 0) + 1;
+    totals[member] = (totals[member] ?? 0) + 1;
   });
+  const values = counts.flatMap((ofClass, member) =>
+    Array.from(ofClass, (count, bin) => ({
+      from: bin / bins,
+      to: (bin + 1) / bins,
+      share: count / (totals[member] || 1),
+      class: member === 1 ? names.positive : names.negative,
+    })),
+  );
+  return {
+    description: `Distribution of the predicted probability among rows of ${names.positive} and of ${names.negative}.`,
+    spec: {
+      title: 'Predicted probabilities by actual class',
+      data: { values },
+      mark: { type: 'bar', opacity: 0.55, binSpacing: 0 },
+      encoding: {
+        x: {
+          field: 'from',
+          bin: { binned: true, step: 1 / bins },
+          type: 'quantitative',
+          title: 'predicted probability',
+          axis: { tickCount: 5, format: '.1f' },
+        },
+        x2: { field: 'to' },
+        y: {
+          field: 'share',
+          type: 'quantitative',
+          stack: null,
+          title: 'share of the class',
+          axis: { format: '%' },
+        },
+        color: {
+          field: 'class',
+          type: 'nominal',
+          title: 'actual class',
+          scale: { domain: [names.negative, names.positive], range: [BLUE, ORANGE] },
+        },
+      },
+    },
+  };
 }
 
-/** Distribution of the errors of a regression. */
-export function residualChart(truth: Float64Array, predictions: Float64Array, bins = 40): string {
-  const residuals = Float64Array.from(truth, (value, i) => value - (predictions[i] ?? 0)).sort();
-  const low = residuals[Math.floor(residuals.length * 0.005)] ?? 0;
-  const high = residuals[Math.ceil(residuals.length * 0.995) - 1] ?? 1;
-  const width = (high - low || 1) / bins;
-  const counts = new Array<number>(bins).fill(0);
-  for (const residual of residuals) {
-    const bin = Math.floor((residual - low) / width);
-    if (bin >= 0 && bin < bins) counts[bin] = (counts[bin] ?? 0) + 1;
-  }
-  return renderChart({
-    title: { text: 'Residuals (0.5 to 99.5 %)', left: 'center' },
-    xAxis: {
-      type: 'category',
-      data: counts.map((_, i) => (low + (i + 0.5) * width).toPrecision(3)),
-      name: 'truth − prediction',
-      nameLocation: 'middle',
-      nameGap: 32,
-    },
-    yAxis: { type: 'value', name: 'rows' },
-    series: [{ type: 'bar', data: counts, barCategoryGap: '5%' }],
+/** What each decision threshold would give. @param threshold in force, where it is known */
+export function thresholdChart(curve: RankingCurve, scores: Float64Array, threshold?: number): Chart {
+  const { length, truePositives, falsePositives } = curve;
+  const positives = truePositives[length - 1] || 1;
+  const values = thin(length, (i) => i, 200).flatMap((i) => {
+    const found = truePositives[i] ?? 0;
+    const precision = found / (found + (falsePositives[i] ?? 0) || 1);
+    const recall = found / positives;
+    const f1 = precision + recall === 0 ? 0 : (2 * precision * recall) / (precision + recall);
+    return Object.entries({ precision, recall, F1: f1 }).map(([name, y]) => ({ x: scores[i] ?? 0, y, name }));
   });
+  return {
+    description: 'Precision, recall and F1 at each decision threshold.',
+    spec: {
+      title: 'What each threshold gives',
+      encoding: { x: share('x', 'threshold on the probability'), y: share('y', 'on the test split') },
+      layer: [
+        {
+          data: { values },
+          mark: { type: 'line' },
+          encoding: {
+            color: {
+              field: 'name',
+              type: 'nominal',
+              title: null,
+              scale: { domain: ['precision', 'recall', 'F1'], range: COLORS.slice(0, 3) },
+            },
+          },
+        },
+        ...(threshold === undefined
+          ? []
+          : [
+              {
+                data: { values: [{ x: threshold }] },
+                mark: { type: 'rule' as const, strokeDash: [2, 3], opacity: 0.7 },
+                encoding: { y: { value: 0 }, y2: { value: 'height' as const } },
+              },
+            ]),
+      ],
+    },
+  };
 }

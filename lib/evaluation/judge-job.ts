@@ -83,8 +83,8 @@ export const JUDGES = {
     detailsOf(problem, labels, answers, threshold),
   parts: judgeParts,
   // The charts and ONNX Runtime are loaded only where they are needed.
-  plots: async ({ problem, labels, answers }: JudgeQuestion) =>
-    (await import('../charts/evaluation-plots.ts')).evaluationPlots(problem, labels, answers),
+  plots: async ({ problem, labels, answers, threshold }: JudgeQuestion) =>
+    (await import('../charts/evaluation-plots.ts')).evaluationPlots(problem, labels, answers, threshold),
   probe: async (question: ProbeQuestion) => (await import('./probe.ts')).probe(question),
 };
 

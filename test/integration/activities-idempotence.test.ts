@@ -137,6 +137,14 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     tracking: story.of('openTracking'),
     ...story.data,
   }),
+  explain: (story) => ({
+    spec: story.spec,
+    split: story.of('split'),
+    prepared: story.of('prepare'),
+    findings: story.of('protect').findings,
+    evaluate: story.of('evaluate'),
+    tracking: story.of('openTracking'),
+  }),
   register: (story) => ({
     spec: story.spec,
     code: CODE,
@@ -144,6 +152,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     tracking: story.of('openTracking'),
     train: story.train,
     evaluate: story.of('evaluate'),
+    explain: story.of('explain'),
     gates: gatesOf(story),
     ...story.data,
   }),

@@ -203,8 +203,7 @@ describe('reproduction', () => {
     const bytes = await mlflow.artifacts.downloadBytes({ modelId, path: 'lineage.json' });
     const lineage = modelLineage.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
     const tampered = structuredClone(lineage);
-    Object.assign(tampered.training.candidate, { parameters: { C: 0.001 } });
-    delete tampered.training.parameters;
+    Object.assign(tampered.training.trials[0]?.parameters ?? {}, { C: 0.001 });
     await mlflow.artifacts.upload({ modelId, path: 'lineage.json', body: JSON.stringify(tampered) });
     const { result } = await startReproduction(perennial, { modelName: 'straight', version });
     const found = await result();

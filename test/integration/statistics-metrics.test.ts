@@ -39,7 +39,14 @@ function randomCase(task: Task, seed: number): Case {
   if (task === 'regression') {
     // Targets are float32.
     const labels = signal.map((value, i) => Math.fround(value * 30 - 12 + (column(2)[i] ?? 0) * 5));
-    return { task, labels, answers: rounded(signal, 5).map((value) => value * 31 - 10), counts, threshold, quantile };
+    return {
+      task,
+      labels,
+      answers: rounded(signal, 5).map((value) => value * 31 - 10),
+      counts,
+      threshold,
+      quantile,
+    };
   }
   const parts = [signal, rounded(column(3), 10), rounded(column(4), 10), rounded(column(5), 10)];
   const answers = signal.map((_, i) => {

@@ -21,6 +21,7 @@ export interface FinishedRun {
   prepared: OutputOf<'prepare'>;
   train: TrainOutput;
   evaluate: OutputOf<'evaluate'>;
+  explain: OutputOf<'explain'>;
   register: OutputOf<'register'>;
   tracking: OutputOf<'openTracking'>;
   model: ServedModel;
@@ -61,6 +62,14 @@ export async function runLifecycle(
   }
   const train = trainOutput(spec, trained);
   const evaluate = await platform.run('evaluate', { spec, split, prepared, train, tracking });
+  const explain = await platform.run('explain', {
+    spec,
+    split,
+    prepared,
+    findings: protect.findings,
+    evaluate,
+    tracking,
+  });
   const gates = judgeGates(spec.evaluation.gates, evidenceOf(evaluate));
   const registered = await platform.run('register', {
     spec,
@@ -74,6 +83,7 @@ export async function runLifecycle(
     prepared,
     train,
     evaluate,
+    explain,
     gates,
   });
   const { winner, signature } = evaluate;
@@ -92,6 +102,7 @@ export async function runLifecycle(
     ...data,
     train,
     evaluate,
+    explain,
     register: registered,
     tracking,
     model,

@@ -3,8 +3,10 @@ import type { TrackingActivities } from '../../contracts/activities.ts';
 import type { ArtifactState, LineageEnvironment, ModelLineage } from '../../contracts/lineage.ts';
 import type { ReproductionPlan } from '../../contracts/reproduction.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import type { TrainedCandidate } from '../../contracts/stages.ts';
 import { judgeGates } from '../../domain/gates.ts';
 import { chainOfLineage } from '../../domain/reproduction.ts';
+import { trainOutput } from './integration-training.ts';
 import * as samples from './samples.ts';
 
 export const environment: LineageEnvironment = {
@@ -19,7 +21,7 @@ export const environment: LineageEnvironment = {
 /** What a run hands to its registration, with what the trainer reported. */
 export function registerInput(
   changes: object = {},
-  reported: { parameters?: object; libraries?: object } = {},
+  reported: Partial<TrainedCandidate> = {},
 ): Parameters<TrackingActivities['register']>[0] {
   const spec = pipelineSpec.parse({
     ...samples.smallSpec({
@@ -40,7 +42,7 @@ export function registerInput(
     protect: samples.protectedData,
     split: samples.parts,
     prepared: samples.prepared,
-    train: { trained: [winner, samples.trained('logistic', 'logistic')], failed: [] },
+    train: trainOutput(spec, [winner, samples.trained('logistic', 'logistic')]),
     evaluate,
     gates: judgeGates(spec.evaluation.gates, {
       test: evaluate.test,

@@ -8,6 +8,7 @@ import type { ModelSignature, ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpecInput } from '../../contracts/spec/pipeline.ts';
 import type {
   EvaluateOutput,
+  ExplainOutput,
   IngestOutput,
   PreparedFeatures,
   PrepareOutput,
@@ -184,7 +185,17 @@ export const trained = (name: string, trainer: string): TrainedCandidate => ({
   name,
   trainer,
   features: 'tree',
-  trial: 0,
+  members: [
+    {
+      candidate: name,
+      number: 0,
+      trainer,
+      features: 'tree',
+      parameters: {},
+      iterations: 120,
+      model: artifact(`trainer's model of ${name}`, MEDIA_TYPES.onnx),
+    },
+  ],
   mlflowRunId: artifact(`run of ${name}`).sha256.slice(0, 32),
   model: artifact(`model of ${name}`, MEDIA_TYPES.onnx),
   signature: artifact('signature', MEDIA_TYPES.json),
@@ -197,6 +208,16 @@ export const trained = (name: string, trainer: string): TrainedCandidate => ({
 });
 
 /** The evaluation of a winner that keeps the default gates. */
+/** What explains the winner. */
+export const explained: ExplainOutput = {
+  report: artifact('explanation', MEDIA_TYPES.json),
+  explainer: artifact('explainer', MEDIA_TYPES.json),
+  method: 'tree',
+  top: [{ column: 'age', mean: 0.12, sd: 0.01 }],
+  plots: [],
+  warning: null,
+};
+
 export const evaluated = (winner: TrainedCandidate): EvaluateOutput => ({
   winner,
   signature,

@@ -51,6 +51,7 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
       if (!winner) throw ApplicationFailure.nonRetryable('nothing to judge', 'StageFailed');
       return samples.evaluated(winner);
     },
+    explain: async () => samples.explained,
     openTracking: async () => samples.tracking,
     recordData: async () => undefined,
     recordArtifacts: async () => undefined,

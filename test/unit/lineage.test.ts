@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { candidateOf } from '../../activities/model-lineage.ts';
 import { versionDescription } from '../../activities/version-description.ts';
 import { originTree, stateWords } from '../../client/lineage-tree.ts';
 import { usesTree } from '../../client/lineage-uses.ts';
 import type { TracedVersion } from '../../client/model-versions.ts';
 import { cut, type TreeNode, treeText, wrapped } from '../../client/tree.ts';
-import { artifactState, modelLineage, parseLineage } from '../../contracts/lineage.ts';
+import { artifactState, parseLineage } from '../../contracts/lineage.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { artifactStates } from '../../lib/lineage/artifact-states.ts';
 import { lineage, registerInput, storedArtifact } from '../support/lineage-samples.ts';
-import { artifact, smallSpec } from '../support/samples.ts';
+import { artifact } from '../support/samples.ts';
 
 const traced = (): TracedVersion => ({
   name: 'churn',
@@ -46,24 +45,6 @@ describe('lineage.json', () => {
     const turned = Object.fromEntries(Object.entries(spec.content).reverse());
     expect(lineage(turned).spec.sha256).toBe(spec.sha256);
     expect(lineage({ description: 'another one' }).spec.sha256).not.toBe(spec.sha256);
-  });
-
-  it('can do without what a trainer does not report', () => {
-    const { parameters: _, libraries: __, ...training } = lineage().training;
-    expect(modelLineage.parse({ ...lineage(), training }).training.parameters).toBeUndefined();
-  });
-
-  it.each([
-    ['logistic', 'logistic', 'logistic'],
-    ['lightgbm-12', 'lightgbm', 'lightgbm'],
-    ['lightgbm-deep-3', 'lightgbm', 'lightgbm-deep'],
-    ['ensemble', 'lightgbm', 'lightgbm'],
-  ])('trial %s is of candidate %s', (name, trainer, candidate) => {
-    const { candidates } = pipelineSpec.parse({
-      ...smallSpec(),
-      candidates: ['lightgbm', { trainer: 'lightgbm', name: 'lightgbm-deep' }, 'logistic'],
-    });
-    expect(candidateOf({ candidates }, { name, trainer })?.name).toBe(candidate);
   });
 });
 

@@ -1,13 +1,18 @@
-import { describe, expect, it } from 'vitest';
-import type { ArtifactRef, TableRef } from '../../contracts/refs.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { NO_SLICES } from '../../contracts/evaluation-report.ts';
+import type { ExplanationReport } from '../../contracts/explanation.ts';
+import type { ArtifactRef, TableRef } from '../../contracts/refs.ts';
 import { expectationResult } from '../../contracts/reports.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrainedCandidate } from '../../contracts/stages.ts';
 import { judgeGates } from '../../domain/gates.ts';
 import { evaluationPlots } from '../../lib/charts/evaluation-plots.ts';
+import { explanationPlots } from '../../lib/charts/explanation-plots.ts';
+import { runPlots } from '../../lib/charts/run-plots.ts';
 import { html, table as htmlTable, Markup, page } from '../../lib/report/html.ts';
-import { approvalPage, modelCard, type ReportFacts } from '../../lib/report/model-report.ts';
+import { approvalPage } from '../../lib/report/model-card/approval-page.ts';
+import { modelCard } from '../../lib/report/model-card/card.ts';
+import type { ReportFacts } from '../../lib/report/model-card/facts.ts';
 import type { Problem } from '../../lib/statistics/judge.ts';
 
 const EVIL = `<script>alert("1")</script><img src=x onerror='alert(2)'>&amp;`;
@@ -28,8 +33,57 @@ const PROBLEM: Problem = {
   baseline: { classShares: [0.5, 0.5], mean: null },
 };
 
+const ATTRIBUTION = {
+  output: EVIL,
+  answer: 1,
+  base: 0.25,
+  contributions: [
+    { column: EVIL, value: 0.5, error: 0.1 },
+    { column: 'b', value: 0.25, error: 0 },
+  ],
+};
+
+const EXPLANATION: ExplanationReport = {
+  schemaVersion: 1,
+  metric: 'roc_auc',
+  seed: 1,
+  rows: 100,
+  of: 1_000,
+  repeats: 5,
+  value: 0.9,
+  importance: [
+    { column: EVIL, mean: 0.1, sd: 0.01 },
+    { column: 'b', mean: 0, sd: 0 },
+  ],
+  slices: [1, 2].map((place) => ({
+    slice: `${EVIL} ${place}`,
+    rows: 50,
+    value: 0.9,
+    importance: [{ column: EVIL, mean: 0.1, sd: 0 }],
+  })),
+  outputs: ['probability'],
+  dependence: (['number', 'date', 'category'] as const).map((kind) => ({
+    column: EVIL,
+    kind,
+    grid: kind === 'category' ? [EVIL, 'b'] : [1, 2],
+    means: [[0.1, 0.2]],
+    slices: [{ slice: EVIL, rows: 50, means: [0.1, 0.3] }],
+    rows: [[0.1, 0.2]],
+  })),
+  attributions: {
+    method: 'sampled',
+    unit: 'probability',
+    confidence: 0.95,
+    rows: 10,
+    columns: [{ column: EVIL, mean: 0.2 }],
+    largestGap: 0,
+    examples: [{ why: 'the highest answer', attribution: ATTRIBUTION }],
+  },
+  notes: [EVIL],
+};
+
 /** Facts in which every text that people, data or programs choose is hostile. */
-function facts(): ReportFacts {
+async function facts(): Promise<ReportFacts> {
   const spec = pipelineSpec.parse({
     name: 'evil',
     description: EVIL,
@@ -41,7 +95,17 @@ function facts(): ReportFacts {
     name: 'lightgbm',
     trainer: 'lightgbm',
     features: 'tree',
-    trial: 0,
+    members: [
+      {
+        candidate: EVIL,
+        number: 0,
+        trainer: EVIL,
+        features: 'tree',
+        parameters: {},
+        iterations: 10,
+        model: artifact,
+      },
+    ],
     parameters: {},
     libraries: {},
     mlflowRunId: EVIL,
@@ -56,7 +120,7 @@ function facts(): ReportFacts {
   const part = { artifact: table.artifact, rows: table.rows };
   const split = { columns: table.columns, train: part, validation: part, test: part, unused: 3 };
   const matrix = { features: artifact, labels: artifact, rows: 1 };
-  return {
+  const made: ReportFacts = {
     spec,
     modelName: EVIL,
     version: EVIL,
@@ -137,7 +201,15 @@ function facts(): ReportFacts {
         ended: 'trials',
         used: { trials: 1, seconds: 1, cost: 0 },
         candidates: [{ name: EVIL, trained: 1, stopped: 0, failed: 0, best: 0.9 }],
-        trials: [],
+        trials: [0, 1, 2].map((number) => ({
+          candidate: EVIL,
+          number,
+          parameters: {},
+          state: 'trained' as const,
+          value: 0.8 + number / 100,
+          iterations: 1,
+          seconds: 1 + number,
+        })),
       },
     },
     evaluate: {
@@ -154,10 +226,44 @@ function facts(): ReportFacts {
         difference: { roc_auc: { low: -0.02, high: 0.03 } },
       },
       bounds: [],
-      slices: NO_SLICES,
-      fairness: [],
-      robustness: [],
-      footprint: null,
+      slices: {
+        ...NO_SLICES,
+        declared: [
+          { name: EVIL, share: 0.5, rows: 10, metrics: { roc_auc: 0.8 }, intervals: {}, mandatory: false },
+        ],
+        search: { method: EVIL, rows: 10, features: 1, tried: 3 },
+      },
+      fairness: [
+        {
+          column: EVIL,
+          measures: { demographic_parity_difference: 0.1 },
+          intervals: {},
+          extremes: { demographic_parity_difference: { low: EVIL, high: EVIL } },
+          groups: ['a', EVIL].map((name) => ({
+            name,
+            rows: 5,
+            selectionRate: 0.5,
+            truePositiveRate: 0.5,
+            falsePositiveRate: null,
+            accuracy: 1,
+            meanPrediction: null,
+            meanAbsoluteError: null,
+          })),
+          insufficient: { groups: 1, rows: 2 },
+        },
+      ],
+      robustness: [
+        {
+          robustness: 'missing',
+          by: 1,
+          metric: 'roc_auc',
+          rows: 10,
+          base: 0.9,
+          features: [{ feature: EVIL, value: 0.8, loss: 0.1 }],
+          tried: 1,
+        },
+      ],
+      footprint: { modelBytes: 1_234, latency: { rows: 10, p50_ms: 1, p95_ms: 2, p99_ms: 3 } },
       details: null,
       samples: artifact,
       plots: [],
@@ -170,9 +276,25 @@ function facts(): ReportFacts {
       ],
       { test, train: {}, baseline: {}, champion: { roc_auc: 0.9 } },
     ),
-    plots: evaluationPlots(PROBLEM, Int32Array.from([0, 1]), Float64Array.from([0.9, 0.1, 0.2, 0.8])),
+    explanation: EXPLANATION,
+    notExplained: null,
+    details: null,
+    plots: [],
   };
+  const plots = [
+    await evaluationPlots(PROBLEM, Int32Array.from([0, 1]), Float64Array.from([0.9, 0.1, 0.2, 0.8])),
+    await explanationPlots(EXPLANATION),
+    await runPlots(made.evaluate, made.train, 'roc_auc'),
+  ].flat();
+  return { ...made, plots };
 }
+
+/** Drawn once; each test takes a copy. */
+let drawn: ReportFacts;
+beforeAll(async () => {
+  drawn = await facts();
+}, 120_000);
+const copy = (): ReportFacts => structuredClone(drawn);
 
 const VOID = new Set(['meta', 'br', 'hr', 'img', 'input', 'link']);
 
@@ -209,7 +331,7 @@ describe.each([
   ['the approval page', approvalPage],
 ])('%s', (_name, render) => {
   it('is well-formed and runs nothing that a name or a description says', () => {
-    const text = render(facts());
+    const text = render(copy());
     expect(text).not.toMatch(SCRIPTS);
     const names = elements(text);
     expect(new Set(names)).toContain('svg');
@@ -220,59 +342,66 @@ describe.each([
   });
 
   it('loads nothing from anywhere', () =>
-    expect(render(facts()).replaceAll(/xmlns(:xlink)?="[^"]+"/g, '')).not.toMatch(
+    expect(render(copy()).replaceAll(/xmlns(:xlink)?="[^"]+"/g, '')).not.toMatch(
       /<[a-z][^>]*\s(?:src|(?:xlink:)?href)="(?!#)|@import|url\((?!#)|https?:/i,
     ));
 
   it('holds the numbers', () => {
-    const text = render(facts());
+    const text = render(copy());
     expect(text).toContain('0.9123');
     expect(text).toContain('1,234,567');
     expect(text).toContain('0.8800 to 0.9400');
     expect(text).toContain('-0.0200 to 0.0300');
     expect(text).toContain('roc_auc');
-    expect(text).toMatch(/class="pass">passed/);
-    expect(text).toMatch(/class="fail">failed/);
+    expect(text).toMatch(/class="pill passed">passed/);
+    expect(text).toMatch(/class="pill failed">failed/);
   });
 });
 
 describe('the approval page', () => {
   it('says what changes, or that there is no champion yet', () => {
-    expect(approvalPage(facts())).toContain('from 0.9000');
-    expect(approvalPage(facts())).toContain(
+    expect(approvalPage(copy())).toContain('from 0.9000');
+    expect(approvalPage(copy())).toContain(
       '95 % confidence the difference on such rows lies between -0.0200 and 0.0300',
     );
-    const first = facts();
+    const first = copy();
     first.evaluate.champion = null;
     expect(approvalPage(first)).toContain('There is no champion yet');
   });
 
   it('binds the command to the candidate', () =>
-    expect(approvalPage(facts())).toContain('&quot;candidate&quot;:&quot;cccccccccccc'));
+    expect(approvalPage(copy())).toContain('&quot;candidate&quot;:&quot;cccccccccccc'));
 });
 
 describe('charts', () => {
-  const svgs = (): string[] => facts().plots.map((plot) => plot.svg);
+  it('are the same file each time', async () => expect((await facts()).plots).toEqual(drawn.plots));
 
-  it('are the same file each time', () => expect(svgs()).toEqual(svgs()));
-
-  it('escape what classes are called', () => {
-    const [svg = ''] = svgs();
-    expect(elements(svg)).not.toContain('script');
-    expect(svg).not.toMatch(SCRIPTS);
+  it('escape what people, data and programs call things', () => {
+    expect(drawn.plots.length).toBeGreaterThan(12);
+    for (const { svg, name } of drawn.plots) {
+      expect(elements(svg), name).not.toContain('script');
+      expect(svg, name).not.toMatch(SCRIPTS);
+      expect(svg, name).not.toMatch(/(?:href|src)="(?!#)/);
+      expect(svg, name).toMatch(/^<svg role="img" aria-label="[^"]+"/);
+    }
   });
 
-  it('share no name with another chart on the same page', () => {
+  it('share no name with another chart on the same page', async () => {
     const binary: Problem = { ...PROBLEM, task: 'binary', classNames: ['a', 'b'], positiveClass: 'b' };
     const labels = Int32Array.from([0, 1, 1]);
-    const all = evaluationPlots(binary, labels, Float64Array.from([0.2, 0.7, 0.9])).map(
-      ({ svg }) => new Set(svg.match(/chart-\w+-\d+/g)),
-    );
-    expect(all).toHaveLength(3);
-    expect(all.every((names) => names.size > 0)).toBe(true);
-    expect(new Set(all.flatMap((names) => [...names])).size).toBe(
-      all.reduce((sum, names) => sum + names.size, 0),
-    );
+    const plots = await evaluationPlots(binary, labels, Float64Array.from([0.2, 0.7, 0.9]));
+    expect(plots.map(({ name }) => name)).toEqual([
+      'roc',
+      'precision-recall',
+      'calibration',
+      'scores',
+      'threshold',
+      'confusion',
+    ]);
+    const ids = [...plots, ...drawn.plots].flatMap(({ svg }) => [
+      ...new Set([...svg.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id)),
+    ]);
+    expect(new Set(ids).size).toBe(ids.length);
   });
 });
 

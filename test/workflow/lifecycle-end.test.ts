@@ -91,6 +91,21 @@ describe.concurrent('how a lifecycle run ends', () => {
     expect(scenario.count('requestDeploy')).toBe(0);
   });
 
+  it('goes on where the winner cannot be explained, and says so', async () => {
+    const message = 'The model cannot be explained: no rows';
+    const scenario = new Scenario({ explain: refuse('StageFailed', message) });
+    const run = await bench.lifecycle(scenario, { approval: { required: false } });
+    const { outcome, outputs } = await run.handle.result();
+    expect(outcome).toBe('deployed');
+    expect(outputs.explain).toMatchObject({ report: null, warning: `not explained: ${message}` });
+    const { stages } = await run.status();
+    expect(stages.find(({ name }) => name === 'explain')).toMatchObject({
+      state: 'done',
+      summary: `not explained: ${message}`,
+    });
+    expect(scenario.inputs('register')).toMatchObject([{ explain: { report: null } }]);
+  });
+
   it('goes on without a server that died during the pre-deployment check', async () => {
     const scenario = new Scenario();
     const { serverId } = scenario.addServer('a', bench.taskQueue);

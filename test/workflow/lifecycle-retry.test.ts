@@ -47,7 +47,7 @@ describe.concurrent('a run that takes up an earlier one', () => {
     expect(outcome).toBe('deployed');
     expect(outputs.approval?.votes).toMatchObject([{ by: 'ada', how: 'update' }]);
     const { stages } = await again.status();
-    expect(stages.map(({ state }) => state)).toEqual([...Array(10).fill('reused'), 'done', 'done']);
+    expect(stages.map(({ state }) => state)).toEqual([...Array(11).fill('reused'), 'done', 'done']);
     for (const once of ['ingest', 'validate', 'split', 'prepare', 'evaluate', 'register'] as const)
       expect([once, scenario.count(once)]).toEqual([once, 1]);
     expect(scenario.count('trainTrial')).toBe(2);

@@ -65,7 +65,7 @@ describe('workflow reproduction', () => {
       release = resolve;
     });
     const scenario = new Scenario({
-      trainCandidate: async () => {
+      trainTrial: async () => {
         release();
         for (;;) {
           heartbeat();

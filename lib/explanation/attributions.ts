@@ -1,0 +1,54 @@
+import type { Attribution, ExplainedRow, ExplanationReport } from '../../contracts/explanation.ts';
+import type { ColumnBatch } from '../onnx/tabular-session.ts';
+import type { Explainer } from './explainer.ts';
+
+/** Attributions of several rows, added up: how much each column moves answers. */
+export async function attributed(
+  explainer: Explainer,
+  batch: ColumnBatch,
+  rows: Uint32Array,
+  { mayShowRows }: { mayShowRows: boolean },
+): Promise<ExplanationReport['attributions']> {
+  const sums = new Map<string, number>();
+  const first: Attribution[] = [];
+  let [largestGap, outputs] = [0, 1];
+  for (const row of rows) {
+    const all = await explainer.explainRow(batch, row);
+    outputs = all.length;
+    for (const { answer, base, contributions } of all) {
+      let total = base;
+      for (const { column, value } of contributions) {
+        total += value;
+        sums.set(column, (sums.get(column) ?? 0) + Math.abs(value));
+      }
+      largestGap = Math.max(largestGap, Math.abs(answer - total));
+    }
+    if (all[0]) first.push(all[0]);
+  }
+  return {
+    method: explainer.method,
+    unit: explainer.unit,
+    confidence: explainer.confidence,
+    rows: rows.length,
+    columns: [...sums]
+      .map(([column, sum]) => ({ column, mean: sum / Math.max(1, rows.length * outputs) }))
+      .sort((a, b) => b.mean - a.mean || (a.column < b.column ? -1 : 1)),
+    largestGap,
+    examples: mayShowRows ? examples(first) : [],
+  };
+}
+
+/** The rows with the highest, the middle and the lowest answer of the first output. */
+function examples(rows: readonly Attribution[]): ExplainedRow[] {
+  const sorted = [...rows].sort((a, b) => b.answer - a.answer);
+  const at = (share: number, why: string): ExplainedRow[] => {
+    const attribution = sorted[Math.round(share * (sorted.length - 1))];
+    return attribution ? [{ why, attribution }] : [];
+  };
+  if (sorted.length < 3) return [];
+  return [
+    ...at(0, 'the highest answer'),
+    ...at(0.5, 'an answer in the middle'),
+    ...at(1, 'the lowest answer'),
+  ];
+}

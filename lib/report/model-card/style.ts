@@ -1,0 +1,15 @@
+/** What the model card has beside the style of all pages about data (`data-page.ts`). */
+export const CARD_STYLE = `
+main { max-width: 1040px; margin: 0 auto; } header h1 { font-size: 2rem; letter-spacing: -.01em; } header p.purpose { font-size: 1.1rem; max-width: 46rem; margin: .4rem 0 .8rem; }
+h2 { font-size: 1.3rem; border-top: 1px solid var(--line); padding-top: 1.4rem; scroll-margin-top: 1rem; } h3 { margin: 1.3rem 0 .3rem; } section > p { max-width: 46rem; }
+.hero { display: grid; grid-template-columns: minmax(15rem, 1fr) minmax(0, 1.5fr); gap: 1.6rem; align-items: center; background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1.3rem 1.6rem; margin: 1rem 0; }
+.hero .big { font-size: 2.9rem; font-weight: 650; line-height: 1.1; font-variant-numeric: tabular-nums; } .hero .what { color: var(--soft); } .hero ul { list-style: none; margin: .6rem 0 0; padding: 0; } .hero li { margin: .3rem 0; }
+nav.contents { display: flex; flex-wrap: wrap; gap: .3rem .5rem; margin: 1.2rem 0 0; } nav.contents a { color: inherit; text-decoration: none; border: 1px solid var(--line); border-radius: 99px; padding: .1rem .75rem; font-size: .88rem; } nav.contents a:hover { border-color: var(--blue); }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1rem 1.4rem; align-items: start; margin: 1rem 0; } .charts.small { grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); }
+figure.chart { margin: 0; min-width: 0; break-inside: avoid; } figure.chart svg { display: block; max-width: 100%; height: auto; color: var(--ink); }
+.pill { display: inline-block; font-size: .8rem; font-weight: 600; border-radius: 99px; padding: .05rem .65rem; white-space: nowrap; } .pill.passed { background: var(--good-pale); color: var(--good); } .pill.failed { background: var(--bad-pale); color: var(--bad); } .pill.undecided, .pill.insufficient { background: var(--warn-pale); color: var(--warn); }
+tr.chosen td { background: var(--good-pale); } details { margin: .6rem 0; } summary { cursor: pointer; color: var(--soft); } pre { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; font: .88rem/1.6 ui-monospace, monospace; margin: .6rem 0; }
+td { overflow-wrap: anywhere; } td.text code { font-size: .88em; } .call { border: 2px solid var(--blue); border-radius: 12px; padding: .8rem 1.4rem 1rem; margin: 1rem 0; }
+@media (max-width: 720px) { .hero { grid-template-columns: minmax(0, 1fr); } body { padding: 1.4rem 1rem 3rem; } }
+@media (prefers-color-scheme: dark) { figure.chart [stroke="#0072B2"] { stroke: #4aa5e0; } figure.chart [fill="#0072B2"] { fill: #4aa5e0; } figure.chart [stroke="#D55E00"] { stroke: #f08a3c; } figure.chart [fill="#D55E00"] { fill: #f08a3c; } figure.chart [fill="#009E73"] { fill: #35c29a; } figure.chart [stroke="#009E73"] { stroke: #35c29a; } }
+@media print { nav.contents { display: none; } h2 { break-after: avoid; } .hero { break-inside: avoid; } details > * { display: block; } figure.chart svg { max-height: 7.2cm; width: auto; } }`;
