@@ -1,7 +1,7 @@
-import type { Tracking } from '../contracts/activities.ts';
 import type { EvaluationDetails } from '../contracts/evaluation-report.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
 import type { MetricIntervals, MetricValues } from '../contracts/reports.ts';
+import type { Tracking } from '../contracts/run.ts';
 import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
 import type { EvaluateOutput } from '../contracts/stages.ts';
 import { verdictMarkdown } from '../contracts/verdict.ts';

@@ -1,7 +1,7 @@
-import type { ChosenTrial, FinishInput } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
 import type { TrainedCandidate } from '../contracts/stages.ts';
+import type { ChosenTrial, FinishInput } from '../contracts/training-activities.ts';
 import { trialLabel } from '../contracts/trials.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
 import { type Labels, readLabels } from '../lib/data/labels.ts';

@@ -1,6 +1,6 @@
-import type { TrialInput } from '../contracts/activities.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
 import type { TrainerResult } from '../contracts/trainer.ts';
+import type { TrialInput } from '../contracts/training-activities.ts';
 import type { TrialOutcome } from '../contracts/trials.ts';
 import { judgedOnMatrix } from '../lib/evaluation/matrix-judge.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TrainingActivities, TrialInput } from '../contracts/activities.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
+import type { TrainingActivities, TrialInput } from '../contracts/training-activities.ts';
 import { remoteRequest } from '../domain/remote-training.ts';
 import { TRAINER_STDERR } from '../lib/processes/run-program.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';

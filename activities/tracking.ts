@@ -1,4 +1,5 @@
-import type { Tracking, TrackingActivities } from '../contracts/activities.ts';
+import type { TrackingActivities } from '../contracts/activities.ts';
+import type { Tracking } from '../contracts/run.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { RunManifests } from '../lib/store/run-manifests.ts';
 import type { ActivityDependencies } from './dependencies.ts';

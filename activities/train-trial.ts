@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { activityInfo } from '@temporalio/activity';
 import { z } from 'zod';
-import type { TrialInput } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { type ArtifactRef, artifactRef } from '../contracts/refs.ts';
 import { sizeBytes } from '../contracts/sizes.ts';
 import type { Candidate } from '../contracts/spec/candidates.ts';
+import type { TrialInput } from '../contracts/training-activities.ts';
 import type { TrialOutcome } from '../contracts/trials.ts';
 import type { PerennialConfig } from '../lib/config.ts';
 import { programCommand } from '../lib/processes/programs.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { TrialInput } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import type { ArtifactRef } from '../contracts/refs.ts';
 import type { TrainerRequest } from '../contracts/trainer.ts';
+import type { TrialInput } from '../contracts/training-activities.ts';
 import { classFactors, rowWeights } from '../lib/data/class-weights.ts';
 import { readNpy, writeNpy } from '../lib/npy.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';

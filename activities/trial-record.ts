@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { log } from '@temporalio/activity';
-import type { TrialInput } from '../contracts/activities.ts';
+import type { TrialInput } from '../contracts/training-activities.ts';
 import { type TrialOutcome, trialLabel } from '../contracts/trials.ts';
 import type { MetricInput, MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
 import { logFields } from './failure.ts';

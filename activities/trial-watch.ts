@@ -1,7 +1,7 @@
 import { activityInfo, log } from '@temporalio/activity';
-import type { TrialInput } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { UPDATES } from '../contracts/names.ts';
+import type { TrialInput } from '../contracts/training-activities.ts';
 import { type RungUpdate, trialLabel } from '../contracts/trials.ts';
 import { liveLoss } from '../domain/search/live-loss.ts';
 import type { ActivityDependencies } from './dependencies.ts';

@@ -10,10 +10,10 @@ import type {
   LineageActivities,
   ModelServerActivities,
   TrackingActivities,
-  TrainingActivities,
 } from '../contracts/activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import type { RemoteTrainerRequest } from '../contracts/trainer.ts';
+import type { TrainingActivities } from '../contracts/training-activities.ts';
 import { POLICIES } from './policies.ts';
 
 type ActivityFunction = (input: never) => Promise<unknown>;

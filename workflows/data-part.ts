@@ -1,8 +1,8 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
-import type { Tracking } from '../contracts/activities.ts';
 import type { CachePolicy } from '../contracts/cache.ts';
 import type { ErrorCode } from '../contracts/errors.ts';
 import type { CacheOptions } from '../contracts/lifecycle.ts';
+import type { Tracking } from '../contracts/run.ts';
 import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
 import type {
   IngestOutput,

@@ -9,7 +9,6 @@ import {
   upsertSearchAttributes,
   type WorkflowInfo,
 } from '@temporalio/workflow';
-import type { RunIdentity, Tracking } from '../contracts/activities.ts';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
 import { stageCache } from '../contracts/cache.ts';
 import {
@@ -19,6 +18,7 @@ import {
   rejectSignal,
   reviewUpdate,
 } from '../contracts/lifecycle.ts';
+import type { RunIdentity, Tracking } from '../contracts/run.ts';
 import { type RegisterOutput, STAGES, type StageName, type StageOutputs } from '../contracts/stages.ts';
 import type { Ballot } from '../domain/review.ts';
 import { closeTracking, retireCandidate } from './activities.ts';

@@ -6,13 +6,13 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { RunIdentity, Tracking } from '../contracts/activities.ts';
 import type { CachePolicy } from '../contracts/cache.ts';
 import {
   type ReproductionPlan,
   type ReproductionResult,
   reproductionInput,
 } from '../contracts/reproduction.ts';
+import type { RunIdentity, Tracking } from '../contracts/run.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
 import type { StageOutputs, TrainedCandidate } from '../contracts/stages.ts';
 import { preparedFor } from '../domain/prepared-features.ts';

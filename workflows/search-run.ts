@@ -6,9 +6,9 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { TrainingInput } from '../contracts/activities.ts';
 import { jsonBytes, MAX_MESSAGE_BYTES } from '../contracts/payload-limits.ts';
 import { defaultSpace } from '../contracts/spec/default-spaces.ts';
+import type { TrainingInput } from '../contracts/training-activities.ts';
 import { budgetUpdate, rungUpdate, type SearchReport } from '../contracts/trials.ts';
 import { type PlannedTrial, Search } from '../domain/search/search.ts';
 import { trialValue } from '../domain/search/trial-value.ts';

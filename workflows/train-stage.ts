@@ -1,6 +1,6 @@
 import { executeChild } from '@temporalio/workflow';
-import type { RunIdentity, Tracking } from '../contracts/activities.ts';
 import { trainingWorkflowId, WORKFLOW_TYPES } from '../contracts/names.ts';
+import type { RunIdentity, Tracking } from '../contracts/run.ts';
 import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
 import type { PrepareOutput, SplitOutput, TrainOutput } from '../contracts/stages.ts';
 import type { training } from './training.ts';

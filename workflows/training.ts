@@ -6,7 +6,6 @@ import {
   isCancellation,
 } from '@temporalio/workflow';
 import { z } from 'zod';
-import type { ChosenTrial, TrainingInput } from '../contracts/activities.ts';
 import { candidate } from '../contracts/spec/candidates.ts';
 import { metricName } from '../contracts/spec/evaluation.ts';
 import { privacySpec } from '../contracts/spec/privacy.ts';
@@ -19,6 +18,7 @@ import {
   type TrainedCandidate,
   type TrainOutput,
 } from '../contracts/stages.ts';
+import type { ChosenTrial, TrainingInput } from '../contracts/training-activities.ts';
 import { searchProgress } from '../contracts/trials.ts';
 import type { RatedTrial } from '../domain/search/search.ts';
 import { finishCandidate } from './activities.ts';

@@ -1,16 +1,16 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { durationMs } from '../contracts/durations.ts';
+import { resourceTaskQueue } from '../contracts/names.ts';
+import { type Candidate, presetOf } from '../contracts/spec/candidates.ts';
+import type { Parameters } from '../contracts/spec/search.ts';
+import { resourceOf } from '../contracts/spec/training.ts';
 import type {
   ChosenTrial,
   TrainingInput,
   TrialData,
   TrialInput,
   TrialProblem,
-} from '../contracts/activities.ts';
-import { durationMs } from '../contracts/durations.ts';
-import { resourceTaskQueue } from '../contracts/names.ts';
-import { type Candidate, presetOf } from '../contracts/spec/candidates.ts';
-import type { Parameters } from '../contracts/spec/search.ts';
-import { resourceOf } from '../contracts/spec/training.ts';
+} from '../contracts/training-activities.ts';
 import { type TrialName, type TrialOutcome, trialLabel } from '../contracts/trials.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
 import type { PlannedTrial, RatedTrial } from '../domain/search/search.ts';

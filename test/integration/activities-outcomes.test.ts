@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findOrCreateRun } from '../../activities/mlflow-runs.ts';
 import { TrialRecord } from '../../activities/trial-record.ts';
-import type { TrialInput } from '../../contracts/activities.ts';
+import type { TrialInput } from '../../contracts/training-activities.ts';
 import { RunManifests } from '../../lib/store/run-manifests.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
 

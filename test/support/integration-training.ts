@@ -1,7 +1,8 @@
-import type { FinishInput, RunIdentity, Tracking, TrialInput } from '../../contracts/activities.ts';
+import type { RunIdentity, Tracking } from '../../contracts/run.ts';
 import { type Candidate, presetOf } from '../../contracts/spec/candidates.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { PrepareOutput, SplitOutput, TrainedCandidate, TrainOutput } from '../../contracts/stages.ts';
+import type { FinishInput, TrialInput } from '../../contracts/training-activities.ts';
 import type { TrialOutcome } from '../../contracts/trials.ts';
 import { preparedFor } from '../../domain/prepared-features.ts';
 

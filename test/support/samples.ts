@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Tracking } from '../../contracts/activities.ts';
 import type { ErasurePlan } from '../../contracts/erasure.ts';
 import { NO_SLICES } from '../../contracts/evaluation-report.ts';
 import { type ArtifactRef, MEDIA_TYPES, type MediaType, type TableRef } from '../../contracts/refs.ts';
 import { expectationResult } from '../../contracts/reports.ts';
+import type { Tracking } from '../../contracts/run.ts';
 import type { ModelSignature, ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpecInput } from '../../contracts/spec/pipeline.ts';
 import type {

@@ -55,12 +55,12 @@ describe('what is wrong with a spec', () => {
     [
       'a name of a trainer',
       { candidates: ['lightgbn'] },
-      'candidates[0]: must be one of lightgbm, logistic, mlp; did you mean "lightgbm"?',
+      'knn, logistic, linear, mlp, tfjs_linear; did you mean "lightgbm"?',
     ],
     [
       'a trainer inside',
       { candidates: ['mlp', { trainer: 'logistc' }] },
-      'candidates[1].trainer: must be one of lightgbm, logistic, mlp; did you mean "logistic"?',
+      'tfjs_linear, command, activity; did you mean "logistic"?',
     ],
     [
       'a parameter beside parameters',

@@ -8,6 +8,7 @@ import { servedModel } from '../../contracts/serving.ts';
 import { pipelineJsonSchema, pipelineKeys } from '../../contracts/spec/json-schema.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { stageOutputs } from '../../contracts/stages.ts';
+import { trainOutput } from '../support/integration-training.ts';
 import * as samples from '../support/samples.ts';
 
 const SMALLEST = `
@@ -105,7 +106,12 @@ describe('the JSON Schema of the spec', () => {
   it('tells the known keys at a path, in every branch of a union', () => {
     expect(pipelineKeys([])).toEqual(expect.arrayContaining(['name', 'task', 'columns', 'approval']));
     expect(pipelineKeys(['approval'])).toEqual(['required', 'quorum', 'timeout', 'onTimeout', 'reminders']);
-    expect(pipelineKeys(['candidates', 0])).toEqual(['name', 'trainer', 'parameters', 'maxIterations']);
+    expect(pipelineKeys(['candidates', 0])).toEqual(
+      expect.arrayContaining(['name', 'trainer', 'parameters', 'search', 'program', 'activity']),
+    );
+    expect(pipelineKeys(['candidates', 0, 'search'])).toEqual(
+      expect.arrayContaining(['method', 'space', 'points', 'startup', 'reduction']),
+    );
     expect(pipelineKeys(['data', 'sources', 'anything'])).toContain('delimiter');
     expect(pipelineKeys(['split'])).toEqual(expect.arrayContaining(['train', 'validation', 'test']));
     expect(pipelineKeys(['no', 'such', 'path'])).toEqual([]);
@@ -145,7 +151,7 @@ describe('the samples of these tests', () => {
       validate: samples.validated,
       split: samples.parts,
       prepare: samples.prepared,
-      train: { trained: [lightgbm], failed: [] },
+      train: trainOutput(pipelineSpec.parse(samples.smallSpec()), [lightgbm]),
       evaluate: samples.evaluated(lightgbm),
       register: samples.registered,
     };

@@ -33,7 +33,7 @@ it('a spec whose threshold is to maximise what does not depend on it is refused'
     .error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   expect(issues).toContainEqual(
     expect.stringMatching(
-      /^training\.threshold: roc_auc does not depend on the threshold; use one of accuracy, precision, recall, f1, matthews_corrcoef$/,
+      /^training\.threshold: roc_auc does not depend on the threshold; use one of accuracy, balanced_accuracy, precision, recall, f1, matthews_corrcoef$/,
     ),
   );
 });

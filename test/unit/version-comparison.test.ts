@@ -17,7 +17,7 @@ const traced = (version: string, of: ModelLineage): TracedVersion => ({
 /** The sample version with another seed, fewer trees, a worse score and other test rows. */
 function other(): ModelLineage {
   const one = lineage({
-    training: { seed: 7 },
+    training: { seed: 7, budget: { trials: 2 } },
     data: { sources: { customers: 'customers.csv' }, sql: 'SELECT *\nFROM customers\nWHERE age > 18' },
   });
   const { split } = one.data;

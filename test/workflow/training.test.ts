@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { TrainingActivities, TrainingInput } from '../../contracts/activities.ts';
 import { UPDATES, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import { candidate } from '../../contracts/spec/candidates.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { trainingSpec } from '../../contracts/spec/training.ts';
 import type { TrainOutput } from '../../contracts/stages.ts';
+import type { TrainingActivities, TrainingInput } from '../../contracts/training-activities.ts';
 import type { SearchReport } from '../../contracts/trials.ts';
 import { failure } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
