@@ -35,6 +35,7 @@ const SPEC = {
     columns: { id: 'keep', email: 'mask' },
   },
   candidates: ['logistic'],
+  training: { budget: { trials: 1 } },
   evaluation: { gates: [{ metric: 'roc_auc', min: 0 }] },
 };
 const write = (name: string, more: object): string => {

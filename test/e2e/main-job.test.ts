@@ -96,7 +96,7 @@ describe.sequential('the main job by the command line', () => {
     expect(ended.stdout).toContain(`deployed: version 1 serves endpoint ${ENDPOINT}`);
 
     const status = await statusOf(id);
-    expect(status.stages.map(({ state }) => state)).toEqual(Array(12).fill('done'));
+    expect(status.stages.map(({ state }) => state)).toEqual(Array(13).fill('done'));
     expect(status).toMatchObject({ state: 'done', outcome: 'deployed', error: null, refused: [] });
     expect(await registryFacts(mlflowUri(), ENDPOINT)).toEqual({
       versions: [{ version: '1', outcome: 'deployed', workflowId: id }],
@@ -104,7 +104,7 @@ describe.sequential('the main job by the command line', () => {
     });
     expect(await runFacts(mlflowUri(), 'bank-subscription', id)).toEqual({
       lifecycle: ['FINISHED'],
-      candidates: expect.arrayContaining(['lightgbm: FINISHED', 'logistic: FINISHED']),
+      candidates: expect.arrayContaining(['lightgbm-0: FINISHED', 'logistic-0: FINISHED']),
       loggedModels: 1,
     });
     expect(await servedFacts(serverUrl(), ENDPOINT)).toEqual({
@@ -283,7 +283,7 @@ describe.sequential('the main job by the command line', () => {
     });
     expect(await runFacts(mlflowUri(), 'bank-cancelled', id)).toEqual({
       lifecycle: ['KILLED'],
-      candidates: ['lightgbm: KILLED'],
+      candidates: ['lightgbm-0: KILLED'],
       loggedModels: 0,
     });
     await expect.poll(() => processesWith(scratch), { timeout: 30_000 }).toEqual([]);

@@ -127,7 +127,7 @@ export class ChaosPlatform {
     expect(await this.perennial.result(workflowId)).toMatchObject({ outcome: 'deployed', version: '1' });
     expect(await runFacts(this.mlflowUri, name, workflowId)).toEqual({
       lifecycle: ['FINISHED'],
-      candidates: candidates.map((candidate) => `${candidate}: FINISHED`),
+      candidates: candidates.map((candidate) => `${candidate}-0: FINISHED`),
       loggedModels: 1,
     });
     expect(await registryFacts(this.mlflowUri, name)).toEqual({

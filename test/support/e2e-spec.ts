@@ -10,7 +10,8 @@ export const BANK_SPEC = join(BANK, 'pipeline.yaml');
 
 /** The bank example, self-contained, with some of its top-level keys replaced. */
 export async function bankSpec(changes: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
-  return { ...(await loadSpec(BANK_SPEC)).input, ...changes };
+  // One trial of each candidate: the search has tests of its own.
+  return { ...(await loadSpec(BANK_SPEC)).input, training: { budget: { trials: 1 } }, ...changes };
 }
 
 /** The same as a JSON file. */
@@ -28,6 +29,7 @@ export async function bankSpecFile(
 export const LONG_TRAINING = [
   {
     trainer: 'lightgbm',
+    search: false,
     maxIterations: 100_000,
     parameters: { learning_rate: 0.0001, early_stopping_rounds: 0 },
   },
@@ -37,6 +39,7 @@ export const LONG_TRAINING = [
 export const MEDIUM_TRAINING = [
   {
     trainer: 'lightgbm',
+    search: false,
     maxIterations: 3_000,
     parameters: { learning_rate: 0.005, num_leaves: 7, early_stopping_rounds: 0 },
   },

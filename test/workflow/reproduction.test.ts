@@ -28,7 +28,7 @@ describe('workflow reproduction', () => {
     expect(await result()).toMatchObject({ verdict: 'identical', departed: null, run: { workflowId } });
     expect(scenario.calls.map(({ name }) => name)).toEqual([
       ...['openReproduction', 'ingest', 'validate', 'protect', 'split', 'recordData', 'prepare'],
-      ...['trainCandidate', 'evaluate', 'closeReproduction'],
+      ...['trainTrial', 'finishCandidate', 'evaluate', 'closeReproduction'],
     ]);
     for (const stage of ['ingest', 'validate', 'protect', 'split', 'prepare'] as const)
       expect(scenario.inputs(stage)[0]?.cache).toEqual({ mode: 'off' });
