@@ -8,7 +8,7 @@ import type { TrainerName } from '../contracts/spec/candidates.ts';
 import type { TrainerRequest } from '../contracts/trainer.ts';
 import { writeNpy } from '../lib/npy.ts';
 import { runTrainer } from '../lib/processes/run-program.ts';
-import { seededRandom } from '../lib/statistics/random.ts';
+import { seededRandom } from '../domain/random.ts';
 import { trainerCommand } from '../trainers/catalog.ts';
 import { figures, machine, table } from './figures.ts';
 

@@ -18,3 +18,19 @@ export function derivedSeed(seed: number, ...words: (string | number)[]): number
   for (const char of words.join('\n')) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
   return (hash ^ (hash >>> 15)) >>> 0;
 }
+
+/**
+ * A random order of `0 … length-1` that depends on seed and epoch alone, so that a resumed training goes through
+ * the very rows that the interrupted one would have gone through.
+ */
+export function shuffledOrder(length: number, seed: number, epoch: number): Uint32Array {
+  const random = seededRandom(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(epoch + 1, 0x85ebca6b));
+  const order = Uint32Array.from({ length }, (_, index) => index);
+  for (let last = length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    const kept = order[last] ?? 0;
+    order[last] = order[other] ?? 0;
+    order[other] = kept;
+  }
+  return order;
+}

@@ -1,8 +1,8 @@
 import type { ColumnImportance } from '../../contracts/explanation.ts';
 import { lowerIsBetter, type MetricName } from '../../contracts/spec/evaluation.ts';
+import { shuffledOrder } from '../../domain/random.ts';
 import type { ColumnBatch } from '../onnx/tabular-session.ts';
 import { type Problem, scoresOf } from '../statistics/judge.ts';
-import { shuffledOrder } from '../statistics/random.ts';
 import type { RowCounts, Scores } from '../statistics/scores.ts';
 import { pickFrom, replaced } from './columns.ts';
 

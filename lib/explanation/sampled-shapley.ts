@@ -1,4 +1,4 @@
-import { seededRandom } from '../statistics/random.ts';
+import { seededRandom } from '../../domain/random.ts';
 import { studentQuantile } from '../statistics/student.ts';
 
 /** What a game pays: the answers `[coalitions, outputs]` where some columns are the row's and the others a background row's. */

@@ -11,7 +11,7 @@ import {
   type ParameterValue,
   searchSpace,
 } from '../../contracts/spec/search.ts';
-import { seededRandom } from '../../lib/statistics/random.ts';
+import { seededRandom } from '../../domain/random.ts';
 import { linearParameters } from '../../trainers/typescript/linear-parameters.ts';
 import { mlpParameters } from '../../trainers/typescript/mlp-parameters.ts';
 import { python, scratchFolder, TRAINERS, tasksOf } from './trainers-support.ts';

@@ -6,9 +6,9 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { TrainerName } from '../../contracts/spec/candidates.ts';
 import type { Task } from '../../contracts/spec/task.ts';
 import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
+import { seededRandom } from '../../domain/random.ts';
 import { writeNpy } from '../../lib/npy.ts';
 import { runTrainer, type TrainerOutcome } from '../../lib/processes/run-program.ts';
-import { seededRandom } from '../../lib/statistics/random.ts';
 import { TRAINER_NAMES, trainerCommand } from '../../trainers/catalog.ts';
 
 export const TASKS = ['binary', 'multiclass', 'regression'] as const;

@@ -11,7 +11,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   domain: ['contracts'],
   workflows: ['contracts', 'domain'],
   lib: ['contracts', 'domain', 'packages'],
-  trainers: ['contracts', 'lib'],
+  trainers: ['contracts', 'domain', 'lib'],
   activities: ['contracts', 'domain', 'lib', 'packages', 'trainers'],
   serving: ['contracts', 'domain', 'lib', 'packages'],
   workers: ['activities', 'serving', 'lib', 'contracts'],

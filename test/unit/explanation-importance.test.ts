@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../domain/random.ts';
 import { columnSources } from '../../lib/explanation/column-sources.ts';
 import { partialDependence } from '../../lib/explanation/dependence.ts';
 import { permutationImportance } from '../../lib/explanation/importance.ts';
 import { linkOf } from '../../lib/explanation/link.ts';
 import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import type { Problem } from '../../lib/statistics/judge.ts';
-import { seededRandom } from '../../lib/statistics/random.ts';
 
 const ROWS = 400;
 const random = seededRandom(4);

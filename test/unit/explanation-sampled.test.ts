@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../domain/random.ts';
 import { sampledShapley } from '../../lib/explanation/sampled-shapley.ts';
-import { seededRandom } from '../../lib/statistics/random.ts';
 import { studentQuantile } from '../../lib/statistics/student.ts';
 
 const COLUMNS = 4;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../domain/random.ts';
 import { LEAF, type TreeEnsemble } from '../../lib/explanation/tree-ensemble.ts';
 import { treeModel } from '../../lib/explanation/tree-model.ts';
 import { TreeShap } from '../../lib/explanation/tree-shap.ts';
-import { seededRandom } from '../../lib/statistics/random.ts';
 import { type Tree, treeBytes } from '../support/tree-model.ts';
 
 const COLUMNS = 4;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { shuffledOrder } from '../../lib/statistics/random.ts';
+import { shuffledOrder } from '../../domain/random.ts';
 import { Adam } from '../../trainers/typescript/adam.ts';
 import { layerUnits, mlpParameters } from '../../trainers/typescript/mlp-parameters.ts';
 import { objectiveOf } from '../../trainers/typescript/objective.ts';

@@ -1,5 +1,5 @@
 import { PerennialError } from '../../contracts/errors.ts';
-import { shuffledOrder } from '../../lib/statistics/random.ts';
+import { shuffledOrder } from '../../domain/random.ts';
 import { Adam } from './adam.ts';
 import { type LinearParameters, linearParameters } from './linear-parameters.ts';
 import { checkpointContent, readCheckpoint, type TrainingState } from './mlp-checkpoint.ts';

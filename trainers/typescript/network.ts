@@ -1,5 +1,5 @@
 import type { Tensor2D } from '@tensorflow/tfjs';
-import { seededRandom } from '../../lib/statistics/random.ts';
+import { seededRandom } from '../../domain/random.ts';
 import type { Tf } from './tensorflow.ts';
 
 /**
