@@ -12,12 +12,14 @@ import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import { candidate } from '../../contracts/spec/candidates.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import type { TrialInput } from '../../contracts/training-activities.ts';
 import { evidenceOf, judgeGates } from '../../domain/gates.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { storePerson } from '../../lib/erasure/person.ts';
 import { RowCatalogue } from '../../lib/erasure/row-catalogue.ts';
 import { subjectColumns } from '../../lib/erasure/subject-column.ts';
 import { storeRows } from '../../lib/events/intake.ts';
+import { writeNpy } from '../../lib/npy.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { personalSpec } from '../support/erasure-fixture.ts';
 import { AS_OF, NO_CACHE } from '../support/integration-lifecycle.ts';
@@ -50,6 +52,8 @@ class Story {
     readonly pushed: EventBatch,
     /** Who is to be erased. */
     readonly person: ArtifactRef,
+    /** Matrices that hold nobody's values. */
+    readonly plain: TrialInput['data'],
     readonly platform: TestPlatform,
   ) {}
 
@@ -121,7 +125,8 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     seed: 7,
   }),
   trainTrial: (story) => trialInput(groundOf(story), candidateOf(story.spec)),
-  openRemoteTrial: (story) => remoteTrial(story),
+  // What is encrypted, as the matrices of this story are, others cannot read.
+  openRemoteTrial: (story) => ({ ...remoteTrial(story), data: story.plain }),
   judgeRemoteTrial: (story) => {
     const { iterations, bestIteration, parameters, libraries, model } = story.of('trainTrial');
     return {
@@ -232,10 +237,10 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
 
-/** A trial of a trainer that is an activity of somebody's own worker; it must be able to read what it is given. */
+/** A trial of a trainer that is an activity of somebody's own worker. */
 function remoteTrial(story: Story) {
   const { name, parameters } = candidateOf(story.spec);
-  const input = trialInput(
+  return trialInput(
     groundOf(story),
     candidate.parse({
       name: `${name}-elsewhere`,
@@ -246,7 +251,6 @@ function remoteTrial(story: Story) {
       parameters,
     }),
   );
-  return input;
 }
 
 function groundOf(story: Story): TrainingGround {
@@ -283,10 +287,25 @@ beforeAll(async () => {
   const rows = await storeRows(pushedRows(), 'jsonl', { store, dataDir: platform.config.dataDir });
   await storePeople(store);
   const person = await storePerson(store, { entity: '2', column: null, pipelines: null });
-  story = new Story(spec, await store.putJson(input), rows, person, platform);
+  story = new Story(spec, await store.putJson(input), rows, person, await storeMatrices(store), platform);
   await platform.takeLease();
 }, 120_000);
 afterAll(async () => platform?.close(), 60_000);
+
+/** Feature matrices of two rows. */
+async function storeMatrices(store: ArtifactStore): Promise<TrialInput['data']> {
+  const npy = async (name: string, data: Float32Array | Int32Array, shape: number[]) => {
+    const path = join(platform.folder, name);
+    await writeNpy(path, data, shape);
+    return store.putFile(path, MEDIA_TYPES.npy, { encrypt: false });
+  };
+  const matrix = {
+    features: await npy('plain-features.npy', Float32Array.of(1, 2), [2, 1]),
+    labels: await npy('plain-labels.npy', Int32Array.of(0, 1), [2]),
+    rows: 2,
+  };
+  return { featureNames: await store.putJson(['x']), train: matrix, validation: matrix };
+}
 
 /** A table of three people, as a stage would have stored it. */
 async function storePeople(store: ArtifactStore): Promise<void> {
