@@ -4,10 +4,10 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { findPython } from '../client/platform/programs.ts';
 import type { Task } from '../contracts/spec/task.ts';
+import { seededRandom } from '../domain/random.ts';
 import { judged } from '../lib/evaluation/judge-aside.ts';
 import type { JudgeQuestion } from '../lib/evaluation/judge-job.ts';
 import type { CodedColumn } from '../lib/statistics/coded-column.ts';
-import { seededRandom } from '../domain/random.ts';
 import { worstSlices } from '../lib/statistics/worst-slices.ts';
 import { figures, machine, table } from './figures.ts';
 

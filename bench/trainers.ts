@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { TrainerName } from '../contracts/spec/candidates.ts';
 import type { TrainerRequest } from '../contracts/trainer.ts';
+import { seededRandom } from '../domain/random.ts';
 import { writeNpy } from '../lib/npy.ts';
 import { runTrainer } from '../lib/processes/run-program.ts';
-import { seededRandom } from '../domain/random.ts';
 import { trainerCommand } from '../trainers/catalog.ts';
 import { figures, machine, table } from './figures.ts';
 

@@ -1,22 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { findPython } from '../client/platform/programs.ts';
+import { PEERS_FOLDER, type Peer, peerPython } from './peer-environments.ts';
 import type { Measure } from './validation.ts';
 
 const run = promisify(execFile);
-const SCRIPTS = join(import.meta.dirname, 'peers');
-const VENVS = join(SCRIPTS, '.peers');
-
-/** A tool beside which the validation is measured. */
-export interface Peer {
-  name: string;
-  venv: string;
-  packages: readonly string[];
-  script: readonly string[];
-}
-
 /** The same versions as in the earlier measure. */
 export const PEERS: readonly Peer[] = [
   {
@@ -51,24 +39,18 @@ export const PEERS: readonly Peer[] = [
   },
 ];
 
-/** Installs a peer into a virtual environment of its own, which git ignores. */
-export async function installPeer({ venv, packages }: Peer): Promise<void> {
-  const folder = join(VENVS, venv);
-  if (existsSync(join(folder, 'installed'))) return;
-  mkdirSync(VENVS, { recursive: true });
-  await run(findPython(undefined), ['-m', 'venv', folder]);
-  const python = join(folder, 'bin', 'python');
-  await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages]);
-  mkdirSync(join(folder, 'installed'));
-}
-
 /** Runs a peer once, in a process of its own. Its own figure leaves the start of Python out. */
 export async function measurePeer(peer: Peer, format: string, home: string): Promise<Measure> {
-  const python = join(VENVS, peer.venv, 'bin', 'python');
+  const python = peerPython(peer);
   const begin = performance.now();
   const { stdout } = await run(
     python,
-    [join(SCRIPTS, '_peak.py'), join(SCRIPTS, peer.script[0] ?? ''), ...peer.script.slice(1), format],
+    [
+      join(PEERS_FOLDER, '_peak.py'),
+      join(PEERS_FOLDER, peer.script[0] ?? ''),
+      ...peer.script.slice(1),
+      format,
+    ],
     {
       cwd: home,
       env: { ...process.env, PEERS_HOME: home, N: '1', PYTHONDONTWRITEBYTECODE: '1' },

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { figures, machine, table } from './figures.ts';
+import { installPeer } from './peer-environments.ts';
 import { writeValidationData } from './validation-data.ts';
-import { installPeer, measurePeer, PEERS } from './validation-peers.ts';
+import { measurePeer, PEERS } from './validation-peers.ts';
 
 const run = promisify(execFile);
 const ROWS = 5_000_000;
