@@ -147,6 +147,10 @@ function pinnedSpec(lineage: ModelLineage, of: string): object {
   const { trials } = lineage.training;
   const { content } = lineage.spec;
   const { ensemble, ...training } = trainingOf.parse(content).training;
+  const { crossValidation, budget } = training;
+  // Folds have iterations of their own, of which the lineage knows nothing: they end by themselves again, unless the
+  // time of the search ended them.
+  const untimed = crossValidation !== undefined && budget?.time === undefined && budget?.cost === undefined;
   const parsed = pipelineSpec.safeParse({
     ...content,
     data: pinned(content.data, lineage),
@@ -156,7 +160,7 @@ function pinnedSpec(lineage: ModelLineage, of: string): object {
       search: false,
       parameters: withoutNull(parameters),
       // Where it was stopped, early or by a budget, it is stopped again.
-      maxIterations: Math.max(1, iterations),
+      ...(untimed ? {} : { maxIterations: Math.max(1, iterations) }),
     })),
     training: {
       ...training,
@@ -172,7 +176,11 @@ function pinnedSpec(lineage: ModelLineage, of: string): object {
 }
 
 const trainingOf = z.looseObject({
-  training: z.looseObject({ ensemble: z.looseObject({}).optional() }),
+  training: z.looseObject({
+    ensemble: z.looseObject({}).optional(),
+    crossValidation: z.looseObject({}).optional(),
+    budget: z.looseObject({ time: z.string().optional(), cost: z.number().optional() }).optional(),
+  }),
 });
 
 /** Parsed specs have no short forms. */

@@ -84,7 +84,6 @@ it('answers that are no numbers are no result, and are not judged again', async 
 it('what cannot be judged fails, and says why', async () => {
   const broken = {
     ...BINARY,
-    problem: { ...BINARY.problem, task: 'unknown' as 'binary' },
     labels: null as never,
   };
   await expect(judgedPlots(broken)).rejects.toMatchObject({
