@@ -254,8 +254,8 @@ describe.sequential('the main job by the command line', () => {
     const again = await cliJson<{ workflowId: string }>(['retry', id, '--from', 'register'], options);
     const waiting = await until(again.workflowId, 'awaiting_approval');
     expect(waiting.awaiting?.candidate).toBe(awaiting?.candidate);
-    expect(waiting.stages.slice(0, 9).map(({ state }) => state)).toEqual([
-      ...Array(8).fill('reused'),
+    expect(waiting.stages.slice(0, 10).map(({ state }) => state)).toEqual([
+      ...Array(9).fill('reused'),
       'done',
     ]);
     await approve(again.workflowId);

@@ -94,7 +94,7 @@ describe.sequential('the package in a project of somebody else', () => {
     const client = await startNode([join(project, 'out', 'client.js')], environment, project).ended;
     expect(client).toMatchObject({ code: 0, stderr: '' });
     const answer = JSON.parse(client.stdout) as { own: string; result: LifecycleResult };
-    expect(answer).toMatchObject({ own: 'own ingest of rows', stages: 12, parsed: true });
+    expect(answer).toMatchObject({ own: 'own ingest of rows', stages: 13, parsed: true });
     expect(answer.result).toMatchObject({ outcome: 'deployed', version: '1' });
     expect(answer.result.outputs.ingest?.table.rows).toBe(45_211);
     expect(answer.result.outputs.deploy?.servers).toEqual(['theirs']);
