@@ -4,3 +4,4 @@ export { type TracedVersion, tracedVersion } from './model-versions.ts';
 export { PerennialClient, type RunSummary, type StartOptions } from './perennial-client.ts';
 export { type LoadedSpec, loadSpec } from './spec-file.ts';
 export { compareVersions, type VersionComparison } from './version-comparison.ts';
+export { TrainingSearch } from './training-search.ts';

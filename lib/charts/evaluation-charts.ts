@@ -37,7 +37,12 @@ export function rocChart(curve: RankingCurve, area: number | undefined): Chart {
       title: `ROC curve${words}`,
       encoding: { x: share('x', 'false positive rate'), y: share('y', 'true positive rate') },
       layer: [
-        { data: { values }, mark: { type: 'area', color: BLUE, opacity: 0.08 } },
+        {
+          data: { values },
+          mark: { type: 'area', color: BLUE, opacity: 0.08 },
+          // Points of one false positive rate would be piled up.
+          encoding: { y: { ...share('y', 'true positive rate'), stack: null } },
+        },
         DIAGONAL,
         { data: { values }, mark: { type: 'line', color: BLUE } },
       ],
