@@ -13,11 +13,16 @@ export class WholePlatform {
     private readonly dataDir: string,
   ) {}
 
-  /** @param sourceRoots folders that specs may read from */
-  static async start(dataDir: string, sourceRoots: readonly string[]): Promise<WholePlatform> {
+  /** @param sourceRoots folders that specs may read from, @param env further variables of the workers */
+  static async start(
+    dataDir: string,
+    sourceRoots: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<WholePlatform> {
     const roots = sourceRoots.flatMap((root) => ['--source-root', root]);
     const child = spawn(process.execPath, [CLI, '--json', '--data-dir', dataDir, 'up', ...roots], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...env },
     });
     const ready = await Promise.race([
       new Promise<true>((resolve) => child.stdout.once('data', () => resolve(true))),
