@@ -3,5 +3,5 @@ export { startReproduction, statesOf } from './lineage-questions.ts';
 export { type TracedVersion, tracedVersion } from './model-versions.ts';
 export { PerennialClient, type RunSummary, type StartOptions } from './perennial-client.ts';
 export { type LoadedSpec, loadSpec } from './spec-file.ts';
-export { compareVersions, type VersionComparison } from './version-comparison.ts';
 export { TrainingSearch } from './training-search.ts';
+export { compareVersions, type VersionComparison } from './version-comparison.ts';

@@ -121,7 +121,7 @@ export class PerennialClient {
         `run ${workflowId} is still running; cancel it first with \`perennial cancel ${workflowId}\``,
       );
     const { runId } = description;
-    const outputs = stageOutputs.parse(await handle.query(QUERIES.outputs));
+    const outputs = stageOutputs.parse(await this.outputs(workflowId));
     const input = lifecycleInput.parse(await handle.query(QUERIES.input));
     const status = await this.status(workflowId);
     return this.#start(options.workflowId ?? newWorkflowId(status.pipeline ?? 'run'), {
@@ -135,6 +135,11 @@ export class PerennialClient {
     return runStatus.parse(
       await found(this.temporal.workflow.getHandle(workflowId).query(QUERIES.status), workflowId),
     );
+  }
+
+  /** What the stages of a run have produced so far, as the run gives it. */
+  async outputs(workflowId: string): Promise<unknown> {
+    return found(this.temporal.workflow.getHandle(workflowId).query<unknown>(QUERIES.outputs), workflowId);
   }
 
   /** Waits for the end of a run. @throws WorkflowFailedError where it failed or was cancelled */

@@ -1,5 +1,4 @@
 import pc from 'picocolors';
-import { QUERIES } from '../contracts/names.ts';
 import type { GateResult } from '../contracts/reports.ts';
 import { type GatesOutput, stageOutputs } from '../contracts/stages.ts';
 import { verdictRows } from '../contracts/verdict.ts';
@@ -15,13 +14,10 @@ const COLOURS: Record<GateResult['verdict'], (text: string) => string> = {
 
 /** What the gates of a run came to; `undefined` where it was not judged yet, or cannot be asked. */
 export async function verdictOf(
-  { temporal }: Pick<PerennialClient, 'temporal'>,
+  perennial: Pick<PerennialClient, 'outputs'>,
   workflowId: string,
 ): Promise<GatesOutput | undefined> {
-  const outputs = await temporal.workflow
-    .getHandle(workflowId)
-    .query<unknown>(QUERIES.outputs)
-    .catch(() => undefined);
+  const outputs = await perennial.outputs(workflowId).catch(() => undefined);
   return stageOutputs.pick({ gates: true }).strip().safeParse(outputs).data?.gates;
 }
 

@@ -39,6 +39,8 @@ export type TrialOutcome = z.infer<typeof trialOutcome>;
 
 /** What is remembered of a trial. */
 export const trialRecord = trialName.extend({
+  /** Seconds from the beginning of the search to its own. */
+  at: z.number().nonnegative().default(0),
   /** As the trainer was given them, or (defaults) as it reported them; only those that are searched. */
   parameters: z.record(z.string(), parameterInForce),
   state: z.enum(['running', 'trained', 'stopped', 'failed']),

@@ -135,13 +135,19 @@ export class CandidateSearch {
       this.#proposed.push(this.#random(this.#started + missing));
   }
 
-  /** A trial begins with the parameters that {@link next} gave. @returns its number */
-  begin(parameters: Parameters): number {
+  /**
+   * A trial begins with the parameters that {@link next} gave.
+   *
+   * @param at seconds from the beginning of the search
+   * @returns its number
+   */
+  begin(parameters: Parameters, at: number): number {
     if (this.#proposed[0] === parameters) this.#proposed.shift();
     const number = this.#started++;
     this.#records.push({
       candidate: this.name,
       number,
+      at,
       parameters,
       state: 'running',
       value: null,

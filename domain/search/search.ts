@@ -228,7 +228,7 @@ export class Search {
   }
 
   report(now: number): SearchReport {
-    let trials = this.#candidates.flatMap(({ records }) => records);
+    let trials = this.#candidates.flatMap(({ records }) => records).sort((a, b) => a.at - b.at);
     for (let most = REPORTED; trials.length > most || jsonBytes(trials) > REPORTED_BYTES; most /= 2)
       trials = this.#foremost(trials, most);
     return {
@@ -274,7 +274,7 @@ export class Search {
 
   #begin(search: CandidateSearch, searched: Parameters, now: number): PlannedTrial {
     const { candidate } = search.plan;
-    const number = search.begin(searched);
+    const number = search.begin(searched, Math.max(0, now - this.#budget.startedAt) / 1_000);
     const name = { candidate: candidate.name, number };
     this.#running.set(key(name), { candidate: search, number, startedAt: now });
     this.#budget.begin();

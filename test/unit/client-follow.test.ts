@@ -57,6 +57,9 @@ class Scripted extends PerennialClient {
     super(new Client({ connection }));
     this.#statuses = statuses;
   }
+  override async outputs(): Promise<unknown> {
+    return {};
+  }
   override result(): Promise<LifecycleResult> {
     return new Promise((settle) => {
       this.#settle = settle;

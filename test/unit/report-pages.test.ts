@@ -205,6 +205,7 @@ async function facts(): Promise<ReportFacts> {
           candidate: EVIL,
           number,
           parameters: {},
+          at: 0,
           state: 'trained' as const,
           value: 0.8 + number / 100,
           iterations: 1,
