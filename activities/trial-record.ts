@@ -14,6 +14,11 @@ const STDERR_MS = 10_000;
 const isFilled = async (path: string): Promise<boolean> =>
   ((await stat(path).catch(() => undefined))?.size ?? 0) > 0;
 
+/** What the run of a trial tells of it. */
+type RecordedTrial = Pick<TrialInput, 'trial' | 'candidate' | 'parameters' | 'tracking' | 'run'> & {
+  training: Pick<TrialInput['training'], 'seed'>;
+};
+
 /**
  * The MLflow run of one trial, a child of the lifecycle's run: metrics per iteration while it trains, the rest at
  * the end. MLflow tells repeated metrics by key, step, value and time; so the time of a metric is made from the run's
@@ -36,7 +41,7 @@ export class TrialRecord {
   }
 
   /** Opens the run, or finds the one that an earlier attempt opened. */
-  static async open(mlflow: MlflowClient, input: TrialInput): Promise<TrialRecord> {
+  static async open(mlflow: MlflowClient, input: RecordedTrial): Promise<TrialRecord> {
     const { trial, candidate, tracking, run } = input;
     const name = `${trialLabel(trial)}${trial.fold === null ? '' : `/fold-${trial.fold}`}`;
     const opened = await findOrCreateRun(
@@ -137,7 +142,7 @@ export class TrialRecord {
 const texts = (values: Record<string, unknown>): Record<string, string> =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
 
-const paramsOf = ({ candidate, parameters, training }: TrialInput): Record<string, string> =>
+const paramsOf = ({ candidate, parameters, training }: RecordedTrial): Record<string, string> =>
   texts({ trainer: candidate.trainer, seed: training.seed, ...parameters });
 
 /** MLflow's names of metrics and tags take no `@`. */

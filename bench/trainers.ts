@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { TrainerName } from '../contracts/spec/candidates.ts';
+import { type TrainerName, trainerName } from '../contracts/spec/candidates.ts';
 import type { TrainerRequest } from '../contracts/trainer.ts';
 import { seededRandom } from '../domain/random.ts';
 import { writeNpy } from '../lib/npy.ts';
@@ -14,15 +14,8 @@ import { figures, machine, table } from './figures.ts';
 
 const run = promisify(execFile);
 const [ROWS, COLUMNS, THREADS, ITERATIONS] = [100_000, 28, 2, 100];
-const TRAINERS: readonly TrainerName[] = [
-  'lightgbm',
-  'xgboost',
-  'random_forest',
-  'gradient_boosting',
-  'knn',
-  'logistic',
-  'linear',
-];
+/** Those in Python: the bare libraries are. */
+const TRAINERS = trainerName.options.filter((name) => name !== 'mlp' && name !== 'tfjs_linear');
 const SCRIPT = fileURLToPath(new URL('./peers/e_trainers.py', import.meta.url));
 const PYTHON = fileURLToPath(new URL('../.venv/bin/python', import.meta.url));
 

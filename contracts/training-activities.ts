@@ -57,7 +57,6 @@ export type PipelineOfRows = Pick<PipelineSpec, 'name' | 'privacy'>;
 
 /** A trial that was chosen, with what it was made from. */
 export interface ChosenTrial extends TrialName {
-  candidate: string;
   trainer: string;
   features: FeaturePreset;
   /** On the split. */

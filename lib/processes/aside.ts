@@ -53,24 +53,25 @@ export class Aside {
     const free = this.#free.pop();
     if (free) {
       clearTimeout(free.timer);
-      free.child.removeAllListeners();
       free.child.ref();
       free.child.channel?.ref();
       if (free.child.connected) return free.child;
     }
     const { path, execArgv } = this.script();
     const { PATH, HOME, TMPDIR } = process.env;
-    return fork(path, [], {
+    const child = fork(path, [], {
       execArgv,
       env: { ...(PATH && { PATH }), ...(HOME && { HOME }), ...(TMPDIR && { TMPDIR }) },
       // Arrays go as memory, not as text.
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
+    // One that dies while it has no work must not end this process too.
+    child.on('error', () => undefined);
+    return child;
   }
 
   #release(child: ChildProcess): void {
-    child.removeAllListeners();
     const timer = setTimeout(() => {
       this.#free.splice(
         this.#free.findIndex((one) => one.child === child),
@@ -88,8 +89,12 @@ export class Aside {
   #answer(child: ChildProcess, question: object, signal?: AbortSignal): Promise<AsideAnswer> {
     return new Promise((resolve, reject) => {
       const kill = (): void => void child.kill('SIGKILL');
-      const settle = (problem: string): void => {
+      const leave = (): void => {
         signal?.removeEventListener('abort', kill);
+        child.off('message', onMessage).off('error', onError).off('exit', onExit);
+      };
+      const settle = (problem: string): void => {
+        leave();
         reject(
           signal?.aborted
             ? signal.reason
@@ -97,14 +102,15 @@ export class Aside {
         );
       };
       signal?.addEventListener('abort', kill, { once: true });
-      child.once('message', (answer: AsideAnswer) => {
-        signal?.removeEventListener('abort', kill);
-        resolve(answer);
-      });
-      child.once('error', () => settle('could not be started'));
-      child.once('exit', (code, end) =>
-        settle(end ? `was ended by ${end} (out of memory?)` : `ended with code ${code} and no answer`),
-      );
+      // Node hands messages on as what they were sent as; the program is our own.
+      const onMessage = (answer: unknown): void => {
+        leave();
+        resolve(answer as AsideAnswer);
+      };
+      const onError = (): void => settle('could not be started');
+      const onExit = (code: number | null, end: NodeJS.Signals | null): void =>
+        settle(end ? `was ended by ${end} (out of memory?)` : `ended with code ${code} and no answer`);
+      child.once('message', onMessage).once('error', onError).once('exit', onExit);
       child.send(question, (error) => {
         if (error) settle('could not be asked');
       });

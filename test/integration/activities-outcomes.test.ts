@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findOrCreateRun } from '../../activities/mlflow-runs.ts';
 import { TrialRecord } from '../../activities/trial-record.ts';
-import type { TrialInput } from '../../contracts/training-activities.ts';
+import { candidate } from '../../contracts/spec/candidates.ts';
 import { RunManifests } from '../../lib/store/run-manifests.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
 
@@ -44,15 +44,14 @@ it('a failed trial keeps the words of its trainer', async () => {
     name: 'parent',
     tags: {},
   });
-  const input = {
+  const record = await TrialRecord.open(mlflow, {
     trial: { candidate: 'trees', number: 3, fold: null },
+    candidate: candidate.parse({ name: 'trees', trainer: 'lightgbm' }),
     parameters: { num_leaves: 7 },
-    candidate: { name: 'trees', trainer: 'lightgbm' },
     tracking: { experimentId, runId: parent, url: '' },
     run: RUN,
     training: { seed: 1 },
-  } as unknown as TrialInput;
-  const record = await TrialRecord.open(mlflow, input);
+  });
   const stderr = join(platform.folder, 'stderr.log');
   await writeFile(stderr, 'the trainer gives up\n');
   record.close();

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { versionDescription } from '../../activities/version-description.ts';
 import { originTree, stateWords } from '../../client/lineage-tree.ts';
@@ -9,6 +10,9 @@ import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { artifactStates } from '../../lib/lineage/artifact-states.ts';
 import { lineage, registerInput, storedArtifact } from '../support/lineage-samples.ts';
 import { artifact } from '../support/samples.ts';
+
+/** What a person sees of a tree, without colours. */
+const visible = (tree: TreeNode, columns: number) => stripVTControlCharacters(treeText(tree, columns));
 
 const traced = (): TracedVersion => ({
   name: 'churn',
@@ -194,7 +198,7 @@ describe('the tree of a snapshot', () => {
       },
       new Map([[sha256, { ...storedArtifact(sha256), formerly: ['e'.repeat(64)] }]]),
     );
-    expect(treeText(tree, 80).split('\n')).toEqual([
+    expect(visible(tree, 80).split('\n')).toEqual([
       `snapshot ${sha256.slice(0, 12)} of customers  10 rows, took the place of eeeeeeeeeeee`,
       '└─ data dddddddddddd  2 runs',
       '   ├─ run churn-1  gates failed, 2026-03-01 10:20',
@@ -207,12 +211,12 @@ describe('the tree of a snapshot', () => {
 describe('a tree on a terminal', () => {
   it.each([40, 80, 120])('keeps to %d columns', (width) => {
     const tree = originTree({ traced: traced(), states: new Map(), endpoint: null });
-    for (const line of treeText(tree, width).split('\n')) expect(line.length).toBeLessThanOrEqual(width);
+    for (const line of visible(tree, width).split('\n')) expect(line.length).toBeLessThanOrEqual(width);
   });
 
   it('cuts nothing where there is no terminal', () => {
     const tree = originTree({ traced: traced(), states: new Map(), endpoint: null });
-    expect(treeText(tree, Number.POSITIVE_INFINITY)).not.toContain('…');
+    expect(visible(tree, Number.POSITIVE_INFINITY)).not.toContain('…');
   });
 
   it('wraps warnings between the branches', () => {
@@ -220,7 +224,7 @@ describe('a tree on a terminal', () => {
       label: 'root',
       children: [{ label: 'a', warning: 'one two three four five six seven eight' }, { label: 'b' }],
     };
-    expect(treeText(tree, 30).split('\n')).toEqual([
+    expect(visible(tree, 30).split('\n')).toEqual([
       'root',
       '├─ a',
       '│     ! one two three four',

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { comparisonText, fitted } from '../../client/comparison-text.ts';
 import type { TracedVersion } from '../../client/model-versions.ts';
@@ -79,7 +80,7 @@ describe('two versions side by side', () => {
   });
 
   it.each([80, 120])('fit into %d columns', (width) => {
-    const text = comparisonText(found, width);
+    const text = stripVTControlCharacters(comparisonText(found, width));
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
     expect(text).toContain('The test rows are not the same');
     expect(text).toMatch(/\nTEST +VERSION 1 .*\nroc_auc +0\.9 \[0\.88, 0\.92\] +0\.85/);
@@ -91,7 +92,9 @@ describe('two versions side by side', () => {
   it('one version with itself', () => {
     const same = compareVersions(traced('1', lineage()), traced('1', lineage()));
     expect([same.spec, same.data, same.training, same.environment].flat()).toEqual([]);
-    expect(comparisonText(same, 80)).toContain('This is one version: nothing differs.');
+    expect(stripVTControlCharacters(comparisonText(same, 80))).toContain(
+      'This is one version: nothing differs.',
+    );
   });
 });
 

@@ -20,6 +20,7 @@ def tree_of(tree: SklearnTree, targets: np.ndarray, values: np.ndarray) -> Tree:
         feature=tree.feature,
         threshold=thresholds_down(tree.threshold),
         missing_left=np.zeros(tree.node_count, np.int64),
+        cover=tree.weighted_n_node_samples,
         targets=targets,
         values=values,
     )

@@ -23,6 +23,8 @@ class Tree:
     feature: np.ndarray
     threshold: np.ndarray
     missing_left: np.ndarray
+    cover: np.ndarray
+    """How much of the training data came to each node, as the library counts it: exact attributions average by it."""
     targets: np.ndarray
     """The outputs that its leaves add to."""
     values: np.ndarray
@@ -70,6 +72,7 @@ def ensemble_node(trees: list[Tree], mode: str, outputs: int, output: str) -> on
     add("nodes_falsenodeids", ints, inner(right).tolist())
     if missing.any():
         add("nodes_missing_value_tracks_true", ints, inner(missing).tolist())
+    add("nodes_hitrates", floats, np.concatenate([tree.cover for tree in trees]).tolist())
 
     targets = [np.tile(tree.targets, int((tree.left < 0).sum())) for tree in trees]
     weights = [tree.values[tree.left < 0].ravel() for tree in trees]

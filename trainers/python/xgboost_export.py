@@ -23,6 +23,7 @@ def trees_of(model: dict[str, Any]) -> list[Tree]:
             feature=np.array(tree["split_indices"], np.int64),
             threshold=np.array(tree["split_conditions"], np.float32),
             missing_left=np.array(tree["default_left"], np.int64),
+            cover=np.array(tree["sum_hessian"], np.float32),
             targets=np.array([target]),
             values=np.array(tree["split_conditions"], np.float32)[:, None],
         )
