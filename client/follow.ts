@@ -9,7 +9,8 @@ import { Progress } from './progress.ts';
 import { withSearch } from './training-search.ts';
 import { verdictOf, verdictText } from './verdict.ts';
 
-const POLL_MS = 250;
+/** A stage's first seconds are followed closely; most stages end within them. */
+const [POLL_MS, CLOSE_MS, LONG_POLL_MS] = [250, 5_000, 1_000];
 
 /** How the approval is answered. */
 export interface FollowOptions {
@@ -66,8 +67,11 @@ export async function follow(
   const result = context.perennial.result(workflowId).finally(() => ended.abort());
   result.catch(() => undefined);
   let asked = false;
+  let stage = { at: -1, since: 0 };
   while (!ended.signal.aborted) {
     const status = await context.perennial.status(workflowId).catch(() => undefined);
+    const at = status?.stages.findIndex(({ state }) => state === 'running') ?? stage.at;
+    if (at !== stage.at) stage = { at, since: Date.now() };
     if (status) progress.show(await withSearch(context.perennial.temporal, status));
     if (status?.state === 'awaiting_approval' && !asked) {
       asked = true;
@@ -77,7 +81,8 @@ export async function follow(
       }
       progress.release();
     }
-    await sleep(POLL_MS, undefined, { signal: ended.signal }).catch(() => undefined);
+    const pause = Date.now() - stage.since < CLOSE_MS ? POLL_MS : LONG_POLL_MS;
+    await sleep(pause, undefined, { signal: ended.signal }).catch(() => undefined);
   }
   const last = await context.perennial.status(workflowId).catch(() => undefined);
   if (last) progress.show(last);

@@ -217,6 +217,8 @@ function environment(run: TrainerRun): Record<string, string> {
     MKL_NUM_THREADS: threads,
     // Waiting threads sleep: trainings run side by side, and spinning threads would starve each other.
     OMP_WAIT_POLICY: 'PASSIVE',
+    // 2^20 cycles, a third of a millisecond; by default OpenBLAS spins for 2^26, also while Python imports.
+    OPENBLAS_THREAD_TIMEOUT: '20',
     PYTHONUNBUFFERED: '1',
     PYTHONDONTWRITEBYTECODE: '1',
     PYTHONHASHSEED: '0',

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, WorkflowFailedError } from '@temporalio/client';
 import { ActivityFailure } from '@temporalio/common';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerInterceptors,
+} from '@temporalio/worker';
 import getPort from 'get-port';
 import { pino } from 'pino';
 import { type ActivityDependencies, dependencies } from '../../activities/dependencies.ts';
@@ -44,6 +50,8 @@ export class TestPlatform {
   readonly #closing: (() => Promise<void>)[] = [];
 
   private constructor(
+    /** Workflows whose activities' first attempts are lost. */
+    private readonly losing: Set<string>,
     /** Folder of everything; gone after {@link close}. */
     readonly folder: string,
     readonly config: PerennialConfig,
@@ -94,6 +102,7 @@ export class TestPlatform {
         logger: pino({ level: 'silent' }),
       });
       closing.unshift(() => server.close());
+      const losing = new Set<string>();
       const activities = createActivities(deps);
       const ofServer = modelServerActivities({ config, server, store });
       closing.unshift(
@@ -103,6 +112,7 @@ export class TestPlatform {
             taskQueue: config.taskQueue,
             workflowsPath: fileURLToPath(new URL('./integration-workflows.ts', import.meta.url)),
             activities: registered(activities),
+            interceptors: losingFirstAttempts(losing),
           }),
         ),
         await running(
@@ -110,13 +120,14 @@ export class TestPlatform {
             connection,
             taskQueue: modelServerTaskQueue(SERVER_ID),
             activities: registered(ofServer),
+            interceptors: losingFirstAttempts(losing),
             // A cancellation comes back with a heartbeat, and those are held back for 80 % of their time-out otherwise.
             maxHeartbeatThrottleInterval: '200ms',
           }),
         ),
       );
       const names = [...Object.keys(activities), ...Object.keys(ofServer)];
-      const platform = new TestPlatform(folder, config, deps, client, server, names);
+      const platform = new TestPlatform(losing, folder, config, deps, client, server, names);
       platform.#closing.push(...closing);
       return platform;
     } catch (error) {
@@ -145,17 +156,29 @@ export class TestPlatform {
     }
   }
 
+  /** Runs an activity as {@link run} does, as the attempt that follows a lost one. */
+  runAgain<K extends ActivityName>(name: K, input: InputOf<K>): Promise<OutputOf<K>> {
+    const workflowId = `${name}-${randomUUID()}`;
+    this.losing.add(workflowId);
+    return this.run(name, input, workflowId);
+  }
+
   /** Runs one activity by a workflow; throws the activity's own failure. */
-  async run<K extends ActivityName>(name: K, input: InputOf<K>, workflowId?: string): Promise<OutputOf<K>> {
+  async run<K extends ActivityName>(
+    name: K,
+    input: InputOf<K>,
+    workflowId = `${name}-${randomUUID()}`,
+  ): Promise<OutputOf<K>> {
     const onServer = name === 'holdLease' || name === 'applyRoutes' || name === 'precheck';
     const argument = {
       type: `${ACTIVITY_PREFIX}${name}`,
       input,
+      attempts: this.losing.has(workflowId) ? 2 : 1,
       ...(onServer ? { taskQueue: this.serverInfo.taskQueue } : {}),
     };
     try {
       return await this.client.workflow.execute('oneActivity', {
-        workflowId: workflowId ?? `${name}-${randomUUID()}`,
+        workflowId,
         taskQueue: this.config.taskQueue,
         args: [argument],
       });
@@ -169,6 +192,21 @@ export class TestPlatform {
     for (const close of this.#closing) await close();
   }
 }
+
+/** What Temporal sees of a worker that is killed before its activity did anything. */
+const losingFirstAttempts = (losing: ReadonlySet<string>): WorkerInterceptors => ({
+  activity: [
+    ({ info }) => ({
+      inbound: {
+        execute: async (input, next) => {
+          if (info.attempt === 1 && losing.has(info.workflowExecution?.workflowId ?? ''))
+            throw new Error('this attempt is lost');
+          return next(input);
+        },
+      },
+    }),
+  ],
+});
 
 /** Starts a worker; the answer stops it. */
 async function running(worker: Worker): Promise<() => Promise<void>> {
