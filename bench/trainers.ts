@@ -14,10 +14,12 @@ import { figures, machine, table } from './figures.ts';
 
 const run = promisify(execFile);
 const [ROWS, COLUMNS, THREADS, ITERATIONS] = [100_000, 28, 2, 100];
-/** Those in Python: the bare libraries are. */
-const TRAINERS = trainerName.options.filter((name) => name !== 'mlp' && name !== 'tfjs_linear');
-const SCRIPT = fileURLToPath(new URL('./peers/e_trainers.py', import.meta.url));
+/** Those of TensorFlow.js train as many epochs, in batches of so many rows, one hidden layer where there is one. */
+const [EPOCHS, NEURAL] = [5, { mlp: { hidden: '64', batch_size: 512 }, tfjs_linear: { batch_size: 512 } }];
 const PYTHON = fileURLToPath(new URL('../.venv/bin/python', import.meta.url));
+const peer = (name: string): string => fileURLToPath(new URL(`./peers/${name}`, import.meta.url));
+
+const isNeural = (trainer: TrainerName): trainer is keyof typeof NEURAL => trainer in NEURAL;
 
 const option = (name: string): string | undefined => {
   const place = process.argv.indexOf(name);
@@ -27,7 +29,10 @@ const option = (name: string): string | undefined => {
 /** Seconds of the library's fit alone, and of the whole process around it. */
 async function measureBare(trainer: TrainerName, folder: string): Promise<{ fit: number; whole: number }> {
   const begin = performance.now();
-  const { stdout } = await run(PYTHON, [SCRIPT, trainer, folder], {
+  const [program, script] = isNeural(trainer)
+    ? [process.execPath, peer('e_tfjs.mjs')]
+    : [PYTHON, peer('e_trainers.py')];
+  const { stdout } = await run(program, [script, trainer, folder], {
     env: {
       ...process.env,
       THREADS: String(THREADS),
@@ -53,10 +58,10 @@ async function measureOurs(trainer: TrainerName, folder: string): Promise<number
     },
     featureNames: Array.from({ length: COLUMNS }, (_, column) => `c${column}`),
     classNames: numbers ? [] : ['no', 'yes'],
-    parameters: {},
+    parameters: isNeural(trainer) ? NEURAL[trainer] : {},
     seed: 7,
     threads: THREADS,
-    maxIterations: ITERATIONS,
+    maxIterations: isNeural(trainer) ? EPOCHS : ITERATIONS,
     checkpointDir: join(scratchDir, 'checkpoints'),
     outputDir: join(scratchDir, 'output'),
   };
@@ -86,7 +91,7 @@ async function writeData(folder: string): Promise<void> {
 }
 
 /**
- * Our Python trainers by the process contract, against the bare fit of their library with the same parameters, in turn.
+ * Our trainers by the process contract, against the bare fit of their library with the same parameters, in turn.
  * `--rounds N` is 3 where it is left out; `--only a,b` names trainers.
  */
 export async function trainers(): Promise<void> {
@@ -98,7 +103,7 @@ export async function trainers(): Promise<void> {
     await writeData(folder);
     say(`${machine()}\n`);
     const rows: string[][] = [];
-    for (const trainer of TRAINERS.filter((name) => only?.includes(name) ?? true)) {
+    for (const trainer of trainerName.options.filter((name) => only?.includes(name) ?? true)) {
       const [fits, wholes, ours]: [number[], number[], number[]] = [[], [], []];
       for (let round = 0; round < rounds; round += 1) {
         const bare = await measureBare(trainer, folder);
@@ -116,7 +121,7 @@ export async function trainers(): Promise<void> {
       say(rows.at(-1)?.join('  ') ?? '');
     }
     const head = [
-      `${ROWS} × ${COLUMNS}, ${ITERATIONS} iterations; median of ${rounds}, s`,
+      `${ROWS} × ${COLUMNS}, ${ITERATIONS} iterations or ${EPOCHS} epochs; median of ${rounds}, s`,
       'bare fit',
       'its process',
       'ours, whole',
