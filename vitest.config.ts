@@ -35,6 +35,8 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
+          // They wait for servers and child processes about a third of their time.
+          maxWorkers: 3,
           include: ['test/integration/**/*.test.ts'],
           isolate: false,
           testTimeout: 120 * SECOND,
