@@ -4,6 +4,7 @@ import {
   isCancellation,
   log,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import { jsonBytes, MAX_MESSAGE_BYTES } from '../contracts/payload-limits.ts';
@@ -65,8 +66,12 @@ export class SearchRun {
         workflowInfo().continueAsNewSuggested ||
         this.#begun >= (this.#input.continueAfter ?? Number.POSITIVE_INFINITY);
       if (leaving && this.search.running === 0) return false;
-      const step =
-        leaving || started >= this.atOnce ? ({ kind: 'wait' } as const) : this.search.next(Date.now());
+      if (started >= this.atOnce) {
+        await sleep(1);
+        started = 0;
+        continue;
+      }
+      const step = leaving ? ({ kind: 'wait' } as const) : this.search.next(Date.now());
       if (step.kind === 'done') return true;
       if (step.kind === 'train') {
         started++;
@@ -127,6 +132,7 @@ export class SearchRun {
 
   #onBudget(update: unknown): SearchReport {
     this.search.change(parseBudget(update));
+    if (this.search.overspent(Date.now())) this.#giveUp();
     this.#events++;
     return this.report;
   }

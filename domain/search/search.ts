@@ -188,6 +188,27 @@ export class Search {
     return this.#of(candidate)?.goesOn(number, rung, loss) ?? true;
   }
 
+  /** A trial of a candidate was trained once more, after the search: on the split, after folds. */
+  trainedAgain(candidate: string, seconds: number): void {
+    const search = this.#of(candidate);
+    if (search) this.#budget.spend(seconds, this.#resourceOf(search));
+  }
+
+  /** Whether time or cost are used up, with what the trials that run have cost so far. */
+  overspent(now: number): boolean {
+    const { cost } = this.#budget.limits;
+    if (this.#budget.timeLeft(now) <= 0) return true;
+    const running = [...this.#running.values()].map(
+      ({ candidate, startedAt }) => ((now - startedAt) / 3_600_000) * this.#resourceOf(candidate).price,
+    );
+    return cost !== undefined && running.reduce((sum, one) => sum + one, this.#budget.used(now).cost) >= cost;
+  }
+
+  /** Trials that run side by side. */
+  get parallelism(): number {
+    return this.#parallelism;
+  }
+
   change({ parallelism, ...budget }: BudgetUpdate): void {
     this.#budget.change(
       Object.fromEntries(Object.entries(budget).filter(([, value]) => value !== undefined)),
@@ -264,26 +285,29 @@ export class Search {
     return { kind: 'done', why };
   }
 
-  #hasRoom({ plan: { candidate } }: CandidateSearch): boolean {
-    const most = resourceOf(this.#plan.training, candidate.resource).parallelism ?? Number.POSITIVE_INFINITY;
+  #hasRoom(search: CandidateSearch): boolean {
+    const resource = this.#resourceOf(search);
     const busy = [...this.#running.values()].filter(
-      (one) => one.candidate.plan.candidate.resource === candidate.resource,
+      (one) => one.candidate.plan.candidate.resource === search.plan.candidate.resource,
     ).length;
-    return busy < most;
+    return busy < (resource.parallelism ?? Number.POSITIVE_INFINITY) && this.#budget.affords(resource);
+  }
+
+  #resourceOf({ plan: { candidate } }: CandidateSearch) {
+    return resourceOf(this.#plan.training, candidate.resource);
   }
 
   #begin(search: CandidateSearch, searched: Parameters, now: number): PlannedTrial {
     const { candidate } = search.plan;
     const number = search.begin(searched, Math.max(0, now - this.#budget.startedAt) / 1_000);
     const name = { candidate: candidate.name, number };
+    const lanes = Math.max(1, this.#parallelism - this.running);
     this.#running.set(key(name), { candidate: search, number, startedAt: now });
-    this.#budget.begin();
-    const resource = resourceOf(this.#plan.training, candidate.resource);
     return {
       ...name,
       plan: candidate,
       parameters: { ...searched, ...candidate.parameters },
-      maxSeconds: this.#budget.secondsFor(resource, this.running, now),
+      maxSeconds: this.#budget.begin(key(name), this.#resourceOf(search), lanes, now),
       rungs: search.rungs,
     };
   }
@@ -292,7 +316,7 @@ export class Search {
     const search = this.#of(trial.candidate);
     if (!this.#running.delete(key(trial)) || !search) return;
     search.end(trial.number, end);
-    this.#budget.spend(end.seconds, resourceOf(this.#plan.training, search.plan.candidate.resource));
+    this.#budget.end(key(trial), end.seconds, this.#resourceOf(search));
   }
 
   /** Only what may still win is kept: the best of each candidate, and the best of all for an ensemble. */
