@@ -122,9 +122,12 @@ export class SearchRun {
       const { proposals } = await proposeTrials(question);
       this.search.answered(name, proposals, question.count);
     } catch (error) {
-      if (!isCancellation(error))
-        log.warn('the estimator did not answer; the next trials are random', { error });
       this.search.answered(name, undefined, question.count);
+      if (isCancellation(error)) return;
+      log.warn('the estimator did not answer; the next trials are random', { error });
+      this.search.note(
+        `${name}: the estimator did not answer, trials were drawn at random (${words(error)})`,
+      );
     } finally {
       this.#events++;
     }
@@ -137,7 +140,7 @@ export class SearchRun {
     return this.report;
   }
 
-  /** No further trial begins; those that run are ended as soon as there is a model. */
+  /** With a model no further trial begins, and those that run are ended; without one the search goes on to the first. */
   #onStop(): SearchReport {
     this.search.stop();
     this.#giveUp();

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { UPDATES } from '../../contracts/names.ts';
 import type { PreparedFold, TrainOutput } from '../../contracts/stages.ts';
 import type { TrainingActivities, TrainingInput } from '../../contracts/training-activities.ts';
+import { Gate } from '../support/gate.ts';
 import { artifact, prepared, trainedTrial } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { nearOne, once, searched, startTraining, trainingInput } from '../support/training-scenario.ts';
@@ -96,8 +96,9 @@ describe.concurrent('cross-validation', () => {
 
   it('is left in the middle of the folds by update stop, with the best so far', async () => {
     const scenario = new Scenario();
+    const gate = new Gate();
     scenario.let('trainTrial', async (given) => {
-      if (given.trial.number > 0 && given.trial.fold === 1) await sleep(20_000);
+      if (given.trial.number > 0 && given.trial.fold === 1) await gate.opened;
       return thorough(given);
     });
     const handle = await startTraining(
@@ -110,6 +111,7 @@ describe.concurrent('cross-validation', () => {
       'the second fold of the second trial',
     );
     await handle.executeUpdate(UPDATES.stop);
+    gate.open();
     const output = await handle.result();
     expect(output.search).toMatchObject({ ended: 'stopped', candidates: [{ trained: 1, stopped: 1 }] });
     expect(scenario.inputs('trainTrial').at(-1)?.trial).toEqual({ candidate: 'a', number: 0, fold: null });

@@ -135,6 +135,9 @@ describe.concurrent('the search', () => {
       trainingInput([searched({ method: 'tpe', startup: 1 })], { budget: { trials: 4 } }),
     );
     expect(output.search.candidates).toMatchObject([{ trained: 4, failed: 0 }]);
+    expect(output.search.notes).toEqual([
+      'a: the estimator did not answer, trials were drawn at random (no module named optuna)',
+    ]);
   });
 
   it('ends when all of a grid is trained', async () => {
