@@ -8,10 +8,14 @@ import { logFields, toFailure } from './failure.ts';
 
 /** What a running activity has at hand. */
 export interface ActivityFrame {
+  /** 1 for the first. */
+  attempt: number;
   /** Aborted on cancellation, time-out, and worker shutdown. */
   signal: AbortSignal;
   /** Details that the next heartbeat carries; the next attempt finds them. */
   report(details: unknown): void;
+  /** Tells the worker's log of an error that the activity goes on after. */
+  warn(message: string, error: unknown): void;
   /** Memory of each DuckDB of this activity; see the configuration. */
   duckdbMemory: string | undefined;
   /** Makes a folder for this attempt alone; it is deleted however the activity ends. */
@@ -35,6 +39,8 @@ export function framed<I, O>(
     const timer = setInterval(() => heartbeat(details), HEARTBEAT_MS);
     try {
       return await work(input, {
+        attempt: activityInfo().attempt,
+        warn: (message, error) => log.warn(message, logFields(error)),
         signal: cancellationSignal(),
         duckdbMemory: config.duckdbMemory,
         report: (value) => {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { activityInfo } from '@temporalio/activity';
 import { collect, type MlflowClient, type Run } from '../packages/mlflow-client-ts/src/index.ts';
 
 /** The tag that makes creating a run idempotent. */
@@ -24,17 +23,19 @@ export interface OpenRun {
 }
 
 /**
- * The run with a key: found where an earlier attempt of the activity created it, else created. `runs/create` itself is
- * not idempotent. A run that is found counts as running again.
+ * The run with a key: found where an earlier attempt created it, else created. `runs/create` itself is not
+ * idempotent. A run that is found counts as running again.
+ *
+ * @param mayBeThere `false` where nothing can have created it: a search of hundreds of trials begins as many runs
  */
 export async function findOrCreateRun(
   mlflow: MlflowClient,
   experimentId: string,
   key: string,
   description: RunDescription,
+  mayBeThere = true,
 ): Promise<OpenRun> {
-  // Nothing comes before a first attempt, and a search of hundreds of trials begins as many runs.
-  const found = activityInfo().attempt > 1 ? await runWithKey(mlflow, experimentId, key) : undefined;
+  const found = mayBeThere ? await runWithKey(mlflow, experimentId, key) : undefined;
   if (found && found.info.status !== 'RUNNING')
     await mlflow.runs.update({ runId: found.info.runId, status: 'RUNNING' });
   const { info } =

@@ -39,7 +39,7 @@ export function remoteTrials(
     judgeRemoteTrial: framed(deps.config, async ({ trial: input, answer, seconds }, frame) => {
       const scratchDir = await frame.scratch();
       const store = (await deps.store()).within(scratchDir);
-      const record = await TrialRecord.open(deps.mlflow(), input);
+      const record = await TrialRecord.open(deps.mlflow(), input, frame);
       const said = join(scratchDir, TRAINER_STDERR);
       try {
         const { result, onnx } = await remoteModel(store, answer, input.candidate.name);

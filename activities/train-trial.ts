@@ -36,7 +36,7 @@ export async function trainTrial(
   const seconds = (): number => (Date.now() - started) / 1000;
   const scratchDir = await frame.scratch();
   const store = (await deps.store()).within(scratchDir);
-  const record = await TrialRecord.open(deps.mlflow(), input);
+  const record = await TrialRecord.open(deps.mlflow(), input, frame);
   const watch = new TrialWatch(deps, input, frame.signal);
   try {
     const resumedFrom = await lastCheckpoint(store);

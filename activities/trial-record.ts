@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
-import { log } from '@temporalio/activity';
 import type { TrialInput } from '../contracts/training-activities.ts';
 import { type TrialOutcome, trialLabel } from '../contracts/trials.ts';
 import type { MetricInput, MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
-import { logFields } from './failure.ts';
+import type { ActivityFrame } from './frame.ts';
 import { findOrCreateRun, type OpenRun } from './mlflow-runs.ts';
+import { throughOutages } from './tracker-outage.ts';
 
 const FLUSH_MS = 1_000;
 const STDERR_ARTIFACT = 'trainer-stderr.txt';
@@ -18,6 +18,8 @@ const isFilled = async (path: string): Promise<boolean> =>
 type RecordedTrial = Pick<TrialInput, 'trial' | 'candidate' | 'parameters' | 'tracking' | 'run'> & {
   training: Pick<TrialInput['training'], 'seed'>;
 };
+
+type RecordFrame = Pick<ActivityFrame, 'attempt' | 'signal' | 'warn'>;
 
 /**
  * The MLflow run of one trial, a child of the lifecycle's run: metrics per iteration while it trains, the rest at
@@ -35,31 +37,31 @@ export class TrialRecord {
     private readonly mlflow: MlflowClient,
     private readonly run: OpenRun,
     private readonly given: Record<string, string>,
+    private readonly frame: RecordFrame,
   ) {
     this.#params = given;
     this.#timer = setInterval(() => this.#flush(), FLUSH_MS);
   }
 
-  /** Opens the run, or finds the one that an earlier attempt opened. */
-  static async open(mlflow: MlflowClient, input: RecordedTrial): Promise<TrialRecord> {
+  /** Opens the run, or finds the one that an earlier attempt opened. An outage of MLflow is waited out. */
+  static async open(mlflow: MlflowClient, input: RecordedTrial, frame: RecordFrame): Promise<TrialRecord> {
     const { trial, candidate, tracking, run } = input;
     const name = `${trialLabel(trial)}${trial.fold === null ? '' : `/fold-${trial.fold}`}`;
-    const opened = await findOrCreateRun(
-      mlflow,
-      tracking.experimentId,
-      `${run.workflowId}/${run.runId}/${name}`,
-      {
-        name,
-        tags: {
-          'mlflow.parentRunId': tracking.runId,
-          'perennial.candidate': candidate.name,
-          'perennial.trainer': candidate.trainer,
-          'perennial.trial': String(trial.number),
-          ...(trial.fold === null ? {} : { 'perennial.fold': String(trial.fold) }),
-        },
+    const description = {
+      name,
+      tags: {
+        'mlflow.parentRunId': tracking.runId,
+        'perennial.candidate': candidate.name,
+        'perennial.trainer': candidate.trainer,
+        'perennial.trial': String(trial.number),
+        ...(trial.fold === null ? {} : { 'perennial.fold': String(trial.fold) }),
       },
+    };
+    const key = `${run.workflowId}/${run.runId}/${name}`;
+    const opened = await throughOutages(frame, (again) =>
+      findOrCreateRun(mlflow, tracking.experimentId, key, description, frame.attempt > 1 || again),
     );
-    return new TrialRecord(mlflow, opened, paramsOf(input));
+    return new TrialRecord(mlflow, opened, paramsOf(input), frame);
   }
 
   get runId(): string {
@@ -73,6 +75,7 @@ export class TrialRecord {
       if (Number.isFinite(value)) this.#buffer.push({ key, value, step, timestamp });
   }
 
+  /** Tells the rest and closes the run. An outage of MLflow is waited out. */
   async finish(outcome: TrialOutcome, stderrPath: string): Promise<void> {
     await this.#flushing;
     const { runId } = this;
@@ -83,7 +86,7 @@ export class TrialRecord {
       training_seconds: outcome.seconds,
       best_iteration: outcome.bestIteration,
     };
-    await this.mlflow.runs.logBatch({
+    const batch = {
       runId,
       // A parameter that was sent cannot be changed: trainers may report another value than they were given.
       params: { ...texts(outcome.parameters), ...this.given },
@@ -95,10 +98,13 @@ export class TrialRecord {
         'perennial.state': outcome.state,
         ...prefixed('perennial.library.', outcome.libraries),
       },
+    };
+    await throughOutages(this.frame, async () => {
+      await this.mlflow.runs.logBatch(batch);
+      if (await isFilled(stderrPath))
+        await this.mlflow.artifacts.uploadFile({ runId, path: STDERR_ARTIFACT, file: stderrPath });
+      await this.mlflow.runs.finish({ runId });
     });
-    if (await isFilled(stderrPath))
-      await this.mlflow.artifacts.uploadFile({ runId, path: STDERR_ARTIFACT, file: stderrPath });
-    await this.mlflow.runs.finish({ runId });
   }
 
   /**
@@ -115,7 +121,7 @@ export class TrialRecord {
         { signal: AbortSignal.timeout(STDERR_MS) },
       );
     } catch (error) {
-      log.warn('the MLflow run of a failed trial is not complete', logFields(error));
+      this.frame.warn('the MLflow run of a failed trial is not complete', error);
     }
   }
 

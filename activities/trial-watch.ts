@@ -17,6 +17,8 @@ export class StoppedAtRung extends Error {
 
 /** What a trainer has beyond the time that it was given, to write its model. */
 const GRACE_MS = 60_000;
+/** Longer timers of Node go off at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Ends a training before its own end: where the search says at a rung that the trial is not among the best, and where
@@ -31,8 +33,8 @@ export class TrialWatch {
   readonly signal: AbortSignal;
 
   constructor(
-    private readonly deps: ActivityDependencies,
-    private readonly input: TrialInput,
+    private readonly deps: Pick<ActivityDependencies, 'client'>,
+    private readonly input: Pick<TrialInput, 'trial' | 'candidate' | 'metric' | 'rungs' | 'maxSeconds'>,
     signal: AbortSignal,
   ) {
     this.#waiting = [...input.rungs];
@@ -43,7 +45,8 @@ export class TrialWatch {
       'TrainerFailed',
       `The trainer "${candidate.trainer}" was given ${maxSeconds.toFixed(1)} s (maxSeconds in its request) and did not end; it must stop iterating then and write its model.`,
     );
-    this.#timer = setTimeout(() => this.#stop.abort(late), maxSeconds * 1_000 + GRACE_MS);
+    const limit = Math.min(maxSeconds * 1_000 + GRACE_MS, LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => this.#stop.abort(late), limit);
   }
 
   close(): void {

@@ -59,7 +59,7 @@ export type SearchEnd = z.infer<typeof searchEnd>;
 /** What a search has used up. */
 export const budgetUsed = z.strictObject({
   trials: z.number().int().nonnegative(),
-  /** Wall time. */
+  /** Wall time; at the end with the making of the models. */
   seconds: z.number().nonnegative(),
   /** At the prices of `training.resources`. */
   cost: z.number().nonnegative(),
@@ -83,6 +83,8 @@ export const searchReport = z.strictObject({
   ),
   /** The trials in the order of their start; of many the latest ones and the best ones. */
   trials: z.array(trialRecord),
+  /** What is to be known of the search, in words. */
+  notes: z.array(z.string()).default([]),
 });
 export type SearchReport = z.infer<typeof searchReport>;
 
@@ -146,5 +148,6 @@ export const searchProgress = z.strictObject({
   kept: z.array(trialName.extend({ parameters, value: z.number(), outcomes: z.array(trialOutcome) })),
   /** The first error of each candidate that had one. */
   errors: z.record(z.string(), z.string()),
+  notes: z.array(z.string()).default([]),
 });
 export type SearchProgress = z.infer<typeof searchProgress>;

@@ -4,6 +4,7 @@ import {
   isCancellation,
   log,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import { jsonBytes, MAX_MESSAGE_BYTES } from '../contracts/payload-limits.ts';
@@ -65,8 +66,12 @@ export class SearchRun {
         workflowInfo().continueAsNewSuggested ||
         this.#begun >= (this.#input.continueAfter ?? Number.POSITIVE_INFINITY);
       if (leaving && this.search.running === 0) return false;
-      const step =
-        leaving || started >= this.atOnce ? ({ kind: 'wait' } as const) : this.search.next(Date.now());
+      if (started >= this.atOnce) {
+        await sleep(1);
+        started = 0;
+        continue;
+      }
+      const step = leaving ? ({ kind: 'wait' } as const) : this.search.next(Date.now());
       if (step.kind === 'done') return true;
       if (step.kind === 'train') {
         started++;
@@ -117,9 +122,12 @@ export class SearchRun {
       const { proposals } = await proposeTrials(question);
       this.search.answered(name, proposals, question.count);
     } catch (error) {
-      if (!isCancellation(error))
-        log.warn('the estimator did not answer; the next trials are random', { error });
       this.search.answered(name, undefined, question.count);
+      if (isCancellation(error)) return;
+      log.warn('the estimator did not answer; the next trials are random', { error });
+      this.search.note(
+        `${name}: the estimator did not answer, trials were drawn at random (${words(error)})`,
+      );
     } finally {
       this.#events++;
     }
@@ -127,11 +135,12 @@ export class SearchRun {
 
   #onBudget(update: unknown): SearchReport {
     this.search.change(parseBudget(update));
+    if (this.search.overspent(Date.now())) this.#giveUp();
     this.#events++;
     return this.report;
   }
 
-  /** No further trial begins; those that run are ended as soon as there is a model. */
+  /** With a model no further trial begins, and those that run are ended; without one the search goes on to the first. */
   #onStop(): SearchReport {
     this.search.stop();
     this.#giveUp();

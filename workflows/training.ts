@@ -75,7 +75,7 @@ interface Finished {
 /** The models of the best trials, and why others have none. */
 async function conclude(input: TrainingInput, run: SearchRun, trials: Trials): Promise<TrainOutput> {
   const { search } = run;
-  const { ensemble, parallelism } = input.training;
+  const { ensemble } = input.training;
   const best = ensemble ? search.best(ensemble.size) : [];
   const wanted = [
     ...search.winners.map(({ candidate: { name }, trial }) => ({ name, members: [trial] })),
@@ -83,7 +83,7 @@ async function conclude(input: TrainingInput, run: SearchRun, trials: Trials): P
   ];
   const finished = await inLanes(
     wanted,
-    Math.min(run.atOnce, parallelism),
+    Math.min(run.atOnce, search.parallelism),
     async (one): Promise<Finished> => {
       try {
         return { name: one.name, model: await finish(input, trials, one.name, one.members) };
@@ -93,6 +93,7 @@ async function conclude(input: TrainingInput, run: SearchRun, trials: Trials): P
       }
     },
   );
+  for (const { candidate: name, seconds } of trials.again) search.trainedAgain(name, seconds);
   const trained = finished.flatMap(({ model }) => (model ? [model] : []));
   const names = [...input.candidates, ...(ensemble ? [{ name: ENSEMBLE, trainer: ENSEMBLE }] : [])];
   const failed = names.flatMap(({ name, trainer }) => {

@@ -17,11 +17,18 @@ import type { PlannedTrial, RatedTrial } from '../domain/search/search.ts';
 import { foreignActivity, judgeRemoteTrial, openRemoteTrial, trainTrial } from './activities.ts';
 import { TRIAL_GRACE_MS } from './policies.ts';
 
+/** What a fold may train although the time of its trial is used up: without it the others would count for nothing. */
+const LEAST_FOLD_S = 0.1;
+/** What a chosen trial may train on the split, at the least, after its folds. */
+const LEAST_SPLIT_S = 10;
+
 /** Trains trials by activities: on the split, or on one fold after the other. */
 export class Trials {
   readonly problem: TrialProblem;
   /** Chosen trials on the split, by their labels: a trial may be chosen twice. */
   readonly #onSplit = new Map<string, Promise<TrialOutcome>>();
+  /** What was trained on the split after its folds. */
+  readonly again: { candidate: string; seconds: number }[] = [];
 
   constructor(private readonly input: TrainingInput) {
     const { split, task } = input;
@@ -29,16 +36,21 @@ export class Trials {
     this.problem = { task, classNames, positiveClass, baseline, sensitive };
   }
 
-  /** @returns what each pair of training and validation rows gave; the last one may have been stopped at a rung */
+  /** @returns what each pair of training and validation rows gave */
   async train(trial: PlannedTrial): Promise<TrialOutcome[]> {
-    const prepared = preparedFor(this.input.prepared, presetOf(trial.plan));
+    const { plan, parameters, rungs } = trial;
+    const prepared = preparedFor(this.input.prepared, presetOf(plan));
+    const most = Math.min(trial.maxSeconds ?? Number.POSITIVE_INFINITY, this.#timeoutS);
     if (!this.input.training.crossValidation)
-      return [await this.#one(trial, trial.plan, null, prepared, trial)];
+      return [await this.#one(trial, plan, null, prepared, { parameters, rungs, maxSeconds: most })];
+    const end = Date.now() + most * 1_000;
     const outcomes: TrialOutcome[] = [];
     for (const [fold, data] of prepared.folds.entries()) {
-      const outcome = await this.#one(trial, trial.plan, fold, data, trial);
-      outcomes.push(outcome);
-      if (outcome.state === 'stopped') break;
+      // Those that are quick leave their time to the others.
+      const share = (end - Date.now()) / 1_000 / (prepared.folds.length - fold);
+      const maxSeconds = Math.max(LEAST_FOLD_S, share);
+      // Folds are not comparable with each other at a rung: each would be held against other folds of other trials.
+      outcomes.push(await this.#one(trial, plan, fold, data, { parameters, rungs: [], maxSeconds }));
     }
     return outcomes;
   }
@@ -64,10 +76,24 @@ export class Trials {
     };
   }
 
-  async #split(candidate: Candidate, { outcomes: [first], ...trial }: RatedTrial): Promise<TrialOutcome> {
-    if (first && !this.input.training.crossValidation) return first;
+  async #split(candidate: Candidate, { outcomes, ...trial }: RatedTrial): Promise<TrialOutcome> {
+    const [first] = outcomes;
+    const { crossValidation, budget } = this.input.training;
+    if (first && !crossValidation) return first;
     const prepared = preparedFor(this.input.prepared, presetOf(candidate));
-    return this.#one(trial, candidate, null, prepared, { parameters: trial.parameters, rungs: [] });
+    const limited = budget.time !== undefined || budget.cost !== undefined;
+    // The split has more training rows than a fold, hardly twice as many.
+    const ofFolds = limited ? 2 * Math.max(...outcomes.map(({ seconds }) => seconds)) : this.#timeoutS;
+    const maxSeconds = Math.min(Math.max(LEAST_SPLIT_S, ofFolds), this.#timeoutS);
+    const { parameters } = trial;
+    const outcome = await this.#one(trial, candidate, null, prepared, { parameters, rungs: [], maxSeconds });
+    this.again.push({ candidate: candidate.name, seconds: outcome.seconds });
+    return outcome;
+  }
+
+  /** The longest that one trial may train, folds and all. */
+  get #timeoutS(): number {
+    return durationMs(this.input.training.timeout) / 1_000;
   }
 
   #candidateOf({ candidate: name }: TrialName): Candidate {
@@ -81,23 +107,17 @@ export class Trials {
     plan: Candidate,
     fold: number | null,
     { featureNames, train, validation }: TrialData,
-    {
-      parameters,
-      rungs,
-      maxSeconds,
-    }: { parameters: Parameters; rungs: number[]; maxSeconds?: number | undefined },
+    { parameters, rungs, maxSeconds }: { parameters: Parameters; rungs: number[]; maxSeconds: number },
   ): Promise<TrialOutcome> {
     const { training, metric, tracking, run, pipeline } = this.input;
     const { seed, threads, memory, classWeights } = training;
-    const timeoutMs = durationMs(training.timeout);
     const label = `${trialLabel({ candidate, number })}${fold === null ? '' : `, fold ${fold + 1}`}`;
     const input: TrialInput = {
       trial: { candidate, number, fold },
       candidate: { ...plan, search: false },
       parameters,
-      maxSeconds: Math.min(maxSeconds ?? Number.POSITIVE_INFINITY, timeoutMs / 1_000),
-      // Folds are not comparable with each other: each would be held against other folds of other trials.
-      rungs: fold === null ? rungs : [],
+      maxSeconds,
+      rungs,
       metric,
       problem: this.problem,
       pipeline,
@@ -111,11 +131,12 @@ export class Trials {
       tracking,
       run,
     };
+    const timeoutMs = maxSeconds * 1_000 + TRIAL_GRACE_MS;
     if (plan.trainer === 'activity') return remoteTrial(plan, label, input, timeoutMs);
     const taskQueue =
       resourceOf(training, plan.resource).taskQueue ??
       resourceTaskQueue(workflowInfo().taskQueue, plan.resource);
-    return trainTrial(label, { taskQueue, timeoutMs: timeoutMs + TRIAL_GRACE_MS })(input);
+    return trainTrial(label, { taskQueue, timeoutMs })(input);
   }
 }
 

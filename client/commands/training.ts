@@ -65,6 +65,7 @@ function searchText(report: SearchReport): string {
           .join(' '),
       ]),
     ]),
+    ...report.notes,
   ].join('\n');
 }
 

@@ -33,7 +33,9 @@ export function trainingIssues({ task, candidates = [], training, columns }: Who
     });
   if (training.ensemble && candidates.some(({ name }) => name === 'ensemble'))
     training_('ensemble', 'a candidate is called ensemble already; give it another name');
-  const { crossValidation, classWeights, calibration, threshold, ensemble } = training;
+  const { crossValidation, classWeights, calibration, threshold, ensemble, budget, resources } = training;
+  if (budget.cost !== undefined && !Object.values(resources).some(({ price }) => price > 0))
+    training_('budget', 'cost needs a price: training.resources.NAME.price, per hour of that class');
   if (crossValidation?.method === 'time' && !columns.timestamp)
     training_('crossValidation', 'method time needs columns.timestamp');
   if (crossValidation?.method === 'stratified' && !crossValidation.by && task === 'regression')

@@ -28,6 +28,14 @@ export type NextParameters =
   | { exhausted: true }
   | { wait: true };
 
+/** What became of a trial. */
+export type TrialEnd = Pick<TrialRecord, 'value' | 'iterations' | 'seconds'> & {
+  state: 'trained' | 'stopped' | 'failed';
+  mlflowRunId?: string | undefined;
+  /** In force: defaults of the trainer are told to the estimator too. */
+  parameters?: TrialRecord['parameters'];
+};
+
 /** The trials of one candidate: which parameters come next, what became of each, and who goes on at a rung. */
 export class CandidateSearch {
   readonly #combinations: readonly Parameters[] | undefined;
@@ -158,15 +166,7 @@ export class CandidateSearch {
   }
 
   /** What became of a trial. */
-  end(
-    number: number,
-    end: Pick<TrialRecord, 'value' | 'iterations' | 'seconds'> & {
-      state: 'trained' | 'stopped' | 'failed';
-      mlflowRunId?: string | undefined;
-      /** In force: defaults of the trainer are told to the estimator too. */
-      parameters?: TrialRecord['parameters'];
-    },
-  ): void {
+  end(number: number, end: TrialEnd): void {
     this.#counts[end.state]++;
     const record = this.#records.find((one) => one.number === number);
     if (!record) return;

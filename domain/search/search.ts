@@ -1,4 +1,3 @@
-import { jsonBytes } from '../../contracts/payload-limits.ts';
 import type { Candidate } from '../../contracts/spec/candidates.ts';
 import { lowerIsBetter, type MetricName } from '../../contracts/spec/evaluation.ts';
 import type { Parameters } from '../../contracts/spec/search.ts';
@@ -13,16 +12,16 @@ import type {
   TrialOutcome,
 } from '../../contracts/trials.ts';
 import { Budget } from './budget.ts';
-import { CandidateSearch } from './candidate-search.ts';
+import { CandidateSearch, type TrialEnd } from './candidate-search.ts';
 import { type Spaces, spaceOf } from './candidate-space.ts';
+import { reportedTrials } from './reported-trials.ts';
 import { whoseTurn } from './turns.ts';
 
 /** Trials that all candidates together remember: what travels to the next run of the workflow is bounded. */
 const REMEMBERED = 1_000;
 const REMEMBERED_EACH = { least: 20, most: 250 } as const;
-/** Trials that a report names, and what they may take in a payload. */
-const REPORTED = 100;
-const REPORTED_BYTES = 64 * 1024;
+/** What is noted of a search at the most. */
+const [MOST_NOTES, NOTE_CHARACTERS] = [20, 500];
 
 /** What is searched, and within what. */
 export interface SearchPlan {
@@ -68,6 +67,7 @@ export class Search {
   readonly #budget: Budget;
   readonly #running = new Map<string, { candidate: CandidateSearch; number: number; startedAt: number }>();
   readonly #errors: Map<string, string>;
+  readonly #notes: Set<string>;
   #kept: RatedTrial[];
   #parallelism: number;
   #stopped: boolean;
@@ -97,6 +97,7 @@ export class Search {
       earlier?.used,
     );
     this.#errors = new Map(Object.entries(earlier?.errors ?? {}));
+    this.#notes = new Set(earlier?.notes);
     this.#kept = [...(earlier?.kept ?? [])];
     this.#parallelism = earlier?.parallelism ?? plan.training.parallelism;
     this.#stopped = earlier?.stopped ?? false;
@@ -183,9 +184,35 @@ export class Search {
     this.#end(trial, { state, value: null, iterations: 0, seconds: (now - startedAt) / 1_000 });
   }
 
+  /** What is to be known of the search; the same is noted once. */
+  note(text: string): void {
+    if (this.#notes.size < MOST_NOTES) this.#notes.add(text.slice(0, NOTE_CHARACTERS));
+  }
+
   /** Whether a trial goes on after a rung. */
   goesOn({ candidate, number }: TrialName, rung: number, loss: number): boolean {
     return this.#of(candidate)?.goesOn(number, rung, loss) ?? true;
+  }
+
+  /** A trial of a candidate was trained once more, after the search: on the split, after folds. */
+  trainedAgain(candidate: string, seconds: number): void {
+    const search = this.#of(candidate);
+    if (search) this.#budget.spend(seconds, this.#resourceOf(search));
+  }
+
+  /** Whether time or cost are used up, with what the trials that run have cost so far. */
+  overspent(now: number): boolean {
+    const { cost } = this.#budget.limits;
+    if (this.#budget.timeLeft(now) <= 0) return true;
+    const running = [...this.#running.values()].map(
+      ({ candidate, startedAt }) => ((now - startedAt) / 3_600_000) * this.#resourceOf(candidate).price,
+    );
+    return cost !== undefined && running.reduce((sum, one) => sum + one, this.#budget.used(now).cost) >= cost;
+  }
+
+  /** Trials that run side by side. */
+  get parallelism(): number {
+    return this.#parallelism;
   }
 
   change({ parallelism, ...budget }: BudgetUpdate): void {
@@ -200,7 +227,7 @@ export class Search {
     return this.#stopped;
   }
 
-  /** No further trial begins. */
+  /** No further trial begins, once there is a model. */
   stop(): void {
     this.#stopped = true;
   }
@@ -228,15 +255,16 @@ export class Search {
   }
 
   report(now: number): SearchReport {
-    let trials = this.#candidates.flatMap(({ records }) => records).sort((a, b) => a.at - b.at);
-    for (let most = REPORTED; trials.length > most || jsonBytes(trials) > REPORTED_BYTES; most /= 2)
-      trials = this.#foremost(trials, most);
     return {
       metric: this.#plan.metric,
       ended: this.#ended ?? null,
       used: this.#budget.used(now),
       candidates: this.#candidates.map(({ name, counts, best }) => ({ name, ...counts, best })),
-      trials: trials.map((trial) => ({ ...trial })),
+      trials: reportedTrials(
+        this.#candidates.flatMap(({ records }) => records),
+        this.#plan.metric,
+      ),
+      notes: [...this.#notes],
     };
   }
 
@@ -251,6 +279,7 @@ export class Search {
       candidates: Object.fromEntries(this.#candidates.map(({ name, state }) => [name, state])),
       kept: this.#kept,
       errors: Object.fromEntries(this.#errors),
+      notes: [...this.#notes],
     };
   }
 
@@ -264,35 +293,38 @@ export class Search {
     return { kind: 'done', why };
   }
 
-  #hasRoom({ plan: { candidate } }: CandidateSearch): boolean {
-    const most = resourceOf(this.#plan.training, candidate.resource).parallelism ?? Number.POSITIVE_INFINITY;
+  #hasRoom(search: CandidateSearch): boolean {
+    const resource = this.#resourceOf(search);
     const busy = [...this.#running.values()].filter(
-      (one) => one.candidate.plan.candidate.resource === candidate.resource,
+      (one) => one.candidate.plan.candidate.resource === search.plan.candidate.resource,
     ).length;
-    return busy < most;
+    return busy < (resource.parallelism ?? Number.POSITIVE_INFINITY) && this.#budget.affords(resource);
+  }
+
+  #resourceOf({ plan: { candidate } }: CandidateSearch) {
+    return resourceOf(this.#plan.training, candidate.resource);
   }
 
   #begin(search: CandidateSearch, searched: Parameters, now: number): PlannedTrial {
     const { candidate } = search.plan;
     const number = search.begin(searched, Math.max(0, now - this.#budget.startedAt) / 1_000);
     const name = { candidate: candidate.name, number };
+    const lanes = Math.max(1, this.#parallelism - this.running);
     this.#running.set(key(name), { candidate: search, number, startedAt: now });
-    this.#budget.begin();
-    const resource = resourceOf(this.#plan.training, candidate.resource);
     return {
       ...name,
       plan: candidate,
       parameters: { ...searched, ...candidate.parameters },
-      maxSeconds: this.#budget.secondsFor(resource, this.running, now),
+      maxSeconds: this.#budget.begin(key(name), this.#resourceOf(search), lanes, now),
       rungs: search.rungs,
     };
   }
 
-  #end(trial: TrialName, end: SecondOf<CandidateSearch['end']>): void {
+  #end(trial: TrialName, end: TrialEnd): void {
     const search = this.#of(trial.candidate);
     if (!this.#running.delete(key(trial)) || !search) return;
     search.end(trial.number, end);
-    this.#budget.spend(end.seconds, resourceOf(this.#plan.training, search.plan.candidate.resource));
+    this.#budget.end(key(trial), end.seconds, this.#resourceOf(search));
   }
 
   /** Only what may still win is kept: the best of each candidate, and the best of all for an ensemble. */
@@ -312,18 +344,6 @@ export class Search {
   #of(name: string): CandidateSearch | undefined {
     return this.#candidates.find((candidate) => candidate.name === name);
   }
-
-  /** Half of them the best ones, half the latest ones, in the order of their start. */
-  #foremost(trials: SearchReport['trials'], most: number): SearchReport['trials'] {
-    const sign = lowerIsBetter(this.#plan.metric) ? 1 : -1;
-    const loss = ({ value }: { value: number | null }): number =>
-      value === null ? Number.POSITIVE_INFINITY : sign * value;
-    const best = new Set([...trials].sort((a, b) => loss(a) - loss(b)).slice(0, Math.ceil(most / 2)));
-    const latest = trials.filter((trial) => !best.has(trial)).slice(-Math.max(1, Math.floor(most / 2)));
-    return trials.filter((trial) => best.has(trial) || latest.includes(trial));
-  }
 }
-
-type SecondOf<F> = F extends (first: never, second: infer S) => unknown ? S : never;
 
 const key = ({ candidate, number }: TrialName): string => `${candidate}\n${number}`;

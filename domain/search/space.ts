@@ -1,11 +1,15 @@
 import type { Dimension, Parameters, ParameterValue, SearchSpace } from '../../contracts/spec/search.ts';
 
+/** What a condition asks of a parameter: a value, or one of several. */
+type Condition = NonNullable<Dimension['when']>[string];
+
+/** Whether a value is what a condition names. */
+export const fits = (value: unknown, wanted: Condition): boolean =>
+  Array.isArray(wanted) ? wanted.some((one) => one === value) : wanted === value;
+
 /** Whether the conditions under which a parameter is searched hold for the parameters before it. */
 const applies = ({ when = {} }: Dimension, chosen: Parameters): boolean =>
-  Object.entries(when).every(([name, wanted]) => {
-    const value = chosen[name];
-    return value !== undefined && (Array.isArray(wanted) ? wanted.includes(value) : wanted === value);
-  });
+  Object.entries(when).every(([name, wanted]) => fits(chosen[name], wanted));
 
 /** One value at a place between 0 and 1 of the dimension. */
 function valueAt(dimension: Dimension, place: number): ParameterValue {

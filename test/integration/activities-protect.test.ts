@@ -4,6 +4,7 @@ import { split } from '../../activities/split.ts';
 import type { PersonalFinding } from '../../contracts/privacy.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { configFromEnv } from '../../lib/config.ts';
+import { testFrame } from '../support/activity-frame.ts';
 import { DataFixture } from '../support/integration-data.ts';
 
 let data: DataFixture;
@@ -39,12 +40,6 @@ async function run(privacy: object, findings: PersonalFinding[] = []) {
     candidates: ['logistic'],
   });
   const scratch = await data.scratch();
-  const frame = {
-    signal: new AbortController().signal,
-    report: () => undefined,
-    duckdbMemory: '1GB',
-    scratch: async () => scratch,
-  };
   const deps = { store: async () => data.store, config: configFromEnv({}) };
   const { artifact } = table;
   const output = await protect(
@@ -64,9 +59,9 @@ async function run(privacy: object, findings: PersonalFinding[] = []) {
       },
       cache: { mode: 'off' },
     },
-    frame,
+    testFrame(scratch),
   );
-  const { train } = await split(deps, { spec, protect: output }, frame);
+  const { train } = await split(deps, { spec, protect: output }, testFrame(scratch));
   return {
     sensitive: output.sensitive,
     encrypted: [

@@ -6,6 +6,7 @@ import type { IngestOutput } from '../../contracts/stages.ts';
 import { MASKED, validationReport } from '../../contracts/validation-report.ts';
 import { validationProblem } from '../../domain/validation.ts';
 import { configFromEnv } from '../../lib/config.ts';
+import { testFrame } from '../support/activity-frame.ts';
 import { DataFixture } from '../support/integration-data.ts';
 
 let data: DataFixture;
@@ -65,12 +66,6 @@ async function run(
     findings: [],
   };
   const scratch = await data.scratch();
-  const frame = {
-    signal: new AbortController().signal,
-    report: () => undefined,
-    duckdbMemory: '1GB',
-    scratch: async () => scratch,
-  };
   const output = await validate(
     { store: async () => data.store, config: configFromEnv({}) },
     {
@@ -79,7 +74,7 @@ async function run(
       asOf: '2025-01-01T00:00:00Z',
       champion: champion ? { version: '1', table: champion.artifact } : null,
     },
-    frame,
+    testFrame(scratch),
   );
   return { ...output, whole: table };
 }

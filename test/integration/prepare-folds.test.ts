@@ -1,6 +1,5 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ActivityFrame } from '../../activities/frame.ts';
 import { prepare } from '../../activities/prepare.ts';
 import { RecordedRows } from '../../activities/recorded-rows.ts';
 import { artifactRefs } from '../../contracts/artifact-digests.ts';
@@ -17,6 +16,7 @@ import { collectOutOfFold } from '../../lib/data/out-of-fold.ts';
 import { splitTable } from '../../lib/data/split.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
 import { pseudonymOf } from '../../lib/privacy/pseudonym.ts';
+import { testFrame } from '../support/activity-frame.ts';
 import { ErasureFixture, PSEUDONYM_KEY } from '../support/erasure-fixture.ts';
 
 let fixture: ErasureFixture;
@@ -83,14 +83,10 @@ async function splitOf(spec: PipelineSpec, sql: string, sensitive = false): Prom
 async function prepared(spec: PipelineSpec, split: SplitOutput) {
   const scratch = fixture.newPath();
   await mkdir(scratch);
-  const frame: ActivityFrame = {
-    signal: new AbortController().signal,
-    report: () => undefined,
-    duckdbMemory: undefined,
-    scratch: async () => scratch,
-  };
   const deps = { store: async () => fixture.store } as Parameters<typeof prepare>[0];
-  const output = prepareOutput.parse(await prepare(deps, { spec, split, cache: { mode: 'off' } }, frame));
+  const output = prepareOutput.parse(
+    await prepare(deps, { spec, split, cache: { mode: 'off' } }, testFrame(scratch)),
+  );
   const { linear } = output.variants;
   if (!linear) throw new Error('features are prepared');
   return {

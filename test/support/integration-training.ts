@@ -87,5 +87,6 @@ export const trainOutput = (spec: PipelineSpec, trained: TrainedCandidate[]): Tr
       best: validation[spec.evaluation.metric] ?? null,
     })),
     trials: [],
+    notes: [],
   },
 });

@@ -6,6 +6,7 @@ import { keyOf } from '../../activities/mlflow-runs.ts';
 import { datasetSchema } from '../../activities/tracking.ts';
 import { withDatabase } from '../../activities/with-database.ts';
 import { CONFIG_VARIABLES, configFromEnv } from '../../lib/config.ts';
+import { testFrame } from '../support/activity-frame.ts';
 
 describe('PERENNIAL_DUCKDB_MEMORY', () => {
   const memory = (text?: string) => configFromEnv({ PERENNIAL_DUCKDB_MEMORY: text }).duckdbMemory;
@@ -19,12 +20,7 @@ describe('PERENNIAL_DUCKDB_MEMORY', () => {
 
   it('is what the database of an activity may use', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'perennial-memory-'));
-    const frame = {
-      signal: new AbortController().signal,
-      duckdbMemory: memory('64MiB'),
-      report: () => undefined,
-      scratch: async () => folder,
-    };
+    const frame = testFrame(folder, { duckdbMemory: memory('64MiB') });
     const limit = await withDatabase(frame, (database) =>
       database.row("SELECT current_setting('memory_limit') AS memory"),
     );

@@ -211,6 +211,7 @@ async function facts(): Promise<ReportFacts> {
           iterations: 1,
           seconds: 1 + number,
         })),
+        notes: [EVIL],
       },
     },
     evaluate: {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { candidate } from '../../contracts/spec/candidates.ts';
 import { searchSpace } from '../../contracts/spec/search.ts';
 import { seededRandom } from '../../domain/random.ts';
+import { spaceOf } from '../../domain/search/candidate-space.ts';
 import { liveLoss } from '../../domain/search/live-loss.ts';
 import { Rungs, rungIterations } from '../../domain/search/rungs.ts';
 import { drawn, grid } from '../../domain/search/space.ts';
@@ -12,6 +14,30 @@ const SPACE = searchSpace.parse({
   depth: { int: [2, 12], step: 5 },
   penalty: { choice: ['l1', 'l2', 'elasticnet'] },
   l1_ratio: { float: [0, 1], when: { penalty: 'elasticnet' } },
+});
+
+describe('the space of a candidate that fixes parameters', () => {
+  const left = (parameters: object) => {
+    const fixing = candidate.parse({
+      name: 'a',
+      trainer: 'logistic',
+      parameters,
+      search: { method: 'random', space: SPACE },
+    });
+    return spaceOf(fixing, () => ({}));
+  };
+
+  it('has none of those', () => {
+    expect(Object.keys(left({ rate: 0.1, leaves: 5 }))).toEqual(['depth', 'penalty', 'l1_ratio']);
+  });
+
+  it('has what depends on one of them, without the condition', () => {
+    expect(left({ penalty: 'elasticnet' }).l1_ratio).toEqual({ float: [0, 1] });
+  });
+
+  it('lacks what one of them rules out', () => {
+    expect(left({ penalty: 'l1' })).not.toHaveProperty('l1_ratio');
+  });
 });
 
 describe('a draw from a space', () => {

@@ -1,17 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { UPDATES, WORKFLOW_TYPES } from '../../contracts/names.ts';
-import { candidate } from '../../contracts/spec/candidates.ts';
-import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
-import { trainingSpec } from '../../contracts/spec/training.ts';
+import { UPDATES } from '../../contracts/names.ts';
 import type { TrainOutput } from '../../contracts/stages.ts';
-import type { TrainingActivities, TrainingInput } from '../../contracts/training-activities.ts';
+import type { TrainingInput } from '../../contracts/training-activities.ts';
 import type { SearchReport } from '../../contracts/trials.ts';
 import { failure } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
-import { parts, prepared, smallSpec, tracking, trained, trainedTrial } from '../support/samples.ts';
+import { trained, trainedTrial } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
+import { nearOne, once, searched, startTraining, trainingInput } from '../support/training-scenario.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
 let bench: WorkflowBench;
@@ -20,46 +18,9 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-type CandidateInput = Parameters<typeof candidate.parse>[0];
-
-const input = (candidates: CandidateInput[], training: object = {}): TrainingInput => ({
-  candidates: candidates.map((one) => candidate.parse(one)),
-  task: 'binary',
-  target: 'churned',
-  pipeline: { name: 'churn', privacy: pipelineSpec.parse(smallSpec()).privacy },
-  metric: 'roc_auc',
-  training: trainingSpec.parse({ seed: 1, threads: 1, timeout: '1m', ...training }),
-  split: parts,
-  prepared,
-  tracking,
-  run: { workflowId: 'w', runId: 'r' },
-});
-
-const once = (name: string): CandidateInput => ({ name, trainer: 'logistic', search: false });
-const searched = (search: object): CandidateInput => ({
-  name: 'a',
-  trainer: 'logistic',
-  search: { space: { C: { float: [0.001, 100], log: true } }, ...search },
-});
-
-const start = (scenario: Scenario, argument: TrainingInput) =>
-  bench.client.workflow.start<(argument: TrainingInput) => Promise<TrainOutput>>(WORKFLOW_TYPES.training, {
-    workflowId: scenario.id,
-    taskQueue: bench.taskQueue,
-    args: [argument],
-  });
+const start = (scenario: Scenario, argument: TrainingInput) => startTraining(bench, scenario, argument);
 const train = async (scenario: Scenario, argument: TrainingInput): Promise<TrainOutput> =>
   (await start(scenario, argument)).result();
-
-/** A trial that is the better the nearer C is to 1. */
-const nearOne: TrainingActivities['trainTrial'] = async ({ parameters, candidate: { name, trainer } }) => {
-  const C = Number(parameters.C ?? 10);
-  return {
-    ...trainedTrial(name, trainer),
-    validation: { roc_auc: 0.9 - Math.abs(Math.log10(C)) / 10 },
-    parameters: { C, tol: 0.1 },
-  };
-};
 
 describe.concurrent('the training of candidates', () => {
   it('trains as many at a time as the spec allows, and no more', async () => {
@@ -74,7 +35,7 @@ describe.concurrent('the training of candidates', () => {
       busy -= 1;
       return trainedTrial(name, trainer);
     });
-    const output = await train(scenario, input(names.map(once), { parallelism: 3 }));
+    const output = await train(scenario, trainingInput(names.map(once), { parallelism: 3 }));
     expect(most).toBe(3);
     expect(output.trained.map(({ name }) => name)).toEqual(names);
   });
@@ -89,7 +50,7 @@ describe.concurrent('the training of candidates', () => {
         throw ApplicationFailure.nonRetryable(`${name} failed`, 'TrainerFailed');
       return trainedTrial(name, trainer);
     });
-    const output = await train(scenario, input(['a', 'b', 'c', 'd'].map(once), { parallelism: 4 }));
+    const output = await train(scenario, trainingInput(['a', 'b', 'c', 'd'].map(once), { parallelism: 4 }));
     expect(output.trained.map(({ name }) => name)).toEqual(['a', 'd']);
     expect(output.failed.map(({ name }) => name)).toEqual(['b', 'c']);
   });
@@ -102,7 +63,7 @@ describe.concurrent('the training of candidates', () => {
       if (attempts === 1) throw new Error('the process went away');
       return trainedTrial(name, trainer);
     });
-    expect((await train(scenario, input([once('a')]))).failed).toEqual([]);
+    expect((await train(scenario, trainingInput([once('a')]))).failed).toEqual([]);
     expect(attempts).toBe(2);
   });
 
@@ -113,7 +74,7 @@ describe.concurrent('the training of candidates', () => {
         throw ApplicationFailure.nonRetryable('operator Foo is not supported', 'ModelInvalid');
       return trained(name, 'logistic');
     });
-    const output = await train(scenario, input(['a', 'b'].map(once)));
+    const output = await train(scenario, trainingInput(['a', 'b'].map(once)));
     expect(output.trained.map(({ name }) => name)).toEqual(['b']);
     expect(output.failed).toEqual([
       { name: 'a', trainer: 'logistic', error: 'operator Foo is not supported' },
@@ -126,7 +87,7 @@ describe.concurrent('the search', () => {
     const scenario = new Scenario({ trainTrial: nearOne });
     const output = await train(
       scenario,
-      input([searched({ method: 'random' })], { parallelism: 1, budget: { trials: 6 } }),
+      trainingInput([searched({ method: 'random' })], { parallelism: 1, budget: { trials: 6 } }),
     );
     const given = scenario.inputs('trainTrial').map(({ parameters }) => Number(parameters.C ?? 10));
     expect(given[0]).toBe(10);
@@ -150,7 +111,7 @@ describe.concurrent('the search', () => {
     }));
     await train(
       scenario,
-      input([searched({ method: 'tpe', startup: 2 })], { parallelism: 1, budget: { trials: 5 } }),
+      trainingInput([searched({ method: 'tpe', startup: 2 })], { parallelism: 1, budget: { trials: 5 } }),
     );
     const [first] = scenario.inputs('proposeTrials');
     expect(first).toMatchObject({ direction: 'maximize', space: { C: { log: true } } });
@@ -171,14 +132,17 @@ describe.concurrent('the search', () => {
     });
     const output = await train(
       scenario,
-      input([searched({ method: 'tpe', startup: 1 })], { budget: { trials: 4 } }),
+      trainingInput([searched({ method: 'tpe', startup: 1 })], { budget: { trials: 4 } }),
     );
     expect(output.search.candidates).toMatchObject([{ trained: 4, failed: 0 }]);
+    expect(output.search.notes).toEqual([
+      'a: the estimator did not answer, trials were drawn at random (no module named optuna)',
+    ]);
   });
 
   it('ends when all of a grid is trained', async () => {
     const scenario = new Scenario({ trainTrial: nearOne });
-    const output = await train(scenario, input([searched({ method: 'grid', points: 3 })]));
+    const output = await train(scenario, trainingInput([searched({ method: 'grid', points: 3 })]));
     expect(output.search).toMatchObject({ ended: 'space', used: { trials: 3 } });
     expect(scenario.inputs('trainTrial').map(({ parameters }) => parameters.C)).toEqual([
       0.001,
@@ -192,7 +156,9 @@ describe.concurrent('the search', () => {
     scenario.let('trainTrial', async () => {
       throw ApplicationFailure.nonRetryable('the parameter "C" is unknown', 'TrainerFailed');
     });
-    const error = await failure(train(scenario, input([searched({ method: 'random' })], { parallelism: 1 })));
+    const error = await failure(
+      train(scenario, trainingInput([searched({ method: 'random' })], { parallelism: 1 })),
+    );
     expect(error).toEqual({
       type: 'AllCandidatesFailed',
       message: 'no candidate could be trained: a: the parameter "C" is unknown',
@@ -205,7 +171,7 @@ describe.concurrent('the search', () => {
     scenario.let('trainTrial', async (given) => ({ ...(await nearOne(given)), seconds: 1_800 }));
     const output = await train(
       scenario,
-      input([searched({ method: 'random' })], {
+      trainingInput([searched({ method: 'random' })], {
         parallelism: 1,
         resources: { cpu: { price: 2 } },
         budget: { trials: 100, cost: 2.5 },
@@ -224,7 +190,7 @@ describe.concurrent('the search', () => {
     });
     const output = await train(
       scenario,
-      input([searched({ method: 'random' })], { budget: { trials: 10_000, time: '2s' } }),
+      trainingInput([searched({ method: 'random' })], { budget: { trials: 10_000, time: '2s' } }),
     );
     expect(output.search.ended).toBe('time');
     expect(output.search.used.seconds).toBeGreaterThanOrEqual(2);
@@ -241,7 +207,7 @@ describe.concurrent('the search', () => {
     });
     const handle = await start(
       scenario,
-      input([searched({ method: 'random' })], { parallelism: 1, budget: { trials: 2 } }),
+      trainingInput([searched({ method: 'random' })], { parallelism: 1, budget: { trials: 2 } }),
     );
     await eventually(async () => scenario.inputs('trainTrial')[0], 'the first trial');
     const report = await handle.executeUpdate<SearchReport, [object]>(UPDATES.budget, {
@@ -265,7 +231,7 @@ describe.concurrent('the search', () => {
       await gate.opened;
       return nearOne(given);
     });
-    const handle = await start(scenario, input([once('a')]));
+    const handle = await start(scenario, trainingInput([once('a')]));
     const refused = handle.executeUpdate<SearchReport, [object]>(UPDATES.budget, { args: [update] });
     await expect(refused).rejects.toMatchObject({ cause: { message: expect.stringContaining(message) } });
     gate.open();
@@ -279,7 +245,7 @@ describe.concurrent('the search', () => {
       if (given.trial.number > 0) await never.opened;
       return nearOne(given);
     });
-    const handle = await start(scenario, input([searched({ method: 'random' })], { parallelism: 2 }));
+    const handle = await start(scenario, trainingInput([searched({ method: 'random' })], { parallelism: 2 }));
     await eventually(async () => scenario.inputs('trainTrial')[2], 'the third trial');
     await handle.executeUpdate(UPDATES.stop);
     const output = await handle.result();
@@ -295,7 +261,7 @@ describe.concurrent('the search', () => {
       await gate.opened;
       return nearOne(given);
     });
-    const handle = await start(scenario, input([searched({ method: 'random' })], { parallelism: 1 }));
+    const handle = await start(scenario, trainingInput([searched({ method: 'random' })], { parallelism: 1 }));
     await eventually(async () => scenario.inputs('trainTrial')[0], 'the first trial');
     await handle.executeUpdate(UPDATES.stop);
     gate.open();
@@ -311,7 +277,7 @@ describe.concurrent('the search', () => {
     });
     const handle = await start(
       scenario,
-      input([searched({ method: 'halving', reduction: 2, minIterations: 10 })], {
+      trainingInput([searched({ method: 'halving', reduction: 2, minIterations: 10 })], {
         parallelism: 3,
         budget: { trials: 3 },
       }),
@@ -330,7 +296,10 @@ describe.concurrent('the search', () => {
 
   it('goes on as new without losing anything: budget, trials, proposals, rungs', async () => {
     const scenario = new Scenario({ trainTrial: nearOne });
-    const whole = input([searched({ method: 'random' })], { parallelism: 2, budget: { trials: 7, cost: 1 } });
+    const whole = trainingInput([searched({ method: 'random' })], {
+      parallelism: 2,
+      budget: { trials: 7, cost: 1 },
+    });
     const handle = await start(scenario, { ...whole, continueAfter: 3 });
     const output = await handle.result();
     expect((await handle.describe()).runId).not.toBe(handle.firstExecutionRunId);
@@ -354,7 +323,7 @@ describe.concurrent('the search', () => {
       await (given.trial.number < 2 ? first : second).opened;
       return nearOne(given);
     });
-    const whole = input([searched({ method: 'halving', reduction: 2, minIterations: 10 })], {
+    const whole = trainingInput([searched({ method: 'halving', reduction: 2, minIterations: 10 })], {
       parallelism: 2,
       budget: { trials: 4 },
     });
@@ -376,7 +345,7 @@ describe.concurrent('the search', () => {
     const scenario = new Scenario();
     const output = await train(
       scenario,
-      input([{ name: 'a', trainer: 'logistic', search: false, resource: 'big' }], {
+      trainingInput([{ name: 'a', trainer: 'logistic', search: false, resource: 'big' }], {
         resources: { big: { taskQueue: bench.taskQueue, price: 4 } },
       }),
     );

@@ -33,7 +33,8 @@ def within(dimension: dict[str, Any], value: Any) -> Any:
     value = min(max(value, low), high)
     if "int" in dimension:
         step = int(dimension.get("step", 1))
-        value = int(low + step * round((value - low) / step))
+        # The last step may lie below the upper end.
+        value = int(low + step * min(round((value - low) / step), (high - low) // step))
     return value
 
 

@@ -8,7 +8,7 @@ const ENDS: Record<SearchEnd, string> = {
   trials: 'all trials of the budget were used',
   time: 'the time of the budget was used up',
   cost: 'the money of the budget was used up',
-  space: 'all points of the search spaces were tried',
+  space: 'no candidate had anything left to try',
   stopped: 'somebody stopped it',
 };
 
@@ -49,6 +49,7 @@ ${dataTable(
   ],
   [2, 3, 4, 5],
 )}
+${search.notes.map((note) => html`<p>${note}</p>`)}
 ${charts(facts, ['search', 'effort'])}
 ${parameters(facts)}`;
 }
