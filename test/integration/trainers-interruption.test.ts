@@ -1,13 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TrainerName } from '../../contracts/spec/candidates.ts';
 import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
-import { trainerCommand } from '../../trainers/catalog.ts';
-import { ITERATIVE, predict, python, requestFor, sample, scratchFolder, train } from './trainers-support.ts';
+import { ITERATIVE, killed, predict, requestFor, sample, scratchFolder, train } from './trainers-support.ts';
 
 let folder = { path: '', remove: async () => {} };
 beforeEach(async () => {
@@ -41,31 +37,6 @@ async function interrupted(trainer: TrainerName, request: TrainerRequest): Promi
   return events;
 }
 
-/** Starts a trainer by hand, kills it without warning once it has saved something, and gives its last words. */
-async function killed(
-  trainer: TrainerName,
-  request: TrainerRequest,
-): Promise<{ iteration: number; path: string }> {
-  const { program, args } = trainerCommand(trainer, { python });
-  const path = join(folder.path, 'by-hand.json');
-  await writeFile(path, JSON.stringify(request));
-  const child = spawn(program, [...args, '--request', path], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, PERENNIAL_CHECKPOINT_SECONDS: '0.05' },
-  });
-  const exit = once(child, 'exit');
-  let last: { iteration: number; path: string } | undefined;
-  for await (const line of createInterface({ input: child.stdout })) {
-    const event: TrainerEvent = JSON.parse(line);
-    if (event.event !== 'checkpoint') continue;
-    last = event;
-    if (event.iteration > 0) child.kill('SIGKILL');
-  }
-  expect(await exit).toEqual([null, 'SIGKILL']);
-  if (!last) throw new Error('No checkpoint before the end.');
-  return last;
-}
-
 describe.each(ITERATIVE)(
   '%s',
   (trainer) => {
@@ -92,7 +63,7 @@ describe.each(ITERATIVE)(
         maxIterations: ENDLESS,
         parameters,
       });
-      const checkpoint = await killed(trainer, request);
+      const checkpoint = await killed(trainer, request, folder.path);
       const maxIterations = checkpoint.iteration + 5;
       const resumed = await train(
         trainer,

@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { expect } from 'vitest';
 import type { TrainerName } from '../../contracts/spec/candidates.ts';
 import type { Task } from '../../contracts/spec/task.ts';
 import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
@@ -153,4 +157,30 @@ export async function predict(
   } finally {
     await session.release();
   }
+}
+
+/** Starts a trainer by hand, kills it without warning once it has saved something, and gives its last words. */
+export async function killed(
+  trainer: TrainerName,
+  request: TrainerRequest,
+  folder: string,
+): Promise<{ iteration: number; path: string }> {
+  const { program, args } = trainerCommand(trainer, { python });
+  const path = join(folder, 'by-hand.json');
+  await writeFile(path, JSON.stringify(request));
+  const child = spawn(program, [...args, '--request', path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, PERENNIAL_CHECKPOINT_SECONDS: '0.05' },
+  });
+  const exit = once(child, 'exit');
+  let last: { iteration: number; path: string } | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const event: TrainerEvent = JSON.parse(line);
+    if (event.event !== 'checkpoint') continue;
+    last = event;
+    if (event.iteration > 0) child.kill('SIGKILL');
+  }
+  expect(await exit).toEqual([null, 'SIGKILL']);
+  if (!last) throw new Error('No checkpoint before the end.');
+  return last;
 }

@@ -1,16 +1,12 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TrainerEvent, TrainerRequest } from '../../contracts/trainer.ts';
 import { writeNpy } from '../../lib/npy.ts';
-import { trainerCommand } from '../../trainers/catalog.ts';
 import {
+  killed,
   predict,
-  python,
   requestFor,
   sample,
   scratchFolder,
@@ -71,7 +67,7 @@ describe.each(OPTIMIZERS)(
         parameters,
         maxIterations: 1_000_000,
       });
-      const checkpoint = await killed(request);
+      const checkpoint = await killed('tfjs_linear', request, folder.path);
       const maxIterations = checkpoint.iteration + 5;
       const at = (name: string) => join(folder.path, name);
       const resumed = await trained({
@@ -89,28 +85,6 @@ describe.each(OPTIMIZERS)(
   },
   60_000,
 );
-
-/** Starts the trainer by hand and kills it without warning once it has saved something. */
-async function killed(request: TrainerRequest): Promise<{ iteration: number; path: string }> {
-  const { program, args } = trainerCommand('tfjs_linear', { python });
-  const path = join(folder.path, 'by-hand.json');
-  await writeFile(path, JSON.stringify(request));
-  const child = spawn(program, [...args, '--request', path], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, PERENNIAL_CHECKPOINT_SECONDS: '0.05' },
-  });
-  const exit = once(child, 'exit');
-  let last: { iteration: number; path: string } | undefined;
-  for await (const line of createInterface({ input: child.stdout })) {
-    const event: TrainerEvent = JSON.parse(line);
-    if (event.event !== 'checkpoint') continue;
-    last = event;
-    if (event.iteration > 0) child.kill('SIGKILL');
-  }
-  expect(await exit).toEqual([null, 'SIGKILL']);
-  if (!last) throw new Error('No checkpoint before the end.');
-  return last;
-}
 
 describe('tfjs_linear', () => {
   it('counts rows by their weight', async () => {
