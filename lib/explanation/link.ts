@@ -54,10 +54,12 @@ export function linkOf(
     return undefined;
   }
   if (width !== outputs.length) return undefined;
-  const sums = Float64Array.from({ length: rows }, (_, row) =>
-    plain.reduce((sum, _one, k) => sum + Math.exp(score(row, k)), 0),
+  const highest = Array.from({ length: rows }, (_, row) =>
+    Math.max(...plain.map((_one, k) => score(row, k))),
   );
-  const softmax = near((row, k) => Math.exp(score(row, k)) / (sums[row] ?? 1));
+  const power = (row: number, k: number): number => Math.exp(score(row, k) - (highest[row] ?? 0));
+  const sums = highest.map((_, row) => plain.reduce((sum, _one, k) => sum + power(row, k), 0));
+  const softmax = near((row, k) => power(row, k) / (sums[row] ?? 1));
   return { unit: softmax ? 'log_odds' : 'score', outputs: plain };
 }
 
