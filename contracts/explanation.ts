@@ -94,7 +94,7 @@ export const explanationReport = z.strictObject({
     rows: z.number().int(),
     /** Mean of the absolute contributions over these rows and all outputs; the largest first. */
     columns: z.array(z.strictObject({ column: z.string(), mean: z.number() })),
-    /** The largest difference between a row's answer and base plus contributions. */
+    /** The largest difference between what the model answers and what base plus contributions make its answer. */
     largestGap: z.number(),
     examples: z.array(explainedRow),
   }),

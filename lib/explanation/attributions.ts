@@ -13,17 +13,13 @@ export async function attributed(
   const first: Attribution[] = [];
   let [largestGap, outputs] = [0, 1];
   for (const row of rows) {
-    const all = await explainer.explainRow(batch, row);
-    outputs = all.length;
-    for (const { answer, base, contributions } of all) {
-      let total = base;
-      for (const { column, value } of contributions) {
-        total += value;
+    const { attributions, gap } = await explainer.explainRow(batch, row);
+    outputs = attributions.length;
+    largestGap = Math.max(largestGap, gap);
+    for (const { contributions } of attributions)
+      for (const { column, value } of contributions)
         sums.set(column, (sums.get(column) ?? 0) + Math.abs(value));
-      }
-      largestGap = Math.max(largestGap, Math.abs(answer - total));
-    }
-    if (all[0]) first.push(all[0]);
+    if (attributions[0]) first.push(attributions[0]);
   }
   return {
     method: explainer.method,
