@@ -41,8 +41,12 @@ const cell = z.union([z.number(), z.string(), z.null()]);
 /** How the answers change with one column, all else as it is: means over rows. */
 export const dependence = z.strictObject({
   column: z.string(),
-  kind: z.enum(['number', 'date', 'category']),
-  /** Values of the column, ascending or by frequency; categories of personal columns have numbers in place of names. */
+  /** `share`: a personal number or date. */
+  kind: z.enum(['number', 'date', 'category', 'share']),
+  /**
+   * Values of the column, ascending or by frequency; none is a single row's own. Of personal columns there are none:
+   * categories have numbers in place of names, numbers and dates the share of the rows below them, 0 to 1.
+   */
   grid: z.array(cell),
   /** For each output of the model in order, the mean answer at each value of the grid. */
   means: z.array(z.array(z.number())),

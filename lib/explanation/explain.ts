@@ -84,10 +84,11 @@ export async function explain(job: ExplainJob): Promise<Explanation> {
           name,
           rows: Uint8Array.from(few, (row) => rows[row] ?? 0),
         })),
+        personal: job.personal.includes(column),
         shownRows: job.rowsMayBeShown ? SHOWN_ROWS : 0,
         answers,
       });
-      if (curve) dependence.push(job.personal.includes(column) ? nameless(curve) : curve);
+      if (curve) dependence.push(curve);
     }
 
     const covers = await trainingCovers(model, job.matrixPath);
@@ -167,12 +168,6 @@ async function tableRows({ testPath, signature, testRows }: ExplainJob): Promise
 
 const ranked = <T extends { mean: number; column: string }>(columns: readonly T[]): T[] =>
   [...columns].sort((a, b) => b.mean - a.mean || (a.column < b.column ? -1 : 1));
-
-/** Categories of people have numbers in place of names. */
-const nameless = (curve: Dependence): Dependence =>
-  curve.kind === 'category'
-    ? { ...curve, grid: curve.grid.map((_, index) => `category ${index + 1}`) }
-    : curve;
 
 /** At most `limit` of `count` places, evenly chosen. */
 function evenly(count: number, limit: number): Uint32Array {
