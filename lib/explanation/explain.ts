@@ -187,9 +187,9 @@ async function attributionsOf(
     const explainer = await create(departed ? {} : { file });
     try {
       const rows = evenly(batch.rows, attributionRows(explainer.cost));
-      const attributions = await attributed(explainer, batch, rows, { mayShowRows });
+      const { attributions, hold } = await attributed(explainer, batch, rows, { mayShowRows });
       departed ||= file.method === 'tree' && explainer.method === 'sampled';
-      if (attributions.largestGap <= explainer.tolerance) return { attributions, departed };
+      if (hold) return { attributions, departed };
       departed = true;
     } finally {
       await explainer.close();

@@ -9,6 +9,8 @@ export interface Explained {
    * for attributions of a `score`).
    */
   gap: number;
+  /** Whether rounding explains the gap; else the attributions are not of this model. */
+  holds: boolean;
 }
 
 /** What base and contributions add up to. */

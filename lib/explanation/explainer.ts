@@ -52,11 +52,6 @@ export class Explainer {
     readonly confidence: number,
     /** Operations that one row takes, about; a million are a few milliseconds. */
     readonly cost: number,
-    /**
-     * The largest gap (see `Explained`) that rounding explains; beyond it attributions are not of this model. Sampled
-     * ones add up to the model's answer by construction.
-     */
-    readonly tolerance: number,
     private readonly attribute: (row: ColumnBatch) => Promise<Explained>,
     private readonly release: () => Promise<void>,
   ) {}
@@ -105,7 +100,6 @@ export class Explainer {
         trees.unit,
         settings.confidence,
         trees.cost,
-        trees.tolerance,
         (row) => trees.explain(row),
         async () => {
           await trees.close();
@@ -121,10 +115,11 @@ export class Explainer {
       unit,
       settings.confidence,
       pairs * (2 * columns - 1) * columns,
-      Infinity,
       async (row) => {
         const attributions = await sampled(predictor, signature, background, row, { ...settings, pairs });
-        return { attributions, gap: largestGap(attributions.map(sumOf), await predictor.answers(row)) };
+        const gap = largestGap(attributions.map(sumOf), await predictor.answers(row));
+        // They add up by construction; there is nothing else to fall back to.
+        return { attributions, gap, holds: true };
       },
       () => predictor.close(),
     );

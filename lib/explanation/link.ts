@@ -10,7 +10,7 @@ export interface Link {
 /** Trees are summed in float32 by the engine, here in doubles. */
 const TOLERANCE = 1e-3;
 /** Of the largest number: what is left of its digits in float32 sums of many trees. */
-const ROUNDING = 1e-5;
+export const ROUNDING = 1e-5;
 
 /**
  * By how much answers may differ that are the same but for rounding: a thousandth of a probability, else of the range of

@@ -4,7 +4,7 @@ import type { Attribution, AttributionUnit, ExplainerFile } from '../../contract
 import type { ColumnBatch, InputColumn } from '../onnx/tabular-session.ts';
 import { pick } from './columns.ts';
 import { type Explained, largestGap, sumOf } from './explained.ts';
-import { answersFrom, type Link, linkOf, tolerance } from './link.ts';
+import { answersFrom, type Link, linkOf, ROUNDING, tolerance } from './link.ts';
 import type { Predictor } from './predictor.ts';
 import type { TreeEnsemble } from './tree-ensemble.ts';
 import { treeModel } from './tree-model.ts';
@@ -21,8 +21,8 @@ export class TreeExplainer {
     private readonly ensemble: TreeEnsemble,
     private readonly shap: TreeShap,
     private readonly link: Link,
-    /** See `Explainer.tolerance`. */
-    readonly tolerance: number,
+    /** The gap that rounding explains, see `tolerance`. */
+    private readonly allowed: number,
     private readonly file: ExplainerFile,
     private readonly predictor: Predictor,
     private readonly inputs: readonly string[],
@@ -82,8 +82,8 @@ export class TreeExplainer {
       inputs,
     );
     for (let row = 0; row < Math.min(CHECKED_ROWS, background.rows); row++) {
-      const { gap } = await explainer.explain(pick(background, [row]));
-      if (gap <= allowed) continue;
+      const { holds } = await explainer.explain(pick(background, [row]));
+      if (holds) continue;
       await session.release();
       return undefined;
     }
@@ -118,7 +118,10 @@ export class TreeExplainer {
           sums,
           attributions.map(({ answer }) => answer),
         );
-    return { attributions, gap };
+    // Numbers far beyond the background's lose digits of their own.
+    const own =
+      this.unit === 'target' || this.unit === 'score' ? ROUNDING * Math.max(...sums.map(Math.abs)) : 0;
+    return { attributions, gap, holds: gap <= this.allowed + own };
   }
 
   async close(): Promise<void> {
