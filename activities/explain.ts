@@ -32,19 +32,19 @@ export async function explain(
 ): Promise<ExplainOutput> {
   const { spec, split, prepared, evaluate, tracking } = input;
   const { winner, signature, samples } = evaluate;
+  if (split.test.rows === 0) throw new PerennialError('StageFailed', 'the test split has no rows to explain');
   const scratchDir = await frame.scratch();
   const store = (await deps.store()).within(scratchDir);
   const features = preparedFor(prepared, winner.features);
   const plan = featurePlan.parse(await store.json(features.plan));
   const testPath = join(scratchDir, 'explained-rows.parquet');
   const wholePath = await store.path(split.test.artifact);
-  const testRows = await withDatabase(frame, (database) =>
+  await withDatabase(frame, (database) =>
     database.copyToParquet(
       `SELECT * EXCLUDE (file_row_number) FROM read_parquet(${quoteLiteral(wholePath)}, file_row_number = true) WHERE file_row_number IN (${sampledRows(split.test.rows, MOST_ROWS).join(', ')}) ORDER BY file_row_number`,
       testPath,
     ),
   );
-  if (testRows === 0) throw new PerennialError('StageFailed', 'the test split has no rows to explain');
 
   const { report, explainer, plots } = await explained(
     {

@@ -16,6 +16,12 @@ const LINKS = {
   model: 'the model, made of the same matrices',
 } as const satisfies Record<ReproductionResult['links'][number]['link'], string>;
 
+const SAME_WORKERS =
+  'the workers that registered the version and that opened its reproduction have the same software and machine';
+/** Nothing of them is known but what they say of their libraries. */
+const NOT_COMPARED =
+  'Not compared: workers that only trained, and the programs of command and activity trainers.';
+
 /** What came of a reproduction, for a terminal. */
 export function reproductionText(result: ReproductionResult, width = terminalWidth()): string {
   const { modelName, version, verdict, departed, erased, environment, links, metrics, seconds, run } = result;
@@ -62,7 +68,8 @@ export function reproductionText(result: ReproductionResult, width = terminalWid
       : [`all ${metrics.length} metrics are the same`]),
     ...(environment.length > 0
       ? [fitted([['SINCE THEN', 'WAS', 'IS'], ...environment.map(environmentRow)], width)]
-      : ['software and machine are the same']),
+      : [wrapped(SAME_WORKERS, width).join('\n')]),
+    pc.dim(wrapped(NOT_COMPARED, width).join('\n')),
     pc.dim(`${seconds.toFixed(1)} s; MLflow run ${run.url}`),
   ].join('\n\n');
 }

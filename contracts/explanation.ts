@@ -41,8 +41,12 @@ const cell = z.union([z.number(), z.string(), z.null()]);
 /** How the answers change with one column, all else as it is: means over rows. */
 export const dependence = z.strictObject({
   column: z.string(),
-  kind: z.enum(['number', 'date', 'category']),
-  /** Values of the column, ascending or by frequency; categories of personal columns have numbers in place of names. */
+  /** `share`: a personal number or date. */
+  kind: z.enum(['number', 'date', 'category', 'share']),
+  /**
+   * Values of the column, ascending or by frequency; none is a single row's own. Of personal columns there are none:
+   * categories have numbers in place of names, numbers and dates the share of the rows below them, 0 to 1.
+   */
   grid: z.array(cell),
   /** For each output of the model in order, the mean answer at each value of the grid. */
   means: z.array(z.array(z.number())),
@@ -94,7 +98,7 @@ export const explanationReport = z.strictObject({
     rows: z.number().int(),
     /** Mean of the absolute contributions over these rows and all outputs; the largest first. */
     columns: z.array(z.strictObject({ column: z.string(), mean: z.number() })),
-    /** The largest difference between a row's answer and base plus contributions. */
+    /** The largest difference between what the model answers and what base plus contributions make its answer. */
     largestGap: z.number(),
     examples: z.array(explainedRow),
   }),

@@ -45,9 +45,9 @@ export function dependenceChart(curve: Dependence, outputs: readonly string[], a
       : {
           field: 'x',
           type: 'quantitative' as const,
-          title: column,
+          title: kind === 'share' ? `${column}, share of rows below` : column,
           scale: { zero: false, nice: false },
-          axis: { tickCount: 5 },
+          axis: { tickCount: 5, ...(kind === 'share' ? { format: '.0%' } : {}) },
         };
   const y = {
     field: 'y',

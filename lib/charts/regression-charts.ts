@@ -1,10 +1,22 @@
 import { BLUE, type Chart } from './render.ts';
 
+/** The middle 99 % of sorted numbers, rounded outwards to one or two digits of the range: ends that are no row's own. */
+function ends(sorted: Float64Array): { low: number; high: number } {
+  const low = sorted[Math.floor(sorted.length * 0.005)] ?? 0;
+  const high = sorted[Math.ceil(sorted.length * 0.995) - 1] ?? 1;
+  const power = Math.floor(Math.log10(high - low || Math.abs(low) || 1)) - 1;
+  // A power below one is divided by its inverse, which is whole: 3 / 10 has no noise, 3 * 0.1 has.
+  const [up, down] = power < 0 ? [10 ** -power, 1] : [1, 10 ** power];
+  return {
+    low: (Math.floor((low * up) / down) * down) / up,
+    high: (Math.ceil((high * up) / down) * down) / up,
+  };
+}
+
 /** Distribution of the errors of a regression. */
 export function residualChart(truth: Float64Array, predictions: Float64Array, bins = 40): Chart {
   const residuals = Float64Array.from(truth, (value, i) => value - (predictions[i] ?? 0)).sort();
-  const low = residuals[Math.floor(residuals.length * 0.005)] ?? 0;
-  const high = residuals[Math.ceil(residuals.length * 0.995) - 1] ?? 1;
+  const { low, high } = ends(residuals);
   const width = (high - low || 1) / bins;
   const counts = new Array<number>(bins).fill(0);
   for (const residual of residuals) {
@@ -12,9 +24,12 @@ export function residualChart(truth: Float64Array, predictions: Float64Array, bi
     if (bin >= 0 && residual <= high) counts[bin] = (counts[bin] ?? 0) + 1;
   }
   return {
-    description: `Distribution of truth minus prediction, from ${low.toPrecision(3)} to ${high.toPrecision(3)} (99 % of the rows).`,
+    description: `Distribution of truth minus prediction, from ${low} to ${high} (99 % of the rows or more).`,
     spec: {
-      title: { text: 'Residuals', subtitle: '99 % of the rows; right of zero the prediction is too low' },
+      title: {
+        text: 'Residuals',
+        subtitle: '99 % of the rows or more; right of zero the prediction is too low',
+      },
       layer: [
         {
           data: {
@@ -46,8 +61,7 @@ export function residualChart(truth: Float64Array, predictions: Float64Array, bi
 /** Predictions against the truth as a map of rows: no point is one row. */
 export function predictedActualChart(truth: Float64Array, predictions: Float64Array, bins = 36): Chart {
   const sorted = Float64Array.from([...truth, ...predictions]).sort();
-  const low = sorted[Math.floor(sorted.length * 0.005)] ?? 0;
-  const high = sorted[Math.ceil(sorted.length * 0.995) - 1] ?? 1;
+  const { low, high } = ends(sorted);
   const width = (high - low || 1) / bins;
   const counts = new Map<number, number>();
   truth.forEach((value, row) => {
@@ -74,7 +88,7 @@ export function predictedActualChart(truth: Float64Array, predictions: Float64Ar
     axis: { format: '.3~s', tickCount: 6 },
   });
   return {
-    description: `Truth against prediction between ${low.toPrecision(3)} and ${high.toPrecision(3)}; on the diagonal both are the same.`,
+    description: `Truth against prediction between ${low} and ${high}; on the diagonal both are the same.`,
     spec: {
       title: 'Predicted and actual',
       layer: [

@@ -5,10 +5,10 @@ import { quoteLiteral } from '../duckdb/sql.ts';
 import { sqlTypes } from '../features/fit.ts';
 import { rawColumnsSql } from '../features/raw-sql.ts';
 
-/** The rows that are chosen, counted from 0. @param limit how many at the most */
+/** The rows that are chosen, counted from 0: evenly, from the first to the end of the table. @param limit how many at the most */
 export function sampledRows(total: number, limit: number): number[] {
-  const step = Math.max(1, Math.floor(total / limit));
-  return Array.from({ length: Math.min(Math.ceil(total / step), limit) }, (_, i) => i * step);
+  const length = Math.min(total, limit);
+  return Array.from({ length }, (_, i) => Math.floor((i * total) / length));
 }
 
 /**
@@ -25,12 +25,12 @@ export async function sampleRows(
 ): Promise<SampleSet> {
   const outputs = signature.outputs.filter((output) => output.kind === 'float').map((output) => output.name);
   const total = predictions.length / outputs.length;
-  const step = Math.max(1, Math.floor(total / limit));
+  const chosen = sampledRows(total, limit);
   const relation = `read_parquet(${quoteLiteral(parquetPath)}, file_row_number = true)`;
   const columns = signature.inputs.map(({ name, kind }) => ({ name, kind }));
   const types = await sqlTypes(database.connection, `read_parquet(${quoteLiteral(parquetPath)})`);
   const rows = await database.rows(
-    `SELECT ${rawColumnsSql(columns, types)} FROM ${relation} WHERE file_row_number % ${step} = 0 ORDER BY file_row_number LIMIT ${limit}`,
+    `SELECT ${rawColumnsSql(columns, types)} FROM ${relation} WHERE file_row_number IN (${['NULL', ...chosen].join(', ')}) ORDER BY file_row_number`,
   );
   const value = (cell: unknown): number | string | null =>
     typeof cell === 'number'
@@ -45,7 +45,7 @@ export async function sampleRows(
     expected: Object.fromEntries(
       outputs.map((output, k) => [
         output,
-        rows.map((_, i) => predictions[i * step * outputs.length + k] ?? Number.NaN),
+        chosen.map((row) => predictions[row * outputs.length + k] ?? Number.NaN),
       ]),
     ),
   };

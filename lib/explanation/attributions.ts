@@ -2,30 +2,30 @@ import type { Attribution, ExplainedRow, ExplanationReport } from '../../contrac
 import type { ColumnBatch } from '../onnx/tabular-session.ts';
 import type { Explainer } from './explainer.ts';
 
-/** Attributions of several rows, added up: how much each column moves answers. */
+/**
+ * Attributions of several rows, added up: how much each column moves answers. They hold where those of each row make what
+ * the model answers.
+ */
 export async function attributed(
   explainer: Explainer,
   batch: ColumnBatch,
   rows: Uint32Array,
   { mayShowRows }: { mayShowRows: boolean },
-): Promise<ExplanationReport['attributions']> {
+): Promise<{ attributions: ExplanationReport['attributions']; hold: boolean }> {
   const sums = new Map<string, number>();
   const first: Attribution[] = [];
-  let [largestGap, outputs] = [0, 1];
+  let [largestGap, outputs, hold] = [0, 1, true];
   for (const row of rows) {
-    const all = await explainer.explainRow(batch, row);
-    outputs = all.length;
-    for (const { answer, base, contributions } of all) {
-      let total = base;
-      for (const { column, value } of contributions) {
-        total += value;
+    const { attributions, gap, holds } = await explainer.explainRow(batch, row);
+    outputs = attributions.length;
+    largestGap = Math.max(largestGap, gap);
+    hold &&= holds;
+    for (const { contributions } of attributions)
+      for (const { column, value } of contributions)
         sums.set(column, (sums.get(column) ?? 0) + Math.abs(value));
-      }
-      largestGap = Math.max(largestGap, Math.abs(answer - total));
-    }
-    if (all[0]) first.push(all[0]);
+    if (attributions[0]) first.push(attributions[0]);
   }
-  return {
+  const attributions = {
     method: explainer.method,
     unit: explainer.unit,
     confidence: explainer.confidence,
@@ -36,6 +36,7 @@ export async function attributed(
     largestGap,
     examples: mayShowRows ? examples(first) : [],
   };
+  return { attributions, hold };
 }
 
 /** The rows with the highest, the middle and the lowest answer of the first output. */

@@ -2,6 +2,7 @@ import type { Dependence } from '../../contracts/explanation.ts';
 import type { ModelInput } from '../../contracts/serving.ts';
 import type { ColumnBatch, InputColumn } from '../onnx/tabular-session.ts';
 import { columnOf, pick, replaced } from './columns.ts';
+import { gridOf, shares } from './grid.ts';
 import { type Slice, sizeOf } from './importance.ts';
 
 export interface DependenceQuestion {
@@ -11,13 +12,13 @@ export interface DependenceQuestion {
   points: number;
   outputs: number;
   slices: readonly Slice[];
+  /** No value and no category of the column is told: shares of the rows and numbers stand in their places. */
+  personal?: boolean;
   /** Single rows that are shown; 0 where rows are of people. */
   shownRows: number;
   answers: (batch: ColumnBatch) => Promise<Float64Array>;
 }
 
-/** Extreme values are few rows' and would stretch the picture. */
-const GRID_SHARES = { from: 0.02, to: 0.98 };
 /** The least rows of a slice that means are given of. */
 const LEAST_ROWS = 20;
 
@@ -26,7 +27,7 @@ const LEAST_ROWS = 20;
  * 2015) of one column: the answers for all rows with the column set to one value after the other. Where columns go
  * together, some of these rows could not be: the curve says what the model does, not what the world does.
  *
- * @returns nothing for a column with fewer than two values
+ * @returns nothing for a column with fewer than two values that enough rows have
  */
 export async function partialDependence(question: DependenceQuestion): Promise<Dependence | undefined> {
   const { input, batch, points, outputs, slices, shownRows } = question;
@@ -56,8 +57,7 @@ export async function partialDependence(question: DependenceQuestion): Promise<D
   const shown = Math.min(shownRows, rows);
   return {
     column: input.name,
-    kind,
-    grid,
+    ...(question.personal ? untold(kind, grid, column) : { kind, grid }),
     means: Array.from({ length: outputs }, (_, k) => grid.map((_value, point) => mean(point, k))),
     slices: slices.flatMap((slice, index) =>
       (sizes[index] ?? 0) < LEAST_ROWS
@@ -77,36 +77,13 @@ export async function partialDependence(question: DependenceQuestion): Promise<D
   };
 }
 
-/** Values to look at: quantiles of a number, the most frequent categories, all of a boolean. */
-function gridOf(
-  kind: ModelInput['kind'],
+/** The places of the grid without its values. */
+function untold(
+  kind: Dependence['kind'],
+  grid: readonly (number | string)[],
   column: InputColumn,
-  points: number,
-): { kind: Dependence['kind']; grid: (number | string)[] } {
-  if (column instanceof Float32Array || column instanceof Float64Array) {
-    const present = column.filter((value) => Number.isFinite(value)).sort();
-    const distinct = new Set(present);
-    const quantiles = Array.from({ length: points }, (_, i) => {
-      const share = GRID_SHARES.from + ((GRID_SHARES.to - GRID_SHARES.from) * i) / (points - 1);
-      return present[Math.floor(share * (present.length - 1))] ?? Number.NaN;
-    });
-    const values = distinct.size <= points ? [...distinct] : [...new Set(quantiles)];
-    const grid = values.filter((value) => Number.isFinite(value)).sort((a, b) => a - b);
-    if (kind === 'boolean') return { kind: 'category', grid };
-    return { kind: kind === 'datetime' ? 'date' : 'number', grid };
-  }
-  return { kind: 'category', grid: categories(column).slice(0, points) };
-}
-
-/** A category with fewer of the rows says little, and may be one person's own. */
-const LEAST_OF_CATEGORY = 5;
-
-/** Categories with enough rows, the most frequent first. */
-export function categories(column: readonly string[]): string[] {
-  const counts = new Map<string, number>();
-  for (const value of column) if (value !== '') counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts]
-    .filter(([, count]) => count >= LEAST_OF_CATEGORY)
-    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
-    .map(([value]) => value);
+): Pick<Dependence, 'kind' | 'grid'> {
+  return kind === 'category'
+    ? { kind, grid: grid.map((_, index) => `category ${index + 1}`) }
+    : { kind: 'share', grid: shares(grid.map(Number), column) };
 }

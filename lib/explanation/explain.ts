@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Dependence, ExplanationReport } from '../../contracts/explanation.ts';
+import type { Dependence, ExplainerFile, ExplanationReport } from '../../contracts/explanation.ts';
 import { sampleSet } from '../../contracts/samples.ts';
 import { explanationPlots } from '../charts/explanation-plots.ts';
 import { readLabels } from '../data/labels.ts';
@@ -84,10 +84,11 @@ export async function explain(job: ExplainJob): Promise<Explanation> {
           name,
           rows: Uint8Array.from(few, (row) => rows[row] ?? 0),
         })),
+        personal: job.personal.includes(column),
         shownRows: job.rowsMayBeShown ? SHOWN_ROWS : 0,
         answers,
       });
-      if (curve) dependence.push(job.personal.includes(column) ? nameless(curve) : curve);
+      if (curve) dependence.push(curve);
     }
 
     const covers = await trainingCovers(model, job.matrixPath);
@@ -98,20 +99,18 @@ export async function explain(job: ExplainJob): Promise<Explanation> {
       covers: Array.from(covers ?? []),
     };
     const samples = sampleSet.parse(JSON.parse(await readFile(job.samplesPath, 'utf8')));
-    const explainer = await Explainer.create(
-      model,
-      signature,
-      { rows: samples.rows, file },
-      { seed, confidence: job.confidence },
-    );
-    const attributions = await attributed(
-      explainer,
+    const { attributions, departed } = await attributionsOf(
+      (known) =>
+        Explainer.create(
+          model,
+          signature,
+          { rows: samples.rows, ...known },
+          { seed, confidence: job.confidence },
+        ),
+      file,
       batch,
-      evenly(batch.rows, attributionRows(explainer.cost)),
-      {
-        mayShowRows: job.rowsMayBeShown,
-      },
-    ).finally(() => explainer.close());
+      job.rowsMayBeShown,
+    );
 
     const report: ExplanationReport = {
       schemaVersion: 1,
@@ -138,11 +137,11 @@ export async function explain(job: ExplainJob): Promise<Explanation> {
       outputs: [...predictor.outputs],
       dependence,
       attributions,
-      notes: notes(job, overall !== undefined),
+      notes: notes(job, overall !== undefined, departed),
     };
     return {
       report,
-      explainer: { ...file, method: explainer.method },
+      explainer: { ...file, method: attributions.method },
       plots: await explanationPlots(report),
     };
   } finally {
@@ -170,19 +169,38 @@ async function tableRows({ testPath, signature, testRows }: ExplainJob): Promise
 const ranked = <T extends { mean: number; column: string }>(columns: readonly T[]): T[] =>
   [...columns].sort((a, b) => b.mean - a.mean || (a.column < b.column ? -1 : 1));
 
-/** Categories of people have numbers in place of names. */
-const nameless = (curve: Dependence): Dependence =>
-  curve.kind === 'category'
-    ? { ...curve, grid: curve.grid.map((_, index) => `category ${index + 1}`) }
-    : curve;
-
 /** At most `limit` of `count` places, evenly chosen. */
 function evenly(count: number, limit: number): Uint32Array {
   const length = Math.min(count, limit);
   return Uint32Array.from({ length }, (_, index) => Math.floor((index * count) / length));
 }
 
-const notes = (job: ExplainJob, defined: boolean): string[] => [
+/** Exact attributions where they add up to what the model says, else sampled ones. */
+async function attributionsOf(
+  create: (known: { file?: ExplainerFile }) => Promise<Explainer>,
+  file: ExplainerFile,
+  batch: ColumnBatch,
+  mayShowRows: boolean,
+): Promise<{ attributions: ExplanationReport['attributions']; departed: boolean }> {
+  let departed = false;
+  for (;;) {
+    const explainer = await create(departed ? {} : { file });
+    try {
+      const rows = evenly(batch.rows, attributionRows(explainer.cost));
+      const { attributions, hold } = await attributed(explainer, batch, rows, { mayShowRows });
+      departed ||= file.method === 'tree' && explainer.method === 'sampled';
+      if (hold) return { attributions, departed };
+      departed = true;
+    } finally {
+      await explainer.close();
+    }
+  }
+}
+
+const notes = (job: ExplainJob, defined: boolean, departed: boolean): string[] => [
   ...(defined ? [] : [`${job.metric} is not defined on these rows, so there is no importance`]),
+  ...(departed
+    ? ['what the trees add up to is not what the model answers, so contributions are sampled']
+    : []),
   ...(job.rowsMayBeShown ? [] : ['rows are of people: only means over many of them are shown']),
 ];

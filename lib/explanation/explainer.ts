@@ -8,6 +8,7 @@ import type {
 import { isTextInput, type ModelSignature } from '../../contracts/serving.ts';
 import type { ColumnBatch } from '../onnx/tabular-session.ts';
 import { batchOf, columnOf, pick, type RawRow } from './columns.ts';
+import { type Explained, largestGap, sumOf } from './explained.ts';
 import { Predictor } from './predictor.ts';
 import { type Coalitions, sampledShapley } from './sampled-shapley.ts';
 import { TreeExplainer } from './tree-explainer.ts';
@@ -37,7 +38,8 @@ export interface Background {
 }
 
 /**
- * Explains single predictions of one composed model. Exact for tree ensembles (TreeSHAP), sampled for all others.
+ * Explains single predictions of one composed model. Exact for tree ensembles (TreeSHAP) as long as their parts add up to
+ * the model's own answers on background rows, sampled for all others.
  * Computing holds the calling thread: a server gives it a process, or asks for few rows.
  */
 export class Explainer {
@@ -50,7 +52,7 @@ export class Explainer {
     readonly confidence: number,
     /** Operations that one row takes, about; a million are a few milliseconds. */
     readonly cost: number,
-    private readonly attribute: (row: ColumnBatch) => Promise<Attribution[]>,
+    private readonly attribute: (row: ColumnBatch) => Promise<Explained>,
     private readonly release: () => Promise<void>,
   ) {}
 
@@ -64,11 +66,12 @@ export class Explainer {
    * // base + the sum of contributions[].value === answer
    */
   async explain(row: RawRow): Promise<Attribution[]> {
-    return this.attribute(batchOf([row], this.signature));
+    const { attributions } = await this.attribute(batchOf([row], this.signature));
+    return attributions;
   }
 
-  /** {@link explain} for one row of a batch. */
-  async explainRow(batch: ColumnBatch, row: number): Promise<Attribution[]> {
+  /** {@link explain} for one row of a batch, held against the model's own answer. */
+  async explainRow(batch: ColumnBatch, row: number): Promise<Explained> {
     return this.attribute(pick(batch, [row]));
   }
 
@@ -112,7 +115,12 @@ export class Explainer {
       unit,
       settings.confidence,
       pairs * (2 * columns - 1) * columns,
-      (row) => sampled(predictor, signature, background, row, { ...settings, pairs }),
+      async (row) => {
+        const attributions = await sampled(predictor, signature, background, row, { ...settings, pairs });
+        const gap = largestGap(attributions.map(sumOf), await predictor.answers(row));
+        // They add up by construction; there is nothing else to fall back to.
+        return { attributions, gap, holds: true };
+      },
       () => predictor.close(),
     );
   }

@@ -3,8 +3,8 @@ import { oneCondition } from '../data/join.ts';
 import { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
 import type { ColumnBatch } from '../onnx/tabular-session.ts';
-import { categories } from './dependence.ts';
 import type { ExplainJob } from './explain-job.ts';
+import { categories } from './grid.ts';
 import { type Slice, sizeOf } from './importance.ts';
 
 /** A segment needs so many rows, and a column so few categories, that the pictures say something. */

@@ -88,6 +88,23 @@ export class TreeEnsemble {
     return result;
   }
 
+  /** The same trees with more added to each score beside them. @param base `[scores]` */
+  plus(base: Float64Array): TreeEnsemble {
+    return new TreeEnsemble(
+      this.roots,
+      this.modes,
+      this.features,
+      this.thresholds,
+      this.yes,
+      this.no,
+      this.missingYes,
+      this.weights,
+      this.scores,
+      this.base.map((value, k) => value + (base[k] ?? 0)),
+      this.hitRates,
+    );
+  }
+
   /** Reads a node of a graph; nothing where it is none of the two operators, or uses what is not known here. */
   static of(node: NodeProto): TreeEnsemble | undefined {
     const classifier = node.opType === 'TreeEnsembleClassifier';

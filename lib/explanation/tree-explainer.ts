@@ -2,18 +2,27 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { Attribution, AttributionUnit, ExplainerFile } from '../../contracts/explanation.ts';
 import type { ColumnBatch, InputColumn } from '../onnx/tabular-session.ts';
-import { type Link, linkOf } from './link.ts';
+import { pick } from './columns.ts';
+import { type Explained, largestGap, sumOf } from './explained.ts';
+import { answersFrom, type Link, linkOf, ROUNDING, tolerance } from './link.ts';
 import type { Predictor } from './predictor.ts';
+import type { TreeEnsemble } from './tree-ensemble.ts';
 import { treeModel } from './tree-model.ts';
 import { TreeShap } from './tree-shap.ts';
+
+/** Background rows on which the parts must add up to the model's own answers. */
+const CHECKED_ROWS = 8;
 
 /** TreeSHAP on the feature matrix, summed to the raw columns. */
 export class TreeExplainer {
   private constructor(
     private readonly session: InferenceSession,
     private readonly matrix: string,
+    private readonly ensemble: TreeEnsemble,
     private readonly shap: TreeShap,
     private readonly link: Link,
+    /** The gap that rounding explains, see `tolerance`. */
+    private readonly allowed: number,
     private readonly file: ExplainerFile,
     private readonly predictor: Predictor,
     private readonly inputs: readonly string[],
@@ -27,7 +36,7 @@ export class TreeExplainer {
     return this.shap.cost;
   }
 
-  /** Nothing where the model is no tree ensemble after all. */
+  /** Nothing where the model is no tree ensemble after all, or says something else than its trees. */
   static async create(
     model: Uint8Array,
     file: ExplainerFile,
@@ -50,35 +59,69 @@ export class TreeExplainer {
     });
     const matrix = await matrixOf(session, trees.matrix, background);
     const scores = ensemble.scoresOf(matrix, width);
-    const link = linkOf(scores, ensemble.scores, await predictor.answers(background), predictor.outputs);
+    const answers = await predictor.answers(background);
+    const link = linkOf(scores, ensemble.scores, answers, predictor.outputs);
     if (!link) {
       await session.release();
       return undefined;
     }
     const shap = new TreeShap(ensemble, Float64Array.from(file.covers), width);
     const inputs = [...background.columns.keys()];
-    return new TreeExplainer(session, trees.matrix, shap, link, file, predictor, inputs);
+    const allowed = tolerance(
+      { score: scores, target: answers, probability: undefined, log_odds: undefined }[link.unit],
+    );
+    const explainer = new TreeExplainer(
+      session,
+      trees.matrix,
+      ensemble,
+      shap,
+      link,
+      allowed,
+      file,
+      predictor,
+      inputs,
+    );
+    for (let row = 0; row < Math.min(CHECKED_ROWS, background.rows); row++) {
+      const { holds } = await explainer.explain(pick(background, [row]));
+      if (holds) continue;
+      await session.release();
+      return undefined;
+    }
+    return explainer;
   }
 
-  async explain(row: ColumnBatch): Promise<Attribution[]> {
+  async explain(row: ColumnBatch): Promise<Explained> {
     const features = await matrixOf(this.session, this.matrix, row);
     const perColumn = this.shap.contributions(features);
+    const scores = this.ensemble.scoresOf(features, this.file.sources.length);
     const width = this.shap.base.length;
-    return this.predictor.outputs.map((output, k) => {
+    const attributions = this.predictor.outputs.map((output, k): Attribution => {
       const { score, sign, shift } = this.link.outputs[k] ?? { score: 0, sign: 1, shift: 0 };
       const raw = new Float64Array(this.inputs.length);
       this.file.sources.forEach((sources, column) => {
         const value = sign * (perColumn[column * width + score] ?? 0);
         for (const source of sources) raw[source] = (raw[source] ?? 0) + value / sources.length;
       });
-      const base = shift + sign * (this.shap.base[score] ?? 0);
       return {
         output,
-        answer: base + raw.reduce((sum, value) => sum + value, 0),
-        base,
+        answer: shift + sign * (scores[score] ?? Number.NaN),
+        base: shift + sign * (this.shap.base[score] ?? 0),
         contributions: this.inputs.map((column, i) => ({ column, value: raw[i] ?? 0, error: 0 })),
       };
     });
+    const sums = attributions.map(sumOf);
+    const [expected, said] = [answersFrom(this.link.unit, sums), await this.predictor.answers(row)];
+    // Where it is not known what follows the scores, the parts are held against the scores themselves.
+    const gap = expected
+      ? largestGap(expected, said)
+      : largestGap(
+          sums,
+          attributions.map(({ answer }) => answer),
+        );
+    // Numbers far beyond the background's lose digits of their own.
+    const own =
+      this.unit === 'target' || this.unit === 'score' ? ROUNDING * Math.max(...sums.map(Math.abs)) : 0;
+    return { attributions, gap, holds: gap <= this.allowed + own };
   }
 
   async close(): Promise<void> {

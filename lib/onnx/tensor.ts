@@ -77,6 +77,23 @@ function rawBytes(name: string, value: Exclude<TensorValue, { type: 'string' }>)
   return bytes;
 }
 
+/** The elements of a float or double constant, however the file holds them; nothing for other types. */
+export function numbersOf({
+  dataType,
+  rawData,
+  floatData,
+  doubleData,
+}: TensorProto): Float64Array | undefined {
+  const single = dataType === TensorProto_DataType.FLOAT;
+  if (!single && dataType !== TensorProto_DataType.DOUBLE) return undefined;
+  if (rawData.length === 0) return Float64Array.from(single ? floatData : doubleData);
+  const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
+  const width = single ? 4 : 8;
+  return Float64Array.from({ length: Math.floor(rawData.length / width) }, (_, index) =>
+    single ? view.getFloat32(index * width, true) : view.getFloat64(index * width, true),
+  );
+}
+
 /** An int64 from a JavaScript number, refused where the number is not a safe integer. */
 export function exactInteger(where: string, value: number | bigint): bigint {
   if (typeof value === 'bigint') return value;

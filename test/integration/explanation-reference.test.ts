@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { batchOf } from '../../lib/explanation/columns.ts';
 import { createExplainer } from '../../lib/explanation/explainer.ts';
+import { Predictor } from '../../lib/explanation/predictor.ts';
 import { treeModel } from '../../lib/explanation/tree-model.ts';
 import { TreeShap } from '../../lib/explanation/tree-shap.ts';
 import { readNpy } from '../../lib/npy.ts';
-import { composeModel } from '../../lib/onnx/compose.ts';
+import { type ComposeOptions, composeModel } from '../../lib/onnx/compose.ts';
 import { OnnxGraphBuilder } from '../../lib/onnx/graph.ts';
 import { INPUTS_METADATA } from '../../lib/onnx/metadata.ts';
 import { python } from './trainers-support.ts';
@@ -142,6 +144,85 @@ describe('createExplainer', () => {
       await sampled.close();
     }
   });
+
+  const TASKS = {
+    regression: { task: 'regression', classNames: [] },
+    binary: { task: 'binary', classNames: ['0', '1'] },
+    multiclass: { task: 'multiclass', classNames: ['0', '1', '2', '3'] },
+  } satisfies Record<string, ComposeOptions>;
+  const cases = (['xgboost', 'gradient_boosting'] as const).flatMap((library) =>
+    (['regression', 'binary', 'multiclass'] as const).map((task) => ({ library, task })),
+  );
+  it.each(cases)(
+    '$library, $task: attributions add up to what the model says, its start included',
+    async ({ library, task }) => {
+      const bytes = new Uint8Array(await readFile(join(folder, `start-${library}-${task}.onnx`)));
+      const { onnx, signature } = composeModel(plainFeatures(), bytes, TASKS[task]);
+      const covers = treeModel(onnx)?.ensemble.hitRates;
+      if (!covers) throw new Error('the trainers write how often each node was taken');
+      const rows = Array.from({ length: 32 }, (_, row) => rowOf(row));
+      const sources = Array.from({ length: COLUMNS }, (_, column) => [column]);
+      const file = { schemaVersion: 1 as const, method: 'tree' as const, sources, covers: [...covers] };
+      const explainer = await createExplainer(onnx, signature, { rows, file });
+      const predictor = await Predictor.create(onnx, signature);
+      try {
+        expect([explainer.method, explainer.unit]).toEqual([
+          'tree',
+          task === 'regression' ? 'target' : 'log_odds',
+        ]);
+        for (const row of rows) {
+          const said = await predictor.answers(batchOf([row], signature));
+          const parts = await explainer.explain(row);
+          const sums = parts.map(({ base, contributions }) =>
+            contributions.reduce((sum, { value }) => sum + value, base),
+          );
+          const powers = sums.map(Math.exp).reduce((sum, power) => sum + power, 0);
+          const answers = sums.map((sum) =>
+            task === 'regression'
+              ? sum
+              : task === 'binary'
+                ? 1 / (1 + Math.exp(-sum))
+                : Math.exp(sum) / powers,
+          );
+          answers.forEach((answer, k) => {
+            expect(answer).toBeCloseTo(said[k] ?? Number.NaN, task === 'regression' ? 3 : 5);
+          });
+          parts.forEach(({ answer }, k) => {
+            expect(answer).toBeCloseTo(sums[k] ?? Number.NaN, 9);
+          });
+        }
+      } finally {
+        await explainer.close();
+        await predictor.close();
+      }
+    },
+  );
+
+  it.each(['platt', 'isotonic'] as const)(
+    'before a calibration (%s) it explains the score',
+    async (method) => {
+      const calibration =
+        method === 'platt'
+          ? { method, curves: [{ a: 0.7, b: 0.4 }], notes: [] }
+          : { method, curves: [{ x: [0, 0.5, 1], y: [0.1, 0.2, 1] }], notes: [] };
+      const bytes = new Uint8Array(await readFile(join(folder, 'start-xgboost-binary.onnx')));
+      const plain = composeModel(plainFeatures(), bytes, TASKS.binary);
+      const { onnx, signature } = composeModel(plainFeatures(), bytes, { ...TASKS.binary, calibration });
+      const covers = [...(treeModel(onnx)?.ensemble.hitRates ?? [])];
+      const rows = Array.from({ length: 32 }, (_, row) => rowOf(row));
+      const sources = Array.from({ length: COLUMNS }, (_, column) => [column]);
+      const file = { schemaVersion: 1 as const, method: 'tree' as const, sources, covers };
+      const before = await createExplainer(plain.onnx, plain.signature, { rows, file });
+      const behind = await createExplainer(onnx, signature, { rows, file });
+      try {
+        expect([before.unit, behind.unit]).toEqual(['log_odds', 'score']);
+        for (const row of rows) expect(await behind.explain(row)).toEqual(await before.explain(row));
+      } finally {
+        await before.close();
+        await behind.close();
+      }
+    },
+  );
 
   it('refuses a file of another model, and an empty background', async () => {
     const bytes = new Uint8Array(await readFile(join(folder, 'lightgbm-regression.onnx')));

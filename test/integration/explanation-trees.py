@@ -12,7 +12,9 @@ from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
 sys.path.insert(0, str(Path(sys.argv[2])))
+import gradient_boosting_trainer
 import lightgbm_export
+import parameters as table
 import xgboost_export
 
 folder = Path(sys.argv[1])
@@ -69,10 +71,6 @@ for task, target in TARGETS.items():
     kind = xgboost.XGBRegressor if task == "regression" else xgboost.XGBClassifier
     model = kind(n_estimators=20, max_depth=4, random_state=1, n_jobs=1).fit(features, target).get_booster()
     contributions = np.array(model.predict(xgboost.DMatrix(explained), pred_contribs=True))
-    # Of the base only what the trees give: the intercept is added behind them.
-    settings = json.loads(model.save_config())["learner"]["learner_model_param"]
-    intercept = np.array(json.loads(settings["base_score"]))
-    contributions[..., -1] -= np.log(intercept / (1 - intercept)) if task == "binary" else intercept
     save(
         f"xgboost-{task}",
         xgboost_export.export(model, 20, features, request),
@@ -83,4 +81,27 @@ forest = RandomForestClassifier(20, max_depth=5, random_state=1).fit(np.nan_to_n
 converted = to_onnx(forest, features[:1], options={"zipmap": False}, target_opset={"": 17, "ai.onnx.ml": 3})
 probabilities = forest.predict_proba(np.nan_to_num(explained))[:, 1]
 save("forest-binary", converted.SerializeToString(), np.repeat(probabilities, COLUMNS + 1).reshape(len(explained), COLUMNS + 1, 1))
+# Models as the trainers make them, far from zero: what training starts from is added behind the trees.
+for task, target in TARGETS.items():
+    classes = {"regression": 0, "binary": 2, "multiclass": 4}[task]  # of the four classes one is absent
+    request = SimpleNamespace(
+        task=task,
+        class_names=[str(index) for index in range(classes)],
+        feature_names=[f"f{column}" for column in range(COLUMNS)],
+        threads=1,
+        seed=1,
+    )
+    labels = target + 100 if task == "regression" else (noisy > 2).astype(int) if task == "binary" else target
+    fold = SimpleNamespace(features=np.nan_to_num(features), labels=labels, weights=None)
+    settings = table.resolve("gradient_boosting", task, {})
+    boosting = gradient_boosting_trainer.Boosting(SimpleNamespace(request=request), settings, fold)
+    boosting.fit(20)
+    (folder / f"start-gradient_boosting-{task}.onnx").write_bytes(boosting.export(20))
+    settings = {"max_depth": 4, "seed": 1, "nthread": 1}
+    settings["objective"] = {"binary": "binary:logistic", "multiclass": "multi:softprob"}.get(task, "reg:squarederror")
+    if task == "multiclass":
+        settings["num_class"] = classes
+    booster = xgboost.train(settings, xgboost.DMatrix(features, labels), 20)
+    (folder / f"start-xgboost-{task}.onnx").write_bytes(xgboost_export.export(booster, 20, features, request))
+
 print(json.dumps({"rows": len(explained), "columns": COLUMNS}))

@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../domain/random.ts';
 import { columnSources } from '../../lib/explanation/column-sources.ts';
 import { partialDependence } from '../../lib/explanation/dependence.ts';
+import { largestGap } from '../../lib/explanation/explained.ts';
+import { gridOf } from '../../lib/explanation/grid.ts';
 import { permutationImportance } from '../../lib/explanation/importance.ts';
-import { linkOf } from '../../lib/explanation/link.ts';
+import { answersFrom, linkOf, tolerance } from '../../lib/explanation/link.ts';
 import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import type { Problem } from '../../lib/statistics/judge.ts';
 
@@ -97,6 +99,51 @@ describe('partial dependence', () => {
   });
 });
 
+describe('the grid of a dependence', () => {
+  it('of many numbers it has means of several rows, rounded by the range: no row finds its own value', () => {
+    const own = seededRandom(9);
+    const ages = Float64Array.from({ length: 300 }, () => 20 + 60 * own());
+    const { kind, grid } = gridOf('numeric', ages, 20);
+    expect(kind).toBe('number');
+    expect(grid).toHaveLength(20);
+    expect(grid.every((value) => Number(value) === Number(Number(value).toFixed(1)))).toBe(true);
+    // A range of thirty years is not rounded to decades.
+    const years = Float32Array.from({ length: 300 }, (_, row) => 1990 + (row % 30));
+    expect(new Set(gridOf('numeric', years, 20).grid).size).toBe(20);
+    const dates = ages.map((age) => 1.7e9 + age * 86_400);
+    expect(gridOf('datetime', dates, 20).grid.every((date) => Number(date) % 86_400 === 0)).toBe(true);
+    expect(gridOf('numeric', Float64Array.of(1.25, 1.5, 1.75), 2).grid).toEqual([]);
+  });
+
+  it('of few numbers it has those of several rows', () => {
+    const column = Float32Array.from({ length: 40 }, (_, row) => (row < 36 ? row % 3 : 7.25 + row));
+    expect(gridOf('numeric', column, 20).grid).toEqual([0, 1, 2]);
+  });
+
+  it('of personal columns it tells no value', async () => {
+    const ask = (name: string, kind: 'numeric' | 'categorical') =>
+      partialDependence({
+        input: { name, kind },
+        batch,
+        points: 11,
+        outputs: 1,
+        slices: [],
+        personal: true,
+        shownRows: 0,
+        answers,
+      });
+    const numbers = await ask('a', 'numeric');
+    expect(numbers?.kind).toBe('share');
+    expect(numbers?.grid[0]).toBeCloseTo(0.02, 1);
+    expect(numbers?.grid.at(-1)).toBeCloseTo(0.98, 1);
+    // The curve is that of the values: 10 a, which is uniform.
+    numbers?.grid.forEach((share, at) => {
+      expect(Math.abs((numbers.means[0]?.[at] ?? 0) - 10 * Number(share) - 0.25)).toBeLessThan(0.8);
+    });
+    expect((await ask('group', 'categorical'))?.grid).toEqual(['category 1', 'category 2']);
+  });
+});
+
 describe('the parts that attributions are made of', () => {
   it('columns of the matrix belong to raw inputs; those of a derived one are shared', () => {
     const matrix = ['age', 'a × b', 'job=x'].map((name) => ({
@@ -130,5 +177,28 @@ describe('the parts that attributions are made of', () => {
       unit: 'score',
       outputs: [{ score: 0, sign: -1, shift: 0 }],
     });
+  });
+
+  it('answers that go up and down with the score do not come from it', () => {
+    const scores = Float64Array.of(-2, 0.5, 3);
+    expect(linkOf(scores, 1, Float64Array.of(0.2, 0.9, 0.3), ['probability'])).toBeUndefined();
+    expect(linkOf(scores, 1, Float64Array.of(20, 90, 30), ['prediction'])).toBeUndefined();
+  });
+
+  it('small numbers are not taken for each other', () => {
+    const scores = Float64Array.of(1e-4, 3e-4, 2e-4);
+    expect(linkOf(scores, 1, scores, ['prediction'])?.unit).toBe('target');
+    const doubled = scores.map((score) => 2 * score);
+    expect(linkOf(scores, 1, doubled, ['prediction'])?.unit).toBe('score');
+  });
+
+  it('the tolerance goes with the range of the answers', () => {
+    expect(tolerance()).toBe(1e-3);
+    expect(tolerance(Float64Array.of(0, 50, 100))).toBeCloseTo(0.101, 9);
+    expect(answersFrom('log_odds', [1000, 1000])).toEqual([0.5, 0.5]);
+    expect(answersFrom('log_odds', [0])).toEqual([0.5]);
+    expect(answersFrom('score', [0])).toBeUndefined();
+    expect(largestGap([1, 2], [1, 2.5])).toBe(0.5);
+    expect(largestGap([1], [Number.NaN])).toBe(Infinity);
   });
 });

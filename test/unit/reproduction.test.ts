@@ -41,6 +41,10 @@ describe('the verdict on a reproduction', () => {
     expect(found).toMatchObject({ verdict: 'identical', departed: null });
     expect(found.links.every(({ same }) => same)).toBe(true);
     expect(told(found)).toMatch(/the model file is the same, byte for byte\n\nall 6 metrics are the same/);
+    // No more is said than was compared.
+    const words = told(found).replace(/\s+/g, ' ');
+    expect(words).toContain('the workers that registered the version and that opened its reproduction');
+    expect(words).toContain('Not compared: workers that only trained');
   });
 
   it('equal: another file that answers the same', () => {
