@@ -47,7 +47,12 @@ describe('the evaluation of a spec', () => {
     [
       'a bootstrap that is off',
       { resamples: 0, gates: [{ metric: 'roc_auc', min: 0, confidence: 0.9 }] },
-      'set evaluation.resamples above 0',
+      '0 samples of the bootstrap cannot tell such a bound: set evaluation.resamples to at least 50,',
+    ],
+    [
+      'a bound that too few samples lie beyond',
+      { resamples: 4_999, gates: [{ metric: 'roc_auc', min: 0, confidence: 0.999 }] },
+      'set evaluation.resamples to at least 5000,',
     ],
     ['a slip of the pen', { gates: [{ metric: 'roc_auc', mn: 0 }] }, 'did you mean "min"'],
     [
