@@ -104,10 +104,14 @@ describe('columns of slices and groups', () => {
     whole({
       slices: [{ name: 'n', where: 'x > 1' }, { columns: ['region', 'sex'] }],
       fairness: { columns: ['age'] },
+      gates: [
+        { robustness: 'missing', metric: 'f1', maxLoss: 0.1 },
+        { robustness: 'missing', metric: 'f1', maxLoss: 0.1, feature: 'plan' },
+      ],
     }),
   );
   it.each([
-    ['all there', ['region', 'sex', 'age'], [], undefined],
+    ['all there', ['region', 'sex', 'age', 'plan'], [], undefined],
     [
       'misspelt',
       ['regions', 'sex', 'age'],
@@ -115,6 +119,12 @@ describe('columns of slices and groups', () => {
       'evaluation.slices[1].columns: there is no column region; did you mean regions?',
     ],
     ['dropped as personal', ['region', 'age'], ['sex'], 'sex is personal and is dropped before training'],
+    [
+      'of a gate',
+      ['region', 'sex', 'age', 'plans'],
+      [],
+      'evaluation.gates[1].feature: there is no column plan; did you mean plans?',
+    ],
     ['of groups', ['region', 'sex'], [], 'evaluation.fairness.columns: there is no column age'],
   ])('%s', (_, columns, dropped, message) => {
     const problem = columnProblem(evaluation, columns, dropped);
