@@ -33,6 +33,9 @@ export const evaluationSpec = z.strictObject({
     .array(gate)
     .max(50)
     .optional()
-    .meta({ description: 'Default: better than the baseline, and not worse than the champion.' }),
+    .meta({
+      description:
+        'Default: better than the baseline, and not worse than the champion by more than 0.005 with 95 % confidence; of metrics that have no upper end, such as log_loss and root_mean_squared_error, or without resamples: not worse at all.',
+    }),
 });
 export type EvaluationSpec = z.infer<typeof evaluationSpec>;
