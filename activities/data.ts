@@ -24,7 +24,7 @@ import { ingest } from './ingest.ts';
 import { prepare } from './prepare.ts';
 import { protect } from './protect.ts';
 import { RecordedRows } from './recorded-rows.ts';
-import { split } from './split.ts';
+import { checkSlices, split } from './split.ts';
 import { validate } from './validate.ts';
 
 /** Raised by hand when a stage's code gives another output for the same input. */
@@ -42,6 +42,8 @@ interface Stage<K extends CachedName> {
   /** What of the input decides about the output. */
   identity(input: Input<K>): unknown;
   work(deps: ActivityDependencies, input: Input<K>, frame: ActivityFrame): Promise<Output<K>>;
+  /** What the spec must fit besides, also where the output was there already. */
+  check?(deps: ActivityDependencies, input: Input<K>, output: Output<K>, frame: ActivityFrame): Promise<void>;
   /** Tells erasures of the rows of people in what was stored. */
   record(rows: RecordedRows, input: Input<K>, output: Output<K>): Promise<void>;
 }
@@ -67,6 +69,7 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
         },
         () => stage.work(deps, input, frame),
       );
+      await stage.check?.(deps, input, output, frame);
       await stage.record(new RecordedRows(await deps.store()), input, output);
       return bounded(name, { ...output, cache });
     });
@@ -140,6 +143,7 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
         privacy: spec.privacy,
       }),
       work: split,
+      check: checkSlices,
       record: (rows, input, output) => rows.split(input, output),
     }),
 

@@ -1,7 +1,9 @@
 import type { DataActivities } from '../contracts/activities.ts';
+import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
 import type { SplitOutput } from '../contracts/stages.ts';
 import { splitTable } from '../lib/data/split.ts';
 import { quoteLiteral } from '../lib/duckdb/sql.ts';
+import { checkSliceConditions } from '../lib/evaluation/test-parts.ts';
 import { checkOverlap } from '../lib/expectations/overlap.ts';
 import { featureColumns } from '../lib/features/feature-columns.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -41,4 +43,26 @@ export async function split(
       : [];
     return { ...parts, sensitive, overlap };
   });
+}
+
+/** A slip in the condition of a slice is told before anything is trained. */
+export async function checkSlices(
+  deps: Pick<ActivityDependencies, 'store'>,
+  { spec: { evaluation } }: { spec: Pick<PipelineSpec, 'evaluation'> },
+  { test }: Pick<SplitOutput, 'test'>,
+  frame: ActivityFrame,
+): Promise<void> {
+  // Read only where there is something to try.
+  if (!evaluation.slices.some((slice) => 'where' in slice)) return;
+  const scratchDir = await frame.scratch();
+  const store = (await deps.store()).within(scratchDir);
+  await checkSliceConditions(
+    {
+      parquetPath: await store.path(test.artifact),
+      scratchDir,
+      memoryLimit: frame.duckdbMemory,
+      signal: frame.signal,
+    },
+    evaluation.slices,
+  );
 }

@@ -64,13 +64,13 @@ export function versionDescription({
       : [
           'Gates:',
           table(
-            ['gate', 'got', 'passed'],
+            ['gate', 'got', 'verdict'],
             gates.results
               .slice(0, MAX_GATES)
-              .map(({ condition, observed, passed, note }) => [
+              .map(({ condition, observed, verdict, note }) => [
                 `${condition}${note ? ` (${note})` : ''}`,
                 shown(observed),
-                passed ? 'yes' : 'no',
+                verdict,
               ]),
           ),
         ]),

@@ -95,7 +95,7 @@ function gatesText(gates: readonly ComparedGate[], heads: readonly [string, stri
   const got = (gate: ComparedGate['a']): string =>
     gate === null
       ? '-'
-      : `${gate.passed ? 'passed' : 'failed'}${gate.observed === null ? '' : `, ${number(gate.observed)}`}`;
+      : `${gate.verdict ?? (gate.passed ? 'passed' : 'failed')}${gate.observed === null ? '' : `, ${number(gate.observed)}`}`;
   return fitted(
     [
       ['GATE', heads[0].toUpperCase(), heads[1].toUpperCase()],

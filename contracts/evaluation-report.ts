@@ -105,6 +105,13 @@ export const fairnessResult = z.strictObject({
     groups: z.number().int().nonnegative(),
     rows: z.number().int().nonnegative(),
   }),
+  /** By measure: groups with enough rows, but none of a class that one of its rates needs; they are not compared. */
+  oneClass: z
+    .partialRecord(
+      fairnessMeasure,
+      z.strictObject({ groups: z.number().int().positive(), rows: z.number().int().positive() }),
+    )
+    .optional(),
 });
 export type FairnessResult = z.infer<typeof fairnessResult>;
 

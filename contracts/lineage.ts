@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { PerennialError } from './errors.ts';
+import { interval } from './evaluation-report.ts';
 import { codeVersion } from './lifecycle.ts';
 import { artifactRef } from './refs.ts';
+import { gateVerdict } from './reports.ts';
 
 /** The file in the model directory. */
 export const LINEAGE_FILE = 'lineage.json';
@@ -144,8 +146,12 @@ export const modelLineage = z.object({
       z.object({
         condition: z.string(),
         passed: z.boolean(),
+        /** Left out of files that older releases wrote, like `required` and `interval`. */
+        verdict: gateVerdict.optional(),
+        required: z.string().optional(),
         observed: z.number().nullable(),
         limit: z.number().nullable(),
+        interval: interval.nullable().optional(),
         note: z.string().optional(),
       }),
     ),

@@ -5,14 +5,14 @@ import type { EvaluationSpec } from '../contracts/spec/evaluation.ts';
 const SHOWN = 40;
 
 /**
- * What is wrong with the columns that slices and groups name, known as soon as the table is, long before anything is
+ * What is wrong with the columns that slices, groups and gates on features name, known as soon as the table is, long before anything is
  * trained; `undefined` where nothing is.
  *
  * @param columns of the table that models see
  * @param dropped personal columns that are not in it any more
  */
 export function columnProblem(
-  { slices, fairness }: Pick<EvaluationSpec, 'slices' | 'fairness'>,
+  { slices, fairness, gates = [] }: Pick<EvaluationSpec, 'slices' | 'fairness' | 'gates'>,
   columns: readonly string[],
   dropped: readonly string[],
 ): string | undefined {
@@ -23,6 +23,11 @@ export function columnProblem(
         : [],
     ),
     ...(fairness?.columns ?? []).map((column) => ({ column, where: 'fairness.columns' })),
+    ...gates.flatMap((gate, index) =>
+      'robustness' in gate && gate.feature !== 'all'
+        ? [{ column: gate.feature, where: `gates[${index}].feature` }]
+        : [],
+    ),
   ];
   for (const { column, where } of asked) {
     if (columns.includes(column)) continue;

@@ -60,11 +60,16 @@ export function failedGates(results: readonly GateResult[]): string[] {
   return results
     .filter(({ verdict }) => verdict === 'failed')
     .map((result) => {
-      const { condition, observed, limit, margin, note } = result;
+      const { gate, condition, observed, limit, margin, note, interval } = result;
       const part = partWords(result);
       if (observed === null || margin === null) return `${condition}: ${note ?? 'not computed'}${part}`;
       const short = `short by ${Math.abs(margin).toFixed(4)}`;
-      return `${condition}: was ${observed.toFixed(4)}, limit ${limit?.toFixed(4)}, ${margin < 0 ? short : (note ?? short)}${part}`;
+      // Then the value may keep the limit that its bound does not.
+      const bounds =
+        'confidence' in gate && gate.confidence !== undefined && interval !== null
+          ? ` (bounds ${interval.low.toFixed(4)} and ${interval.high.toFixed(4)})`
+          : '';
+      return `${condition}: was ${observed.toFixed(4)}${bounds}, limit ${limit?.toFixed(4)}, ${margin < 0 ? short : (note ?? short)}${part}`;
     });
 }
 

@@ -1,5 +1,5 @@
 import type { EvaluationSpec } from './evaluation.ts';
-import type { Gate, MetricGate } from './gates.ts';
+import { carriesBound, type Gate, type MetricGate, samplesFor } from './gates.ts';
 import { FAIRNESS_MEASURES, METRICS } from './metrics.ts';
 import type { Task } from './task.ts';
 
@@ -55,8 +55,11 @@ export function evaluationIssues({ task, columns, evaluation }: Whole): Issue[] 
         issue(at('column'), `is none of evaluation.fairness.columns: ${fairness.columns.join(', ')}`);
     }
     if (!isOfMetric(gate)) continue;
-    if (gate.confidence !== undefined && resamples === 0)
-      issue(at('confidence'), 'needs the bootstrap: set evaluation.resamples above 0');
+    if (gate.confidence !== undefined && !carriesBound(resamples, gate.confidence))
+      issue(
+        at('confidence'),
+        `${resamples} samples of the bootstrap cannot tell such a bound: set evaluation.resamples to at least ${samplesFor(gate.confidence)}, or lower the confidence`,
+      );
     if ((gate.slices === 'declared' || gate.slices === 'all') && slices.length === 0)
       issue(at('slices'), `${gate.slices} needs evaluation.slices`);
     if ((gate.slices === 'worst' || gate.slices === 'all') && worstSlices === false)

@@ -29,10 +29,9 @@ export const evaluationSpec = z.strictObject({
     .default({ minRows: 100, features: 2, alpha: 0.05, limit: 10 })
     .meta({ description: 'How slices that do badly are looked for; false: not at all.' }),
   fairness: fairnessSpec.optional().meta({ description: 'Groups whose answers and errors are compared.' }),
-  gates: z
-    .array(gate)
-    .max(50)
-    .optional()
-    .meta({ description: 'Default: better than the baseline, and not worse than the champion.' }),
+  gates: z.array(gate).max(50).optional().meta({
+    description:
+      'Default: better than the baseline, and not worse than the champion by more than 0.005 with 95 % confidence; of metrics that have no upper end, such as log_loss and root_mean_squared_error, or without resamples: not worse at all.',
+  }),
 });
 export type EvaluationSpec = z.infer<typeof evaluationSpec>;

@@ -1,6 +1,18 @@
 import { z } from 'zod';
 import { fairnessMeasure, isRatio, metricName } from './metrics.ts';
 
+/** Samples that must lie beyond a one-sided bound: with fewer it is that of the few worst samples by chance. */
+const LEAST_BEYOND = 5;
+
+/** Whether so many bootstrap samples can tell a one-sided bound at the confidence. */
+export const carriesBound = (samples: number, confidence: number): boolean =>
+  // In whole numbers: 100 × (1 − 0.95) is a little more or less than 5.
+  Math.round(samples * (1 - confidence) * 1e6) >= LEAST_BEYOND * 1e6;
+
+/** The fewest samples that do. */
+export const samplesFor = (confidence: number): number =>
+  Math.ceil(Math.round((LEAST_BEYOND / (1 - confidence)) * 1e6) / 1e6);
+
 const gateConfidence = z.number().min(0.5).max(0.999).optional().meta({
   description:
     'With min, max or betterThan: not the value itself counts, but the one-sided bound of the bootstrap that holds with this confidence.',

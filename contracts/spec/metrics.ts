@@ -59,6 +59,19 @@ const LOWER_IS_BETTER: ReadonlySet<MetricName> = new Set<MetricName>([
 /** Whether a smaller value of the metric is the better one. */
 export const lowerIsBetter = (metric: MetricName): boolean => LOWER_IS_BETTER.has(metric);
 
+const UNBOUNDED: ReadonlySet<MetricName> = new Set<MetricName>([
+  'log_loss',
+  'root_mean_squared_error',
+  'mean_absolute_error',
+  'mean_absolute_percentage_error',
+  'r2',
+  'median_absolute_error',
+  'mean_pinball_loss',
+]);
+
+/** Whether a difference of the metric means the same on all data: it lies between 0 (or -1) and 1. */
+export const isBounded = (metric: MetricName): boolean => !UNBOUNDED.has(metric);
+
 /**
  * Differences between groups of people (or of anything), by task. Those of parity and odds are Fairlearn's: the rate of
  * the positive answer at the threshold, and the larger difference of true and false positive rates; a ratio is the

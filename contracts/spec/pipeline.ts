@@ -9,6 +9,8 @@ import { evaluationSpec, type Gate, type MetricName } from './evaluation.ts';
 import { evaluationIssues } from './evaluation-issues.ts';
 import { expectation } from './expectations.ts';
 import { featuresSpec, missingKept } from './features.ts';
+import { carriesBound } from './gates.ts';
+import { isBounded } from './metrics.ts';
 import { privacySpec } from './privacy.ts';
 import { privacyIssues } from './privacy-roles.ts';
 import { secretIssues } from './secrets.ts';
@@ -23,9 +25,19 @@ const DEFAULT_METRIC = {
   regression: 'root_mean_squared_error',
 } as const satisfies Record<Task, MetricName>;
 
-const defaultGates = (metric: MetricName): Gate[] => [
+/** Of a metric between 0 and 1: what a version may surely be worse by than the one that it takes the place of. */
+const MARGIN = 0.005;
+const CONFIDENCE = 0.95;
+
+/**
+ * Not worse than the champion is a test of non-inferiority. Where no margin fits all data (a metric in units of the
+ * target, or without an upper end), or there is no bootstrap, the values themselves are compared.
+ */
+const defaultGates = (metric: MetricName, resamples: number): Gate[] => [
   { metric, betterThan: 'baseline', by: 0 },
-  { metric, betterThan: 'champion', by: 0 },
+  isBounded(metric) && carriesBound(resamples, CONFIDENCE)
+    ? { metric, betterThan: 'champion', by: 0, margin: MARGIN, confidence: CONFIDENCE }
+    : { metric, betterThan: 'champion', by: 0 },
 ];
 
 const DEFAULT_LINEAR = {
@@ -112,7 +124,11 @@ export const pipelineSpec = z
     const whole = {
       ...spec,
       candidates: candidatesOf(spec),
-      evaluation: { ...spec.evaluation, metric, gates: spec.evaluation.gates ?? defaultGates(metric) },
+      evaluation: {
+        ...spec.evaluation,
+        metric,
+        gates: spec.evaluation.gates ?? defaultGates(metric, spec.evaluation.resamples),
+      },
       deployment: { ...spec.deployment, endpoint: spec.deployment.endpoint ?? spec.name },
     };
     const bytes = jsonBytes(whole);

@@ -22,7 +22,8 @@ const boundOf = (
 const withConfidence = (gate: MetricGate): string =>
   gate.confidence === undefined ? '' : ` with ${percent(gate.confidence)} confidence`;
 
-const NO_BOUND = 'the bootstrap gave no bound for it';
+const NO_BOUND =
+  'the bootstrap gave no bound for it: too few samples for the confidence (of many rows fewer are drawn), or it is not defined in more than 1 % of them';
 
 /** A fixed limit, for the value itself or for its bound. */
 export function fixedLimit(gate: MetricGate, evidence: Evidence, direction: Bound['direction']): GateResult {

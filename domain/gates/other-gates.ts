@@ -1,10 +1,14 @@
+import type { FairnessResult } from '../../contracts/evaluation-report.ts';
 import type { GateResult } from '../../contracts/reports.ts';
 import type { FairnessGate, LatencyGate, RobustnessGate, SizeGate } from '../../contracts/spec/gates.ts';
 import { isRatio } from '../../contracts/spec/metrics.ts';
 import type { Evidence } from './evidence.ts';
 import { judge, unjudged, worstOf } from './outcome.ts';
 
-/** Differences between groups, column by column. Groups that are too small are not compared. */
+/**
+ * Differences between groups, column by column. Groups that are too small, or of one class where both are needed, are
+ * not compared.
+ */
 export function fairnessGate(gate: FairnessGate, { fairness }: Evidence): GateResult[] {
   const { fairness: measure, column: only } = gate;
   const ratio = isRatio(measure);
@@ -38,7 +42,27 @@ export function fairnessGate(gate: FairnessGate, { fairness }: Evidence): GateRe
       ].join('; '),
     });
   });
-  return worstOf(results, 'columns');
+  return [...worstOf(results, 'columns'), ...notCompared(gate, required, columns)];
+}
+
+/** One line for all groups whose rate cannot be had, as for slices that are not gated. They are counted, never named. */
+function notCompared(gate: FairnessGate, required: string, columns: readonly FairnessResult[]): GateResult[] {
+  const words = columns.flatMap(({ column, oneClass }) => {
+    const of = oneClass?.[gate.fairness];
+    return of ? [`${of.groups} of ${column} with ${of.rows} rows`] : [];
+  });
+  if (words.length === 0) return [];
+  return [
+    unjudged(
+      gate,
+      {
+        subject: `${gate.fairness} of groups of one class`,
+        required,
+        note: `groups without rows of a class that it needs are not compared: ${words.join(', ')}`,
+      },
+      'insufficient',
+    ),
+  ];
 }
 
 /** The loss by the feature that costs most. */

@@ -33,6 +33,22 @@ export async function declaredSlices(
   return slices;
 }
 
+/**
+ * Tries the conditions of slices, so that a slip in one ends a run before anything is trained. Columns are looked at by
+ * `columnProblem`.
+ *
+ * @param database, table as in {@link declaredSlices}
+ * @throws PerennialError `SqlInvalid`
+ */
+export async function checkConditions(
+  database: Database,
+  table: CheckedTable,
+  specs: readonly SliceSpec[],
+): Promise<void> {
+  for (const [index, spec] of specs.entries())
+    if ('where' in spec) await byCondition(database, table, spec, `evaluation.slices[${index}].where`);
+}
+
 async function byCondition(
   database: Database,
   table: CheckedTable,

@@ -39,17 +39,16 @@ export interface Sampled {
 
 /** The samples that a question asks for. */
 export const samplesOf = ({ labels, bootstrap }: JudgeQuestion): number =>
-  bootstrap === undefined ? 0 : resamplesOf(labels.length, bootstrap.resamples);
+  bootstrap === undefined ? 0 : resamplesOf(labels.length, bootstrap.resamples, bootstrap.bounds);
 
 /** A judgement from the values of all samples. */
-export function judgementOf(
-  { bootstrap, challenger }: JudgeQuestion,
-  { metrics, values }: Sampled,
-): Judgement {
+export function judgementOf(question: JudgeQuestion, { metrics, values }: Sampled): Judgement {
+  const { bootstrap, challenger } = question;
   if (!bootstrap) return { metrics, intervals: {}, difference: {}, bounds: [] };
-  const intervals = intervalsOf(values, bootstrap.confidence);
+  const drawn = samplesOf(question);
+  const intervals = intervalsOf(values, bootstrap.confidence, drawn);
   const bounds = (bootstrap.bounds ?? []).flatMap((confidence) =>
-    Object.entries(boundsOf(values, confidence)).map(([metric, { low, high }]) => ({
+    Object.entries(boundsOf(values, confidence, drawn)).map(([metric, { low, high }]) => ({
       metric: metric as keyof typeof metrics,
       confidence,
       low,

@@ -7,6 +7,7 @@ import { matrixBatches } from '../npy-file.ts';
 import { trainedGraph } from '../onnx/trained-graph.ts';
 import { answering } from '../processes/aside.ts';
 import { type Problem, positiveIndex, scoresOf } from '../statistics/judge.ts';
+import { requireProbabilities } from '../statistics/probabilities.ts';
 import type { MatrixQuestion } from './matrix-judge.ts';
 
 const BATCH_ROWS = 16_384;
@@ -53,6 +54,8 @@ async function answersOf(
         'ModelInvalid',
         `The trained model gives ${values?.length ?? 'no'} numbers for ${count} rows; ${width} for each are needed.`,
       );
+    // All classes, before one of two is taken.
+    if (task === 'binary' && values.every(Number.isFinite)) requireProbabilities(values, width);
     for (let i = 0; i < count; i++)
       for (let j = 0; j < kept; j++)
         answers[(row + i) * kept + j] = values[i * width + from + j] ?? Number.NaN;

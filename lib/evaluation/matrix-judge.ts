@@ -28,7 +28,7 @@ const judges = new Aside(
  *
  * @param signal aborting kills the process
  * @throws PerennialError `ModelInvalid` where the model breaks the trainer contract or fails on the rows,
- *   `StageFailed` where its answers cannot be judged
+ *   `TrainerContract` where its answers are no probabilities, `StageFailed` where they cannot be judged
  * @example const metrics = await judgedOnMatrix({ problem, modelPath, featuresPath, labelsPath, threads: 2 });
  */
 export async function judgedOnMatrix(question: MatrixQuestion, signal?: AbortSignal): Promise<MetricValues> {

@@ -137,9 +137,9 @@ async function judgeRows(question: PartsQuestion, parts: readonly NamedRows[]): 
         samples < LEAST_SAMPLES
           ? {}
           : Object.fromEntries(
-              Object.entries(intervalsOf(await sampledMetrics(scores, range), bootstrap.confidence)).filter(
-                ([metric]) => metrics.some((one) => one === metric),
-              ),
+              Object.entries(
+                intervalsOf(await sampledMetrics(scores, range), bootstrap.confidence, samples),
+              ).filter(([metric]) => metrics.some((one) => one === metric)),
             ),
     });
   }

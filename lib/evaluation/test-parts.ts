@@ -1,11 +1,12 @@
 import type { ModelSignature } from '../../contracts/serving.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
+import type { SliceSpec } from '../../contracts/spec/slices.ts';
 import { sliceMetrics } from '../../domain/evaluation-needs.ts';
 import { Database } from '../duckdb/database.ts';
 import { type CheckedTable, openTable } from '../expectations/table.ts';
 import { featureKindOf } from '../features/kinds.ts';
 import { columnCodes } from './column-codes.ts';
-import { declaredSlices } from './declared-slices.ts';
+import { checkConditions, declaredSlices } from './declared-slices.ts';
 import type { JudgeQuestion } from './judge-job.ts';
 import type { PartsQuestion } from './parts.ts';
 
@@ -40,10 +41,46 @@ export async function partsQuestion(
   table: TestTable,
   judged: Pick<JudgeQuestion, 'problem' | 'labels' | 'answers' | 'threshold'>,
 ): Promise<PartsQuestion | undefined> {
-  const { spec, parquetPath, scratchDir, memoryLimit, signal } = table;
+  const { spec } = table;
   const { slices, fairness, worstSlices, confidence, resamples } = spec.evaluation;
   const searched = worstSlices !== false && judged.labels.length >= 2 * worstSlices.minRows;
   if (slices.length === 0 && !fairness && !searched) return undefined;
+  return readingTest(table, async (database, checked) => ({
+    ...judged,
+    slices: await declaredSlices(database, checked, slices),
+    metrics: sliceMetrics(spec.evaluation),
+    fairness: fairness
+      ? {
+          minRows: fairness.minRows,
+          columns: await columnCodes(
+            database,
+            checked,
+            fairness.columns.map((name) => ({ name, where: 'evaluation.fairness.columns' })),
+            { ...fairness, most: MOST_GROUPS, beyond: 'refused', rows: { from: 0, step: 1 } },
+          ),
+        }
+      : null,
+    search: searched && worstSlices ? await searchOf(database, checked, table, judged.labels.length) : null,
+    bootstrap: { confidence, resamples, seed: spec.training.seed },
+  }));
+}
+
+/**
+ * Tries the conditions of the declared slices on the test rows, long before a model is judged there.
+ *
+ * @throws PerennialError `SqlInvalid`
+ */
+export async function checkSliceConditions(
+  table: Omit<TestTable, 'spec' | 'signature'>,
+  slices: readonly SliceSpec[],
+): Promise<void> {
+  await readingTest(table, (database, checked) => checkConditions(database, checked, slices));
+}
+
+async function readingTest<T>(
+  { parquetPath, scratchDir, memoryLimit, signal }: Omit<TestTable, 'spec' | 'signature'>,
+  read: (database: Database, checked: CheckedTable) => Promise<T>,
+): Promise<T> {
   const spill = `${scratchDir}/parts-spill`;
   const database = await Database.create({
     tempDir: spill,
@@ -54,25 +91,7 @@ export async function partsQuestion(
   signal.addEventListener('abort', stop);
   try {
     signal.throwIfAborted();
-    const checked = await openTable(database, null, { path: parquetPath });
-    return {
-      ...judged,
-      slices: await declaredSlices(database, checked, slices),
-      metrics: sliceMetrics(spec.evaluation),
-      fairness: fairness
-        ? {
-            minRows: fairness.minRows,
-            columns: await columnCodes(
-              database,
-              checked,
-              fairness.columns.map((name) => ({ name, where: 'evaluation.fairness.columns' })),
-              { ...fairness, most: MOST_GROUPS, beyond: 'refused', rows: { from: 0, step: 1 } },
-            ),
-          }
-        : null,
-      search: searched && worstSlices ? await searchOf(database, checked, table, judged.labels.length) : null,
-      bootstrap: { confidence, resamples, seed: spec.training.seed },
-    };
+    return await read(database, await openTable(database, null, { path: parquetPath }));
   } finally {
     signal.removeEventListener('abort', stop);
     database.close();

@@ -68,7 +68,7 @@ export const verdictPage = (
 ${slices.declared.length > 0 ? html`<h2>Slices</h2>${sliceTable(slices.declared)}` : html``}
 ${slices.search ? html`<h2>Worst slices</h2><p class="muted">${slices.search.method}: ${slices.search.tried} slices of ${slices.search.features} columns tried on ${slices.search.rows} rows.</p>${slices.worst.length > 0 ? sliceTable(slices.worst) : html`<p>None stands out.</p>`}` : html``}
 ${fairness.map(
-  ({ column, groups, measures, insufficient }) =>
+  ({ column, groups, measures, insufficient, oneClass = {} }) =>
     html`<h2>Groups by ${column}</h2><p>${values(measures)}</p>${table(
       [
         'group',
@@ -90,7 +90,12 @@ ${fairness.map(
         group.meanPrediction,
         group.meanAbsoluteError,
       ]),
-    )}${insufficient.groups > 0 ? html`<p class="muted">${insufficient.groups} groups with too few rows (${insufficient.rows} in all) are left out.</p>` : html``}`,
+    )}${insufficient.groups > 0 ? html`<p class="muted">${insufficient.groups} groups with too few rows (${insufficient.rows} in all) are left out.</p>` : html``}${Object.entries(
+      oneClass,
+    ).map(
+      ([measure, left]) =>
+        html`<p class="muted">${measure}: ${left.groups} groups without rows of a class that it needs (${left.rows} rows) are left out.</p>`,
+    )}`,
 )}
 ${robustness.map(
   ({ robustness: kind, by, metric, base, rows, features }) =>

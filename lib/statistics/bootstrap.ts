@@ -1,28 +1,25 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Interval, MetricIntervals, MetricValues } from '../../contracts/evaluation-report.ts';
+import { carriesBound, samplesFor } from '../../contracts/spec/gates.ts';
 import type { MetricName } from '../../contracts/spec/metrics.ts';
-
 import type { RowCounts, Scores } from './scores.ts';
-
-/** Options of the bootstrap. */
-export interface BootstrapOptions {
-  /** Samples that are drawn; default 1,000. Of more than 200,000 rows fewer, at least 100. */
-  resamples?: number;
-  /** Default 0.95. */
-  confidence?: number;
-  /** The same seed gives the same samples on every machine; default 0. */
-  seed?: number;
-}
 
 /** Rows that are drawn for all samples together: with more rows there are fewer samples, but so many in any case. */
 const MOST_DRAWN = 200_000_000;
 const FEWEST = 100;
+/** As many as a one-sided bound at 99 % needs. */
+const FEWEST_OF_BOUNDS = 500;
 
-const DEFAULTS = { resamples: 1_000, confidence: 0.95, seed: 0 };
-
-/** How many samples are drawn of so many rows, where so many are wanted. */
-export const resamplesOf = (rows: number, wanted: number = DEFAULTS.resamples): number =>
-  Math.min(wanted, Math.max(FEWEST, Math.floor(MOST_DRAWN / rows)));
+/**
+ * How many samples are drawn of so many rows, where so many are wanted. Of more than 200,000 rows fewer, at least 100, or
+ * as many as the bounds need that are asked for, up to 500.
+ *
+ * @param bounds confidences of one-sided bounds
+ */
+export function resamplesOf(rows: number, wanted: number, bounds: readonly number[] = []): number {
+  const needed = bounds.map((confidence) => Math.min(FEWEST_OF_BOUNDS, samplesFor(confidence)));
+  return Math.min(wanted, Math.max(FEWEST, ...needed, Math.floor(MOST_DRAWN / rows)));
+}
 
 /** Which samples are drawn: those from one number to before another. */
 export interface SampleRange {
@@ -33,37 +30,6 @@ export interface SampleRange {
 
 /** The values of each metric in the samples in which it is defined, in no order that matters. */
 export type SampledValues = Record<string, Float64Array>;
-
-/**
- * Percentile bootstrap intervals (Efron and Tibshirani 1993, chapter 13) of all metrics: rows are drawn with
- * replacement, as many as there are. A metric that is undefined in a sample (one class alone, say) is left out of that
- * sample. Other work of the process goes on between two samples.
- *
- * @example
- * await bootstrapIntervals(new BinaryScores(positives, probabilities), { resamples: 1_000 }); // { roc_auc: { low: 0.88, high: 0.91 }, … }
- */
-export async function bootstrapIntervals(
-  scores: Scores,
-  options: BootstrapOptions = {},
-): Promise<MetricIntervals> {
-  const { resamples, confidence, seed } = { ...DEFAULTS, ...options };
-  const before = resamplesOf(scores.rows, resamples);
-  return intervalsOf(await sampledMetrics(scores, { seed, from: 0, before }), confidence);
-}
-
-/**
- * Intervals of how much better or worse a model is than another on the same rows: metric by metric the value of the
- * first minus that of the second, over the same samples.
- */
-export async function pairedIntervals(
-  first: Scores,
-  second: Scores,
-  options: BootstrapOptions = {},
-): Promise<MetricIntervals> {
-  const { resamples, confidence, seed } = { ...DEFAULTS, ...options };
-  const before = resamplesOf(first.rows, resamples);
-  return intervalsOf(await sampledDifferences(first, second, { seed, from: 0, before }), confidence);
-}
 
 /** Metrics of bootstrap samples. */
 export const sampledMetrics = (scores: Scores, range: SampleRange): Promise<SampledValues> =>
@@ -129,17 +95,39 @@ export function drawSample(counts: Uint16Array, seed: number, sample: number): v
   }
 }
 
-/** The two-sided percentile interval of each metric. */
-export function intervalsOf(samples: SampledValues, confidence: number): MetricIntervals {
+/** Of the samples of which so many lack a value an interval would leave out the very ones that count. */
+const LEAST_DEFINED = 0.99;
+
+/**
+ * The two-sided percentile interval of each metric (Efron and Tibshirani 1993, chapter 13); none where fewer than 99 % of
+ * the samples that were drawn have a value (one class alone, say): it would be of the easier samples alone.
+ *
+ * @param drawn the number of samples
+ */
+export function intervalsOf(samples: SampledValues, confidence: number, drawn: number): MetricIntervals {
   const tail = (1 - confidence) / 2;
-  return Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, between(values, tail)]));
+  return betweenAll(samples, tail, drawn);
 }
 
-/** One-sided bounds: the metric lies above `low`, or below `high`, with the confidence. */
-export const boundsOf = (samples: SampledValues, confidence: number): MetricIntervals =>
+/**
+ * One-sided bounds: the metric lies above `low`, or below `high`, with the confidence. None where too few samples lie
+ * beyond it to tell where it is (see {@link carriesBound}), or where samples have no value, as in {@link intervalsOf}.
+ *
+ * @param drawn the number of samples
+ */
+export const boundsOf = (samples: SampledValues, confidence: number, drawn: number): MetricIntervals =>
+  carriesBound(drawn, confidence) ? betweenAll(samples, 1 - confidence, drawn) : {};
+
+const betweenAll = (samples: SampledValues, tail: number, drawn: number): MetricIntervals =>
   Object.fromEntries(
-    Object.entries(samples).map(([name, values]) => [name, between(values, 1 - confidence)]),
+    Object.entries(samples)
+      .filter(([, values]) => isDefined(values.length, drawn))
+      .map(([name, values]) => [name, between(values, tail)]),
   );
+
+/** Whether so many of the samples have a value that an interval can be told from them. */
+export const isDefined = (values: number, drawn: number): boolean =>
+  values > 0 && values >= LEAST_DEFINED * drawn;
 
 /** Of values in any order those that leave a share of them on either side. */
 export function between(values: Float64Array, tail: number): Interval {

@@ -1,7 +1,7 @@
 import type { FairnessResult, Interval } from '../../contracts/evaluation-report.ts';
-import type { FairnessMeasure } from '../../contracts/spec/metrics.ts';
+import { FAIRNESS_MEASURES, type FairnessMeasure, isRatio } from '../../contracts/spec/metrics.ts';
 import type { Task } from '../../contracts/spec/task.ts';
-import { between, drawSample } from './bootstrap.ts';
+import { between, drawSample, isDefined } from './bootstrap.ts';
 import type { CodedColumn } from './coded-column.ts';
 import type { RowCounts } from './scores.ts';
 
@@ -44,7 +44,8 @@ interface Rates {
 /**
  * Compares the groups of a column, as Fairlearn defines it: `demographic_parity` by the rate of the positive answer,
  * `equalized_odds` by true and false positive rates, whose larger difference (smaller ratio) counts. Groups with
- * fewer rows than `minRows` are left out and not named; of the rates those of groups that have such rows.
+ * fewer rows than `minRows` are left out and not named. Of a rate those are left out that have no row of the class that
+ * it needs, and counted for each measure that looks at it.
  */
 export function fairnessOf(
   column: CodedColumn,
@@ -59,6 +60,10 @@ export function fairnessOf(
   );
   const groups = ratesOf(column, large, answered);
   const measures = measuresOf(groups, answered.task);
+  const oneClass = FAIRNESS_MEASURES[answered.task].flatMap((measure) => {
+    const without = withoutRate(groups, measure);
+    return without.groups > 0 ? [[measure, without] as const] : [];
+  });
   const named = large.reduce((sum, code) => sum + (counts[code] ?? 0), 0);
   const small = column.labels.filter((_, code) => {
     const count = counts[code] ?? 0;
@@ -66,13 +71,12 @@ export function fairnessOf(
   }).length;
   return {
     column: column.name,
-    measures: Object.fromEntries(Object.entries(measures).map(([name, { value }]) => [name, value])),
-    extremes: Object.fromEntries(
-      Object.entries(measures).map(([name, { low, high }]) => [name, { low, high }]),
-    ),
-    intervals: intervalsOf(column, large, answered, options),
+    measures: Object.fromEntries([...measures].map(([name, { value }]) => [name, value])),
+    extremes: Object.fromEntries([...measures].map(([name, { low, high }]) => [name, { low, high }])),
+    intervals: intervalsOf(column, large, groups, answered, options),
     groups: [...groups].sort((a, b) => b.rows - a.rows),
     insufficient: { groups: small + column.unnamed, rows: column.codes.length - named },
+    ...(oneClass.length > 0 ? { oneClass: Object.fromEntries(oneClass) } : {}),
   };
 }
 
@@ -147,73 +151,81 @@ function extremesOf(groups: readonly Rates[], rate: Rate) {
   return { low, high };
 }
 
-/** The measures of a task that can be had. */
-function measuresOf(groups: readonly Rates[], task: Task): Partial<Record<FairnessMeasure, Measured>> {
-  const compared = (rates: readonly Rate[], ratio: boolean): Measured | undefined => {
-    const all = rates.map((rate) => extremesOf(groups, rate));
-    const measured = all.flatMap((ends) =>
-      ends === undefined
-        ? []
-        : [
-            {
-              // Fairlearn: nothing by nothing says nothing, and counts as equal.
-              value: ratio
-                ? ends.high.value === 0
-                  ? 1
-                  : ends.low.value / ends.high.value
-                : ends.high.value - ends.low.value,
-              low: ends.low.name,
-              high: ends.high.name,
-            },
-          ],
-    );
-    // One of two rates that cannot be compared could hide the difference.
-    if (measured.length < rates.length) return undefined;
-    return measured.reduce((a, b) => ((ratio ? b.value < a.value : b.value > a.value) ? b : a));
-  };
-  const odds: Rate[] = ['truePositiveRate', 'falsePositiveRate'];
-  const values: Partial<Record<FairnessMeasure, Measured | undefined>> =
-    task === 'regression'
-      ? {
-          mean_prediction_difference: compared(['meanPrediction'], false),
-          mean_absolute_error_difference: compared(['meanAbsoluteError'], false),
-        }
-      : {
-          ...(task === 'binary'
-            ? {
-                demographic_parity_difference: compared(['selectionRate'], false),
-                demographic_parity_ratio: compared(['selectionRate'], true),
-                equalized_odds_difference: compared(odds, false),
-                equalized_odds_ratio: compared(odds, true),
-              }
-            : {}),
-          accuracy_difference: compared(['accuracy'], false),
-        };
-  return Object.fromEntries(Object.entries(values).filter(([, measured]) => measured !== undefined));
+/** The rates that a measure compares. */
+const RATES: Record<FairnessMeasure, readonly Rate[]> = {
+  demographic_parity_difference: ['selectionRate'],
+  demographic_parity_ratio: ['selectionRate'],
+  equalized_odds_difference: ['truePositiveRate', 'falsePositiveRate'],
+  equalized_odds_ratio: ['truePositiveRate', 'falsePositiveRate'],
+  accuracy_difference: ['accuracy'],
+  mean_prediction_difference: ['meanPrediction'],
+  mean_absolute_error_difference: ['meanAbsoluteError'],
+};
+
+/** Groups that lack a rate of the measure, and their rows. */
+function withoutRate(groups: readonly Rates[], measure: FairnessMeasure): { groups: number; rows: number } {
+  const without = groups.filter((group) => RATES[measure].some((rate) => group[rate] === null));
+  return { groups: without.length, rows: without.reduce((sum, { rows }) => sum + rows, 0) };
 }
 
-/** Percentile intervals over samples of the rows. */
+/** The measures of a task that can be had. */
+function measuresOf(groups: readonly Rates[], task: Task): Map<FairnessMeasure, Measured> {
+  const measures = new Map<FairnessMeasure, Measured>();
+  for (const measure of FAIRNESS_MEASURES[task]) {
+    const measured = compared(groups, RATES[measure], isRatio(measure));
+    if (measured) measures.set(measure, measured);
+  }
+  return measures;
+}
+
+function compared(groups: readonly Rates[], rates: readonly Rate[], ratio: boolean): Measured | undefined {
+  const measured = rates.flatMap((rate) => {
+    const ends = extremesOf(groups, rate);
+    if (ends === undefined) return [];
+    const { low, high } = ends;
+    // Fairlearn: nothing by nothing says nothing, and counts as equal.
+    const value = !ratio ? high.value - low.value : high.value === 0 ? 1 : low.value / high.value;
+    return [{ value, low: low.name, high: high.name }];
+  });
+  // One of two rates that cannot be compared could hide the difference.
+  if (measured.length < rates.length) return undefined;
+  return measured.reduce((a, b) => ((ratio ? b.value < a.value : b.value > a.value) ? b : a));
+}
+
+/**
+ * Percentile intervals over samples of the rows.
+ *
+ * @param whole rates of all rows
+ */
 function intervalsOf(
   column: CodedColumn,
   codes: readonly number[],
+  whole: readonly Rates[],
   answered: Answered,
   { resamples, confidence, seed }: FairnessOptions,
 ): Partial<Record<FairnessMeasure, Interval>> {
   const rows = column.codes.length;
   const samples = Math.min(resamples, Math.floor(MOST_DRAWN / rows));
   if (samples < LEAST_SAMPLES || codes.length < 2) return {};
-  const seen = new Map<string, number[]>();
+  const alike = new Map(
+    FAIRNESS_MEASURES[answered.task].map((measure) => [measure, withoutRate(whole, measure).groups]),
+  );
+  const seen = new Map<FairnessMeasure, number[]>();
   const counts = new Uint16Array(rows);
   for (let sample = 0; sample < samples; sample++) {
     drawSample(counts, seed, sample);
     const groups = ratesOf(column, codes, answered, counts);
-    for (const [name, { value }] of Object.entries(measuresOf(groups, answered.task))) {
+    for (const [name, { value }] of measuresOf(groups, answered.task)) {
+      // Without a group that counts, the groups that are left lie closer together.
+      if (withoutRate(groups, name).groups > (alike.get(name) ?? 0)) continue;
       const values = seen.get(name) ?? [];
       values.push(value);
       seen.set(name, values);
     }
   }
   return Object.fromEntries(
-    [...seen].map(([name, values]) => [name, between(Float64Array.from(values), (1 - confidence) / 2)]),
+    [...seen]
+      .filter(([, values]) => isDefined(values.length, samples))
+      .map(([name, values]) => [name, between(Float64Array.from(values), (1 - confidence) / 2)]),
   );
 }

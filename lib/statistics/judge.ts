@@ -3,6 +3,7 @@ import type { Task } from '../../contracts/spec/task.ts';
 import type { SplitOutput } from '../../contracts/stages.ts';
 import { BinaryScores } from './binary-scores.ts';
 import { MulticlassScores } from './multiclass-scores.ts';
+import { requireProbabilities } from './probabilities.ts';
 import { RegressionScores } from './regression-scores.ts';
 import { membersOf, type Scores } from './scores.ts';
 
@@ -28,7 +29,8 @@ export const positiveIndex = ({ classNames, positiveClass }: Omit<Classes, 'task
  * @param labels class indices or numbers, `[n]`
  * @param answers binary: probability of the positive class `[n]`; multiclass: row-major `[n, classes]`; regression: `[n]`
  * @param threshold binary: from which probability on the answer is the positive class
- * @throws PerennialError `StageFailed` where an answer is no finite number
+ * @throws PerennialError `StageFailed` where an answer is no finite number, `TrainerContract` where those of a
+ *   classification are no probabilities
  */
 export function scoresOf(
   problem: Problem,
@@ -43,6 +45,8 @@ export function scoresOf(
       'StageFailed',
       `the model's answer is no finite number ${odd} times of ${predictions.length}, so that it cannot be judged`,
     );
+  if (problem.task !== 'regression')
+    requireProbabilities(predictions, problem.task === 'binary' ? 1 : problem.classNames.length);
   switch (problem.task) {
     case 'binary':
       return new BinaryScores(membersOf(positiveIndex(problem), labels), predictions, threshold);

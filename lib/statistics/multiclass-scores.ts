@@ -129,16 +129,6 @@ export class MulticlassScores implements Scores {
     });
   }
 
-  /** How many rows of each class were said to be of each, row-major `[classes, classes]`: truth, answer. */
-  confusion(counts?: RowCounts): Float64Array {
-    const cells = new Float64Array(this.classes ** 2);
-    for (let i = 0; i < this.rows; i++) {
-      const cell = (this.labels[i] ?? 0) * this.classes + (this.#said[i] ?? 0);
-      cells[cell] = (cells[cell] ?? 0) + (counts === undefined ? 1 : (counts[i] ?? 0));
-    }
-    return cells;
-  }
-
   #probability(row: number, k: number): number {
     return this.probabilities[row * this.classes + k] ?? 0;
   }

@@ -7,7 +7,7 @@ import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { judgedParts } from '../../lib/evaluation/judge-aside.ts';
 import { judgeParts } from '../../lib/evaluation/parts.ts';
-import { partsQuestion } from '../../lib/evaluation/test-parts.ts';
+import { checkSliceConditions, partsQuestion } from '../../lib/evaluation/test-parts.ts';
 import type { Problem } from '../../lib/statistics/judge.ts';
 import { linearCongruential } from '../support/integration-random.ts';
 import { smallSpec } from '../support/samples.ts';
@@ -180,6 +180,29 @@ describe('slices', () => {
   ])('%j is refused in words that help, without values', async (evaluation, code, message) => {
     const refusal = await asked(evaluation).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code, message: expect.stringContaining(message) });
+    expect(String(refusal)).not.toMatch(/secret \d|common/);
+  });
+
+  it.each([
+    ['a column that is not there', 'agee > 3'],
+    ['no condition', 'age + 3'],
+    ['rows that it fails on', 'CAST(town AS INTEGER) > 3'],
+  ])('with %s are refused before a model is there', async (_, where) => {
+    const table = {
+      parquetPath,
+      scratchDir: folder,
+      memoryLimit: undefined,
+      signal: new AbortController().signal,
+    };
+    const slice = (condition: string) => ({ name: 'x', where: condition, minRows: 50, mandatory: false });
+    await checkSliceConditions(table, [slice('age > 3')]);
+    const refusal = await checkSliceConditions(table, [slice('age > 3'), slice(where)]).catch(
+      (error: unknown) => error,
+    );
+    expect(refusal).toMatchObject({
+      code: 'SqlInvalid',
+      message: expect.stringContaining('evaluation.slices[1].where'),
+    });
     expect(String(refusal)).not.toMatch(/secret \d|common/);
   });
 

@@ -122,6 +122,25 @@ describe('to 1e-9', () => {
     expect(found.groups.reduce((sum, { rows }) => sum + rows, 0)).toBe(ROWS);
   });
 
+  it('fairness counts the groups whose rate is not defined', () => {
+    const said = Uint8Array.from(probabilities, (p) => (p >= THRESHOLD ? 1 : 0));
+    // Nobody in group c is of the positive class.
+    const truths = Uint8Array.from(labels, (label, i) => (groups[i] === 2 ? 0 : label));
+    const { oneClass, measures } = fairnessOf(
+      { name: 'g', labels: ['a', 'b', 'c'], codes: Uint16Array.from(groups), unnamed: 0 },
+      {
+        task: 'binary',
+        positive: truths,
+        said,
+        score: Float64Array.from(truths, (label, i) => (label === said[i] ? 1 : 0)),
+      },
+      { minRows: 10, confidence: 0.95, resamples: 50, seed: 1 },
+    );
+    const left = { groups: 1, rows: groups.filter((group) => group === 2).length };
+    expect(oneClass).toEqual({ equalized_odds_difference: left, equalized_odds_ratio: left });
+    expect(measures.equalized_odds_difference).toBeDefined();
+  });
+
   it.each([
     ['binary', ['no', 'yes'], labels, probabilities],
     ['multiclass', ['a', 'b', 'c', 'd'], classes, several.flat()],

@@ -63,6 +63,15 @@ describe('the stages of the data part', () => {
     expect(grown.ingest.table.rows).toBe(410);
   });
 
+  it('the condition of a slice is tried though the split is there already', async () => {
+    const slices = (where: string) => specOf({ evaluation: { slices: [{ name: 'old', where }] } });
+    expect((await prepared(slices('age > 40'))).split.cache?.hit).toBe(true);
+    await expect(prepared(slices('agee > 40'))).rejects.toMatchObject({
+      type: 'SqlInvalid',
+      message: expect.stringContaining('evaluation.slices[0].where'),
+    });
+  });
+
   it('a hit whose artifact has gone is a miss', async () => {
     const before = await prepared(specOf());
     const store = await platform.deps.store();

@@ -47,7 +47,12 @@ describe('the evaluation of a spec', () => {
     [
       'a bootstrap that is off',
       { resamples: 0, gates: [{ metric: 'roc_auc', min: 0, confidence: 0.9 }] },
-      'set evaluation.resamples above 0',
+      '0 samples of the bootstrap cannot tell such a bound: set evaluation.resamples to at least 50,',
+    ],
+    [
+      'a bound that too few samples lie beyond',
+      { resamples: 4_999, gates: [{ metric: 'roc_auc', min: 0, confidence: 0.999 }] },
+      'set evaluation.resamples to at least 5000,',
     ],
     ['a slip of the pen', { gates: [{ metric: 'roc_auc', mn: 0 }] }, 'did you mean "min"'],
     [
@@ -99,10 +104,14 @@ describe('columns of slices and groups', () => {
     whole({
       slices: [{ name: 'n', where: 'x > 1' }, { columns: ['region', 'sex'] }],
       fairness: { columns: ['age'] },
+      gates: [
+        { robustness: 'missing', metric: 'f1', maxLoss: 0.1 },
+        { robustness: 'missing', metric: 'f1', maxLoss: 0.1, feature: 'plan' },
+      ],
     }),
   );
   it.each([
-    ['all there', ['region', 'sex', 'age'], [], undefined],
+    ['all there', ['region', 'sex', 'age', 'plan'], [], undefined],
     [
       'misspelt',
       ['regions', 'sex', 'age'],
@@ -110,6 +119,12 @@ describe('columns of slices and groups', () => {
       'evaluation.slices[1].columns: there is no column region; did you mean regions?',
     ],
     ['dropped as personal', ['region', 'age'], ['sex'], 'sex is personal and is dropped before training'],
+    [
+      'of a gate',
+      ['region', 'sex', 'age', 'plans'],
+      [],
+      'evaluation.gates[1].feature: there is no column plan; did you mean plans?',
+    ],
     ['of groups', ['region', 'sex'], [], 'evaluation.fairness.columns: there is no column age'],
   ])('%s', (_, columns, dropped, message) => {
     const problem = columnProblem(evaluation, columns, dropped);

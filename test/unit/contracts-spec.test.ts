@@ -44,18 +44,21 @@ describe('the pipeline spec', () => {
   });
 
   it.each([
-    ['binary', 'roc_auc'],
-    ['multiclass', 'log_loss'],
-    ['regression', 'root_mean_squared_error'],
-  ])('judges task %s by %s against baseline and champion where it says nothing', (task, metric) => {
-    const { evaluation } = pipelineSpec.parse({ ...samples.smallSpec(), task });
-    expect(evaluation).toMatchObject({
-      metric,
-      gates: [
-        { metric, betterThan: 'baseline', by: 0 },
-        { metric, betterThan: 'champion', by: 0 },
-      ],
-    });
+    ['binary', {}, 'roc_auc', { margin: 0.005, confidence: 0.95 }],
+    ['binary', { resamples: 100 }, 'roc_auc', { margin: 0.005, confidence: 0.95 }],
+    ['binary', { resamples: 0 }, 'roc_auc', {}],
+    ['binary', { metric: 'log_loss' }, 'log_loss', {}],
+    ['multiclass', {}, 'log_loss', {}],
+    ['regression', {}, 'root_mean_squared_error', {}],
+  ])('judges task %s with %j by %s against baseline and champion', (task, given, metric, sure) => {
+    const { evaluation } = pipelineSpec.parse({ ...samples.smallSpec(), task, evaluation: given });
+    expect(evaluation.metric).toBe(metric);
+    expect(evaluation.gates).toEqual([
+      { metric, betterThan: 'baseline', by: 0 },
+      { metric, betterThan: 'champion', by: 0, ...sure },
+    ]);
+    // What it fills in is a spec again.
+    expect(pipelineSpec.parse({ ...samples.smallSpec(), task, evaluation }).evaluation).toEqual(evaluation);
   });
 
   it('asks no gate where the list is empty', () => {

@@ -288,6 +288,21 @@ describe('a gate on fairness', () => {
     });
   });
 
+  it('reports groups of one class as insufficient, of all columns, by their number alone', () => {
+    const alike = { demographic_parity_difference: { groups: 3, rows: 450 } };
+    const given = evidence({
+      fairness: [
+        { ...compared('sex', 0.09), oneClass: {} },
+        { ...compared('age', 0.05), oneClass: alike },
+      ],
+    });
+    expect(judged(max, given)).toMatchObject([
+      { verdict: 'passed', condition: 'demographic_parity_difference over sex <= 0.1' },
+      { verdict: 'insufficient', note: expect.stringContaining('3 of age with 450 rows') },
+    ]);
+    expect(judgeGates([gate.parse(max)], given).passed).toBe(true);
+  });
+
   it('fails where no two groups can be compared', () => {
     expect(one(max, evidence({ fairness: [compared('sex', undefined)] })).verdict).toBe('failed');
     expect(one(max).verdict).toBe('failed');

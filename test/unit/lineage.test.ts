@@ -64,6 +64,11 @@ describe('the description of a version', () => {
       '| roc_auc (higher is better)&emsp; | 0.9000&emsp; | 0.8800 to 0.9200&emsp; | 0.5000 |',
     );
     for (const { condition } of input.gates.results) expect(text).toContain(condition);
+    const [gate] = input.gates.results;
+    if (!gate) throw new Error('no gate');
+    const open = { ...gate, condition: 'open', passed: false, verdict: 'insufficient' as const };
+    const judged = { passed: true, results: [gate, open] };
+    expect(versionDescription({ ...input, gates: judged })).toMatch(/\| open.* \| insufficient \|$/m);
     expect(text).toContain(input.tracking.url);
     expect(text).toContain('customers (1,010 rows)');
   });

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { NO_SLICES } from '../../contracts/evaluation-report.ts';
 import type { ExplanationReport } from '../../contracts/explanation.ts';
 import type { ArtifactRef, TableRef } from '../../contracts/refs.ts';
-import { expectationResult } from '../../contracts/reports.ts';
+import { expectationResult, type GateResult } from '../../contracts/reports.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrainedCandidate } from '../../contracts/stages.ts';
 import { judgeGates } from '../../domain/gates.ts';
@@ -13,6 +13,7 @@ import { html, table as htmlTable, Markup, page } from '../../lib/report/html.ts
 import { approvalPage } from '../../lib/report/model-card/approval-page.ts';
 import { modelCard } from '../../lib/report/model-card/card.ts';
 import type { ReportFacts } from '../../lib/report/model-card/facts.ts';
+import { verdict } from '../../lib/report/model-card/summary.ts';
 import type { Problem } from '../../lib/statistics/judge.ts';
 
 const EVIL = `<script>alert("1")</script><img src=x onerror='alert(2)'>&amp;`;
@@ -358,6 +359,39 @@ describe.each([
     expect(text).toMatch(/class="pill passed">passed/);
     expect(text).toMatch(/class="pill failed">failed/);
   });
+});
+
+describe('the words about the verdict', () => {
+  const of = (...verdicts: GateResult['verdict'][]) =>
+    verdict({
+      gates: {
+        passed: !verdicts.includes('failed'),
+        results: verdicts.map((one) => ({
+          gate: { metric: 'roc_auc', min: 0.5, by: 0 },
+          condition: 'roc_auc >= 0.5',
+          required: '>= 0.5',
+          verdict: one,
+          passed: one === 'passed',
+          observed: null,
+          limit: null,
+          margin: null,
+          interval: null,
+        })),
+      },
+    });
+
+  it.each([
+    [['passed', 'passed'], 'All 2 gates passed', 'good'],
+    [['insufficient'], '0 of 1 gates passed, 1 not judged', 'warn'],
+    [
+      ['passed', 'undecided', 'insufficient'],
+      '1 of 3 gates passed, 1 left to the approver, 1 not judged',
+      'warn',
+    ],
+    [['passed', 'failed', 'insufficient'], '1 of 3 gates failed', 'bad'],
+  ] as const)('count as passed what passed alone: %j', (verdicts, text, tone) =>
+    expect(of(...verdicts)).toEqual({ text, tone }),
+  );
 });
 
 describe('the approval page', () => {

@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { MetricValues } from '../../contracts/reports.ts';
 import type { MetricName } from '../../contracts/spec/evaluation.ts';
 import { BinaryScores } from '../../lib/statistics/binary-scores.ts';
-import { bootstrapIntervals, pairedIntervals } from '../../lib/statistics/bootstrap.ts';
+import {
+  boundsOf,
+  intervalsOf,
+  resamplesOf,
+  sampledDifferences,
+  sampledMetrics,
+} from '../../lib/statistics/bootstrap.ts';
 import { calibrationBins } from '../../lib/statistics/calibration.ts';
 import { descending } from '../../lib/statistics/descending.ts';
 import { MulticlassScores } from '../../lib/statistics/multiclass-scores.ts';
@@ -167,6 +173,11 @@ describe('the bootstrap', () => {
   const truth = Float64Array.from(uniform.slice(0, rows));
   const noisy = (noise: number) =>
     truth.map((value, row) => value + noise * ((uniform[rows + row] ?? 0) - 0.5));
+  const range = (before: number, seed = 0) => ({ seed, from: 0, before });
+  const intervals = async (scores: Scores, before = 1_000, seed = 0) =>
+    intervalsOf(await sampledMetrics(scores, range(before, seed)), 0.95, before);
+  const paired = async (first: Scores, second: Scores) =>
+    intervalsOf(await sampledDifferences(first, second, range(1_000)), 0.95, 1_000);
   const good = new RegressionScores(truth, noisy(0.2));
   const bad = new RegressionScores(truth, noisy(0.4));
 
@@ -174,7 +185,7 @@ describe('the bootstrap', () => {
     const errors = [...noisy(0.2)].map((value, row) => Math.abs(value - (truth[row] ?? 0)));
     const mean = errors.reduce((sum, error) => sum + error, 0) / rows;
     const deviation = Math.sqrt(errors.reduce((sum, error) => sum + (error - mean) ** 2, 0) / rows);
-    const { low, high } = (await bootstrapIntervals(good, { resamples: 4_000 })).mean_absolute_error ?? {
+    const { low, high } = (await intervals(good, 4_000)).mean_absolute_error ?? {
       low: 0,
       high: 0,
     };
@@ -184,26 +195,58 @@ describe('the bootstrap', () => {
   });
 
   it('is the same for the same seed, and another for another', async () => {
-    const once = await bootstrapIntervals(good, { resamples: 50, seed: 3 });
-    expect(await bootstrapIntervals(good, { resamples: 50, seed: 3 })).toEqual(once);
-    expect(await bootstrapIntervals(good, { resamples: 50, seed: 4 })).not.toEqual(once);
+    const once = await intervals(good, 50, 3);
+    expect(await intervals(good, 50, 3)).toEqual(once);
+    expect(await intervals(good, 50, 4)).not.toEqual(once);
   });
 
   it('of a pair is narrower than the two apart, and holds the difference', async () => {
-    const { low, high } = (await pairedIntervals(good, bad)).mean_absolute_error ?? { low: 0, high: 0 };
+    const { low, high } = (await paired(good, bad)).mean_absolute_error ?? { low: 0, high: 0 };
     const difference = (good.metrics().mean_absolute_error ?? 0) - (bad.metrics().mean_absolute_error ?? 0);
     expect(low).toBeLessThan(difference);
     expect(high).toBeGreaterThan(difference);
     expect(high).toBeLessThan(0);
-    const apart = (await bootstrapIntervals(bad)).mean_absolute_error ?? { low: 0, high: 0 };
+    const apart = (await intervals(bad)).mean_absolute_error ?? { low: 0, high: 0 };
     expect(high - low).toBeLessThan(apart.high - apart.low);
-    expect((await pairedIntervals(good, good)).r2).toEqual({ low: 0, high: 0 });
+    expect((await paired(good, good)).r2).toEqual({ low: 0, high: 0 });
+  });
+
+  it('tells no interval and no bound where more than one sample of a hundred has one class alone', async () => {
+    const uniform = linearCongruential(60, 5);
+    const positives = (count: number) =>
+      new BinaryScores(
+        Uint8Array.from(uniform, (_, row) => (row < count ? 1 : 0)),
+        Float64Array.from(uniform, (value, row) => (row < count ? 1 : value / 2)),
+      );
+    const samples = async (count: number) => sampledMetrics(positives(count), range(1_000));
+    const [one, many] = [await samples(1), await samples(10)];
+    // The single positive row is not in a third of the samples; of the others the AUC is 1.
+    expect(one.roc_auc?.length).toBeLessThan(700);
+    expect(intervalsOf(one, 0.95, 1_000).roc_auc).toBeUndefined();
+    expect(boundsOf(one, 0.95, 1_000).roc_auc).toBeUndefined();
+    expect(intervalsOf(one, 0.95, 1_000).accuracy).toBeDefined();
+    expect(boundsOf(many, 0.95, 1_000).roc_auc).toEqual({ low: 1, high: 1 });
+  });
+
+  it('tells no bound where fewer than five samples lie beyond it, and draws as many as it takes', async () => {
+    const bounds = async (before: number, confidence: number) =>
+      boundsOf(await sampledMetrics(good, range(before)), confidence, before).r2;
+    expect(await bounds(99, 0.95)).toBeUndefined();
+    expect(await bounds(100, 0.95)).toBeDefined();
+    expect(await bounds(499, 0.99)).toBeUndefined();
+    expect(await bounds(500, 0.99)).toBeDefined();
+    expect([
+      resamplesOf(5e6, 1_000),
+      resamplesOf(5e6, 1_000, [0.95, 0.99]),
+      resamplesOf(5e6, 50, [0.99]),
+    ]).toEqual([100, 500, 50]);
+    expect(resamplesOf(5e6, 10_000, [0.999])).toBe(500);
   });
 
   it('refuses models that were judged on other rows', async () =>
-    await expect(
-      pairedIntervals(good, new RegressionScores(truth.subarray(1), truth.subarray(1))),
-    ).rejects.toThrow(/same rows, not on 200 and 199/));
+    await expect(paired(good, new RegressionScores(truth.subarray(1), truth.subarray(1)))).rejects.toThrow(
+      /same rows, not on 200 and 199/,
+    ));
 });
 
 describe('rows from the highest score to the lowest', () => {

@@ -237,6 +237,33 @@ describe('judging', () => {
     expect(scoresOf({ ...problem, positiveClass: 'yes' }, labels, answers).metrics().roc_auc).toBe(0);
   });
 
+  it.each([
+    ['logits', { ...problem }, [2.5, -1, 0.3], 'values below 0 or above 1 in 2 of 3 rows'],
+    [
+      'votes',
+      { ...problem, task: 'multiclass' as const },
+      [0.9, 0.3, 0.5, 0.5, 0, 0],
+      'do not sum to 1 in 2 of 3 rows',
+    ],
+  ])('refuses %s of a classification', (_, asked, answers, words) => {
+    expect(() => scoresOf(asked, Int32Array.of(0, 1, 1), Float64Array.from(answers))).toThrow(
+      expect.objectContaining({ code: 'TrainerContract', message: expect.stringContaining(words) }),
+    );
+  });
+
+  it('takes probabilities as float32 rounds them, of a thousand classes too', () => {
+    const classNames = Array.from({ length: 1_000 }, (_, i) => `c${i}`);
+    const scores = Float32Array.from(linearCongruential(2_000, 3), (value) => Math.exp(4 * value));
+    const sums = [0, 1].map((row) =>
+      scores.subarray(row * 1_000, (row + 1) * 1_000).reduce((a, b) => a + b, 0),
+    );
+    const answers = scores.map((value, i) => value / (sums[Math.floor(i / 1_000)] ?? 1));
+    expect(scoresOf({ ...problem, task: 'multiclass', classNames }, Int32Array.of(0, 1), answers).rows).toBe(
+      2,
+    );
+    expect(scoresOf(problem, Int32Array.of(0, 1), Float32Array.of(1.0000001, -1e-7)).rows).toBe(2);
+  });
+
   it('knows what a trivial model says', () => {
     expect([...trivialPredictions(problem, 2)]).toEqual([0.75, 0.75]);
     expect([...trivialPredictions({ ...problem, task: 'multiclass', positiveClass: null }, 2)]).toEqual([

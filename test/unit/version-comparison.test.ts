@@ -4,6 +4,7 @@ import { comparisonText, fitted } from '../../client/comparison-text.ts';
 import type { TracedVersion } from '../../client/model-versions.ts';
 import { compareVersions, differing } from '../../client/version-comparison.ts';
 import type { ModelLineage } from '../../contracts/lineage.ts';
+import { modelLineage } from '../../contracts/lineage.ts';
 import { lineage } from '../support/lineage-samples.ts';
 import { artifact } from '../support/samples.ts';
 
@@ -29,7 +30,7 @@ function other(): ModelLineage {
     evaluation: {
       ...one.evaluation,
       test: { ...one.evaluation.test, roc_auc: 0.85 },
-      gates: one.evaluation.gates.map((gate) => ({ ...gate, passed: false })),
+      gates: one.evaluation.gates.map((gate) => ({ ...gate, passed: false, verdict: 'undecided' as const })),
     },
   };
 }
@@ -87,6 +88,19 @@ describe('two versions side by side', () => {
     expect(text).toMatch(width < 100 ? /−0\.05$/m : /−0\.05 worse$/m);
     expect(text).toMatch(/data\.sql +line 3: WHERE age > 0 +line 3: WHERE age > 18/);
     expect(text).toContain('the same: features, environment');
+  });
+
+  it('tell what became of each gate, of files without a verdict whether it passed', () => {
+    const old = lineage();
+    const gates = old.evaluation.gates.map(({ verdict: _, required: __, interval: ___, ...gate }) => gate);
+    const older = modelLineage.parse({ ...old, evaluation: { ...old.evaluation, gates } });
+    const text = comparisonText(compareVersions(traced('1', older), traced('2', other())), 160);
+    expect(stripVTControlCharacters(text)).toMatch(/^roc_auc .* passed, 0\.9 +undecided, 0\.9$/m);
+    expect(modelLineage.parse(lineage()).evaluation.gates[0]).toMatchObject({
+      verdict: 'passed',
+      required: expect.stringContaining('>='),
+      interval: null,
+    });
   });
 
   it('one version with itself', () => {

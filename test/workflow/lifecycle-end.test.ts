@@ -44,11 +44,14 @@ describe.concurrent('how a lifecycle run ends', () => {
     const worse = {
       ...evaluated(trained('lightgbm', 'lightgbm')),
       champion: { version: '7', test: { roc_auc: 0.92 }, difference: {} },
+      bounds: [
+        { of: 'champion' as const, metric: 'roc_auc' as const, confidence: 0.95, low: -0.03, high: -0.01 },
+      ],
     };
     scenario.let('evaluate', async () => worse);
     const run = await bench.lifecycle(scenario);
     expect((await run.handle.result()).message).toBe(
-      'no deployment: roc_auc >= that of the champion: was 0.9000, limit 0.9200, short by 0.0200',
+      'no deployment: roc_auc improvement over the champion >= -0.005 with 95 % confidence: was -0.0200 (bounds -0.0300 and -0.0100), limit -0.0050, short by 0.0250',
     );
   });
 

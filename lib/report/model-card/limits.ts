@@ -39,6 +39,11 @@ function limits({
   if (fairness.length === 0) said.push('No groups were compared.');
   const small = fairness.filter(({ insufficient }) => insufficient.groups > 0).map(({ column }) => column);
   if (small.length > 0) said.push(`Groups of ${small.join(', ')} that are too small were not compared.`);
+  const alike = fairness.filter(({ oneClass }) => oneClass !== undefined).map(({ column }) => column);
+  if (alike.length > 0)
+    said.push(
+      `Groups of ${alike.join(', ')} that have rows of one class alone were not compared in every way.`,
+    );
   if (robustness.length === 0) said.push('Missing or shifted features were not tried.');
   if (!champion) said.push('There is no version in production to compare with.');
   else if (champion.notComparable)

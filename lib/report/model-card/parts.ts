@@ -47,7 +47,7 @@ export function fairnessSection(facts: ReportFacts): Markup {
   if (fairness.length === 0)
     return html`<p>The pipeline names no groups to compare (evaluation.fairness): nothing is known about it.</p>`;
   return html`${charts(facts, ['fairness-'])}${fairness.map(
-    ({ column, measures, intervals, extremes, insufficient }) =>
+    ({ column, measures, intervals, extremes, insufficient, oneClass = {} }) =>
       html`<h3>${column}</h3>${dataTable(
         '',
         ['measure', 'value', 'interval', 'at best', 'lowest group', 'highest group'],
@@ -68,7 +68,12 @@ export function fairnessSection(facts: ReportFacts): Markup {
               ];
         }),
         [1, 2, 3],
-      )}${insufficient.groups === 0 ? '' : html`<p class="soft">${insufficient.groups} group(s) with ${count(insufficient.rows)} row(s) are too small to be compared.</p>`}`,
+      )}${insufficient.groups === 0 ? '' : html`<p class="soft">${insufficient.groups} group(s) with ${count(insufficient.rows)} row(s) are too small to be compared.</p>`}${Object.entries(
+        oneClass,
+      ).map(
+        ([measure, left]) =>
+          html`<p class="soft">${measure}: ${left.groups} group(s) with ${count(left.rows)} row(s) have no row of a class that it needs, and are not compared.</p>`,
+      )}`,
   )}`;
 }
 

@@ -1,19 +1,26 @@
+import type { GateResult } from '../../../contracts/reports.ts';
 import { lowerIsBetter } from '../../../contracts/spec/evaluation.ts';
 import { count, percent } from '../data-page.ts';
 import { html, type Markup } from '../html.ts';
 import { intervalText, metricText, type ReportFacts } from './facts.ts';
 import { charts } from './figures.ts';
 
-/** How many gates passed, as a word and a colour. */
-export function verdict({ gates: { results, passed } }: ReportFacts): { text: string; tone: string } {
-  const failed = results.filter((result) => result.verdict === 'failed').length;
-  const open = results.filter((result) => result.verdict === 'undecided').length;
+/** How many gates passed, as a word and a colour. What was not judged did not pass, though it stops no run. */
+export function verdict({ gates: { results } }: Pick<ReportFacts, 'gates'>): { text: string; tone: string } {
+  const having = (verdict: GateResult['verdict']): number =>
+    results.filter((result) => result.verdict === verdict).length;
+  const [failed, open, unjudged] = [having('failed'), having('undecided'), having('insufficient')];
   if (results.length === 0) return { text: 'No gates', tone: 'warn' };
   if (failed > 0) return { text: `${failed} of ${results.length} gates failed`, tone: 'bad' };
-  if (open > 0) return { text: `${open} of ${results.length} gates left to the approver`, tone: 'warn' };
-  return passed
-    ? { text: `All ${results.length} gates passed`, tone: 'good' }
-    : { text: 'The gates did not pass', tone: 'bad' };
+  if (open + unjudged === 0) return { text: `All ${results.length} gates passed`, tone: 'good' };
+  const rest = [
+    ...(open > 0 ? [`${open} left to the approver`] : []),
+    ...(unjudged > 0 ? [`${unjudged} not judged`] : []),
+  ];
+  return {
+    text: `${having('passed')} of ${results.length} gates passed, ${rest.join(', ')}`,
+    tone: 'warn',
+  };
 }
 
 /** What changes against the version in production, in one sentence. */
