@@ -18,8 +18,6 @@ export interface RemoteTraining {
   parameters: Parameters;
   /** Where rows count differently. */
   weights?: { train?: ArtifactRef; validation?: ArtifactRef };
-  /** At a rung of a search; by default the candidate's. */
-  maxIterations?: number;
   maxSeconds?: number;
 }
 
@@ -32,7 +30,6 @@ export function remoteRequest({
   prepared,
   parameters,
   weights = {},
-  maxIterations = candidate.maxIterations,
   maxSeconds,
 }: RemoteTraining): RemoteTrainerRequest {
   const part = (name: 'train' | 'validation') => {
@@ -51,7 +48,7 @@ export function remoteRequest({
     parameters,
     seed: training.seed,
     threads: training.threads,
-    maxIterations,
+    maxIterations: candidate.maxIterations,
     ...(maxSeconds === undefined ? {} : { maxSeconds }),
   };
 }

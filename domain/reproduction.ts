@@ -44,7 +44,7 @@ export function chainOfLineage({ data, features, model }: ModelLineage): ChainDi
 }
 
 /** The same of what was made again. */
-export function chainOfReproduction(made: Reproduced): ChainDigests {
+function chainOfReproduction(made: Reproduced): ChainDigests {
   return {
     snapshots: Object.fromEntries(
       made.ingest.sources.map(({ name, snapshot }) => [name, snapshot.artifact.sha256]),

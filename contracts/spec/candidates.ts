@@ -124,8 +124,6 @@ export const candidate = z
     };
   });
 export type Candidate = z.infer<typeof candidate>;
-/** A candidate whose trainer comes with Perennial. */
-export type ShippedCandidate = Extract<Candidate, { trainer: TrainerName }>;
 
 /** How a candidate takes its features. */
 export const presetOf = (one: Candidate): FeaturePreset =>

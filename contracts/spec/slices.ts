@@ -78,4 +78,3 @@ export const fairnessSpec = z.strictObject({
   bins,
   minRows,
 });
-export type FairnessSpec = z.infer<typeof fairnessSpec>;

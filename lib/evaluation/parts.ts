@@ -189,7 +189,7 @@ async function worst(question: PartsQuestion): Promise<Pick<SlicesResult, 'worst
 }
 
 /** Log loss of each row, or the absolute error of a regression. */
-export function lossesOf({
+function lossesOf({
   problem,
   labels,
   answers,

@@ -45,7 +45,7 @@ export const attributionRows = (cost: number): number =>
   within(8, MOST.attributions / Math.max(1, cost), 100);
 
 /** Operations that one answer takes, about: numbers in the graph (a neighbour model keeps its rows there), or what trees walk. */
-export function costOfRow(model: Uint8Array): number {
+function costOfRow(model: Uint8Array): number {
   const { graph } = readModel(model);
   const constants = graph.initializer.reduce(
     (sum, { dims }) => sum + dims.reduce((product, dim) => product * Number(dim), 1),

@@ -83,7 +83,7 @@ export async function permutationImportance(
 }
 
 /** Mean and standard deviation (n - 1); of nothing 0. */
-export function meanAndSd(values: readonly number[]): { mean: number; sd: number } {
+function meanAndSd(values: readonly number[]): { mean: number; sd: number } {
   if (values.length === 0) return { mean: 0, sd: 0 };
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

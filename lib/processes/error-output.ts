@@ -2,7 +2,7 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 
 /** What is kept of a program's standard error; the file ends there. */
-export const MAX_STDERR_BYTES = 10 * 1024 * 1024;
+const MAX_STDERR_BYTES = 10 * 1024 * 1024;
 const TAIL_LINES = 20;
 const TAIL_BYTES = 16 * 1024;
 

@@ -13,7 +13,7 @@ const SMALL = 140;
  * @param n size of the sample, a whole number
  * @example kolmogorovSurvival(100, 0.1) // 0.2574…
  */
-export function kolmogorovSurvival(n: number, d: number): number {
+function kolmogorovSurvival(n: number, d: number): number {
   if (d >= 1) return 0;
   const nd = n * d;
   if (nd <= 0.5) return 1;

@@ -50,6 +50,8 @@ afterAll(async () => {
 });
 
 /** A request over sample data that lie in the store. */
+const fourier = (maxIterations: number) => ({ name: 'fourier', maxIterations });
+
 async function requestOf(
   task: Task,
   changes: Partial<RemoteTraining> = {},
@@ -63,7 +65,7 @@ async function requestOf(
     rows,
   });
   return remoteRequest({
-    candidate: { name: 'fourier', maxIterations: 20 },
+    candidate: fourier(20),
     task,
     split: local,
     training: { seed: 3, threads: 1 },
@@ -148,7 +150,7 @@ describe('a trainer that is an activity of a worker in Python', () => {
   });
 
   it('stops within its time', async () => {
-    const request = await requestOf('binary', { maxIterations: ENDLESS, maxSeconds: 0.5 });
+    const request = await requestOf('binary', { candidate: fourier(ENDLESS), maxSeconds: 0.5 });
     const { result } = await remoteModel(store, await bench.run({ ...ACTIVITY, input: request }), 'fourier');
     expect(result.iterations).toBeLessThan(ENDLESS);
   });
@@ -173,7 +175,7 @@ describe('a trainer that is an activity of a worker in Python', () => {
   it('ends when it is cancelled, and its worker takes the next one', async () => {
     const handle = await bench.start({
       ...ACTIVITY,
-      input: await requestOf('binary', { maxIterations: ENDLESS }),
+      input: await requestOf('binary', { candidate: fourier(ENDLESS) }),
     });
     await eventually(() => told(handle), 'a heartbeat');
     await handle.cancel();
@@ -189,7 +191,7 @@ describe('a trainer that is an activity of a worker in Python', () => {
   ] as const)(
     'goes on from its last checkpoint after %s, and gives the very model of an undisturbed training',
     async (signal, end) => {
-      const request = await requestOf('multiclass', { maxIterations: 400 });
+      const request = await requestOf('multiclass', { candidate: fourier(400) });
       const handle = await bench.start({
         ...ACTIVITY,
         input: request,

@@ -51,10 +51,10 @@ describe('the request to an activity of somebody else', () => {
     expect(remoteTrainerRequest.parse(request)).toEqual(request);
   });
 
-  it('holds weights, a rung and a time limit where there are some', () => {
+  it('holds weights and a time limit where there are some', () => {
     const weights = { train: ref('6'), validation: ref('7') };
-    const request = requestOf({ weights, maxIterations: 9, maxSeconds: 60 });
-    expect(request).toMatchObject({ maxIterations: 9, maxSeconds: 60 });
+    const request = requestOf({ weights, maxSeconds: 60 });
+    expect(request).toMatchObject({ maxSeconds: 60 });
     expect(request.train).toEqual({ features: ref('1'), labels: ref('2'), weights: ref('6') });
     expect(request.validation?.weights).toEqual(ref('7'));
     expect(remoteTrainerRequest.parse(request)).toEqual(request);

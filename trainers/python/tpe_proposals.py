@@ -76,6 +76,7 @@ def propose(question: dict[str, Any]) -> list[dict[str, Any]]:
         seed=question["seed"] % 2**32, n_startup_trials=0, multivariate=True, constant_liar=True
     )
     study = optuna.create_study(direction=question["direction"], sampler=sampler)
+    # Stopped ones have no value: they count as worse than all others, failed ones for nothing.
     states = {"trained": TrialState.COMPLETE, "failed": TrialState.FAIL, "running": TrialState.RUNNING}
     for record in question["history"]:
         params = {name: within(space[name], value) for name, value in record["parameters"].items() if name in space}
@@ -89,7 +90,6 @@ def propose(question: dict[str, Any]) -> list[dict[str, Any]]:
                 params=params,
                 distributions={name: distribution(space[name]) for name in params},
                 value=value if state == TrialState.COMPLETE else None,
-                intermediate_values={0: value} if state == TrialState.PRUNED and value is not None else {},
                 state=state,
             )
         )

@@ -24,7 +24,7 @@ export function verdict({ gates: { results } }: Pick<ReportFacts, 'gates'>): { t
 }
 
 /** What changes against the version in production, in one sentence. */
-export function changeWords({ spec, evaluate }: ReportFacts): string {
+function changeWords({ spec, evaluate }: ReportFacts): string {
   const { metric, confidence } = spec.evaluation;
   const { champion } = evaluate;
   const [before, after] = [champion?.test[metric], evaluate.test[metric]];
