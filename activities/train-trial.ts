@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { activityInfo } from '@temporalio/activity';
-import { z } from 'zod';
 import { PerennialError } from '../contracts/errors.ts';
-import { type ArtifactRef, artifactRef } from '../contracts/refs.ts';
+import type { ArtifactRef } from '../contracts/refs.ts';
 import { sizeBytes } from '../contracts/sizes.ts';
 import type { Candidate } from '../contracts/spec/candidates.ts';
 import type { TrialInput } from '../contracts/training-activities.ts';
@@ -16,34 +15,41 @@ import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
 import { judgedTrial } from './judged-trial.ts';
 import { trainerRequest } from './trainer-request.ts';
-import { TrainingProgress } from './training-progress.ts';
+import { earlierProgress, TrainingProgress } from './training-progress.ts';
 import { TrialRecord } from './trial-record.ts';
 import { StoppedAtRung, TrialWatch } from './trial-watch.ts';
 
-const progressDetails = z.object({ iteration: z.number(), checkpoint: artifactRef.nullable() });
+/** What an attempt may train although the time is used up: it ends with the model of its checkpoint. */
+const LEAST_S = 0.1;
 
 /**
  * Trains once in a process of its own, and judges the model on the validation rows. An attempt that follows a killed
- * one goes on from the last checkpoint. Where the search holds trials against each other at rungs of iterations, one
- * that is not among the best is stopped, and has no model.
+ * one goes on from the last checkpoint, with what is left of the time. Where the search holds trials against each other
+ * at rungs of iterations, one that is not among the best is stopped, and has no model.
  */
 export async function trainTrial(
   deps: ActivityDependencies,
-  input: TrialInput,
+  whole: TrialInput,
   frame: ActivityFrame,
 ): Promise<TrialOutcome> {
   const started = Date.now();
-  const seconds = (): number => (Date.now() - started) / 1000;
+  const earlier = earlierProgress(activityInfo().heartbeatDetails);
+  const seconds = (): number => earlier.seconds + (Date.now() - started) / 1000;
+  const input =
+    whole.maxSeconds === null
+      ? whole
+      : { ...whole, maxSeconds: Math.max(LEAST_S, whole.maxSeconds - earlier.seconds) };
   const scratchDir = await frame.scratch();
   const store = (await deps.store()).within(scratchDir);
   const record = await TrialRecord.open(deps.mlflow(), input, frame);
   const watch = new TrialWatch(deps, input, frame.signal);
   try {
-    const resumedFrom = await lastCheckpoint(store);
+    const resumedFrom = await stillThere(store, earlier.checkpoint);
     const request = await trainerRequest(store, input, scratchDir, resumedFrom);
     const progress = new TrainingProgress(
       resumedFrom,
       (path) => store.putFile(path, 'application/octet-stream'),
+      seconds,
       frame.report,
     );
     // Checkpoints are waited for after an abort too: the last one was written because of it.
@@ -61,9 +67,9 @@ export async function trainTrial(
       },
     }).finally(() => progress.stored());
     const judged = await judgedTrial(store, input, trained, scratchDir, frame.signal);
-    const whole: TrialOutcome = { ...judged, mlflowRunId: record.runId, seconds: seconds() };
-    await record.finish(whole, join(scratchDir, TRAINER_STDERR));
-    return whole;
+    const outcome: TrialOutcome = { ...judged, mlflowRunId: record.runId, seconds: seconds() };
+    await record.finish(outcome, join(scratchDir, TRAINER_STDERR));
+    return outcome;
   } catch (error) {
     if (error instanceof StoppedAtRung) {
       const stopped = stoppedOutcome(input, record.runId, error, seconds());
@@ -108,9 +114,10 @@ const stoppedOutcome = (
   validation: {},
 });
 
-/** The checkpoint that an earlier attempt's last heartbeat named, where its bytes are still there. */
-async function lastCheckpoint(store: ArtifactStore): Promise<ArtifactRef | undefined> {
-  const details = progressDetails.safeParse(activityInfo().heartbeatDetails);
-  const checkpoint = details.success ? details.data.checkpoint : null;
+/** The checkpoint of an earlier attempt, where its bytes are still there. */
+async function stillThere(
+  store: ArtifactStore,
+  checkpoint: ArtifactRef | null,
+): Promise<ArtifactRef | undefined> {
   return checkpoint && (await store.has(checkpoint)) ? checkpoint : undefined;
 }

@@ -1,21 +1,33 @@
-import type { ArtifactRef } from '../contracts/refs.ts';
+import { z } from 'zod';
+import { type ArtifactRef, artifactRef } from '../contracts/refs.ts';
 import type { TrainerEvent } from '../contracts/trainer.ts';
 
-/** What a heartbeat carries: the newest checkpoint, in the store, so that the next attempt may run on another machine. */
-export interface ProgressDetails {
-  iteration: number;
-  checkpoint: ArtifactRef | null;
+const progressDetails = z.object({
+  iteration: z.number(),
+  checkpoint: artifactRef.nullable(),
+  seconds: z.number(),
+});
+/**
+ * What a heartbeat carries: the newest checkpoint, in the store, so that the next attempt may run on another machine,
+ * and what the attempts have taken so far.
+ */
+export type ProgressDetails = z.infer<typeof progressDetails>;
+
+/** What the last heartbeat of the attempt before said; of a first attempt nothing. */
+export function earlierProgress(heartbeatDetails: unknown): ProgressDetails {
+  const details = progressDetails.safeParse(heartbeatDetails);
+  return details.success ? details.data : { iteration: 0, checkpoint: null, seconds: 0 };
 }
 
 /**
  * How far a training is. Checkpoints are copied beside the training; whichever copy ends last, the newest one counts.
  *
  * @example
- * const progress = new TrainingProgress(resumedFrom, keepFile, frame.report);
+ * const progress = new TrainingProgress(resumedFrom, keepFile, seconds, frame.report);
  * try { await runTrainer({ ...run, onEvent: (event) => progress.note(event) }); } finally { await progress.stored(); }
  */
 export class TrainingProgress {
-  #details: ProgressDetails;
+  #details: Omit<ProgressDetails, 'seconds'>;
   /** Of the newest checkpoint of this attempt; what an earlier attempt left is always older. */
   #checkpointAt = -1;
   readonly #storing: Promise<void>[] = [];
@@ -23,11 +35,13 @@ export class TrainingProgress {
   /**
    * @param resumedFrom the checkpoint that this attempt goes on from: it counts until there is a newer one
    * @param keep copies a checkpoint to where the next attempt finds it
+   * @param seconds of all attempts so far
    * @param report takes what the next heartbeat carries
    */
   constructor(
     resumedFrom: ArtifactRef | undefined,
     private readonly keep: (path: string) => Promise<ArtifactRef>,
+    private readonly seconds: () => number,
     private readonly report: (details: ProgressDetails) => void,
   ) {
     this.#details = { iteration: 0, checkpoint: resumedFrom ?? null };
@@ -51,8 +65,8 @@ export class TrainingProgress {
     this.#now({ iteration: Math.max(iteration, this.#details.iteration), checkpoint });
   }
 
-  #now(details: ProgressDetails): void {
+  #now(details: Omit<ProgressDetails, 'seconds'>): void {
     this.#details = details;
-    this.report(details);
+    this.report({ ...details, seconds: this.seconds() });
   }
 }

@@ -49,9 +49,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A request over sample data that lie in the store. */
 const fourier = (maxIterations: number) => ({ name: 'fourier', maxIterations });
 
+/** A request over sample data that lie in the store. */
 async function requestOf(
   task: Task,
   changes: Partial<RemoteTraining> = {},

@@ -1,5 +1,9 @@
 import { expect, it } from 'vitest';
-import { type ProgressDetails, TrainingProgress } from '../../activities/training-progress.ts';
+import {
+  earlierProgress,
+  type ProgressDetails,
+  TrainingProgress,
+} from '../../activities/training-progress.ts';
 import type { ArtifactRef } from '../../contracts/refs.ts';
 
 const ref = (name: string): ArtifactRef => ({ uri: `cas:${name}`, sha256: name, bytes: 1, mediaType: 'x' });
@@ -13,7 +17,12 @@ function training(resumedFrom?: ArtifactRef) {
     copies.set(path, copy);
     return copy.promise;
   };
-  const progress = new TrainingProgress(resumedFrom, keep, (details) => void reported.push(details));
+  const progress = new TrainingProgress(
+    resumedFrom,
+    keep,
+    () => 7,
+    (details) => void reported.push(details),
+  );
   return {
     progress,
     reported,
@@ -47,10 +56,10 @@ function withResolvers<T>(): PromiseWithResolvers<T> {
 it('a resumed training goes on naming its checkpoint until there is a newer one', async () => {
   const { progress, reported, at, saves } = training(ref('old'));
   at(41);
-  expect(reported.at(-1)).toEqual({ iteration: 41, checkpoint: ref('old') });
+  expect(reported.at(-1)).toEqual({ iteration: 41, checkpoint: ref('old'), seconds: 7 });
   saves(42).ends();
   await progress.stored();
-  expect(reported.at(-1)).toEqual({ iteration: 42, checkpoint: ref('c42') });
+  expect(reported.at(-1)).toEqual({ iteration: 42, checkpoint: ref('c42'), seconds: 7 });
 });
 
 it('a resumed training that begins anew names its own checkpoint, earlier though it is', async () => {
@@ -67,7 +76,7 @@ it('the newest checkpoint counts, in whatever order the copies end', async () =>
   second.ends();
   first.ends();
   await progress.stored();
-  expect(reported.at(-1)).toEqual({ iteration: 3, checkpoint: ref('c2') });
+  expect(reported.at(-1)).toEqual({ iteration: 3, checkpoint: ref('c2'), seconds: 7 });
 });
 
 it('a copy under way is waited for, and one that fails changes nothing', async () => {
@@ -83,4 +92,11 @@ it('a copy under way is waited for, and one that fails changes nothing', async (
   first.ends();
   await stored;
   expect(reported.map(({ checkpoint }) => checkpoint)).toEqual([ref('c1')]);
+});
+
+it('the next attempt reads what the last heartbeat said, and a first one nothing', () => {
+  const details = { iteration: 3, checkpoint: null, seconds: 12.5 };
+  expect(earlierProgress(details)).toEqual(details);
+  for (const none of [undefined, null, 'words', { iteration: 3 }])
+    expect(earlierProgress(none)).toEqual({ iteration: 0, checkpoint: null, seconds: 0 });
 });
