@@ -7,7 +7,8 @@ const results = process.env.PERENNIAL_TEST_RESULTS;
 /** One project for each rung of the test ladder; `npx vitest run --project unit` runs one of them. */
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // More than CI's two cores: tests with servers and child processes wait a third of their time.
+    maxWorkers: 3,
     unstubEnvs: true,
     // A folder in which CI adds the counts up.
     reporters: results
@@ -35,8 +36,6 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          // They wait for servers and child processes about a third of their time.
-          maxWorkers: 3,
           include: ['test/integration/**/*.test.ts'],
           isolate: false,
           testTimeout: 120 * SECOND,
