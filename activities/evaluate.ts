@@ -142,7 +142,7 @@ export async function evaluate(
       seed: spec.training.seed,
       signal: frame.signal,
     });
-    const details = await judgedDetails(question, frame.signal);
+    const details = await judgedDetails({ ...question, bootstrap: bootstrap('test') }, frame.signal);
 
     const samples = await store.putJson(
       await sampleRows(database, testPath, signature, answers, spec.deployment.precheck.rows),

@@ -167,6 +167,8 @@ export const evaluationDetails = z.strictObject({
       f1: z.number(),
       /** Rows of the class. */
       support: z.number().int().nonnegative(),
+      /** Percentile intervals by the bootstrap of the rows. */
+      intervals: z.strictObject({ precision: interval, recall: interval, f1: interval }).optional(),
     }),
   ),
   /** Cells of the confusion matrix that hold rows: truth and answer as indices of `classes`. */
@@ -190,9 +192,12 @@ export const evaluationDetails = z.strictObject({
   residuals: z
     .strictObject({
       bias: z.number(),
+      biasInterval: interval.optional(),
       standardDeviation: z.number(),
       quantiles: z.array(z.strictObject({ quantile: z.number(), value: z.number() })),
-      pinball: z.array(z.strictObject({ quantile: z.number(), loss: z.number() })),
+      pinball: z.array(
+        z.strictObject({ quantile: z.number(), loss: z.number(), interval: interval.optional() }),
+      ),
     })
     .nullable(),
 });

@@ -78,8 +78,8 @@ export const JUDGES = {
   metrics: async (question: JudgeQuestion): Promise<Judgement> =>
     judgementOf(question, await sampled({ ...question, range: { from: 0, before: samplesOf(question) } })),
   sampled,
-  details: async ({ problem, labels, answers, threshold }: JudgeQuestion) =>
-    detailsOf(problem, labels, answers, threshold),
+  details: async ({ problem, labels, answers, threshold, bootstrap }: JudgeQuestion) =>
+    detailsOf(problem, labels, answers, threshold, bootstrap),
   parts: judgeParts,
   // The charts and ONNX Runtime are loaded only where they are needed.
   plots: async ({ problem, labels, answers, threshold }: JudgeQuestion) =>

@@ -1,9 +1,10 @@
 import type { EvaluationDetails } from '../../contracts/evaluation-report.ts';
 import { quantile } from './bootstrap.ts';
 import { CalibrationCounts, calibrationBins, calibrationLine } from './calibration.ts';
+import { type DetailBootstrap, sampledIntervals } from './detail-samples.ts';
 import { DEFAULT_THRESHOLD, type Problem, positiveIndex } from './judge.ts';
 import { pinballLoss } from './regression-scores.ts';
-import { membersOf, ratio } from './scores.ts';
+import { membersOf, type RowCounts, ratio } from './scores.ts';
 
 /** Quantiles of the residuals that are told. */
 const QUANTILES = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
@@ -28,12 +29,15 @@ export function answeredClasses(problem: Problem, answers: Float64Array, thresho
 /**
  * What stands behind the metrics: classes and confusion (at the threshold), reliability, residuals. Arguments as in
  * `scoresOf`.
+ *
+ * @param bootstrap left out: no intervals
  */
 export function detailsOf(
   problem: Problem,
   labels: Int32Array | Float32Array,
   answers: Float64Array,
   threshold = DEFAULT_THRESHOLD,
+  bootstrap?: DetailBootstrap,
 ): EvaluationDetails {
   if (problem.task === 'regression')
     return {
@@ -42,13 +46,14 @@ export function detailsOf(
       confusion: [],
       reliability: [],
       calibration: null,
-      residuals: residualsOf(labels, answers),
+      residuals: residualsOf(labels, answers, bootstrap),
     };
   const said = answeredClasses(problem, answers, threshold);
   const positives = problem.task === 'binary' ? membersOf(positiveIndex(problem), labels) : undefined;
   return {
     threshold: problem.task === 'binary' ? threshold : null,
-    ...confusionOf(problem.classNames, labels, said),
+    confusion: confusionOf(problem.classNames.length, labels, said),
+    classes: classesOf(problem.classNames, labels, said, bootstrap),
     reliability: positives
       ? calibrationBins(positives, answers)
       : sureness(problem.classNames.length, labels, answers, said),
@@ -71,54 +76,101 @@ function sureness(
 }
 
 function confusionOf(
-  classNames: readonly string[],
+  size: number,
   labels: Int32Array | Float32Array,
   said: Uint16Array,
-): Pick<EvaluationDetails, 'classes' | 'confusion'> {
-  const size = classNames.length;
+): EvaluationDetails['confusion'] {
   const cells = new Uint32Array(size ** 2);
-  const actual = new Uint32Array(size);
-  const answered = new Uint32Array(size);
   for (const [row, answer] of said.entries()) {
-    const truth = labels[row] ?? 0;
-    cells[truth * size + answer] = (cells[truth * size + answer] ?? 0) + 1;
-    actual[truth] = (actual[truth] ?? 0) + 1;
-    answered[answer] = (answered[answer] ?? 0) + 1;
+    const cell = (labels[row] ?? 0) * size + answer;
+    cells[cell] = (cells[cell] ?? 0) + 1;
   }
   const confusion: EvaluationDetails['confusion'] = [];
   for (const [cell, rows] of cells.entries())
     if (rows > 0) confusion.push({ truth: Math.floor(cell / size), answer: cell % size, rows });
-  return {
-    confusion,
-    classes: classNames.map((name, k) => {
-      const [hits, truth, answers] = [cells[k * size + k] ?? 0, actual[k] ?? 0, answered[k] ?? 0];
-      return {
-        name,
-        precision: ratio(hits, answers),
-        recall: ratio(hits, truth),
-        f1: ratio(2 * hits, truth + answers),
-        support: truth,
-      };
-    }),
+  return confusion;
+}
+
+const CLASS_METRICS = ['precision', 'recall', 'f1'] as const;
+
+function classesOf(
+  classNames: readonly string[],
+  labels: Int32Array | Float32Array,
+  said: Uint16Array,
+  bootstrap: DetailBootstrap | undefined,
+): EvaluationDetails['classes'] {
+  const size = classNames.length;
+  const support = new Uint32Array(size);
+  for (const label of labels) support[label] = (support[label] ?? 0) + 1;
+  /** {@link CLASS_METRICS} of each class, one class after the other. */
+  const valuesOf = (counts?: RowCounts): Float64Array => {
+    const hits = new Float64Array(size);
+    const truth = new Float64Array(size);
+    const answers = new Float64Array(size);
+    for (let row = 0; row < said.length; row++) {
+      const count = counts === undefined ? 1 : (counts[row] ?? 0);
+      const [label, answer] = [labels[row] ?? 0, said[row] ?? 0];
+      truth[label] = (truth[label] ?? 0) + count;
+      answers[answer] = (answers[answer] ?? 0) + count;
+      if (label === answer) hits[label] = (hits[label] ?? 0) + count;
+    }
+    return Float64Array.from({ length: size * CLASS_METRICS.length }, (_, at) => {
+      const k = Math.floor(at / CLASS_METRICS.length);
+      const [hit, of, said_] = [hits[k] ?? 0, truth[k] ?? 0, answers[k] ?? 0];
+      return [ratio(hit, said_), ratio(hit, of), ratio(2 * hit, of + said_)][at % CLASS_METRICS.length] ?? 0;
+    });
   };
+  const values = valuesOf();
+  const intervals = bootstrap ? sampledIntervals(said.length, bootstrap, valuesOf) : [];
+  return classNames.map((name, k) => {
+    const first = k * CLASS_METRICS.length;
+    const [precision = 0, recall = 0, f1 = 0] = values.subarray(first, first + CLASS_METRICS.length);
+    const [ofPrecision, ofRecall, ofF1] = intervals.slice(first, first + CLASS_METRICS.length);
+    return {
+      name,
+      precision,
+      recall,
+      f1,
+      support: support[k] ?? 0,
+      ...(ofPrecision && ofRecall && ofF1
+        ? { intervals: { precision: ofPrecision, recall: ofRecall, f1: ofF1 } }
+        : {}),
+    };
+  });
 }
 
 function residualsOf(
   truth: Int32Array | Float32Array,
   predictions: Float64Array,
+  bootstrap: DetailBootstrap | undefined,
 ): EvaluationDetails['residuals'] {
   const n = predictions.length;
   if (n === 0) return null;
   const residuals = predictions.map((value, i) => value - (truth[i] ?? 0)).sort();
-  const bias = residuals.reduce((sum, value) => sum + value, 0) / n;
+  /** The mean, then the pinball loss of each quantile. */
+  const valuesOf = (counts?: RowCounts): Float64Array => {
+    const sums = new Float64Array(1 + QUANTILES.length);
+    for (let row = 0; row < n; row++) {
+      const count = counts === undefined ? 1 : (counts[row] ?? 0);
+      if (count === 0) continue;
+      const residual = residuals[row] ?? 0;
+      sums[0] = (sums[0] ?? 0) + count * residual;
+      for (let at = 0; at < QUANTILES.length; at++)
+        sums[at + 1] = (sums[at + 1] ?? 0) + count * pinballLoss(-residual, QUANTILES[at] ?? 0);
+    }
+    return sums.map((sum) => sum / n);
+  };
+  const [bias = 0, ...losses] = valuesOf();
+  const [biasInterval, ...intervals] = bootstrap ? sampledIntervals(n, bootstrap, valuesOf) : [];
   const squares = residuals.reduce((sum, value) => sum + (value - bias) ** 2, 0);
   return {
     bias,
+    ...(biasInterval ? { biasInterval } : {}),
     standardDeviation: Math.sqrt(squares / n),
     quantiles: QUANTILES.map((share) => ({ quantile: share, value: quantile(residuals, share) })),
-    pinball: QUANTILES.map((share) => ({
-      quantile: share,
-      loss: residuals.reduce((sum, value) => sum + pinballLoss(-value, share), 0) / n,
-    })),
+    pinball: QUANTILES.map((share, at) => {
+      const interval = intervals[at];
+      return { quantile: share, loss: losses[at] ?? 0, ...(interval ? { interval } : {}) };
+    }),
   };
 }

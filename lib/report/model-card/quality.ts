@@ -1,6 +1,7 @@
+import type { Interval } from '../../../contracts/evaluation-report.ts';
 import { lowerIsBetter } from '../../../contracts/spec/evaluation.ts';
 import { verdictRows } from '../../../contracts/verdict.ts';
-import { dataTable, figure, percent } from '../data-page.ts';
+import { count, dataTable, figure, percent } from '../data-page.ts';
 import { html, type Markup } from '../html.ts';
 import { intervalText, metricNames, metricText, type ReportFacts } from './facts.ts';
 import { charts } from './figures.ts';
@@ -31,7 +32,26 @@ ${dataTable(
   [1, 2, 3, 4, 5, 6],
 )}
 <p class="soft">↑ higher is better, ↓ lower is better.</p>
-${charts(facts, ['roc', 'precision-recall', 'confusion', 'classes', 'scores', 'threshold', 'predicted-actual', 'residuals'])}`;
+${charts(facts, ['roc', 'precision-recall', 'confusion', 'classes', 'scores', 'threshold', 'predicted-actual', 'residuals'])}${classesTable(facts)}`;
+}
+
+/** Precision and recall of each class in numbers. */
+function classesTable({ details }: ReportFacts): Markup | string {
+  if (!details || details.classes.length === 0) return '';
+  const measured = (value: number, interval: Interval | undefined): string =>
+    `${metricText(value)}${interval ? ` (${intervalText(interval)})` : ''}`;
+  return html`<details><summary>All classes in numbers</summary>${dataTable(
+    '',
+    ['class', 'precision', 'recall', 'F1', 'rows'],
+    details.classes.map(({ name, precision, recall, f1, support, intervals }) => [
+      name,
+      measured(precision, intervals?.precision),
+      measured(recall, intervals?.recall),
+      measured(f1, intervals?.f1),
+      count(support),
+    ]),
+    [1, 2, 3, 4],
+  )}</details>`;
 }
 
 const VERDICT_WORDS = {
