@@ -8,13 +8,11 @@ const ROWS = 80;
 const BOOTSTRAP = { confidence: 0.9, resamples: 60, seed: 5 };
 const random = seededRandom(3);
 const labels = Int32Array.from({ length: ROWS }, () => Math.floor(random() * 3));
-const answers = Float64Array.from(
-  [...labels].flatMap((label) => {
-    const weights = [0, 1, 2].map((k) => random() + (label === k ? 0.6 : 0));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    return weights.map((weight) => weight / sum);
-  }),
-);
+const answers = [...labels].flatMap((label) => {
+  const weights = [0, 1, 2].map((k) => random() + (label === k ? 0.6 : 0));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return weights.map((weight) => weight / sum);
+});
 const truth = Float32Array.from({ length: ROWS }, () => 10 * random());
 const predicted = Float64Array.from(truth, (value) => value + random() - 0.4);
 
