@@ -131,7 +131,7 @@ export class Trials {
       tracking,
       run,
     };
-    const timeoutMs = maxSeconds * 1_000 + TRIAL_GRACE_MS;
+    const timeoutMs = Math.ceil(maxSeconds * 1_000) + TRIAL_GRACE_MS;
     if (plan.trainer === 'activity') return remoteTrial(plan, label, input, timeoutMs);
     const taskQueue =
       resourceOf(training, plan.resource).taskQueue ??
