@@ -30,11 +30,49 @@ export const servedModel = z.strictObject({
   /** The composed ONNX graph in the artifact store. */
   onnx: artifactRef,
   signature: modelSignature,
+  /** What explains single predictions: rows that stand for what is usual, and the covers of a tree model. */
+  explanation: z.strictObject({ samples: artifactRef, explainer: artifactRef.optional() }).optional(),
 });
 export type ServedModel = z.infer<typeof servedModel>;
 
-/** Which versions answer an endpoint's requests. `weight`s add up to 100. */
-export const route = z.strictObject({ model: servedModel, weight: z.number().min(0).max(100) });
+/**
+ * `champion` answers, and stands in for a challenger that cannot; `challenger` answers its share, in a process of its
+ * own; `shadow` gets copies of requests and answers nobody.
+ */
+export const routeRole = z.enum(['champion', 'challenger', 'shadow']);
+export type RouteRole = z.infer<typeof routeRole>;
+
+/**
+ * One version and its share. The weights of champion and challengers add up to 100; a shadow's is the percentage of
+ * requests that it gets a copy of.
+ */
+export const route = z.strictObject({
+  model: servedModel,
+  weight: z.number().min(0).max(100),
+  role: routeRole.default('champion'),
+});
+export type Route = z.infer<typeof route>;
+
+/** Requests with this header value go to this version, whatever the weights say. */
+export const headerRoute = z.strictObject({
+  /** In small letters. */
+  header: z
+    .string()
+    .regex(/^[a-z0-9-]{1,100}$/)
+    .refine((name) => name !== 'authorization', 'credentials do not choose a version'),
+  value: z.string().min(1).max(200),
+  version: z.string(),
+});
+export type HeaderRoute = z.infer<typeof headerRoute>;
+
+/** What of an endpoint's answers is put on record. */
+export const predictionLogPolicy = z.strictObject({
+  /** Share of the requests, 0 to 1. By request id, so that all processes and both halves of a comparison agree. */
+  sample: z.number().min(0).max(1).default(1),
+  /** Whether the features are recorded beside the outputs. */
+  features: z.boolean().default(true),
+});
+export type PredictionLogPolicy = z.infer<typeof predictionLogPolicy>;
 
 /**
  * The traffic table of one endpoint. A server applies a table only where its `generation` is at least as high
@@ -43,9 +81,49 @@ export const route = z.strictObject({ model: servedModel, weight: z.number().min
 export const routeTable = z.strictObject({
   endpoint: z.string().min(1).max(100),
   generation: z.number().int().nonnegative(),
+  /** At most one champion; none at all withdraw the endpoint. */
   routes: z.array(route),
+  /** Whether requests of the same entity keep going to the same version while the weights stay or grow. */
+  sticky: z.boolean().default(false),
+  /** The input column that holds the entity's key, where neither header nor parameter tells it. */
+  entityColumn: z.string().optional(),
+  headerRoutes: z.array(headerRoute).max(100).default([]),
+  /** Milliseconds in which a request is answered, or refused with 503; a challenger gets half of them. */
+  deadlineMs: z.number().int().min(1).max(600_000).default(10_000),
+  log: predictionLogPolicy.prefault({}),
 });
 export type RouteTable = z.infer<typeof routeTable>;
+/** A table as people and workflows write it, defaults left out. */
+export type RouteTableInput = z.input<typeof routeTable>;
+
+/** Why a request went where it went. */
+export const routeReason = z.enum(['sole', 'weight', 'entity', 'header', 'version', 'fallback', 'shadow']);
+export type RouteReason = z.infer<typeof routeReason>;
+
+/** How a challenger or a shadow failed. */
+export const incidentKind = z.enum([
+  'crash',
+  'deadline',
+  'invalid-output',
+  'refused-input',
+  'error',
+  'overload',
+]);
+export type IncidentKind = z.infer<typeof incidentKind>;
+
+/** What a server tells the endpoint about a version that fails beside the champion; counts since the last telling. */
+export const challengerIncident = z.strictObject({
+  serverId: z.string().max(200),
+  endpoint: z.string().min(1).max(100),
+  generation: z.number().int().nonnegative(),
+  version: z.string(),
+  role: routeRole,
+  kind: incidentKind,
+  count: z.number().int().positive(),
+  /** In words, without a value out of a request. */
+  reason: z.string().max(500),
+});
+export type ChallengerIncident = z.infer<typeof challengerIncident>;
 
 /** A server's answer to a table: the generation and the versions in force afterwards. */
 export const routeAck = z.strictObject({

@@ -1,5 +1,5 @@
 import type { DeployUpdate, EndpointState } from '../contracts/endpoint.ts';
-import type { RouteTable, ServedModel } from '../contracts/serving.ts';
+import { type Route, type RouteTable, routeTable, type ServedModel } from '../contracts/serving.ts';
 import type { DeployOutput } from '../contracts/stages.ts';
 
 const MAX_CHANGES = 50;
@@ -7,7 +7,7 @@ const MAX_ANSWERED = 100;
 
 /** The state of an endpoint that has never served anything. */
 export const emptyEndpoint = (endpoint: string): EndpointState => ({
-  table: { endpoint, generation: 0, routes: [] },
+  table: routeTable.parse({ endpoint, generation: 0, routes: [] }),
   current: null,
   previous: null,
   pending: null,
@@ -16,18 +16,20 @@ export const emptyEndpoint = (endpoint: string): EndpointState => ({
   acknowledged: {},
 });
 
+const allTraffic = (model: ServedModel): Route => ({ model, weight: 100, role: 'champion' });
+
 /** The table of the next generation that sends all traffic to one model, or none. */
 export const tableFor = (state: EndpointState, model: ServedModel | null): RouteTable => ({
-  endpoint: state.table.endpoint,
+  ...state.table,
   generation: state.table.generation + 1,
-  routes: model ? [{ model, weight: 100 }] : [],
+  routes: model ? [allTraffic(model)] : [],
 });
 
 /** An endpoint whose workflow lost its state: what the alias names is what serves. */
 export const adopted = (state: EndpointState, current: ServedModel | null): EndpointState => ({
   ...state,
   current,
-  table: { ...state.table, routes: current ? [{ model: current, weight: 100 }] : [] },
+  table: { ...state.table, routes: current ? [allTraffic(current)] : [] },
 });
 
 /** The intent is written down before anything outside changes. */

@@ -6,12 +6,13 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { Logger } from 'pino';
-import type { DataPlane, Inference } from './data-plane.ts';
+import type { DataPlane } from './data-plane.ts';
 import { bearerCheck } from './http/authentication.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
 import { ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
+import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
 import type { RouteContext } from './http/route-context.ts';
 import { registerV2Routes } from './http/v2-routes.ts';
 
@@ -55,12 +56,16 @@ export function createApp(options: AppOptions): FastifyInstance {
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),
   });
   const metrics = new ServingMetrics(dataPlane);
+  dataPlane.listen(metrics);
   const authenticate = options.token === undefined ? undefined : bearerCheck(options.token);
 
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const failure = failureOf(error, bodyLimit);
     const { protocol = 'v2', predicts = false } = request.routeOptions?.config ?? {};
-    if (predicts) metrics.refused(isPath(request.params) ? request.params : {}, failure.status);
+    if (predicts) {
+      const path = pathOf(request.params);
+      for (const listener of dataPlane.listeners) listener.refused?.(path, failure.status);
+    }
     // Only the code and the words meant for people: a cause may quote what the client sent.
     if (failure.status >= 500 && failure.status !== 503)
       logger.error({ route: request.routeOptions?.url, ...reasonOf(error) }, 'a request failed');
@@ -83,24 +88,34 @@ export function createApp(options: AppOptions): FastifyInstance {
 
   const context: RouteContext = {
     dataPlane,
-    metrics,
     version: options.version,
+    // Before the body is read: who may not ask does not make the server work.
+    guarded: () =>
+      authenticate
+        ? {
+            onRequest: (request, _reply, done) => {
+              authenticate(request.headers.authorization);
+              done();
+            },
+          }
+        : {},
     inference: (protocol) => ({
       config: { protocol, predicts: true },
-      // Before the body is read: who may not ask does not make the server work.
-      ...(authenticate && {
-        onRequest: (request, _reply, done) => {
-          authenticate(request.headers.authorization);
-          done();
-        },
-      }),
+      ...context.guarded('predict'),
     }),
-    answer: (reply: FastifyReply, { endpoint, version }: Inference, text: string) =>
-      reply
-        .header('content-type', 'application/json; charset=utf-8')
-        .header('perennial-endpoint', headerText(endpoint))
-        .header('perennial-model-version', headerText(version))
-        .send(text),
+    predict: async (request, reply, asked) => {
+      const call = predictionCall(request, asked);
+      const prediction = await dataPlane.predict(call);
+      const body = asked.write(prediction);
+      const seconds = (performance.now() - call.arrived) / 1000;
+      for (const listener of dataPlane.listeners) listener.answered?.(prediction, seconds);
+      return reply
+        .header('content-type', asked.contentType ?? 'application/json; charset=utf-8')
+        .header('perennial-endpoint', headerText(call.endpoint))
+        .header('perennial-model-version', headerText(prediction.model.served.version))
+        .header(REQUEST_ID_HEADER, call.requestId)
+        .send(body);
+    },
   };
   registerV2Routes(app, context);
   registerMlflowRoutes(app, context);
@@ -116,8 +131,14 @@ function headerText(text: string): string {
   return /^[\x21-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
 }
 
-function isPath(params: unknown): params is { name?: string; version?: string } {
-  return typeof params === 'object' && params !== null;
+/** What a path names; only strings: other routes have other parameters. */
+function pathOf(params: unknown): { endpoint?: string; version?: string } {
+  if (typeof params !== 'object' || params === null) return {};
+  const { name, version } = params as { name?: unknown; version?: unknown };
+  return {
+    ...(typeof name === 'string' ? { endpoint: name } : {}),
+    ...(typeof version === 'string' ? { version } : {}),
+  };
 }
 
 function reasonOf(error: unknown): { type: string; reason: string; stack: string | undefined } {

@@ -7,6 +7,8 @@ import type {
   TabularSession,
 } from '../lib/onnx/tabular-session.ts';
 
+import type { ModelRunner } from './model-runner.ts';
+
 /** A batch that waits for its turn. */
 interface Waiting {
   readonly batch: ColumnBatch;
@@ -24,7 +26,7 @@ const MAX_SHARED_ROWS = 256;
  * costs far more than a row of a tabular model, so that sixteen rows take little longer than one. A lone request
  * is not held back for company. Where a shared run fails, each request runs alone: none fails by another's rows.
  */
-export class Coalescer {
+export class Coalescer implements ModelRunner {
   #waiting: Waiting[] = [];
 
   constructor(private readonly session: TabularSession) {}

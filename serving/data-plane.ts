@@ -1,16 +1,7 @@
-import type { ServedModel } from '../contracts/serving.ts';
-import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
-import type { LoadedModel } from './loaded-model.ts';
+import type { RouteRole, ServedModel } from '../contracts/serving.ts';
 import type { ModelHost } from './model-host.ts';
+import type { Prediction, PredictionCall, PredictionListener } from './prediction.ts';
 import { RequestError } from './request-error.ts';
-
-/** Answered rows, and by which version. */
-export interface Inference {
-  readonly endpoint: string;
-  readonly version: string;
-  readonly model: LoadedModel;
-  readonly outputs: OutputColumns;
-}
 
 /** One loaded version as {@link DataPlane.metadata} describes it. */
 export interface VersionMetadata {
@@ -18,7 +9,7 @@ export interface VersionMetadata {
   readonly sha256: string;
   /** Percent of the endpoint's traffic; 0 for a candidate. */
   readonly weight: number;
-  readonly role: 'route' | 'candidate';
+  readonly role: RouteRole | 'candidate';
 }
 
 /** What is known of a served model. */
@@ -35,24 +26,32 @@ export interface ModelMetadata {
  * What the server can do, without a word of HTTP: any transport parses its requests, calls this, and writes the answer.
  */
 export class DataPlane {
+  readonly #listeners: PredictionListener[] = [];
+
   constructor(private readonly host: ModelHost) {}
+
+  /** Tells a listener of every prediction from now on. */
+  listen(listener: PredictionListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Who is to be told, in the order in which they began to listen. */
+  get listeners(): readonly PredictionListener[] {
+    return this.#listeners;
+  }
 
   /**
    * Answers one request.
    *
-   * @param version asks one version instead of the routes
-   * @param input the rows, or a reader that makes them once the version, and so the signature, is known
    * @throws RequestError 400, 404, 413, 503
    */
-  async infer(
-    endpoint: string,
-    version: string | undefined,
-    input: ColumnBatch | ((model: LoadedModel) => ColumnBatch),
-  ): Promise<Inference> {
+  async predict(call: PredictionCall): Promise<Prediction> {
     // Nothing may be awaited before the run starts: from then on the model waits for it before it is freed.
-    const model = this.host.pick(endpoint, version);
-    const outputs = await model.run(typeof input === 'function' ? input(model) : input);
-    return { endpoint, version: model.served.version, model, outputs };
+    const { model, role, reason, table } = this.host.route(call);
+    const batch = call.read(model);
+    const limit = Math.min(call.timeoutMs ?? Infinity, table?.deadlineMs ?? Infinity);
+    const outputs = await model.run(batch, call.arrived + limit);
+    return { call, model, role, reason, generation: table?.generation, batch, outputs };
   }
 
   /** @throws RequestError 404, 503 */
@@ -60,27 +59,23 @@ export class DataPlane {
     const state = this.host.state(endpoint);
     const routes = state?.models ? state.table.routes : [];
     const candidates = this.host.candidates(endpoint);
-    const greatest = routes.reduce<(typeof routes)[number] | undefined>(
-      (best, route) => (best && best.weight >= route.weight ? best : route),
-      undefined,
-    );
-    const { served } = this.host.pick(
+    const { served } = this.host.version(
       endpoint,
-      version ?? greatest?.model.version ?? (state ? undefined : candidates[0]),
+      version ?? state?.champion?.served.version ?? candidates[0],
     );
     return {
       endpoint,
       generation: state?.table.generation,
       versions: [
-        ...routes.map(({ model, weight }) => ({
+        ...routes.map(({ model, weight, role }) => ({
           version: model.version,
           sha256: model.onnx.sha256,
           weight,
-          role: 'route' as const,
+          role,
         })),
         ...candidates.map((candidate) => ({
           version: candidate,
-          sha256: this.host.pick(endpoint, candidate).served.onnx.sha256,
+          sha256: this.host.version(endpoint, candidate).served.onnx.sha256,
           weight: 0,
           role: 'candidate' as const,
         })),

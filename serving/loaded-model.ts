@@ -11,6 +11,7 @@ import {
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { Coalescer } from './coalescer.ts';
 import { type InputLimits, InputSchema } from './input/input-schema.ts';
+import type { ModelRunner } from './model-runner.ts';
 import { AnswerWriter } from './output/answer-writer.ts';
 
 /** How models are loaded. */
@@ -26,7 +27,7 @@ export class LoadedModel {
     readonly served: ServedModel,
     readonly schema: InputSchema,
     readonly writer: AnswerWriter,
-    private readonly runner: Coalescer,
+    private readonly runner: ModelRunner,
   ) {}
 
   /**
@@ -68,8 +69,9 @@ export class LoadedModel {
     return isDeepStrictEqual(this.served, served);
   }
 
-  run(batch: ColumnBatch): Promise<OutputColumns> {
-    return this.runner.run(batch);
+  /** See {@link ModelRunner.run}. */
+  run(batch: ColumnBatch, deadline?: number): Promise<OutputColumns> {
+    return this.runner.run(batch, deadline);
   }
 
   /** Frees the memory when the runs under way have ended. */

@@ -4,15 +4,18 @@ import { PerennialError } from '../contracts/errors.ts';
 import {
   type RouteAck,
   type RouteTable,
+  type RouteTableInput,
   routeTable,
   type ServedModel,
   servedModel,
 } from '../contracts/serving.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { LoadedModel, type LoadOptions } from './loaded-model.ts';
+import type { Prediction, PredictionCall } from './prediction.ts';
 import { RequestError } from './request-error.ts';
 import { RoutesFile } from './routes-file.ts';
-import { checkTable, ServedEndpoint } from './served-endpoint.ts';
+import { checkTable, type RoutedModel, ServedEndpoint } from './served-endpoint.ts';
+import { stickyPoint } from './sticky-point.ts';
 
 /** What a {@link ModelHost} needs. */
 export interface ModelHostOptions extends LoadOptions {
@@ -24,6 +27,12 @@ export interface ModelHostOptions extends LoadOptions {
   readonly logger: Logger;
   /** Chooses between several routes; from 0 up to, not including, 1. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
+}
+
+/** A model that answers a request, by which table. */
+export interface Routed extends Omit<RoutedModel, 'role'> {
+  readonly role: Prediction['role'];
+  readonly table: RouteTable | undefined;
 }
 
 /**
@@ -71,7 +80,7 @@ export class ModelHost {
    * @throws PerennialError `InputInvalid` for a malformed table; `RolloutFailed` for another table under the
    *   generation in force; `ArtifactMissing`, `ArtifactCorrupt`, `ModelInvalid` where a model cannot be loaded
    */
-  applyRoutes(table: RouteTable): Promise<RouteAck> {
+  applyRoutes(table: RouteTableInput): Promise<RouteAck> {
     return this.#oneAtATime(() => this.#apply(table));
   }
 
@@ -112,32 +121,50 @@ export class ModelHost {
   }
 
   /**
-   * The model that answers one request.
+   * The model that answers one request: the version that it asks for, or by the routes in force.
    *
-   * @param version a routed or a candidate version; by weight where it is left out
    * @throws RequestError 404 for an unknown endpoint or version, 503 where the endpoint has no model at the moment
    */
-  pick(endpoint: string, version?: string): LoadedModel {
+  route(call: Pick<PredictionCall, 'endpoint' | 'version' | 'entity' | 'header'>): Routed {
+    const { endpoint, version, entity } = call;
     const state = this.#endpoints.get(endpoint);
     if (version !== undefined) {
-      const model = state?.version(version) ?? this.#candidates.get(endpoint)?.get(version);
-      if (model) return model;
-      throw new RequestError(
-        404,
-        'no such version of the model is loaded; GET /v2/models/<model> lists those that are',
-      );
+      const role = state?.role(version) ?? 'candidate';
+      return { model: this.version(endpoint, version), role, reason: 'version', table: state?.table };
     }
-    const model = state?.choose(this.#random);
+    const sticky = state?.table.sticky === true && entity !== undefined;
+    const point = sticky ? stickyPoint(endpoint, entity) : this.#random();
+    const routed = state?.choose({ point, sticky, header: call.header });
+    if (!routed) throw this.#nothingToServe(endpoint);
+    return { ...routed, table: state?.table };
+  }
+
+  /**
+   * A loaded version, routed or candidate.
+   *
+   * @throws RequestError 404 for an unknown endpoint or version, 503 where the endpoint has no model at the moment
+   */
+  version(endpoint: string, version: string | undefined): LoadedModel {
+    if (version === undefined) throw this.#nothingToServe(endpoint);
+    const model =
+      this.#endpoints.get(endpoint)?.version(version) ?? this.#candidates.get(endpoint)?.get(version);
     if (model) return model;
-    if (state)
-      throw new RequestError(
-        503,
-        `the endpoint "${endpoint}" has no model to serve at the moment; try again later`,
-      );
     throw new RequestError(
       404,
-      `no such model is served; this server serves: ${this.endpoints().join(', ') || 'none'}`,
+      'no such version of the model is loaded; GET /v2/models/<model> lists those that are',
     );
+  }
+
+  #nothingToServe(endpoint: string): RequestError {
+    return this.#endpoints.has(endpoint)
+      ? new RequestError(
+          503,
+          `the endpoint "${endpoint}" has no model to serve at the moment; try again later`,
+        )
+      : new RequestError(
+          404,
+          `no such model is served; this server serves: ${this.endpoints().join(', ') || 'none'}`,
+        );
   }
 
   /** Names of the endpoints that have routes. */
@@ -177,7 +204,7 @@ export class ModelHost {
     });
   }
 
-  async #apply(input: RouteTable): Promise<RouteAck> {
+  async #apply(input: RouteTableInput): Promise<RouteAck> {
     const table = parsed(routeTable.safeParse(input), 'the route table');
     checkTable(table);
     const { endpoint, generation } = table;

@@ -1,17 +1,20 @@
 import { PerennialError } from '../contracts/errors.ts';
-import type { RouteTable } from '../contracts/serving.ts';
+import type { RouteReason, RouteRole, RouteTable } from '../contracts/serving.ts';
+import { chooseRoute, type RoutingFacts, tableProblem } from '../domain/routing.ts';
 import type { LoadedModel } from './loaded-model.ts';
 
-/** A version that takes traffic, and its share in percent. */
-export interface WeightedModel {
+/** The version that answers a request, and why this one. */
+export interface RoutedModel {
   readonly model: LoadedModel;
-  readonly weight: number;
+  readonly role: RouteRole;
+  readonly reason: RouteReason;
 }
 
 /** One endpoint's table in force with its models. Replaced as a whole, so that a request never sees half a change. */
 export class ServedEndpoint {
   readonly #byVersion: ReadonlyMap<string, LoadedModel>;
-  readonly #weighted: readonly WeightedModel[];
+  /** Whether a request gets an answer. */
+  readonly ready: boolean;
 
   /** @param models one for each route; `undefined` where they could not be restored */
   constructor(
@@ -19,53 +22,41 @@ export class ServedEndpoint {
     readonly models: readonly LoadedModel[] | undefined,
   ) {
     this.#byVersion = new Map((models ?? []).map((model) => [model.served.version, model]));
-    this.#weighted = (models ?? []).flatMap((model, index) => {
-      const weight = table.routes[index]?.weight ?? 0;
-      return weight > 0 ? [{ model, weight }] : [];
-    });
-  }
-
-  /** Whether a request gets an answer. */
-  get ready(): boolean {
-    return this.#weighted.length > 0;
+    this.ready = models !== undefined && table.routes.length > 0;
   }
 
   version(version: string): LoadedModel | undefined {
     return this.#byVersion.get(version);
   }
 
-  /**
-   * The model for one request, by weight.
-   *
-   * @param random gives a number from 0 up to, not including, 1
-   */
-  choose(random: () => number): LoadedModel | undefined {
-    const weighted = this.#weighted;
-    if (weighted.length < 2) return weighted[0]?.model;
-    let left = random() * 100;
-    for (const { model, weight } of weighted) {
-      left -= weight;
-      if (left < 0) return model;
-    }
-    // Weights that add up to a hair less than 100 leave a gap at the very end.
-    return weighted.at(-1)?.model;
+  /** The role of a routed version. */
+  role(version: string): RouteRole | undefined {
+    return this.table.routes.find(({ model }) => model.version === version)?.role;
+  }
+
+  /** The model that stands in for the others. */
+  get champion(): LoadedModel | undefined {
+    return this.models?.[this.table.routes.findIndex(({ role }) => role === 'champion')];
+  }
+
+  /** The model for one request; see {@link chooseRoute}. */
+  choose(facts: RoutingFacts): RoutedModel | undefined {
+    const choice = chooseRoute(this.table, facts);
+    const model = choice && this.#byVersion.get(choice.route.model.version);
+    return model && { model, role: choice.route.role, reason: choice.reason };
   }
 }
 
 /**
- * What a schema cannot say of a table: weights add up to 100, each version is there once.
+ * What a schema cannot say of a table.
  *
  * @throws PerennialError `InputInvalid`
  */
-export function checkTable({ endpoint, generation, routes }: RouteTable): void {
-  const where = `the routes of "${endpoint}", generation ${generation}`;
-  const versions = new Set(routes.map((route) => route.model.version));
-  if (versions.size !== routes.length)
-    throw new PerennialError('InputInvalid', `${where}: a version is there twice; give it one weight`);
-  const total = routes.reduce((sum, route) => sum + route.weight, 0);
-  if (routes.length > 0 && Math.abs(total - 100) > 1e-6)
-    throw new PerennialError('InputInvalid', `${where}: the weights add up to ${total}; they must give 100`);
-  for (const { model } of routes)
+export function checkTable(table: RouteTable): void {
+  const where = `the routes of "${table.endpoint}", generation ${table.generation}`;
+  const problem = tableProblem(table);
+  if (problem) throw new PerennialError('InputInvalid', `${where}: ${problem}`);
+  for (const { model } of table.routes)
     if (model.onnx.uri !== `cas:${model.onnx.sha256}`)
       throw new PerennialError(
         'InputInvalid',

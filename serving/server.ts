@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import type { RouteAck, RouteTable, ServedModel } from '../contracts/serving.ts';
+import type { RouteAck, RouteTable, RouteTableInput, ServedModel } from '../contracts/serving.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { DataPlane } from './data-plane.ts';
@@ -80,7 +80,7 @@ export class ModelServer {
   }
 
   /** Puts a traffic table into force; see {@link ModelHost.applyRoutes}. */
-  applyRoutes(table: RouteTable): Promise<RouteAck> {
+  applyRoutes(table: RouteTableInput): Promise<RouteAck> {
     return this.host.applyRoutes(table);
   }
 

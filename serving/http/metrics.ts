@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { DataPlane, Inference } from '../data-plane.ts';
+import type { DataPlane } from '../data-plane.ts';
+import type { Prediction, PredictionListener } from '../prediction.ts';
 
 /** Seconds. One row takes well under a millisecond, ten thousand a second or so. */
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -8,7 +9,7 @@ const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
  * What the server counts, in the OpenMetrics names that `GET /metrics` shows. Labels hold only names that the
  * server itself knows, so that requests for made-up models cannot fill its memory.
  */
-export class ServingMetrics {
+export class ServingMetrics implements PredictionListener {
   readonly registry = new Registry();
   readonly #requests: Counter<'endpoint' | 'version' | 'code'>;
   readonly #latency: Histogram<'endpoint' | 'version'>;
@@ -49,17 +50,18 @@ export class ServingMetrics {
   }
 
   /** Counts an answered request; `seconds` is how long it took. */
-  answered({ endpoint, version, outputs }: Inference, seconds: number): void {
+  answered({ call: { endpoint }, model, outputs }: Prediction, seconds: number): void {
+    const { version } = model.served;
     this.#requests.inc({ endpoint, version, code: '200' });
     this.#latency.observe({ endpoint, version }, seconds);
     this.#rows.inc({ endpoint, version }, outputs.rows);
   }
 
   /** Counts a refused or failed request by what its path names. */
-  refused(path: { name?: string; version?: string }, status: number): void {
+  refused(path: { endpoint?: string; version?: string }, status: number): void {
     const endpoints = this.dataPlane.endpoints();
     // A path without a name means the only endpoint there is.
-    const { name = endpoints.length === 1 ? (endpoints[0] ?? '') : '', version = '' } = path;
+    const { endpoint: name = endpoints.length === 1 ? (endpoints[0] ?? '') : '', version = '' } = path;
     const endpoint = endpoints.includes(name) ? name : '';
     const known = version !== '' && this.dataPlane.modelReady(name, version);
     this.#requests.inc({ endpoint, version: known ? version : '', code: String(status) });

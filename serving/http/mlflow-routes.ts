@@ -8,19 +8,18 @@ import type { RouteContext } from './route-context.ts';
  * `/endpoints/<model>/invocations` is for servers of several models.
  */
 export function registerMlflowRoutes(app: FastifyInstance, context: RouteContext): void {
-  const { dataPlane, metrics } = context;
+  const { dataPlane } = context;
 
   const invoke = async (
     request: FastifyRequest<{ Params: { name?: string } }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> => {
-    const started = performance.now();
     const body = parseJson(request.body);
-    const name = request.params.name ?? dataPlane.soleEndpoint();
-    const inference = await dataPlane.infer(name, undefined, (model) => readInvocation(model.schema, body));
-    const text = inference.model.writer.predictions(inference.outputs);
-    metrics.answered(inference, (performance.now() - started) / 1000);
-    return context.answer(reply, inference, text);
+    return context.predict(request, reply, {
+      endpoint: request.params.name ?? dataPlane.soleEndpoint(),
+      read: (model) => readInvocation(model.schema, body),
+      write: ({ model, outputs }) => model.writer.predictions(outputs),
+    });
   };
   app.post<{ Params: { name?: string } }>('/invocations', context.inference('mlflow'), invoke);
   app.post<{ Params: { name?: string } }>(

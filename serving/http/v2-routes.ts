@@ -13,7 +13,7 @@ interface ModelPath {
 
 /** The HTTP interface of the Open Inference Protocol (V2). */
 export function registerV2Routes(app: FastifyInstance, context: RouteContext): void {
-  const { dataPlane, metrics } = context;
+  const { dataPlane } = context;
 
   app.get('/v2', () => ({ name: 'perennial', version: context.version, extensions: [] }));
   app.get('/v2/health/live', () => ({ live: true }));
@@ -26,25 +26,27 @@ export function registerV2Routes(app: FastifyInstance, context: RouteContext): v
     request: FastifyRequest<{ Params: ModelPath }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> => {
-    const started = performance.now();
     const body = parseJson(request.body);
     if (request.headers['inference-header-content-length'] !== undefined)
       throw new RequestError(400, 'binary tensor data are not supported; send the data as JSON');
     const { name, version } = request.params;
     let read: TensorRequest | undefined;
-    const inference = await dataPlane.infer(name, version, (model) => {
-      const outputs = model.served.signature.outputs.map((output) => output.name);
-      read = readTensors(model.schema, outputs, body);
-      return read.batch;
-    });
-    const text = inference.model.writer.tensors(inference.outputs, {
+    return context.predict(request, reply, {
       endpoint: name,
-      version: inference.version,
-      id: read?.id,
-      outputs: read?.outputs,
+      version,
+      read: (model) => {
+        const outputs = model.served.signature.outputs.map((output) => output.name);
+        read = readTensors(model.schema, outputs, body);
+        return read.batch;
+      },
+      write: ({ model, outputs }) =>
+        model.writer.tensors(outputs, {
+          endpoint: name,
+          version: model.served.version,
+          id: read?.id,
+          outputs: read?.outputs,
+        }),
     });
-    metrics.answered(inference, (performance.now() - started) / 1000);
-    return context.answer(reply, inference, text);
   };
 
   for (const path of ['/v2/models/:name', '/v2/models/:name/versions/:version']) {

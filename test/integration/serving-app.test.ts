@@ -172,7 +172,7 @@ describe('Open Inference Protocol', () => {
         version: '3',
         sha256: onnx.sha256,
         generation: 7,
-        loaded: [{ version: '3', weight: 100, role: 'route' }],
+        loaded: [{ version: '3', weight: 100, role: 'champion' }],
       },
     });
     expect((await fixture.get('/v2/models/nope')).status).toBe(404);

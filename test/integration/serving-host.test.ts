@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RouteTable, ServedModel } from '../../contracts/serving.ts';
+import type { RouteTableInput, ServedModel } from '../../contracts/serving.ts';
 import { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { DataPlane } from '../../serving/data-plane.ts';
+import type { LoadedModel } from '../../serving/loaded-model.ts';
 import { ModelHost } from '../../serving/model-host.ts';
 import { plusModel } from './serving-models.ts';
 
@@ -36,10 +37,14 @@ async function start(random?: () => number): Promise<ModelHost> {
   return host;
 }
 
-const table = (generation: number, ...models: ServedModel[]): RouteTable => ({
+const table = (generation: number, ...models: ServedModel[]): RouteTableInput => ({
   endpoint: 'plus',
   generation,
-  routes: models.map((model) => ({ model, weight: 100 / models.length })),
+  routes: models.map((model, index) => ({
+    model,
+    weight: 100 / models.length,
+    role: index === 0 ? 'champion' : 'challenger',
+  })),
 });
 
 /** What the endpoint (or one version of it) makes of 1. */
@@ -48,10 +53,19 @@ async function ask(
   version?: string,
   endpoint = 'plus',
 ): Promise<number | string | undefined> {
-  const batch = { rows: 1, columns: new Map([['x', Float32Array.of(1)]]) };
-  const { outputs } = await new DataPlane(host).infer(endpoint, version, batch);
+  const { outputs } = await new DataPlane(host).predict({
+    endpoint,
+    version,
+    requestId: 'r',
+    arrived: performance.now(),
+    header: () => undefined,
+    read: () => ({ rows: 1, columns: new Map([['x', Float32Array.of(1)]]) }),
+  });
   return outputs.columns[0]?.data[0];
 }
+
+const routed = (host: ModelHost, endpoint: string, version?: string): LoadedModel =>
+  host.route({ endpoint, version, header: () => undefined }).model;
 
 const blobPath = ({ onnx }: ServedModel): string =>
   join(store.root, 'sha256', onnx.sha256.slice(0, 2), onnx.sha256.slice(2));
@@ -87,12 +101,12 @@ describe('ModelHost', () => {
     const host = await start();
     const [one, two] = [await plusModel(store, '1', 10), await plusModel(store, '2', 20)];
     await host.applyRoutes(table(1, one));
-    const before = host.pick('plus');
+    const before = routed(host, 'plus');
     expect(await host.applyRoutes(structuredClone(table(1, one)))).toMatchObject({
       generation: 1,
       versions: ['1'],
     });
-    expect(host.pick('plus')).toBe(before);
+    expect(routed(host, 'plus')).toBe(before);
     await expect(host.applyRoutes(table(1, two))).rejects.toMatchObject({ code: 'RolloutFailed' });
     expect(await ask(host)).toBe(11);
   });
@@ -122,7 +136,7 @@ describe('ModelHost', () => {
     await rm(blobPath(two));
     await expect(host.applyRoutes(table(2, two))).rejects.toMatchObject({ code: 'ArtifactMissing' });
     expect(await ask(host)).toBe(11);
-    expect(host.tables()).toEqual([table(1, one)]);
+    expect(host.tables()).toMatchObject([table(1, one)]);
   });
 
   it('sees bytes that changed after the store had verified them', async () => {
@@ -156,7 +170,7 @@ describe('ModelHost', () => {
     expect(host.tables()[0]?.generation).toBe(1);
   });
 
-  it.each<[string, (one: ServedModel, two: ServedModel) => RouteTable, string]>([
+  it.each<[string, (one: ServedModel, two: ServedModel) => RouteTableInput, string]>([
     [
       'weights that are not 100',
       (one, two) => ({
@@ -164,7 +178,7 @@ describe('ModelHost', () => {
         generation: 1,
         routes: [
           { model: one, weight: 50 },
-          { model: two, weight: 40 },
+          { model: two, weight: 40, role: 'challenger' },
         ],
       }),
       'add up to 90',
@@ -245,13 +259,13 @@ describe('ModelHost', () => {
       generation: 1,
       routes: [
         { model: one, weight: 70 },
-        { model: two, weight: 0 },
-        { model: three, weight: 30 },
+        { model: two, weight: 0, role: 'challenger' },
+        { model: three, weight: 30, role: 'challenger' },
       ],
     });
     const counts = new Map<string, number>();
     for (let index = 0; index < 1000; index++) {
-      const { version } = host.pick('plus').served;
+      const { version } = routed(host, 'plus').served;
       counts.set(version, (counts.get(version) ?? 0) + 1);
     }
     expect(counts).toEqual(
@@ -310,9 +324,9 @@ describe('candidates', () => {
     const host = await start();
     const one = await plusModel(store, '1', 10);
     await host.loadCandidate('plus', one);
-    const loaded = host.pick('plus', '1');
+    const loaded = routed(host, 'plus', '1');
     await host.applyRoutes(table(1, one));
-    expect(host.pick('plus')).toBe(loaded);
+    expect(routed(host, 'plus')).toBe(loaded);
     expect(host.candidates('plus')).toEqual([]);
     await host.unloadCandidate('plus', '1');
     expect(await ask(host)).toBe(11);

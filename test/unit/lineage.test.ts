@@ -6,6 +6,7 @@ import { usesTree } from '../../client/lineage-uses.ts';
 import type { TracedVersion } from '../../client/model-versions.ts';
 import { cut, type TreeNode, treeText, wrapped } from '../../client/tree.ts';
 import { artifactState, parseLineage } from '../../contracts/lineage.ts';
+import { routeTable } from '../../contracts/serving.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { artifactStates } from '../../lib/lineage/artifact-states.ts';
 import { lineage, registerInput, storedArtifact } from '../support/lineage-samples.ts';
@@ -102,7 +103,7 @@ describe('the tree of a version', () => {
 
   it('says what serves', () => {
     const current = { version: '4', onnx: artifact('m'), signature: { inputs: [], outputs: [] } };
-    const table = { endpoint: 'churn', generation: 9, routes: [] };
+    const table = routeTable.parse({ endpoint: 'churn', generation: 9, routes: [] });
     const facts = (state: object) =>
       path(
         originTree({

@@ -1,0 +1,53 @@
+import type { ChallengerIncident, RouteReason, RouteRole } from '../contracts/serving.ts';
+import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
+import type { LoadedModel } from './loaded-model.ts';
+
+/** A request for answers, without a word of HTTP. */
+export interface PredictionCall {
+  readonly endpoint: string;
+  /** Asks this version instead of the routes. */
+  readonly version?: string | undefined;
+  /** The client's, or one of ours. */
+  readonly requestId: string;
+  /** Whom or what the rows are about, for sticky routes and late truth. Personal: never logged as it is. */
+  readonly entity?: string | undefined;
+  /** When the request had arrived, in milliseconds of `performance.now()`. */
+  readonly arrived: number;
+  /** Milliseconds from `arrived` on that the client gives; the endpoint's own deadline where it is shorter. */
+  readonly timeoutMs?: number | undefined;
+  /** A request header by its name in small letters. */
+  header(name: string): string | undefined;
+  /**
+   * Reads the rows by a version's schema. Called again where another version stands in, or gets a copy.
+   *
+   * @throws RequestError 400, 413
+   */
+  read(model: LoadedModel): ColumnBatch;
+}
+
+/** Answered rows: by whom, and why by it. */
+export interface Prediction {
+  readonly call: PredictionCall;
+  readonly model: LoadedModel;
+  /** `candidate`: a version without a route, asked by its version. */
+  readonly role: RouteRole | 'candidate';
+  readonly reason: RouteReason;
+  /** Of the table in force when the request was routed; `undefined` for a candidate of an endpoint without routes. */
+  readonly generation: number | undefined;
+  /** The version that should have answered, where the champion stood in for it. */
+  readonly insteadOf?: string | undefined;
+  readonly batch: ColumnBatch;
+  readonly outputs: OutputColumns;
+}
+
+/** What is told of each prediction: metrics, log and traces listen. A listener must neither throw nor wait. */
+export interface PredictionListener {
+  /** @param seconds from the request's arrival to the written answer */
+  answered?(prediction: Prediction, seconds: number): void;
+  /** @param path what the request's path names, @param status of the refusal */
+  refused?(path: { endpoint?: string; version?: string }, status: number): void;
+  /** A copy was answered; nobody waits for it. */
+  shadowed?(prediction: Prediction, seconds: number): void;
+  /** A challenger or a shadow failed; `count` is 1. */
+  failed?(incident: Omit<ChallengerIncident, 'serverId'>): void;
+}
