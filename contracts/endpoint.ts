@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { modelServerInfo, routeTable, servedModel } from './serving.ts';
+import { modelServerInfo, routeTable, servedModel, servingPolicy } from './serving.ts';
 import { deployOutput } from './stages.ts';
 
 /** The argument of update `deploy` of an endpoint workflow. */
@@ -10,6 +10,8 @@ export const deployUpdate = z.strictObject({
   requestedBy: z.string().max(300),
   /** The version that the candidate was judged against (`null`: none served). Another one in force refuses it. */
   judgedAgainst: z.string().nullable().optional(),
+  /** How the endpoint treats requests from now on; where it is left out, as before. */
+  policy: servingPolicy.optional(),
 });
 export type DeployUpdate = z.infer<typeof deployUpdate>;
 

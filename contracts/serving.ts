@@ -74,6 +74,18 @@ export const predictionLogPolicy = z.strictObject({
 });
 export type PredictionLogPolicy = z.infer<typeof predictionLogPolicy>;
 
+/** How an endpoint treats requests, whichever versions answer them. */
+export const servingPolicy = z.strictObject({
+  /** Whether requests of the same entity keep going to the same version while the weights stay or grow. */
+  sticky: z.boolean().default(false),
+  /** The input column that holds the entity's key, where neither header nor parameter tells it. */
+  entityColumn: z.string().optional(),
+  /** Milliseconds in which a request is answered, or refused with 503; a challenger gets half of them. */
+  deadlineMs: z.number().int().min(1).max(600_000).default(10_000),
+  log: predictionLogPolicy.prefault({}),
+});
+export type ServingPolicy = z.infer<typeof servingPolicy>;
+
 /**
  * The traffic table of one endpoint. A server applies a table only where its `generation` is at least as high
  * as the one it has.
@@ -83,14 +95,8 @@ export const routeTable = z.strictObject({
   generation: z.number().int().nonnegative(),
   /** At most one champion; none at all withdraw the endpoint. */
   routes: z.array(route),
-  /** Whether requests of the same entity keep going to the same version while the weights stay or grow. */
-  sticky: z.boolean().default(false),
-  /** The input column that holds the entity's key, where neither header nor parameter tells it. */
-  entityColumn: z.string().optional(),
   headerRoutes: z.array(headerRoute).max(100).default([]),
-  /** Milliseconds in which a request is answered, or refused with 503; a challenger gets half of them. */
-  deadlineMs: z.number().int().min(1).max(600_000).default(10_000),
-  log: predictionLogPolicy.prefault({}),
+  ...servingPolicy.shape,
 });
 export type RouteTable = z.infer<typeof routeTable>;
 /** A table as people and workflows write it, defaults left out. */

@@ -1,5 +1,11 @@
 import type { DeployUpdate, EndpointState } from '../contracts/endpoint.ts';
-import { type Route, type RouteTable, routeTable, type ServedModel } from '../contracts/serving.ts';
+import {
+  type Route,
+  type RouteTable,
+  routeTable,
+  type ServedModel,
+  type ServingPolicy,
+} from '../contracts/serving.ts';
 import type { DeployOutput } from '../contracts/stages.ts';
 
 const MAX_CHANGES = 50;
@@ -16,11 +22,25 @@ export const emptyEndpoint = (endpoint: string): EndpointState => ({
   acknowledged: {},
 });
 
+/** How requests are treated under a table. */
+export const policyOf = ({ sticky, entityColumn, deadlineMs, log }: RouteTable): ServingPolicy => ({
+  sticky,
+  ...(entityColumn === undefined ? {} : { entityColumn }),
+  deadlineMs,
+  log,
+});
+
 const allTraffic = (model: ServedModel): Route => ({ model, weight: 100, role: 'champion' });
 
 /** The table of the next generation that sends all traffic to one model, or none. */
-export const tableFor = (state: EndpointState, model: ServedModel | null): RouteTable => ({
-  ...state.table,
+export const tableFor = (
+  state: EndpointState,
+  model: ServedModel | null,
+  policy: ServingPolicy = policyOf(state.table),
+): RouteTable => ({
+  endpoint: state.table.endpoint,
+  headerRoutes: [],
+  ...policy,
   generation: state.table.generation + 1,
   routes: model ? [allTraffic(model)] : [],
 });

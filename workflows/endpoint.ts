@@ -24,6 +24,7 @@ import {
   adopted,
   completed,
   emptyEndpoint,
+  policyOf,
   reverted,
   tableFor,
   withPending,
@@ -231,7 +232,7 @@ class Endpoint {
     let aliasTouched = false;
     this.state = withPending(before, request);
     try {
-      const servers = await this.#apply(tableFor(this.state, request.model));
+      const servers = await this.#apply(tableFor(this.state, request.model, request.policy));
       aliasTouched = true;
       await setChampion({ modelName: before.table.endpoint, version: request.model.version });
       const output: DeployOutput = {
@@ -245,7 +246,10 @@ class Endpoint {
       this.#changes += 1;
       return output;
     } catch (error) {
-      await this.#offer(tableFor(this.state, before.current), (await listModelServers({})).servers);
+      await this.#offer(
+        tableFor(this.state, before.current, policyOf(before.table)),
+        (await listModelServers({})).servers,
+      );
       if (aliasTouched) await this.#restoreAlias(before);
       this.state = reverted(this.state, request, new Date().toISOString());
       this.#changes += 1;

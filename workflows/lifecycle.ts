@@ -10,7 +10,7 @@ import {
 } from '@temporalio/workflow';
 import { durationMs } from '../contracts/durations.ts';
 import { type LifecycleResult, lifecycleInput } from '../contracts/lifecycle.ts';
-import type { ModelServerInfo } from '../contracts/serving.ts';
+import type { ModelServerInfo, ServingPolicy } from '../contracts/serving.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
 import type {
   ApprovalOutput,
@@ -198,6 +198,12 @@ async function precheck(
   registered: RegisterOutput,
 ): Promise<PrecheckOutput> {
   const { rows, tolerance, maxLatency } = spec.deployment.precheck;
+  const { entityColumn } = spec.deployment.serving;
+  if (entityColumn !== undefined && !evaluated.signature.inputs.some(({ name }) => name === entityColumn))
+    throw ApplicationFailure.nonRetryable(
+      `deployment.serving.entityColumn: the model has no input ${entityColumn}; name one of its inputs, or leave it out and let clients send the header perennial-entity`,
+      'SpecInvalid',
+    );
   const servers = await liveServers();
   const checks = servers.map((server) =>
     activities.serverActivities(server.taskQueue).precheck({
@@ -243,8 +249,15 @@ function deploy(
       requestId: `${run.identity.workflowId}/${run.identity.runId}`,
       requestedBy: run.identity.workflowId,
       judgedAgainst: evaluated.champion?.version ?? null,
+      policy: servingPolicy(spec),
     },
   });
+}
+
+/** How the endpoint is to treat requests, in the words of its traffic table. */
+function servingPolicy({ deployment: { serving } }: PipelineSpec): ServingPolicy {
+  const { deadline, ...policy } = serving;
+  return { ...policy, deadlineMs: durationMs(deadline) };
 }
 
 const servedModel = (evaluated: EvaluateOutput, registered: RegisterOutput) => ({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from '../durations.ts';
+import { duration, durationMs } from '../durations.ts';
 
 /** Pre-deployment checks in the real model server, and where the model goes. */
 export const deploymentSpec = z
@@ -26,9 +26,64 @@ export const deploymentSpec = z
         maxLatency: duration.default('1s').meta({ description: '95th percentile of single-row requests.' }),
       })
       .prefault({}),
+    serving: z
+      .strictObject({
+        entityColumn: z.string().min(1).optional().meta({
+          description:
+            'The feature that holds the key of whom or what a row is about, for sticky routes and late truth. Requests may name the entity in the header perennial-entity instead.',
+        }),
+        sticky: z
+          .boolean()
+          .default(false)
+          .meta({ description: 'Whether the same entity keeps being answered by the same version.' }),
+        deadline: duration
+          .default('10s')
+          .refine((text) => durationMs(text) <= 600_000, 'a duration up to 10m')
+          .meta({ description: 'In which a request is answered, or refused with 503.' }),
+        log: z
+          .strictObject({
+            sample: z
+              .number()
+              .min(0)
+              .max(1)
+              .default(1)
+              .meta({ description: 'Share of the requests that the prediction log records.' }),
+            features: z
+              .boolean()
+              .default(true)
+              .meta({ description: 'Whether it records the features beside the answers.' }),
+          })
+          .prefault({}),
+      })
+      .prefault({})
+      .meta({ description: 'How the endpoint treats requests.' }),
   })
   .prefault({});
 export type DeploymentSpec = z.infer<typeof deploymentSpec>;
+
+/** What `deployment` names and no request can carry. */
+export function deploymentIssues({
+  columns,
+  deployment,
+}: {
+  columns: { target: string; entity: readonly string[]; ignored: readonly string[] };
+  deployment: DeploymentSpec;
+}): { path: PropertyKey[]; message: string }[] {
+  const { entityColumn } = deployment.serving;
+  if (entityColumn === undefined) return [];
+  const path = ['deployment', 'serving', 'entityColumn'];
+  if (entityColumn === columns.target)
+    return [{ path, message: `${entityColumn} is the target, which no request carries` }];
+  const role = columns.ignored.includes(entityColumn) ? 'ignored' : 'entity';
+  if (columns[role].includes(entityColumn))
+    return [
+      {
+        path,
+        message: `${entityColumn} stands in columns.${role}, so that no request carries it; let clients name the entity in the header perennial-entity`,
+      },
+    ];
+  return [];
+}
 
 /** Accepted and checked; this version of Perennial does not act on it yet. */
 export const monitoringSpec = z

@@ -4,7 +4,7 @@ import { approvalSpec } from './approval.ts';
 import { cacheSpec } from './cache.ts';
 import { type Candidate, candidate, candidatesSpec, presetOf, type TrainerName } from './candidates.ts';
 import { columnsSpec, dataSpec } from './data.ts';
-import { deploymentSpec, monitoringSpec } from './deployment.ts';
+import { deploymentIssues, deploymentSpec, monitoringSpec } from './deployment.ts';
 import { evaluationSpec, type Gate, type MetricName } from './evaluation.ts';
 import { evaluationIssues } from './evaluation-issues.ts';
 import { expectation } from './expectations.ts';
@@ -103,6 +103,8 @@ export const pipelineSpec = z
         path: ['columns', 'timestamp'],
         message: 'split.method time needs the timestamp column',
       });
+    for (const { path, message } of deploymentIssues(spec))
+      context.addIssue({ code: 'custom', path, message });
     for (const { path, message } of trainingIssues(spec)) context.addIssue({ code: 'custom', path, message });
     const imputing = candidatesOf(spec).find((one) => presetOf(one) !== 'tree');
     if (imputing)
