@@ -5,6 +5,7 @@ import { packageVersion } from '../lib/package-version.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { DataPlane } from './data-plane.ts';
 import { ModelHost, type ModelHostOptions } from './model-host.ts';
+import { openTracing, type Tracing } from './telemetry/tracing.ts';
 
 const SWEEP_MS = 50;
 /** Longer than any answer takes; a client that sends its request more slowly than that is cut off. */
@@ -46,6 +47,7 @@ export class ModelServer {
     readonly dataPlane: DataPlane,
     private readonly host: ModelHost,
     private readonly app: FastifyInstance,
+    private readonly tracing: Tracing | undefined,
   ) {}
 
   /** Restores the last routes, then listens. */
@@ -54,6 +56,7 @@ export class ModelServer {
     const version = await packageVersion();
     const host = await ModelHost.create(options);
     const dataPlane = new DataPlane(host);
+    const tracing = await openTracing({ serverId, version }, logger);
     const open = isLoopback(address);
     // Rows become training data: off this machine nobody pushes them without a token.
     const app = createApp({
@@ -62,6 +65,7 @@ export class ModelServer {
       version,
       token,
       bodyLimit,
+      tracing,
       ...(open || events?.token !== undefined ? { events } : {}),
     });
     try {
@@ -71,9 +75,10 @@ export class ModelServer {
           { address },
           'anybody who reaches this address can ask for predictions, and nobody can push events: set a token',
         );
-      return new ModelServer(serverId, url, dataPlane, host, app);
+      return new ModelServer(serverId, url, dataPlane, host, app, tracing);
     } catch (error) {
       await app.close();
+      await tracing?.close();
       await host.close();
       throw error;
     }
@@ -116,6 +121,7 @@ export class ModelServer {
       clearInterval(sweep);
       clearTimeout(deadline);
     }
+    await this.tracing?.close();
     await this.host.close();
   }
 }
