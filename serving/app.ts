@@ -7,15 +7,18 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from 'pino';
 import type { DataPlane } from './data-plane.ts';
+import type { Explainers } from './explaining/explainers.ts';
 import { bearerCheck } from './http/authentication.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
+import { registerExplainRoutes } from './http/explain-routes.ts';
 import { registerMetricsRoute, ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
 import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
 import type { RouteContext } from './http/route-context.ts';
 import { registerV2Routes } from './http/v2-routes.ts';
 import { RequestError } from './request-error.ts';
+import { ExplanationMetrics } from './telemetry/explanation-metrics.ts';
 import type { MetricFamily, MetricSource } from './telemetry/metric-source.ts';
 import { StageClock } from './telemetry/stage-clock.ts';
 import type { Tracing } from './telemetry/tracing.ts';
@@ -43,6 +46,8 @@ export interface AppOptions {
   /** Takes rows that are pushed, and the token that they need. Without it there is no such route. */
   readonly events?: { readonly sink: EventSink; readonly token?: string | undefined } | undefined;
   readonly metrics?: AppMetrics | undefined;
+  /** Explains single predictions. Without it there are no such routes. */
+  readonly explainers?: Explainers | undefined;
   /** Makes spans of prediction requests. */
   readonly tracing?: Tracing | undefined;
 }
@@ -158,6 +163,11 @@ export function createApp(options: AppOptions): FastifyInstance {
   };
   registerV2Routes(app, context);
   registerMlflowRoutes(app, context);
+  if (options.explainers) {
+    const explanations = new ExplanationMetrics(options.explainers);
+    metrics.add(explanations);
+    registerExplainRoutes(app, context, options.explainers, explanations);
+  }
   if (options.events) registerEventRoutes(app, options.events.sink, options.events.token);
   registerMetricsRoute(app, async () => [await metrics.families(), ...((await others?.()) ?? [])]);
   return app;

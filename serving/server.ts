@@ -4,6 +4,7 @@ import type { RouteAck, RouteTable, RouteTableInput, ServedModel } from '../cont
 import { packageVersion } from '../lib/package-version.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { DataPlane } from './data-plane.ts';
+import { type ExplainerLimits, Explainers } from './explaining/explainers.ts';
 import { ModelHost, type ModelHostOptions } from './model-host.ts';
 import { openTracing, type Tracing } from './telemetry/tracing.ts';
 
@@ -22,6 +23,8 @@ export interface ModelServerOptions extends ModelHostOptions {
   readonly token?: string | undefined;
   /** The largest body in bytes, default 10 MiB. */
   readonly bodyLimit?: number | undefined;
+  /** Of the processes that explain single predictions. */
+  readonly explaining?: ExplainerLimits | undefined;
   /** Takes rows that are pushed; see {@link AppOptions.events}. */
   readonly events?: AppOptions['events'];
 }
@@ -47,6 +50,7 @@ export class ModelServer {
     readonly dataPlane: DataPlane,
     private readonly host: ModelHost,
     private readonly app: FastifyInstance,
+    private readonly explainers: Explainers,
     private readonly tracing: Tracing | undefined,
   ) {}
 
@@ -56,6 +60,7 @@ export class ModelServer {
     const version = await packageVersion();
     const host = await ModelHost.create(options);
     const dataPlane = new DataPlane(host);
+    const explainers = new Explainers(options.store, options.explaining);
     const tracing = await openTracing({ serverId, version }, logger);
     const open = isLoopback(address);
     // Rows become training data: off this machine nobody pushes them without a token.
@@ -65,6 +70,7 @@ export class ModelServer {
       version,
       token,
       bodyLimit,
+      explainers,
       tracing,
       ...(open || events?.token !== undefined ? { events } : {}),
     });
@@ -75,7 +81,7 @@ export class ModelServer {
           { address },
           'anybody who reaches this address can ask for predictions, and nobody can push events: set a token',
         );
-      return new ModelServer(serverId, url, dataPlane, host, app, tracing);
+      return new ModelServer(serverId, url, dataPlane, host, app, explainers, tracing);
     } catch (error) {
       await app.close();
       await tracing?.close();
@@ -121,6 +127,7 @@ export class ModelServer {
       clearInterval(sweep);
       clearTimeout(deadline);
     }
+    this.explainers.close();
     await this.tracing?.close();
     await this.host.close();
   }
