@@ -19,7 +19,7 @@ import type { RouteContext } from './http/route-context.ts';
 import { registerV2Routes } from './http/v2-routes.ts';
 import { RequestError } from './request-error.ts';
 import { ExplanationMetrics } from './telemetry/explanation-metrics.ts';
-import type { MetricFamily, MetricSource } from './telemetry/metric-source.ts';
+import type { MetricFamily } from './telemetry/metric-source.ts';
 import { StageClock } from './telemetry/stage-clock.ts';
 import type { Tracing } from './telemetry/tracing.ts';
 
@@ -45,22 +45,14 @@ export interface AppOptions {
   readonly bodyLimit?: number | undefined;
   /** Takes rows that are pushed, and the token that they need. Without it there is no such route. */
   readonly events?: { readonly sink: EventSink; readonly token?: string | undefined } | undefined;
-  readonly metrics?: AppMetrics | undefined;
+  /** What is counted; default its own. */
+  readonly metrics?: ServingMetrics | undefined;
+  /** The metrics of all processes that answer as one server; default those of `metrics`. */
+  readonly allMetrics?: (() => Promise<readonly (readonly MetricFamily[])[]>) | undefined;
   /** Explains single predictions. Without it there are no such routes. */
   readonly explainers?: Explainers | undefined;
   /** Makes spans of prediction requests. */
   readonly tracing?: Tracing | undefined;
-}
-
-/** What `GET /metrics` shows beside the predictions of this process. */
-export interface AppMetrics {
-  readonly sources?: readonly MetricSource[] | undefined;
-  /** The number of this process among those that share the port. */
-  readonly process?: string | undefined;
-  /** The metrics of the other processes. */
-  others?(): Promise<readonly (readonly MetricFamily[])[]>;
-  /** Called with how to get those of this process. */
-  provide?(own: () => Promise<MetricFamily[]>): void;
 }
 
 /**
@@ -85,11 +77,8 @@ export function createApp(options: AppOptions): FastifyInstance {
     routerOptions: { maxParamLength: 1_200 },
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),
   });
-  const { sources = [], process, others, provide } = options.metrics ?? {};
-  const metrics = new ServingMetrics(dataPlane, { version: options.version, process });
+  const metrics = options.metrics ?? new ServingMetrics(dataPlane, { version: options.version });
   dataPlane.listen(metrics.predictions);
-  for (const source of sources) metrics.add(source);
-  provide?.(() => metrics.families());
   app.decorateRequest('clock', undefined);
   options.tracing?.attach(app);
   const authenticate = options.token === undefined ? undefined : bearerCheck(options.token);
@@ -101,7 +90,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       const path = pathOf(request.params);
       const refusal = {
         clock: request.clock,
-        shed: error instanceof RequestError ? error.shed : undefined,
+        shedding: error instanceof RequestError ? error.shedding : undefined,
       };
       for (const listener of dataPlane.listeners) listener.refused?.(path, failure.status, refusal);
     }
@@ -169,7 +158,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     registerExplainRoutes(app, context, options.explainers, explanations);
   }
   if (options.events) registerEventRoutes(app, options.events.sink, options.events.token);
-  registerMetricsRoute(app, async () => [await metrics.families(), ...((await others?.()) ?? [])]);
+  registerMetricsRoute(app, options.allMetrics ?? (async () => [await metrics.families()]));
   return app;
 }
 

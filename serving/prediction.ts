@@ -1,7 +1,7 @@
 import type { ChallengerIncident, RouteReason, RouteRole } from '../contracts/serving.ts';
 import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
 import type { LoadedModel } from './loaded-model.ts';
-import type { ShedReason } from './request-error.ts';
+import type { Shedding } from './request-error.ts';
 import type { StageClock } from './telemetry/stage-clock.ts';
 
 /** A request for answers, without a word of HTTP. */
@@ -49,7 +49,7 @@ export type Incident = Omit<ChallengerIncident, 'serverId'>;
 export interface Refusal {
   readonly clock?: StageClock | undefined;
   /** Why a sound request is not answered. */
-  readonly shed?: ShedReason | undefined;
+  readonly shedding?: Shedding | undefined;
 }
 
 /** What is told of each prediction: metrics, log and traces listen. A listener must neither throw nor wait. */

@@ -73,7 +73,12 @@ export class Explainers {
   async explain(model: ServedModel, batch: ColumnBatch, timeoutMs = Infinity): Promise<Explanations> {
     const desk = this.#desk(model);
     if (desk.waiting >= this.#limits.waiting)
-      throw new RequestError(503, 'too many explanations of this version wait; try again later', 'queue');
+      throw new RequestError(
+        503,
+        'too many explanations of this version wait; try again later',
+        undefined,
+        'queue',
+      );
     const limit = Math.min(timeoutMs, this.#limits.timeoutMs);
     const signal = AbortSignal.timeout(limit);
     desk.waiting += 1;
@@ -86,6 +91,7 @@ export class Explainers {
       throw new RequestError(
         503,
         `the explanation takes longer than ${limit} ms; ask for fewer rows, or try again later`,
+        undefined,
         'deadline',
       );
     }
@@ -123,6 +129,7 @@ export class Explainers {
     throw new RequestError(
       503,
       'explanations of too many other versions are under way; try again later',
+      undefined,
       'queue',
     );
   }

@@ -48,8 +48,8 @@ export class PredictionMetrics implements PredictionListener, MetricSource {
     const series = this.#series(endpoint, version);
     series.refuse(status);
     if (status === 400) series.invalidInputs += 1;
-    const { shed = status === 503 ? 'unready' : undefined } = refusal;
-    if (shed) series.shed.set(shed, (series.shed.get(shed) ?? 0) + 1);
+    const { shedding = status === 429 ? 'rate' : 'unavailable' } = refusal;
+    if (status === 429 || status === 503) series.shed.set(shedding, (series.shed.get(shedding) ?? 0) + 1);
   }
 
   collect(): MetricFamily[] {
@@ -143,7 +143,7 @@ export class PredictionMetrics implements PredictionListener, MetricSource {
       ),
       counter(
         'perennial_shed_total',
-        'Sound requests that were not answered, by reason: queue, deadline, rate, draining or unready.',
+        'Sound requests that were not answered, by reason: queue, deadline, rate or unavailable.',
         each(({ shed }, labels) =>
           [...shed].map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
         ),

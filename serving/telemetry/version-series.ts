@@ -1,7 +1,7 @@
 import { incidentKind, type RouteReason, type RouteRole, routeReason } from '../../contracts/serving.ts';
 import type { OutputColumns } from '../../lib/onnx/tabular-session.ts';
 import type { Prediction } from '../prediction.ts';
-import type { ShedReason } from '../request-error.ts';
+import type { Shedding } from '../request-error.ts';
 import { Distribution } from './distribution.ts';
 import { STAGES, type StageClock } from './stage-clock.ts';
 
@@ -25,7 +25,7 @@ export class VersionSeries {
   readonly answered = zeros(ROLES);
   readonly reasons: Record<RouteReason, number> = zeros(routeReason.options);
   readonly refused = new Map<number, number>();
-  readonly shed = new Map<ShedReason, number>();
+  readonly shed = new Map<Shedding, number>();
   readonly incidents: Record<RouteRole, ReturnType<typeof byKind>> = {
     champion: byKind(),
     challenger: byKind(),
