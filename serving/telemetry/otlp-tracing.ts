@@ -46,11 +46,18 @@ const DEFAULT_RATIO = 0.01;
 /** An endpoint that is down fails every few seconds; one line a minute says so. */
 const COMPLAINT_MS = 60_000;
 const FLUSH_MS = 5_000;
+const UNSENT = 'traces are not sent as they should be';
 
 const headers: TextMapGetter<FastifyRequest['headers']> = {
   get: (carrier, key) => carrier[key.toLowerCase()],
   keys: (carrier) => Object.keys(carrier),
 };
+
+/** A span, and what makes milliseconds of `performance.now()` those of the epoch: the same for all of a request's spans. */
+interface TimedSpan {
+  readonly span: Span;
+  readonly epoch: number;
+}
 
 /**
  * Spans of prediction requests, sent by OpenTelemetry's exporter: one for the request, by the semantic conventions for
@@ -60,12 +67,13 @@ const headers: TextMapGetter<FastifyRequest['headers']> = {
  * @see https://opentelemetry.io/docs/specs/semconv/http/http-spans/
  */
 export class OtlpTracing implements Tracing {
-  readonly #spans = new WeakMap<FastifyRequest, Span>();
+  readonly #spans = new WeakMap<FastifyRequest, TimedSpan>();
   readonly #propagator = new W3CTraceContextPropagator();
   readonly #tracer: Tracer;
 
   private constructor(
     private readonly provider: BasicTracerProvider,
+    private readonly logger: Logger,
     version: string,
   ) {
     this.#tracer = provider.getTracer('perennial', version);
@@ -88,7 +96,11 @@ export class OtlpTracing implements Tracing {
       ? {}
       : { sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(DEFAULT_RATIO) }) };
     const spanProcessors = [new BatchSpanProcessor(new OTLPTraceExporter())];
-    return new OtlpTracing(new BasicTracerProvider({ resource, spanProcessors, ...sampler }), version);
+    return new OtlpTracing(
+      new BasicTracerProvider({ resource, spanProcessors, ...sampler }),
+      logger,
+      version,
+    );
   }
 
   attach(app: FastifyInstance): void {
@@ -98,15 +110,16 @@ export class OtlpTracing implements Tracing {
       done();
     });
     app.addHook('onResponse', (request, reply, done) => {
-      const span = this.#spans.get(request);
-      if (span) end(span, request, reply);
+      const timed = this.#spans.get(request);
+      if (timed) end(timed, request, reply);
       done();
     });
   }
 
   answered(request: FastifyRequest, prediction: Prediction, clock: StageClock): void {
-    const span = this.#spans.get(request);
-    if (!span?.isRecording()) return;
+    const timed = this.#spans.get(request);
+    if (!timed?.span.isRecording()) return;
+    const { span, epoch } = timed;
     const { call, model, role, reason, generation, insteadOf, outputs } = prediction;
     span.setAttributes({
       'perennial.endpoint': call.endpoint,
@@ -126,22 +139,28 @@ export class OtlpTracing implements Tracing {
       ['run', readEnded, runEnded],
       ['write', runEnded, written],
     ] as const)
-      this.#tracer.startSpan(name, { startTime: from }, parent).end(to);
+      this.#tracer.startSpan(name, { startTime: epoch + from }, parent).end(epoch + to);
   }
 
   async close(): Promise<void> {
     const late = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_MS).unref());
-    await Promise.race([this.provider.shutdown().catch(() => undefined), late]);
+    const sent = this.provider.shutdown().catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.logger.warn({ opentelemetry: reason.slice(0, 300) }, UNSENT);
+    });
+    await Promise.race([sent, late]);
     diag.disable();
   }
 
-  #start(request: FastifyRequest, route: string): Span {
+  #start(request: FastifyRequest, route: string): TimedSpan {
+    const startTime = Date.now();
     const from = this.#propagator.extract(ROOT_CONTEXT, request.headers, headers);
     const { method, protocol, raw } = request;
-    return this.#tracer.startSpan(
+    const span = this.#tracer.startSpan(
       `${method} ${route}`,
       {
         kind: SpanKind.SERVER,
+        startTime,
         attributes: {
           [ATTR_HTTP_REQUEST_METHOD]: method,
           [ATTR_HTTP_ROUTE]: route,
@@ -152,10 +171,11 @@ export class OtlpTracing implements Tracing {
       },
       from,
     );
+    return { span, epoch: startTime - performance.now() };
   }
 }
 
-function end(span: Span, request: FastifyRequest, reply: FastifyReply): void {
+function end({ span, epoch }: TimedSpan, request: FastifyRequest, reply: FastifyReply): void {
   if (span.isRecording()) {
     const { statusCode } = reply;
     span.setAttribute(ATTR_HTTP_RESPONSE_STATUS_CODE, statusCode);
@@ -167,7 +187,7 @@ function end(span: Span, request: FastifyRequest, reply: FastifyReply): void {
       span.setStatus({ code: SpanStatusCode.ERROR });
     }
   }
-  span.end();
+  span.end(epoch + performance.now());
 }
 
 function throttled(logger: Logger): DiagLogger {
@@ -175,7 +195,7 @@ function throttled(logger: Logger): DiagLogger {
   const complain = (message: string): void => {
     if (performance.now() - complained < COMPLAINT_MS) return;
     complained = performance.now();
-    logger.warn({ opentelemetry: message.slice(0, 300) }, 'traces are not sent as they should be');
+    logger.warn({ opentelemetry: message.slice(0, 300) }, UNSENT);
   };
   const nothing = (): void => undefined;
   return { error: complain, warn: complain, info: nothing, debug: nothing, verbose: nothing };
