@@ -35,7 +35,7 @@ export class PredictionMetrics implements PredictionListener, MetricSource {
   }
 
   failed({ endpoint, version, role, kind }: Incident): void {
-    this.#series(endpoint, version).incidents[role][kind] += 1;
+    this.#series(endpoint, version).watch(role)[kind] += 1;
   }
 
   refused(path: { endpoint?: string; version?: string }, status: number, refusal: Refusal = {}): void {
@@ -53,6 +53,11 @@ export class PredictionMetrics implements PredictionListener, MetricSource {
   }
 
   collect(): MetricFamily[] {
+    // Routed versions begin at 0: what first shows at 1 is no increase to Prometheus.
+    for (const endpoint of this.dataPlane.endpoints())
+      if (this.dataPlane.modelReady(endpoint))
+        for (const { version, role } of this.dataPlane.metadata(endpoint).versions)
+          this.#series(endpoint, version).watch(role);
     const series = [...this.#endpoints.values()].flatMap((versions) => [...versions.values()]);
     const each = (samples: (one: VersionSeries, labels: Labels) => MetricSample[]): MetricSample[] =>
       series.flatMap((one) => samples(one, { endpoint: one.endpoint, version: one.version }));
@@ -109,15 +114,18 @@ export class PredictionMetrics implements PredictionListener, MetricSource {
         'perennial_incidents_total',
         'Failures of challengers and shadows by kind.',
         each(({ incidents }, labels) =>
-          positiveOf(incidents).map(([role, kind, value]) => ({ labels: { ...labels, role, kind }, value })),
+          [...incidents].flatMap(([role, kinds]) =>
+            Object.entries(kinds).map(([kind, value]) => ({ labels: { ...labels, role, kind }, value })),
+          ),
         ),
       ),
       counter(
         'perennial_shadow_copies_total',
         'Copies of requests for a shadow: answered by it, or dropped because it failed or had too much to do.',
         each(({ shadowed, incidents }, labels) => {
-          const dropped = positive(incidents.shadow).reduce((sum, [, value]) => sum + value, 0);
-          if (shadowed + dropped === 0) return [];
+          const failures = incidents.get('shadow');
+          if (!failures) return [];
+          const dropped = Object.values(failures).reduce((sum, value) => sum + value, 0);
           return [
             { labels: { ...labels, outcome: 'answered' }, value: shadowed },
             { labels: { ...labels, outcome: 'dropped' }, value: dropped },
@@ -128,7 +136,9 @@ export class PredictionMetrics implements PredictionListener, MetricSource {
         'perennial_shadow_duration_seconds',
         'Time in which shadows answered copies.',
         each((one, labels) =>
-          one.shadowed === 0 ? [] : one.shadowSeconds.samples('perennial_shadow_duration_seconds', labels),
+          !one.incidents.has('shadow')
+            ? []
+            : one.shadowSeconds.samples('perennial_shadow_duration_seconds', labels),
         ),
       ),
       counter(
@@ -181,10 +191,3 @@ type Labels = { endpoint: string; version: string };
 /** What has happened at least once: a value for each thing that never did would be most of the page. */
 const positive = <T extends string>(counts: Record<T, number>): [name: string, value: number][] =>
   Object.entries<number>(counts).filter(([, value]) => value > 0);
-
-const positiveOf = (
-  counts: Record<string, Record<string, number>>,
-): [outer: string, inner: string, value: number][] =>
-  Object.entries(counts).flatMap(([outer, inner]) =>
-    positive(inner).map(([name, value]): [string, string, number] => [outer, name, value]),
-  );

@@ -1,4 +1,4 @@
-import { incidentKind, type RouteReason, type RouteRole, routeReason } from '../../contracts/serving.ts';
+import { type IncidentKind, incidentKind, type RouteReason, routeReason } from '../../contracts/serving.ts';
 import type { OutputColumns } from '../../lib/onnx/tabular-session.ts';
 import type { Prediction } from '../prediction.ts';
 import type { Shedding } from '../request-error.ts';
@@ -18,19 +18,14 @@ const ROLES = ['champion', 'challenger', 'shadow', 'candidate'] as const satisfi
 const zeros = <T extends string>(names: readonly T[]): Record<T, number> =>
   Object.fromEntries(names.map((name) => [name, 0])) as Record<T, number>;
 
-const byKind = (): Record<(typeof incidentKind.options)[number], number> => zeros(incidentKind.options);
-
 /** All that is counted of one version of one endpoint, as plain numbers: a request adds to them without making a key. */
 export class VersionSeries {
   readonly answered = zeros(ROLES);
   readonly reasons: Record<RouteReason, number> = zeros(routeReason.options);
   readonly refused = new Map<number, number>();
   readonly shed = new Map<Shedding, number>();
-  readonly incidents: Record<RouteRole, ReturnType<typeof byKind>> = {
-    champion: byKind(),
-    challenger: byKind(),
-    shadow: byKind(),
-  };
+  /** By the roles that it had beside a champion. */
+  readonly incidents = new Map<AnsweringRole, Record<IncidentKind, number>>();
   rows = 0;
   invalidInputs = 0;
   invalidOutputs = 0;
@@ -47,6 +42,16 @@ export class VersionSeries {
     readonly version: string,
   ) {}
 
+  /** Its failures in a role, counted from now on. */
+  watch(role: AnsweringRole): Record<IncidentKind, number> {
+    const known = this.incidents.get(role);
+    if (known) return known;
+    const kinds = zeros(incidentKind.options);
+    // A champion answers for itself, a candidate for nobody.
+    if (role === 'challenger' || role === 'shadow') this.incidents.set(role, kinds);
+    return kinds;
+  }
+
   /** Adds an answered request. */
   add({ role, reason, outputs }: Prediction, seconds: number, clock: StageClock | undefined): void {
     this.answered[role] += 1;
@@ -61,6 +66,7 @@ export class VersionSeries {
 
   /** Adds an answered copy. */
   addShadow({ outputs }: Prediction, seconds: number): void {
+    this.watch('shadow');
     this.shadowed += 1;
     this.shadowSeconds.observe(seconds);
     this.invalidOutputs += invalidRows(outputs);
