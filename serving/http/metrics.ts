@@ -36,7 +36,7 @@ export class ServingMetrics {
   async families(): Promise<MetricFamily[]> {
     const own = this.#sources.flatMap((source) => source.collect());
     const ofProcess = metricFamily.array().parse(await this.#process.getMetricsAsJSON());
-    return [
+    const all = [
       ...own,
       ...ofProcess
         // Sums of others, named like counters though they go down.
@@ -44,6 +44,11 @@ export class ServingMetrics {
         // Each process has its own: under its number, where there are several.
         .map((family): MetricFamily => ({ ...family, aggregator: 'first' })),
     ];
+    // A mean of nothing is no number, and would be null on its way to another process.
+    return all.map((family) => ({
+      ...family,
+      values: family.values.filter(({ value }) => Number.isFinite(value)),
+    }));
   }
 }
 

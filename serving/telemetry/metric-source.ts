@@ -3,7 +3,7 @@ import { z } from 'zod';
 const sample = z.object({
   /** Only names that the server knows, so that what clients send cannot fill the memory. */
   labels: z.record(z.string(), z.union([z.string(), z.number()])),
-  value: z.number(),
+  value: z.number().or(z.nan()),
   /** Of a histogram's parts: `<name>_bucket`, `<name>_sum`, `<name>_count`. */
   metricName: z.string().optional(),
 });
