@@ -87,7 +87,13 @@ export class Aside {
     // One that dies while it has no work must not end this process too.
     child.on('error', () => undefined);
     const { niceness } = this.options;
-    if (niceness !== undefined && child.pid !== undefined) setPriority(child.pid, niceness);
+    if (niceness !== undefined && child.pid !== undefined) {
+      try {
+        setPriority(child.pid, niceness);
+      } catch {
+        // It is gone already; whoever asks it hears of that.
+      }
+    }
     return child;
   }
 

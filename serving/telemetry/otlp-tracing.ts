@@ -106,7 +106,7 @@ export class OtlpTracing implements Tracing {
   attach(app: FastifyInstance): void {
     app.addHook('onRequest', (request, _reply, done) => {
       const { config, url: route = '' } = request.routeOptions;
-      if (config.predicts) this.#spans.set(request, this.#start(request, route));
+      if (config?.predicts) this.#spans.set(request, this.#start(request, route));
       done();
     });
     app.addHook('onResponse', (request, reply, done) => {

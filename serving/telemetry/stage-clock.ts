@@ -18,14 +18,13 @@ export class StageClock {
   /** The version by whose schema the rows could not be read. */
   refusedBy: LoadedModel | undefined;
 
-  /** A reader that is timed the first time; versions that stand in or get a copy read again. */
+  /** A reader that is timed until it succeeds; versions that stand in or get a copy read again. */
   timed(read: (model: LoadedModel) => ColumnBatch): (model: LoadedModel) => ColumnBatch {
     return (model) => {
-      const first = this.readStarted === 0;
-      if (first) this.readStarted = performance.now();
+      if (this.readStarted === 0) this.readStarted = performance.now();
       try {
         const batch = read(model);
-        if (first) this.readEnded = performance.now();
+        if (this.readEnded === 0) this.readEnded = performance.now();
         return batch;
       } catch (error) {
         this.refusedBy = model;

@@ -122,6 +122,7 @@ it('samples as the standard variables say; a caller that does not sample is obey
     for (let i = 0; i < 3; i++) await ask(url, [ROW]);
     await ask(url, [ROW], { traceparent: `00-${TRACE}-${PARENT}-00` });
     expect((await fetch(`${url}/ping`)).status).toBe(200);
+    expect((await fetch(`${url}/nothing/here`)).status).toBe(404);
   });
   const roots = receiver.spans.filter(({ parentSpanId }) => !parentSpanId);
   expect(roots).toHaveLength(3);
