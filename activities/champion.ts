@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { TrackingActivities } from '../contracts/activities.ts';
 import { loggedModelOf } from '../contracts/lineage.ts';
 import { artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
-import { modelSignature, type ServedModel } from '../contracts/serving.ts';
+import { modelSignature, type ServedModel, servedModel } from '../contracts/serving.ts';
 import { task } from '../contracts/spec/task.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import {
@@ -23,6 +23,8 @@ export const ALIASES = { champion: 'champion', challenger: 'challenger' } as con
 export const VERSION_TAGS = {
   key: 'perennial.key',
   onnx: 'perennial.onnx',
+  /** What explains single predictions: `ServedModel.explanation`. */
+  explanation: 'perennial.explanation',
   /** Its training rows, to compare new data with. */
   training: 'perennial.train',
   outcome: 'perennial.outcome',
@@ -90,9 +92,14 @@ export async function loadableModel(
       MEDIA_TYPES.onnx,
     );
   const serving = await mlflow.artifacts.downloadBytes({ modelId, path: SERVING_FILE });
+  const explanation = version.tags[VERSION_TAGS.explanation];
   return {
     version: version.version,
     onnx,
+    // Versions that were registered before there was one have none.
+    ...(explanation === undefined
+      ? {}
+      : { explanation: servedModel.shape.explanation.parse(JSON.parse(explanation)) }),
     ...servingFile.parse(JSON.parse(Buffer.from(serving).toString('utf8'))),
   };
 }
@@ -132,9 +139,9 @@ export function aliasActivities(
       const mlflow = deps.mlflow();
       const version = await versionByAlias(mlflow, modelName, ALIASES.champion);
       const model = version && (await loadableModel(mlflow, await deps.store(), version));
-      return {
-        model: model ? { version: model.version, onnx: model.onnx, signature: model.signature } : null,
-      };
+      if (!model) return { model: null };
+      const { onnx, signature, explanation } = model;
+      return { model: { version: model.version, onnx, signature, ...(explanation && { explanation }) } };
     }),
 
     championTraining: framed(deps.config, async ({ modelName }) => {

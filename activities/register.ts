@@ -1,6 +1,7 @@
 import type { TrackingActivities } from '../contracts/activities.ts';
 import { LINEAGE_FILE } from '../contracts/lineage.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
+import type { ServedModel } from '../contracts/serving.ts';
 import type { RegisterOutput } from '../contracts/stages.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
 import { TrainedModels } from '../lib/erasure/trained-models.ts';
@@ -157,7 +158,11 @@ async function versionOf(
 ): Promise<ModelVersion> {
   const found = await versionByKey(mlflow, name, key);
   if (found) return found;
-  const { evaluate, tracking, code, ingest, spec } = input;
+  const { evaluate, explain, tracking, code, ingest, spec } = input;
+  const explanation: ServedModel['explanation'] = {
+    samples: evaluate.samples,
+    ...(explain?.explainer ? { explainer: explain.explainer } : {}),
+  };
   return mlflow.modelVersions.create({
     name,
     source: `models:/${modelId}`,
@@ -167,6 +172,7 @@ async function versionOf(
     tags: {
       [VERSION_TAGS.key]: keyOf(key),
       [VERSION_TAGS.onnx]: JSON.stringify(evaluate.winner.model),
+      [VERSION_TAGS.explanation]: JSON.stringify(explanation),
       [VERSION_TAGS.training]: JSON.stringify(input.split.train.artifact),
       [VERSION_TAGS.outcome]: 'candidate',
       'perennial.data_digest': ingest.digest,

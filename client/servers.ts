@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { PerennialError } from '../contracts/errors.ts';
+import { attribution, attributionMethod, attributionUnit } from '../contracts/explanation.ts';
 import { WORKFLOW_TYPES } from '../contracts/names.ts';
 import { type ModelServerInfo, modelServerInfo } from '../contracts/serving.ts';
 
@@ -37,9 +38,43 @@ export async function predict(
   url: string,
   endpoint: string,
   body: unknown,
-  token = process.env.PERENNIAL_SECRET_SERVER_TOKEN,
+  token?: string,
 ): Promise<PredictionAnswer> {
-  const target = `${url}/endpoints/${encodeURIComponent(endpoint)}/invocations`;
+  const { answer, headers } = await post(url, endpoint, 'invocations', body, token);
+  const predictions =
+    typeof answer === 'object' && answer !== null && 'predictions' in answer ? answer.predictions : answer;
+  const version = headers.get('perennial-model-version');
+  return { server: url, version: version === null ? null : decodeURIComponent(version), predictions };
+}
+
+const explanationAnswer = z.object({
+  model_version: z.string(),
+  predictions: z.array(z.record(z.string(), z.unknown())),
+  confidence: z.number(),
+  explanations: z.array(
+    z.object({ method: attributionMethod, unit: attributionUnit, attributions: z.array(attribution) }),
+  ),
+});
+/** What the model server answered: for each row, what its columns contributed to each output. */
+export type ExplanationAnswer = z.infer<typeof explanationAnswer>;
+
+/** Asks an endpoint's champion why it answers so; arguments and errors as of {@link predict}. */
+export const explainRows = async (
+  url: string,
+  endpoint: string,
+  body: unknown,
+  token?: string,
+): Promise<ExplanationAnswer> =>
+  explanationAnswer.parse((await post(url, endpoint, 'explain', body, token)).answer);
+
+async function post(
+  url: string,
+  endpoint: string,
+  verb: string,
+  body: unknown,
+  token = process.env.PERENNIAL_SECRET_SERVER_TOKEN,
+): Promise<{ answer: unknown; headers: Headers }> {
+  const target = `${url}/endpoints/${encodeURIComponent(endpoint)}/${verb}`;
   const response = await fetch(target, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
@@ -59,11 +94,7 @@ export async function predict(
       'InputInvalid',
       `endpoint ${endpoint}: the model server answered ${response.status}: ${wordsOf(text)}`,
     );
-  const answer: unknown = JSON.parse(text);
-  const predictions =
-    typeof answer === 'object' && answer !== null && 'predictions' in answer ? answer.predictions : answer;
-  const version = response.headers.get('perennial-model-version');
-  return { server: url, version: version === null ? null : decodeURIComponent(version), predictions };
+  return { answer: JSON.parse(text), headers: response.headers };
 }
 
 const errorBody = z.object({ message: z.string() });

@@ -7,17 +7,31 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from 'pino';
 import type { DataPlane } from './data-plane.ts';
+import type { Explainers } from './explaining/explainers.ts';
 import { bearerCheck } from './http/authentication.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
-import { ServingMetrics } from './http/metrics.ts';
+import { registerExplainRoutes } from './http/explain-routes.ts';
+import { registerMetricsRoute, ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
 import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
 import type { RouteContext } from './http/route-context.ts';
 import { registerV2Routes } from './http/v2-routes.ts';
+import { RequestError } from './request-error.ts';
+import { ExplanationMetrics } from './telemetry/explanation-metrics.ts';
+import type { MetricFamily } from './telemetry/metric-source.ts';
+import { StageClock } from './telemetry/stage-clock.ts';
+import type { Tracing } from './telemetry/tracing.ts';
 
 /** Ten mebibytes: ten thousand rows of a hundred columns fit. */
 export const DEFAULT_BODY_LIMIT = 10 * 1024 * 1024;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of a request that predicts. */
+    clock: StageClock | undefined;
+  }
+}
 
 /** What {@link createApp} needs. */
 export interface AppOptions {
@@ -31,6 +45,14 @@ export interface AppOptions {
   readonly bodyLimit?: number | undefined;
   /** Takes rows that are pushed, and the token that they need. Without it there is no such route. */
   readonly events?: { readonly sink: EventSink; readonly token?: string | undefined } | undefined;
+  /** What is counted; default its own. */
+  readonly metrics?: ServingMetrics | undefined;
+  /** The metrics of all processes that answer as one server; default those of `metrics`. */
+  readonly allMetrics?: (() => Promise<readonly (readonly MetricFamily[])[]>) | undefined;
+  /** Explains single predictions. Without it there are no such routes. */
+  readonly explainers?: Explainers | undefined;
+  /** Makes spans of prediction requests. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /**
@@ -55,8 +77,10 @@ export function createApp(options: AppOptions): FastifyInstance {
     routerOptions: { maxParamLength: 1_200 },
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),
   });
-  const metrics = new ServingMetrics(dataPlane);
-  dataPlane.listen(metrics);
+  const metrics = options.metrics ?? new ServingMetrics(dataPlane, { version: options.version });
+  dataPlane.listen(metrics.predictions);
+  app.decorateRequest('clock', undefined);
+  options.tracing?.attach(app);
   const authenticate = options.token === undefined ? undefined : bearerCheck(options.token);
 
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -64,7 +88,11 @@ export function createApp(options: AppOptions): FastifyInstance {
     const { protocol = 'v2', predicts = false } = request.routeOptions?.config ?? {};
     if (predicts) {
       const path = pathOf(request.params);
-      for (const listener of dataPlane.listeners) listener.refused?.(path, failure.status);
+      const refusal = {
+        clock: request.clock,
+        shedding: error instanceof RequestError ? error.shedding : undefined,
+      };
+      for (const listener of dataPlane.listeners) listener.refused?.(path, failure.status, refusal);
     }
     // Only the code and the words meant for people: a cause may quote what the client sent.
     if (failure.status >= 500 && failure.status !== 503)
@@ -104,11 +132,16 @@ export function createApp(options: AppOptions): FastifyInstance {
       ...context.guarded('predict'),
     }),
     predict: async (request, reply, asked) => {
-      const call = predictionCall(request, asked);
+      const clock = new StageClock();
+      request.clock = clock;
+      const call = predictionCall(request, asked, clock.timed(asked.read));
       const prediction = await dataPlane.predict(call);
+      clock.runEnded = performance.now();
       const body = asked.write(prediction);
-      const seconds = (performance.now() - call.arrived) / 1000;
-      for (const listener of dataPlane.listeners) listener.answered?.(prediction, seconds);
+      clock.written = performance.now();
+      const seconds = (clock.written - call.arrived) / 1000;
+      for (const listener of dataPlane.listeners) listener.answered?.(prediction, seconds, clock);
+      options.tracing?.answered(request, prediction, clock);
       return reply
         .header('content-type', asked.contentType ?? 'application/json; charset=utf-8')
         .header('perennial-endpoint', headerText(call.endpoint))
@@ -119,10 +152,13 @@ export function createApp(options: AppOptions): FastifyInstance {
   };
   registerV2Routes(app, context);
   registerMlflowRoutes(app, context);
+  if (options.explainers) {
+    const explanations = new ExplanationMetrics(options.explainers);
+    metrics.add(explanations);
+    registerExplainRoutes(app, context, options.explainers, explanations);
+  }
   if (options.events) registerEventRoutes(app, options.events.sink, options.events.token);
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
-  );
+  registerMetricsRoute(app, options.allMetrics ?? (async () => [await metrics.families()]));
   return app;
 }
 

@@ -1,4 +1,5 @@
 import type { RouteRole, ServedModel } from '../contracts/serving.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import type { ModelHost } from './model-host.ts';
 import type { Prediction, PredictionCall, PredictionListener } from './prediction.ts';
 import { RequestError } from './request-error.ts';
@@ -54,15 +55,22 @@ export class DataPlane {
     return { call, model, role, reason, generation: table?.generation, batch, outputs };
   }
 
+  /**
+   * A loaded version; where none is named, the champion.
+   *
+   * @throws RequestError 404, 503
+   */
+  model(endpoint: string, version?: string): LoadedModel {
+    const champion = this.host.state(endpoint)?.champion?.served.version;
+    return this.host.version(endpoint, version ?? champion ?? this.host.candidates(endpoint)[0]);
+  }
+
   /** @throws RequestError 404, 503 */
   metadata(endpoint: string, version?: string): ModelMetadata {
     const state = this.host.state(endpoint);
     const routes = state?.models ? state.table.routes : [];
     const candidates = this.host.candidates(endpoint);
-    const { served } = this.host.version(
-      endpoint,
-      version ?? state?.champion?.served.version ?? candidates[0],
-    );
+    const { served } = this.model(endpoint, version);
     return {
       endpoint,
       generation: state?.table.generation,

@@ -1,6 +1,8 @@
 import type { ChallengerIncident, RouteReason, RouteRole } from '../contracts/serving.ts';
 import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
 import type { LoadedModel } from './loaded-model.ts';
+import type { Shedding } from './request-error.ts';
+import type { StageClock } from './telemetry/stage-clock.ts';
 
 /** A request for answers, without a word of HTTP. */
 export interface PredictionCall {
@@ -40,14 +42,24 @@ export interface Prediction {
   readonly outputs: OutputColumns;
 }
 
+/** A failure of a challenger or a shadow; `count` is 1. */
+export type Incident = Omit<ChallengerIncident, 'serverId'>;
+
+/** What is known of a refused request beside its path and status. */
+export interface Refusal {
+  readonly clock?: StageClock | undefined;
+  /** Why a sound request is not answered. */
+  readonly shedding?: Shedding | undefined;
+}
+
 /** What is told of each prediction: metrics, log and traces listen. A listener must neither throw nor wait. */
 export interface PredictionListener {
-  /** @param seconds from the request's arrival to the written answer */
-  answered?(prediction: Prediction, seconds: number): void;
+  /** @param seconds from the request's arrival to the written answer, @param clock its parts */
+  answered?(prediction: Prediction, seconds: number, clock?: StageClock): void;
   /** @param path what the request's path names, @param status of the refusal */
-  refused?(path: { endpoint?: string; version?: string }, status: number): void;
+  refused?(path: { endpoint?: string; version?: string }, status: number, refusal?: Refusal): void;
   /** A copy was answered; nobody waits for it. */
   shadowed?(prediction: Prediction, seconds: number): void;
-  /** A challenger or a shadow failed; `count` is 1. */
-  failed?(incident: Omit<ChallengerIncident, 'serverId'>): void;
+  /** A challenger or a shadow failed. */
+  failed?(incident: Incident): void;
 }

@@ -4,7 +4,9 @@ import type { RouteAck, RouteTable, RouteTableInput, ServedModel } from '../cont
 import { packageVersion } from '../lib/package-version.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { DataPlane } from './data-plane.ts';
+import { type ExplainerLimits, Explainers } from './explaining/explainers.ts';
 import { ModelHost, type ModelHostOptions } from './model-host.ts';
+import { openTracing, type Tracing } from './telemetry/tracing.ts';
 
 const SWEEP_MS = 50;
 /** Longer than any answer takes; a client that sends its request more slowly than that is cut off. */
@@ -21,6 +23,8 @@ export interface ModelServerOptions extends ModelHostOptions {
   readonly token?: string | undefined;
   /** The largest body in bytes, default 10 MiB. */
   readonly bodyLimit?: number | undefined;
+  /** Of the processes that explain single predictions. */
+  readonly explaining?: ExplainerLimits | undefined;
   /** Takes rows that are pushed; see {@link AppOptions.events}. */
   readonly events?: AppOptions['events'];
 }
@@ -46,6 +50,8 @@ export class ModelServer {
     readonly dataPlane: DataPlane,
     private readonly host: ModelHost,
     private readonly app: FastifyInstance,
+    private readonly explainers: Explainers,
+    private readonly tracing: Tracing | undefined,
   ) {}
 
   /** Restores the last routes, then listens. */
@@ -54,6 +60,8 @@ export class ModelServer {
     const version = await packageVersion();
     const host = await ModelHost.create(options);
     const dataPlane = new DataPlane(host);
+    const explainers = new Explainers(options.store, options.explaining);
+    const tracing = await openTracing({ serverId, version }, logger);
     const open = isLoopback(address);
     // Rows become training data: off this machine nobody pushes them without a token.
     const app = createApp({
@@ -62,6 +70,8 @@ export class ModelServer {
       version,
       token,
       bodyLimit,
+      explainers,
+      tracing,
       ...(open || events?.token !== undefined ? { events } : {}),
     });
     try {
@@ -71,9 +81,10 @@ export class ModelServer {
           { address },
           'anybody who reaches this address can ask for predictions, and nobody can push events: set a token',
         );
-      return new ModelServer(serverId, url, dataPlane, host, app);
+      return new ModelServer(serverId, url, dataPlane, host, app, explainers, tracing);
     } catch (error) {
       await app.close();
+      await tracing?.close();
       await host.close();
       throw error;
     }
@@ -116,6 +127,8 @@ export class ModelServer {
       clearInterval(sweep);
       clearTimeout(deadline);
     }
+    this.explainers.close();
+    await this.tracing?.close();
     await this.host.close();
   }
 }

@@ -10,7 +10,8 @@ import {
 } from '@temporalio/workflow';
 import { durationMs } from '../contracts/durations.ts';
 import { type LifecycleResult, lifecycleInput } from '../contracts/lifecycle.ts';
-import type { ModelServerInfo, ServingPolicy } from '../contracts/serving.ts';
+import type { ArtifactRef } from '../contracts/refs.ts';
+import type { ModelServerInfo, ServedModel, ServingPolicy } from '../contracts/serving.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
 import type {
   ApprovalOutput,
@@ -113,11 +114,12 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
       );
     if (approval.decision === 'rejected') return await endRejected(run, approval);
 
-    await run.stage('precheck', summaries.precheck, () => precheck(spec, evaluated, registered));
+    const model = servedModel(evaluated, explain, registered);
+    await run.stage('precheck', summaries.precheck, () => precheck(spec, model, evaluated.samples));
     // The endpoint goes through with what it was asked for; a cancellation now would retire a champion.
     return await CancellationScope.nonCancellable(async () => {
       const deployed = await run.stage('deploy', summaries.deploy, () =>
-        deploy(run, spec, evaluated, registered),
+        deploy(run, spec, model, evaluated.champion?.version ?? null),
       );
       return run.end('deployed', `version ${deployed.version} serves endpoint ${deployed.endpoint}`);
     });
@@ -194,12 +196,12 @@ async function endRejected(run: LifecycleRun, approval: ApprovalOutput): Promise
 
 async function precheck(
   spec: PipelineSpec,
-  evaluated: EvaluateOutput,
-  registered: RegisterOutput,
+  model: ServedModel,
+  samples: ArtifactRef,
 ): Promise<PrecheckOutput> {
   const { rows, tolerance, maxLatency } = spec.deployment.precheck;
   const { entityColumn } = spec.deployment.serving;
-  if (entityColumn !== undefined && !evaluated.signature.inputs.some(({ name }) => name === entityColumn))
+  if (entityColumn !== undefined && !model.signature.inputs.some(({ name }) => name === entityColumn))
     throw ApplicationFailure.nonRetryable(
       `deployment.serving.entityColumn: the model has no input ${entityColumn}; name one of its inputs, or leave it out and let clients send the header perennial-entity`,
       'SpecInvalid',
@@ -208,8 +210,8 @@ async function precheck(
   const checks = servers.map((server) =>
     activities.serverActivities(server.taskQueue).precheck({
       endpoint: spec.deployment.endpoint,
-      model: servedModel(evaluated, registered),
-      samples: evaluated.samples,
+      model,
+      samples,
       rows,
       tolerance,
       maxLatencyMs: durationMs(maxLatency),
@@ -239,16 +241,16 @@ async function passed<T>(servers: readonly ModelServerInfo[], checks: readonly P
 function deploy(
   run: LifecycleRun,
   spec: PipelineSpec,
-  evaluated: EvaluateOutput,
-  registered: RegisterOutput,
+  model: ServedModel,
+  judgedAgainst: string | null,
 ): Promise<DeployOutput> {
   return activities.requestDeploy({
     endpoint: spec.deployment.endpoint,
     request: {
-      model: servedModel(evaluated, registered),
+      model,
       requestId: `${run.identity.workflowId}/${run.identity.runId}`,
       requestedBy: run.identity.workflowId,
-      judgedAgainst: evaluated.champion?.version ?? null,
+      judgedAgainst,
       policy: servingPolicy(spec),
     },
   });
@@ -260,8 +262,13 @@ function servingPolicy({ deployment: { serving } }: PipelineSpec): ServingPolicy
   return { ...policy, deadlineMs: durationMs(deadline) };
 }
 
-const servedModel = (evaluated: EvaluateOutput, registered: RegisterOutput) => ({
-  version: registered.version,
-  onnx: evaluated.winner.model,
-  signature: evaluated.signature,
+const servedModel = (
+  { winner, signature, samples }: EvaluateOutput,
+  explain: ExplainOutput | undefined,
+  { version }: RegisterOutput,
+): ServedModel => ({
+  version,
+  onnx: winner.model,
+  signature,
+  explanation: { samples, ...(explain?.explainer ? { explainer: explain.explainer } : {}) },
 });

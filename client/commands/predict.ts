@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { PerennialError } from '../../contracts/errors.ts';
+import type { ModelServerInfo } from '../../contracts/serving.ts';
 import { withContext } from '../context.ts';
 import { columns, EXIT, guarded, outputOf } from '../output.ts';
 import { liveServers, predict } from '../servers.ts';
@@ -26,19 +28,28 @@ export function registerPredictCommand(program: Command): void {
       const output = outputOf(command);
       return guarded(output.json, () =>
         withContext(dataDirOf(command), async ({ perennial }) => {
-          const [server] = await liveServers(perennial.temporal);
-          if (!server)
-            throw new PerennialError(
-              'ServerUnavailable',
-              'no model server is live; start one with `perennial up`',
-            );
-          const answer = await predict(server.url, endpoint, bodyOf(await read(file)));
+          const server = await someServer(perennial.temporal);
+          const answer = await predict(server.url, endpoint, await requestBody(file));
           output.result(answer, () => predictionTable(answer.predictions));
           return EXIT.ok;
         }),
       );
     });
 }
+
+/** A live model server. @throws PerennialError `ServerUnavailable` */
+export async function someServer(temporal: Client): Promise<ModelServerInfo> {
+  const [server] = await liveServers(temporal);
+  if (server) return server;
+  throw new PerennialError('ServerUnavailable', 'no model server is live; start one with `perennial up`');
+}
+
+/**
+ * The rows of a file, or of standard input, as a body of the scoring protocol.
+ *
+ * @throws PerennialError `InputInvalid`
+ */
+export const requestBody = async (file: string | undefined): Promise<unknown> => bodyOf(await read(file));
 
 async function read(file: string | undefined): Promise<unknown> {
   const text =

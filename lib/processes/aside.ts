@@ -1,9 +1,18 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { type ErrorCode, PerennialError } from '../../contracts/errors.ts';
 import type { OwnScript } from './own-script.ts';
 
 /** How long a process without work is kept for the next question. */
 const IDLE_MS = 10_000;
+
+/** How processes beside this one are kept. */
+export interface AsideOptions {
+  /** Milliseconds for which a process without work is kept, default ten seconds. */
+  idleMs?: number;
+  /** How much others come first, from 0 (not at all, the default) to 19. */
+  niceness?: number;
+}
 
 /** What a program beside the worker answers: a result, or why there is none. */
 export type AsideAnswer =
@@ -28,7 +37,16 @@ export class Aside {
   constructor(
     private readonly script: () => OwnScript,
     private readonly name: string,
+    private readonly options: AsideOptions = {},
   ) {}
+
+  /** Ends the processes without work; those with work stay until they have answered. */
+  close(): void {
+    for (const { child, timer } of this.#free.splice(0)) {
+      clearTimeout(timer);
+      child.kill('SIGKILL');
+    }
+  }
 
   /**
    * @param signal aborting kills the process
@@ -68,6 +86,14 @@ export class Aside {
     });
     // One that dies while it has no work must not end this process too.
     child.on('error', () => undefined);
+    const { niceness } = this.options;
+    if (niceness !== undefined && child.pid !== undefined) {
+      try {
+        setPriority(child.pid, niceness);
+      } catch {
+        // It is gone already; whoever asks it hears of that.
+      }
+    }
     return child;
   }
 
@@ -78,7 +104,7 @@ export class Aside {
         1,
       );
       child.kill('SIGKILL');
-    }, IDLE_MS);
+    }, this.options.idleMs ?? IDLE_MS);
     // Nobody waits for a process without work.
     timer.unref();
     child.unref();

@@ -1,69 +1,91 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { FastifyInstance } from 'fastify';
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  openMetricsContentType,
+  prometheusContentType,
+  Registry,
+  type RegistryContentType,
+} from 'prom-client';
 import type { DataPlane } from '../data-plane.ts';
-import type { Prediction, PredictionListener } from '../prediction.ts';
+import { type MetricFamily, type MetricSource, metricFamily } from '../telemetry/metric-source.ts';
+import { PredictionMetrics } from '../telemetry/prediction-metrics.ts';
+import { ServerState } from '../telemetry/server-state.ts';
 
-/** Seconds. One row takes well under a millisecond, ten thousand a second or so. */
-const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** What one process of the server counts. */
+export class ServingMetrics {
+  /** To be told of every prediction. */
+  readonly predictions: PredictionMetrics;
+  readonly #sources: MetricSource[];
+  readonly #process = new Registry();
+
+  /** @param options.process the number of this process among those that share the port; alone it has none */
+  constructor(dataPlane: DataPlane, options: { version: string; process?: string | undefined }) {
+    this.predictions = new PredictionMetrics(dataPlane);
+    this.#sources = [this.predictions, new ServerState(dataPlane, options.version)];
+    collectDefaultMetrics({ register: this.#process });
+    if (options.process !== undefined) this.#process.setDefaultLabels({ process: options.process });
+  }
+
+  /** Shows what a source counts from now on. */
+  add(source: MetricSource): void {
+    this.#sources.push(source);
+  }
+
+  /** All metrics of this process, as data that can be sent to another one. */
+  async families(): Promise<MetricFamily[]> {
+    const own = this.#sources.flatMap((source) => source.collect());
+    const ofProcess = metricFamily.array().parse(await this.#process.getMetricsAsJSON());
+    const all = [
+      ...own,
+      ...ofProcess
+        // Sums of others, named like counters though they go down.
+        .filter(({ name, type }) => type === 'counter' || !name.endsWith('_total'))
+        // Each process has its own: under its number, where there are several.
+        .map((family): MetricFamily => ({ ...family, aggregator: 'first' })),
+    ];
+    // A mean of nothing is no number, and would be null on its way to another process.
+    return all.map((family) => ({
+      ...family,
+      values: family.values.filter(({ value }) => Number.isFinite(value)),
+    }));
+  }
+}
 
 /**
- * What the server counts, in the OpenMetrics names that `GET /metrics` shows. Labels hold only names that the
- * server itself knows, so that requests for made-up models cannot fill its memory.
+ * The page of the metrics.
+ *
+ * @param processes metrics of one or several processes; those of the same name and labels become one
+ * @param accept the reader's `Accept`: OpenMetrics 1.0 where it names that, else the text format of Prometheus
  */
-export class ServingMetrics implements PredictionListener {
-  readonly registry = new Registry();
-  readonly #requests: Counter<'endpoint' | 'version' | 'code'>;
-  readonly #latency: Histogram<'endpoint' | 'version'>;
-  readonly #rows: Counter<'endpoint' | 'version'>;
+export async function metricsPage(
+  processes: readonly (readonly MetricFamily[])[],
+  accept = '',
+): Promise<{ contentType: string; text: string }> {
+  const open = /\bapplication\/openmetrics-text\b/i.test(accept);
+  const contentType = open ? openMetricsContentType : prometheusContentType;
+  const families = processes.map((of) => of.filter(({ values }) => values.length > 0));
+  // prom-client adds the suffix of a counter's samples in OpenMetrics, whether it is there or not.
+  const named = open ? families.map((of) => of.map(withoutSuffix)) : families;
+  const registry = AggregatorRegistry.aggregate<RegistryContentType>(named);
+  registry.setContentType(contentType);
+  return { contentType, text: await registry.metrics() };
+}
 
-  constructor(private readonly dataPlane: DataPlane) {
-    const registers = [this.registry];
-    this.#requests = new Counter({
-      name: 'perennial_requests_total',
-      help: 'Prediction requests by endpoint, model version and HTTP status; refused ones may have no version.',
-      labelNames: ['endpoint', 'version', 'code'],
-      registers,
-    });
-    this.#latency = new Histogram({
-      name: 'perennial_request_duration_seconds',
-      help: 'Time from the parsed body to the written answer, of answered prediction requests.',
-      labelNames: ['endpoint', 'version'],
-      buckets: LATENCY_BUCKETS,
-      registers,
-    });
-    this.#rows = new Counter({
-      name: 'perennial_rows_total',
-      help: 'Rows predicted by endpoint and model version.',
-      labelNames: ['endpoint', 'version'],
-      registers,
-    });
-    new Gauge({
-      name: 'perennial_routes_generation',
-      help: 'Generation of the routes in force.',
-      labelNames: ['endpoint'],
-      registers,
-      collect() {
-        this.reset();
-        for (const [endpoint, generation] of dataPlane.generations()) this.set({ endpoint }, generation);
-      },
-    });
-    collectDefaultMetrics({ register: this.registry });
-  }
+const withoutSuffix = (family: MetricFamily): MetricFamily =>
+  family.type === 'counter' ? { ...family, name: family.name.replace(/_total$/, '') } : family;
 
-  /** Counts an answered request; `seconds` is how long it took. */
-  answered({ call: { endpoint }, model, outputs }: Prediction, seconds: number): void {
-    const { version } = model.served;
-    this.#requests.inc({ endpoint, version, code: '200' });
-    this.#latency.observe({ endpoint, version }, seconds);
-    this.#rows.inc({ endpoint, version }, outputs.rows);
-  }
-
-  /** Counts a refused or failed request by what its path names. */
-  refused(path: { endpoint?: string; version?: string }, status: number): void {
-    const endpoints = this.dataPlane.endpoints();
-    // A path without a name means the only endpoint there is.
-    const { endpoint: name = endpoints.length === 1 ? (endpoints[0] ?? '') : '', version = '' } = path;
-    const endpoint = endpoints.includes(name) ? name : '';
-    const known = version !== '' && this.dataPlane.modelReady(name, version);
-    this.#requests.inc({ endpoint, version: known ? version : '', code: String(status) });
-  }
+/**
+ * `GET /metrics`.
+ *
+ * @param collect the metrics of all processes that share the port
+ */
+export function registerMetricsRoute(
+  app: FastifyInstance,
+  collect: () => Promise<readonly (readonly MetricFamily[])[]>,
+): void {
+  app.get('/metrics', async ({ headers }, reply) => {
+    const { contentType, text } = await metricsPage(await collect(), headers.accept);
+    return reply.header('vary', 'accept').type(contentType).send(text);
+  });
 }

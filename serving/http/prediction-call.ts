@@ -23,7 +23,11 @@ let made = 0;
  *
  * @throws RequestError 400 for a header that makes no sense
  */
-export function predictionCall(request: FastifyRequest, asked: ProtocolRequest): PredictionCall {
+export function predictionCall(
+  request: FastifyRequest,
+  asked: ProtocolRequest,
+  read: PredictionCall['read'] = asked.read,
+): PredictionCall {
   const header = (name: string): string | undefined => {
     const value = request.headers[name];
     return typeof value === 'string' ? value : undefined;
@@ -36,7 +40,7 @@ export function predictionCall(request: FastifyRequest, asked: ProtocolRequest):
     arrived: performance.now(),
     timeoutMs: timeoutOf(header(TIMEOUT_HEADER)),
     header,
-    read: asked.read,
+    read,
   };
 }
 

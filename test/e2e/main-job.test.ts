@@ -198,6 +198,31 @@ describe.sequential('the main job by the command line', () => {
     expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining('nothing-here') });
   });
 
+  it('explains what the champion answers', { timeout: MINUTE }, async () => {
+    interface Answer {
+      model_version: string;
+      predictions: { label: string; probability: number }[];
+      explanations: {
+        method: string;
+        unit: string;
+        attributions: { base: number; contributions: { column: string; value: number }[] }[];
+      }[];
+    }
+    const input = JSON.stringify(BANK_ROW);
+    const { model_version, predictions, explanations } = await cliJson<Answer>(['explain', ENDPOINT], {
+      ...options,
+      input,
+    });
+    expect(model_version).toBe('2');
+    const [{ method, unit, attributions } = { method: '', unit: '', attributions: [] }] = explanations;
+    expect([method, unit]).toEqual(['tree', 'log_odds']);
+    const { base, contributions } = attributions[0] ?? { base: 0, contributions: [] };
+    const sum = contributions.reduce((total, { value }) => total + value, base);
+    expect(1 / (1 + Math.exp(-sum))).toBeCloseTo(predictions[0]?.probability ?? Number.NaN, 6);
+    const text = await cli(['explain', ENDPOINT], { ...options, input });
+    expect(text.stdout).toMatch(/^row 0: label .*\nprobability in log odds \(exact\)\non average/);
+  });
+
   it('lists models and versions, shows the endpoint, and rolls it back', { timeout: MINUTE }, async () => {
     expect(await cliJson(['models'], options)).toMatchObject([
       { name: ENDPOINT, champion: '2', challenger: null },

@@ -3,8 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { loadSpec } from '../../client/spec-file.ts';
 import { artifactRefs } from '../../contracts/artifact-digests.ts';
+import { attribution } from '../../contracts/explanation.ts';
+import { sampleSet } from '../../contracts/samples.ts';
+import { isTextInput } from '../../contracts/serving.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { StepCache } from '../../lib/cache/step-cache.ts';
 import { type FinishedRun, NO_CACHE, runLifecycle } from '../support/integration-lifecycle.ts';
@@ -61,6 +65,51 @@ describe('a lifecycle on S3 with everything encrypted', () => {
       modelName: spec.deployment.endpoint,
     });
     expect(champion?.onnx.sha256).toBe(run.model.onnx.sha256);
+  });
+
+  it('explains what its champion answers, from encrypted rows, and knows how from the registry alone', async () => {
+    const { endpoint } = spec.deployment;
+    const { model: champion } = await platform.run('currentChampion', { modelName: endpoint });
+    // What is adopted where the endpoint's state is lost is what was deployed.
+    expect(champion).toEqual(run.model);
+    const store = await platform.deps.store();
+    const { rows } = sampleSet.parse(await store.json(run.evaluate.samples));
+    const body = JSON.stringify({
+      inputs: run.model.signature.inputs.map(({ name, kind }) => ({
+        name,
+        shape: [3],
+        datatype: isTextInput(kind) ? 'BYTES' : kind === 'datetime' ? 'FP64' : 'FP32',
+        data: rows.slice(0, 3).map((row) => row[name] ?? null),
+      })),
+    });
+    const ask = async (verb: string): Promise<unknown> => {
+      const headers = { 'content-type': 'application/json' };
+      const url = `${platform.server.url}/v2/models/${endpoint}/${verb}`;
+      return (await fetch(url, { method: 'POST', headers, body })).json();
+    };
+    const explained = z
+      .object({
+        explanations: z.array(
+          z.object({ method: z.string(), unit: z.string(), attributions: z.array(attribution) }),
+        ),
+      })
+      .parse(await ask('explain'));
+    const inferred = z
+      .object({ outputs: z.array(z.object({ name: z.string(), data: z.array(z.unknown()) })) })
+      .parse(await ask('infer'));
+    const answers = inferred.outputs.find(({ name }) => name === 'probability')?.data ?? [];
+    expect(explained.explanations).toHaveLength(3);
+    for (const [row, { method, unit, attributions }] of explained.explanations.entries()) {
+      expect([method, unit]).toEqual(['tree', 'log_odds']);
+      for (const { output, base, contributions } of attributions) {
+        const sum = contributions.reduce((total, { value }) => total + value, base);
+        expect(output).toBe('probability');
+        expect(1 / (1 + Math.exp(-sum))).toBeCloseTo(Number(answers[row]), 6);
+        expect(contributions.map(({ column }) => column)).toEqual(
+          run.model.signature.inputs.map(({ name }) => name),
+        );
+      }
+    }
   });
 
   it('left nothing in the clear: in the bucket, the local copies, the data directory', async () => {

@@ -86,8 +86,9 @@ export async function runLifecycle(
     explain,
     gates,
   });
-  const { winner, signature } = evaluate;
-  const model = { version: registered.version, onnx: winner.model, signature };
+  const { winner, signature, samples } = evaluate;
+  const explanation = { samples, ...(explain.explainer ? { explainer: explain.explainer } : {}) };
+  const model = { version: registered.version, onnx: winner.model, signature, explanation };
   const request = { model, requestId: `${workflowId}/1`, requestedBy: workflowId };
   await platform.run('requestDeploy', { endpoint: spec.deployment.endpoint, request });
   await platform.run('closeTracking', {

@@ -1,0 +1,96 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ColumnBatch, OutputColumns } from '../../lib/onnx/tabular-session.ts';
+import type { Explainers } from '../explaining/explainers.ts';
+import { readInvocation } from '../input/invocations.ts';
+import { parseJson } from '../input/json.ts';
+import { readTensors } from '../input/tensors.ts';
+import type { LoadedModel } from '../loaded-model.ts';
+import { RequestError } from '../request-error.ts';
+import type { ExplanationMetrics } from '../telemetry/explanation-metrics.ts';
+import type { Protocol } from './errors.ts';
+import { predictionCall } from './prediction-call.ts';
+import type { RouteContext } from './route-context.ts';
+
+/** More rows are work for the report of a run, not for a request. */
+const MOST_ROWS = 16;
+
+/** The parts of a path. */
+interface ModelPath {
+  name: string;
+  version?: string;
+}
+
+/** What is explained for a protocol: the rows of its body, and the id that it sends back. */
+type Reader = (model: LoadedModel, body: unknown) => { batch: ColumnBatch; id?: string | undefined };
+
+const READERS: Record<Protocol, Reader> = {
+  v2: (model, body) =>
+    readTensors(
+      model.schema,
+      model.served.signature.outputs.map(({ name }) => name),
+      body,
+    ),
+  mlflow: (model, body) => ({ batch: readInvocation(model.schema, body) }),
+};
+
+/**
+ * Explanations of single predictions: `POST /v2/models/<model>[/versions/<version>]/explain` takes the body of
+ * `…/infer`, `POST /endpoints/<model>/explain` that of `…/invocations`. Both answer alike, in the words of KServe's V1
+ * protocol (`predictions`, `explanations`); its V2 has none. Without a version the champion is explained.
+ */
+export function registerExplainRoutes(
+  app: FastifyInstance,
+  context: RouteContext,
+  explainers: Explainers,
+  metrics: ExplanationMetrics,
+): void {
+  const explain =
+    (protocol: Protocol) =>
+    async (request: FastifyRequest<{ Params: ModelPath }>, reply: FastifyReply): Promise<FastifyReply> => {
+      const { name, version } = request.params;
+      const started = performance.now();
+      const model = context.dataPlane.model(name, version);
+      const { batch, id } = READERS[protocol](model, parseJson(request.body));
+      if (batch.rows > MOST_ROWS)
+        throw new RequestError(
+          413,
+          `the request has ${batch.rows} rows, more than the ${MOST_ROWS} that are explained at once; send several requests`,
+        );
+      const { timeoutMs } = predictionCall(request, { endpoint: name, read: () => batch, write: () => '' });
+      // Before anything is awaited: from now on the model waits for the run before it is freed.
+      const outputs = await model.run(batch);
+      const { confidence, explanations } = await explainers.explain(model.served, batch, timeoutMs);
+      metrics.explained(name, model.served.version, batch.rows, (performance.now() - started) / 1000);
+      return reply.send({
+        model_name: name,
+        model_version: model.served.version,
+        ...(id === undefined ? {} : { id }),
+        predictions: records(outputs),
+        confidence,
+        explanations,
+      });
+    };
+  for (const path of ['/v2/models/:name/explain', '/v2/models/:name/versions/:version/explain'])
+    app.post<{ Params: ModelPath }>(
+      path,
+      { config: { protocol: 'v2' }, ...context.guarded('predict') },
+      explain('v2'),
+    );
+  app.post<{ Params: ModelPath }>(
+    '/endpoints/:name/explain',
+    { config: { protocol: 'mlflow' }, ...context.guarded('predict') },
+    explain('mlflow'),
+  );
+}
+
+/** The answers themselves, an object for each row, as `/invocations` gives them. */
+function records({ rows, columns }: OutputColumns): Record<string, unknown>[] {
+  return Array.from({ length: rows }, (_, row) =>
+    Object.fromEntries(
+      columns.map(({ name, data }) => {
+        const value = data[row];
+        return [name, typeof value === 'number' && !Number.isFinite(value) ? null : value];
+      }),
+    ),
+  );
+}

@@ -1,0 +1,273 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { InputColumn } from '../../lib/onnx/tabular-session.ts';
+import { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import { createApp } from '../../serving/app.ts';
+import { DataPlane } from '../../serving/data-plane.ts';
+import { Explainers } from '../../serving/explaining/explainers.ts';
+import { ServingMetrics } from '../../serving/http/metrics.ts';
+import { ModelHost } from '../../serving/model-host.ts';
+import { BatchMetrics } from '../../serving/telemetry/batch-metrics.ts';
+import { LogMetrics } from '../../serving/telemetry/log-metrics.ts';
+import { PrometheusServer, prometheusPrograms } from '../support/prometheus.ts';
+import { churnServed } from './serving-models.ts';
+
+const deploy = (path: string): string => fileURLToPath(new URL(`../../deploy/${path}`, import.meta.url));
+const RULES = deploy('prometheus/perennial-rules.yml');
+const ROW = { age: 30, city: 'Ulm', active: true, joined: 1_700_000_000 };
+
+const programs = await prometheusPrograms();
+if ('missing' in programs) console.warn(`Tests with a real Prometheus are SKIPPED: ${programs.missing}`);
+const { prometheus, promtool } = 'missing' in programs ? { prometheus: '', promtool: '' } : programs;
+
+/** What promtool says, where it is not content. */
+function complaint(args: readonly string[], input = ''): Promise<string> {
+  return new Promise((resolve) => {
+    const child = execFile(promtool, args, (error, stdout, stderr) =>
+      resolve(error ? `${stdout}${stderr}` : ''),
+    );
+    child.stdin?.end(input);
+  });
+}
+
+const target = z.object({ expr: z.string() });
+const dashboard = z.object({
+  title: z.string(),
+  schemaVersion: z.number(),
+  templating: z.object({ list: z.array(z.object({ name: z.string(), type: z.string() })) }),
+  annotations: z.object({ list: z.array(z.object({ name: z.string(), expr: z.string().optional() })) }),
+  panels: z.array(
+    z.object({
+      id: z.number(),
+      title: z.string(),
+      type: z.string(),
+      gridPos: z.object({ h: z.number(), w: z.number(), x: z.number(), y: z.number() }),
+      datasource: z.object({ uid: z.literal('${datasource}') }).optional(),
+      targets: z.array(target).optional(),
+    }),
+  ),
+});
+
+let folder: string;
+let host: ModelHost;
+let app: FastifyInstance;
+let dataPlane: DataPlane;
+let explainers: Explainers;
+let metrics: ServingMetrics;
+let url: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'serving-prometheus-'));
+  const store = await ArtifactStore.create(join(folder, 'store'));
+  const logger = pino({ level: 'silent' });
+  host = await ModelHost.create({ serverId: 's', store, routesFile: join(folder, 'routes.json'), logger });
+  const samples = await store.putJson({ rows: [{ ...ROW, active: 1 }], expected: {} });
+  const champion = { ...(await churnServed(store, '3')), explanation: { samples } };
+  await host.applyRoutes({
+    endpoint: 'churn',
+    generation: 7,
+    routes: [
+      { model: champion, weight: 75, role: 'champion' },
+      { model: await churnServed(store, '4', 2), weight: 25, role: 'challenger' },
+      { model: await churnServed(store, '5', 3), weight: 10, role: 'shadow' },
+    ],
+    headerRoutes: [{ header: 'x-try', value: 'new', version: '4' }],
+  });
+  dataPlane = new DataPlane(host);
+  explainers = new Explainers(store);
+  metrics = new ServingMetrics(dataPlane, { version: '9.9.9' });
+  app = createApp({ dataPlane, logger, version: '9.9.9', metrics, explainers });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const address: AddressInfo | string | null = app.server.address();
+  url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+}, 60_000);
+afterAll(async () => {
+  explainers?.close();
+  await app?.close();
+  await host?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const ask = async (rows: unknown[], headers: Record<string, string> = {}): Promise<string | null> => {
+  const answer = await fetch(`${url}/invocations`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ dataframe_records: rows }),
+  });
+  await answer.arrayBuffer();
+  return answer.headers.get('perennial-model-version');
+};
+
+describe.skipIf('missing' in programs)('Prometheus', () => {
+  it('takes the rules, and calls somebody when it should', async () => {
+    expect(await complaint(['check', 'rules', RULES])).toBe('');
+    expect(await complaint(['test', 'rules', deploy('prometheus/perennial-rules.test.yml')])).toBe('');
+    expect(await complaint(['check', 'config', deploy('prometheus/prometheus.yml')])).toBe('');
+  });
+
+  it('has nothing to say against the names and words of the metrics', async () => {
+    await ask([ROW]);
+    const page = await fetch(`${url}/metrics`);
+    expect(page.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(await complaint(['check', 'metrics'], await page.text())).toBe('');
+    const open = await fetch(`${url}/metrics`, {
+      headers: { accept: 'application/openmetrics-text; version=1.0.0' },
+    });
+    expect(open.headers.get('content-type')).toBe(
+      'application/openmetrics-text; version=1.0.0; charset=utf-8',
+    );
+    const text = await open.text();
+    expect(text).toMatch(/# TYPE perennial_requests counter\nperennial_requests_total\{/);
+    expect(text).toMatch(/# EOF\n$/);
+    expect(text).not.toContain('_total_total');
+  });
+
+  it('counts what was asked, and has data for every query of the dashboard and every rule', async () => {
+    // Sources that this server does not fill by itself.
+    const batches = new BatchMetrics();
+    const batcher = batches.of('churn', '3', () => ({ requests: 2, rows: 9 }));
+    let recorded = 0;
+    metrics.add(batches);
+    metrics.add(
+      new LogMetrics(() => ({
+        recorded: recorded++,
+        rows: recorded,
+        truths: 0,
+        dropped: { disk: 0, room: 0 },
+        withoutEntity: 0,
+        bytes: recorded * 100,
+        bufferedBytes: 10,
+        unsyncedSeconds: 0.1,
+        spoolBytes: 1_000,
+        healthy: true,
+      })),
+    );
+    const server = await PrometheusServer.start(prometheus, new URL(url).host, RULES);
+    try {
+      const sum = async (expression: string): Promise<number | undefined> =>
+        (await server.query(expression))[0]?.value;
+      await expect.poll(() => sum('up{job="perennial"}'), { timeout: 30_000 }).toBe(1);
+
+      const before = Number(await sum('sum(perennial_requests_total{code="200"})'));
+      const versions = new Map<string, number>();
+      const count = (version: string | null): void => {
+        versions.set(version ?? '', (versions.get(version ?? '') ?? 0) + 1);
+      };
+      for (let i = 0; i < 200; i++) count(await ask([ROW, ROW]));
+      for (let i = 0; i < 10; i++) count(await ask([ROW], { 'x-try': 'new' }));
+      for (let i = 0; i < 5; i++) await ask([{ age: 'old' }], { 'x-try': 'new' });
+      const answered = before + 210;
+      await expect
+        .poll(() => sum('sum(perennial_requests_total{code="200"})'), { timeout: 30_000 })
+        .toBe(answered);
+      expect(
+        await sum('perennial_requests_total{version="4",role="challenger",code="200"}'),
+      ).toBeGreaterThanOrEqual(versions.get('4') ?? 0);
+      expect(await sum('perennial_routed_total{version="4",reason="header"}')).toBe(10);
+      expect(await sum('perennial_invalid_inputs_total{version="4"}')).toBe(5);
+      expect(await sum('perennial_requests_total{version="4",code="400"}')).toBe(5);
+      expect(await sum('sum(perennial_request_duration_seconds_count)')).toBe(answered);
+      expect(await sum('perennial_request_duration_seconds_bucket{version="3",le="+Inf"}')).toBe(
+        await sum('perennial_requests_total{version="3",code="200"}'),
+      );
+      expect(await sum('sum(perennial_rows_total)')).toBe(answered + 200);
+      expect(await sum('perennial_route_weight{version="5",role="shadow"}')).toBe(10);
+      expect(await sum('perennial_routes_generation{endpoint="churn"}')).toBe(7);
+
+      // What the dashboard shows of others' work, told by the listeners' own interface.
+      const { expressions, calls } = await dashboardExpressions();
+      const unanswered = new Set([...expressions, ...(await ruleNames())]);
+      expect(calls).toBeGreaterThan(40);
+      await expect
+        .poll(
+          async () => {
+            await Promise.all([ask([ROW]), explainOne()]);
+            await fetch(`${url}/endpoints/churn/invocations`, { method: 'POST' });
+            batcher.ran(16, 4, 0.001);
+            batcher.shed('full');
+            for (const listener of dataPlane.listeners) {
+              const base = { endpoint: 'churn', generation: 7, count: 1, reason: 'words' };
+              listener.failed?.({ ...base, version: '5', role: 'shadow', kind: 'overload' });
+              listener.refused?.({ endpoint: 'churn' }, 503, { shedding: 'queue' });
+            }
+            await shadowOne();
+            for (const expression of unanswered)
+              if ((await server.query(expression)).some(({ value }) => Number.isFinite(value)))
+                unanswered.delete(expression);
+            return [...unanswered];
+          },
+          { timeout: 60_000, interval: 1_000 },
+        )
+        .toEqual([]);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+const explainOne = (): Promise<unknown> =>
+  fetch(`${url}/endpoints/churn/explain`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ dataframe_records: [ROW] }),
+  }).then((answer) => answer.arrayBuffer());
+
+/** Lets the shadow answer, and tells the listeners. */
+async function shadowOne(): Promise<void> {
+  const model = host.version('churn', '5');
+  const batch = { rows: 1, columns: new Map() };
+  const outputs = await model.run({
+    rows: 1,
+    columns: new Map<string, InputColumn>([
+      ['age', new Float32Array([30])],
+      ['city', ['Ulm']],
+      ['active', new Float32Array([1])],
+      ['joined', new Float64Array([1])],
+    ]),
+  });
+  const call = {
+    endpoint: 'churn',
+    requestId: 'r',
+    arrived: 0,
+    header: () => undefined,
+    read: () => batch,
+  };
+  for (const listener of dataPlane.listeners)
+    listener.shadowed?.(
+      { call, model, role: 'shadow', reason: 'shadow', generation: 7, batch, outputs },
+      0.002,
+    );
+}
+
+/** All queries of the dashboard, its variables set. */
+async function dashboardExpressions(): Promise<{ expressions: string[]; calls: number }> {
+  const { panels, annotations, templating } = dashboard.parse(
+    JSON.parse(await readFile(deploy('grafana/perennial-serving.json'), 'utf8')),
+  );
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+  expect(templating.list.map(({ name, type }) => [name, type])).toContainEqual(['datasource', 'datasource']);
+  for (const { type, title, targets = [] } of panels)
+    if (type !== 'row') expect(targets.length, title).toBeGreaterThan(0);
+  const set = (expression: string): string =>
+    expression.replaceAll('$__rate_interval', '10s').replaceAll('$endpoint', '.*').replaceAll('$job', '.*');
+  const expressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => set(expr)));
+  const events = annotations.list.flatMap(({ expr }) =>
+    expr ? [set(expr).replaceAll('$__interval', '1m')] : [],
+  );
+  for (const expression of [...expressions, ...events]) expect(expression).not.toContain('$');
+  return { expressions, calls: expressions.length };
+}
+
+/** What the recording rules are to be found under. */
+async function ruleNames(): Promise<string[]> {
+  const text = await readFile(RULES, 'utf8');
+  return [...text.matchAll(/record: (\S+)/g)].map(([, name]) => name ?? '');
+}
