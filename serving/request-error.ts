@@ -11,6 +11,8 @@ export class RequestError extends PerennialError {
   constructor(
     readonly status: RefusalStatus,
     message: string,
+    /** After how many seconds the client may try again, where that is known. */
+    readonly retryAfterSeconds?: number,
   ) {
     super(status === 503 ? 'ServerUnavailable' : 'InputInvalid', message, status === 503);
   }

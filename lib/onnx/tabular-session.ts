@@ -1,7 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { Tensor } from 'onnxruntime-node';
 import { PerennialError } from '../../contracts/errors.ts';
-import { isNumberInput, type ModelOutput, type ModelSignature } from '../../contracts/serving.ts';
+import {
+  isNumberInput,
+  type ModelInput,
+  type ModelOutput,
+  type ModelSignature,
+} from '../../contracts/serving.ts';
 import { type EngineResults, type EngineSession, openEngineSession } from './engine-session.ts';
 import { requireLoadable } from './loadable.ts';
 import { type CodedOutput, type ServingGraph, servingGraph } from './serving-graph.ts';
@@ -20,9 +25,19 @@ export interface ColumnBatch {
   readonly columns: ReadonlyMap<string, InputColumn>;
   /**
    * All numeric and boolean columns of the signature in its order, one after the other: `columns × rows` values, of
-   * which `columns` then holds views. Saves the copy into such a block; may be left out.
+   * which `columns` then holds views. Saves the copy into such a block; may be left out. Where it is given, the model
+   * gets these values.
    */
   readonly numbers?: Float32Array | undefined;
+}
+
+/** A {@link ColumnBatch} that was held against the signature, its numbers in one block: see {@link TabularSession.pack}. */
+export interface PackedBatch {
+  readonly rows: number;
+  /** As {@link ColumnBatch.numbers}. */
+  readonly numbers: Float32Array;
+  /** The columns that are no numbers. */
+  readonly others: ReadonlyMap<string, InputColumn>;
 }
 
 /** One output of a model: the values of all rows. */
@@ -50,8 +65,8 @@ export interface OutputColumns {
  * await session.close();
  */
 export class TabularSession {
-  /** The numeric and boolean inputs, in the order in which {@link ColumnBatch.numbers} has them. */
-  readonly #numbers: readonly string[];
+  /** How many inputs are numeric or boolean: the columns of {@link ColumnBatch.numbers}. */
+  readonly numberColumns: number;
   #running = 0;
   #closed = false;
   #drained: (() => void) | undefined;
@@ -61,7 +76,7 @@ export class TabularSession {
     private readonly session: EngineSession,
     private readonly graph: ServingGraph,
   ) {
-    this.#numbers = signature.inputs.flatMap(({ name, kind }) => (isNumberInput(kind) ? [name] : []));
+    this.numberColumns = signature.inputs.filter(({ kind }) => isNumberInput(kind)).length;
   }
 
   /**
@@ -108,19 +123,50 @@ export class TabularSession {
    *   `ModelInvalid` where the model fails on the batch, gives another number of rows, or is closed
    */
   async run(batch: ColumnBatch): Promise<OutputColumns> {
-    return this.compute(batch);
+    return this.compute(this.pack(batch));
   }
 
   /**
-   * {@link run}, whose answer is there at once where the engine can be called so; a server that answers a row in
-   * microseconds has no turn of the event loop to spare.
+   * Compares a batch with the signature, and puts its numbers into one block where they are not yet.
    *
-   * @throws PerennialError as {@link run}, also by a rejected promise
+   * @throws PerennialError `InputInvalid` where a column is absent, has another type or another length
    */
-  compute(batch: ColumnBatch): OutputColumns | Promise<OutputColumns> {
+  pack({ rows, columns, numbers }: ColumnBatch): PackedBatch {
+    const expected = this.numberColumns * rows;
+    if (numbers !== undefined && !(numbers instanceof Float32Array && numbers.length === expected))
+      throw new PerennialError(
+        'InputInvalid',
+        `the batch's block of numbers must be a Float32Array of ${expected} values, one column after the other`,
+      );
+    const others = new Map<string, InputColumn>();
+    const block = numbers ?? new Float32Array(expected);
+    let start = 0;
+    for (const { name, kind } of this.signature.inputs) {
+      const isNumber = isNumberInput(kind);
+      if (isNumber && numbers !== undefined) continue;
+      const column = columns.get(name);
+      if (column === undefined) throw badColumn(name, 'is not in the batch');
+      if (column.length !== rows)
+        throw badColumn(name, `has ${column.length} values, the batch ${rows} rows`);
+      if (!isOfKind(column, kind))
+        throw badColumn(name, `is ${kind} and must be a ${COLUMN_CLASSES[INPUT_TENSORS[kind]]}`);
+      if (isNumber) {
+        if (column instanceof Float32Array) block.set(column, start);
+        start += rows;
+      } else others.set(name, column);
+    }
+    return { rows, numbers: block, others };
+  }
+
+  /**
+   * {@link run}, whose answer is there at once where the engine can be called so: a server that answers a row in
+   * microseconds has no turn of the event loop to spare. The block of numbers may be used again after the answer.
+   *
+   * @throws PerennialError `ModelInvalid` as {@link run}, also by a rejected promise
+   */
+  compute(batch: PackedBatch): OutputColumns | Promise<OutputColumns> {
     if (this.#closed)
       throw new PerennialError('ModelInvalid', 'the model is closed; load it again before running it', true);
-    this.check(batch);
     const { rows } = batch;
     let results: EngineResults | Promise<EngineResults>;
     try {
@@ -140,32 +186,6 @@ export class TabularSession {
         this.#drained = resolve;
       });
     await this.session.release();
-  }
-
-  /**
-   * Compares a batch with the signature: {@link run} does so too, those who join batches need it before.
-   *
-   * @throws PerennialError `InputInvalid` where a column is absent, has another type or another length
-   */
-  check({ rows, columns, numbers }: ColumnBatch): void {
-    for (const { name, kind } of this.signature.inputs) {
-      const column = columns.get(name);
-      if (column === undefined) throw badColumn(name, 'is not in the batch');
-      if (column.length !== rows)
-        throw badColumn(name, `has ${column.length} values, the batch ${rows} rows`);
-      const type = INPUT_TENSORS[kind];
-      const right =
-        type === 'string'
-          ? Array.isArray(column)
-          : column instanceof (type === 'float32' ? Float32Array : Float64Array);
-      if (!right) throw badColumn(name, `is ${kind} and must be a ${COLUMN_CLASSES[type]}`);
-    }
-    const expected = this.#numbers.length * rows;
-    if (numbers !== undefined && !(numbers instanceof Float32Array && numbers.length === expected))
-      throw new PerennialError(
-        'InputInvalid',
-        `the batch's block of numbers must be a Float32Array of ${expected} values, one column after the other`,
-      );
   }
 
   async #later(results: Promise<EngineResults>, rows: number): Promise<OutputColumns> {
@@ -194,35 +214,33 @@ export class TabularSession {
     };
   }
 
-  #feeds(batch: ColumnBatch): Record<string, Tensor> {
+  #feeds({ rows, numbers, others }: PackedBatch): Record<string, Tensor> {
     const feeds: Record<string, Tensor> = {};
     const { packed } = this.graph;
-    const dims = [batch.rows];
-    if (packed !== undefined) {
-      const numbers = batch.numbers ?? this.#packed(batch);
-      feeds[packed] = new Tensor('float32', numbers, [numbers.length]);
-      if (this.#numbers.length === this.signature.inputs.length) return feeds;
-    }
+    if (packed !== undefined) feeds[packed] = new Tensor('float32', numbers, [numbers.length]);
+    if (packed !== undefined && others.size === 0) return feeds;
+    const dims = [rows];
+    let start = 0;
     for (const { name, kind } of this.signature.inputs) {
-      if (packed !== undefined && isNumberInput(kind)) continue;
-      const column = batch.columns.get(name);
-      if (column instanceof Float32Array) feeds[name] = new Tensor('float32', column, dims);
-      else if (column instanceof Float64Array) feeds[name] = new Tensor('float64', column, dims);
+      if (isNumberInput(kind)) {
+        if (packed === undefined)
+          feeds[name] = new Tensor('float32', numbers.subarray(start, start + rows), dims);
+        start += rows;
+        continue;
+      }
+      const column = others.get(name);
+      if (column instanceof Float64Array) feeds[name] = new Tensor('float64', column, dims);
       else if (column !== undefined) feeds[name] = new Tensor('string', column, dims);
     }
     return feeds;
   }
+}
 
-  #packed({ rows, columns }: ColumnBatch): Float32Array {
-    const numbers = new Float32Array(this.#numbers.length * rows);
-    let start = 0;
-    for (const name of this.#numbers) {
-      const column = columns.get(name);
-      if (column instanceof Float32Array) numbers.set(column, start);
-      start += rows;
-    }
-    return numbers;
-  }
+/** The engine takes a wrong one without a word. */
+function isOfKind(column: InputColumn, kind: ModelInput['kind']): boolean {
+  const type = INPUT_TENSORS[kind];
+  if (type === 'string') return Array.isArray(column);
+  return column instanceof (type === 'float32' ? Float32Array : Float64Array);
 }
 
 const COLUMN_CLASSES = {
