@@ -25,6 +25,8 @@ export interface ServingModel {
   readonly folder: string;
   /** The bare model of a float matrix. */
   readonly onnx: string;
+  /** The same trees composed with the preprocessing of their columns. */
+  readonly composed: string;
   /** Environment of our server's process, which serves the composed model of the same trees. */
   readonly ownEnvironment: Readonly<Record<string, string>>;
   /** Ours as a route names it. */
@@ -68,6 +70,7 @@ export async function servingModel(folder: string): Promise<ServingModel> {
     task: 'binary',
     classNames: ['0', '1'],
   });
+  writeFileSync(join(serving, 'composed.onnx'), onnx);
 
   const ownEnvironment = {
     PERENNIAL_DATA_DIR: join(folder, 'data'),
@@ -100,6 +103,7 @@ export async function servingModel(folder: string): Promise<ServingModel> {
   return {
     folder: serving,
     onnx: join(serving, 'model.onnx'),
+    composed: join(serving, 'composed.onnx'),
     ownEnvironment,
     served: model,
     body: (kind, count) => join(serving, `${kind}${count}.json`),

@@ -10,6 +10,8 @@ import type { ServingModel } from './serving-model.ts';
 const ROOT = join(import.meta.dirname, '..');
 const START_MS = 120_000;
 const STOP_MS = 10_000;
+/** Linux counts processor time so, whatever its kernel's own rate. */
+const TICKS_PER_SECOND = 100;
 
 /** A server that is measured. */
 export interface ServerKind {
@@ -185,6 +187,11 @@ export class RunningServer {
     return this.#processes().reduce((sum, pid) => sum + (statusNumber(pid, 'VmRSS') ?? 0), 0) / 1_024;
   }
 
+  /** Seconds of processor time that it and all its processes have used. */
+  get processorSeconds(): number {
+    return this.#processes().reduce((sum, pid) => sum + processorTicks(pid) / TICKS_PER_SECOND, 0);
+  }
+
   /** Processes of its own, itself included. */
   get processes(): number {
     return this.#processes().length;
@@ -223,5 +230,15 @@ function statusNumber(pid: number, field: string): number | undefined {
     return found ? Number(found[1]) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** User and system time; see proc_pid_stat(5). The name of the program before them may hold anything but `)`. */
+function processorTicks(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+    return Number(fields[11]) + Number(fields[12]);
+  } catch {
+    return 0;
   }
 }

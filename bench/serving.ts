@@ -34,8 +34,13 @@ interface Setting {
   readonly connections: number;
 }
 
+/** A drive, and the microseconds of processor time that the server used for each request: other work on the machine makes them longer by far less. */
+interface Measured extends Drive {
+  readonly processor: number;
+}
+
 /** Of one server in one setting, round after round. */
-type Drives = Map<ServerKind, Drive[]>;
+type Drives = Map<ServerKind, Measured[]>;
 
 const key = ({ rows, connections }: Setting): string => `${rows} row${rows > 1 ? 's' : ''}, c${connections}`;
 
@@ -115,14 +120,21 @@ async function main(): Promise<void> {
   const memory = new Map<RunningServer, number>();
   try {
     const all = await targets(servers, model);
-    const once = async (target: (typeof all)[number], { rows, connections }: Setting, length: number) =>
-      drive({
-        url: `${target.server.url}${target.kind.path}`,
-        body: model.body(target.kind.body, rows),
-        headerLength: target.kind === OURS_BINARY ? model.headerLength(rows) : undefined,
+    const once = async (
+      { server, kind }: (typeof all)[number],
+      { rows, connections }: Setting,
+      length: number,
+    ): Promise<Measured> => {
+      const before = server.processorSeconds;
+      const driven = await drive({
+        url: `${server.url}${kind.path}`,
+        body: model.body(kind.body, rows),
+        headerLength: kind === OURS_BINARY ? model.headerLength(rows) : undefined,
         connections,
         seconds: length,
       });
+      return { ...driven, processor: ((server.processorSeconds - before) * 1e6) / driven.requests };
+    };
     for (const target of all) for (const rows of ROWS) await once(target, { rows, connections: 4 }, 1);
     for (let round = 0; round < rounds; round++) {
       for (const rows of ROWS) {
@@ -154,15 +166,15 @@ async function main(): Promise<void> {
   process.stdout.write(`${table(['', 'cold start to ready, s', 'resident memory after, MiB'], rows)}\n`);
 }
 
-/** Requests per second and p99 of every setting, beside the bare server's. */
+/** Requests per second, p99 and processor time of every setting, beside the bare server's. */
 function throughput(results: ReadonlyMap<string, Drives>): string {
   const rows: string[][] = [];
   for (const [setting, drives] of results) {
     const bare = drives.get(BARE_SERVERS[0]) ?? [];
     const ours = drives.get(OURS) ?? [];
     for (const [kind, own] of drives) {
-      const median = (of: (drive: Drive) => number): number => figures(own.map(of)).median;
-      const ratio = (others: readonly Drive[], of: (drive: Drive) => number): string => {
+      const median = (of: (drive: Measured) => number): number => figures(own.map(of)).median;
+      const ratio = (others: readonly Measured[], of: (drive: Measured) => number): string => {
         const ratios = figures(own.map((drive, round) => of(drive) / of(others[round] ?? drive)));
         return `${ratios.median.toFixed(2)} (${ratios.min.toFixed(2)} to ${ratios.max.toFixed(2)})`;
       };
@@ -175,11 +187,16 @@ function throughput(results: ReadonlyMap<string, Drives>): string {
         median(({ p50 }) => p50).toFixed(2),
         median(({ p99 }) => p99).toFixed(2),
         ratio(bare, ({ p99 }) => p99),
+        median(({ processor }) => processor).toFixed(0),
+        ratio(bare, ({ processor }) => processor),
       ]);
     }
   }
   return table(
-    ['', 'server', 'requests/s', '× bare', '× Perennial', 'p50, ms', 'p99, ms', 'p99 × bare'],
+    [
+      ...['', 'server', 'requests/s', '× bare', '× Perennial', 'p50, ms', 'p99, ms', 'p99 × bare'],
+      ...['processor µs per request', '× bare'],
+    ],
     rows,
   );
 }

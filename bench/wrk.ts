@@ -8,6 +8,7 @@ const UNITS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1_000, m:
 
 /** What one drive of a server gave. */
 export interface Drive {
+  readonly requests: number;
   readonly requestsPerSecond: number;
   /** Milliseconds. */
   readonly p50: number;
@@ -64,6 +65,7 @@ export async function drive({ url, body, headerLength, connections, seconds }: L
     return Number(value) * (UNITS[unit] ?? Number.NaN);
   };
   return {
+    requests: Number(/(\d+) requests in/.exec(stdout)?.[1]),
     requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
     p50: percentile(50),
     p99: percentile(99),

@@ -63,7 +63,9 @@ describe('the numbers of a served model', () => {
     const serving = servingGraph(onnx, signatureOf(NAMES));
     expect(inputs(serving.onnx)).toEqual([serving.packed]);
     expect(operators(serving.onnx)).toEqual(operators(onnx).slice(1));
-    expect(await answers(onnx, signatureOf(NAMES))).toEqual([[1197531, 1308642].map((v) => expect.closeTo(v))]);
+    expect(await answers(onnx, signatureOf(NAMES))).toEqual([
+      [1197531, 1308642].map((v) => expect.closeTo(v)),
+    ]);
   });
 
   it('are gathered where the graph wants some of them, in another order, or one by itself', async () => {
