@@ -9,9 +9,8 @@ const MIN_OPSET = 13;
 /** Of a model in onnx.proto. */
 const OPSET_FIELD = 8;
 
-/** A graph that answers as another one does, and is cheaper to call. */
-export interface ServingGraph {
-  readonly onnx: Uint8Array;
+/** How a graph is called that was made cheaper to call. */
+export interface ServingCall {
   /**
    * The input, float `[columns × rows]`, that stands for all numeric and boolean columns: one after the other in the
    * signature's order. `undefined` where every column has an input of its own.
@@ -19,6 +18,11 @@ export interface ServingGraph {
   readonly packed: string | undefined;
   /** Text outputs that are answered as the place in a list of texts: the int32 output to ask for, by the text's name. */
   readonly coded: ReadonlyMap<string, CodedOutput>;
+}
+
+/** A graph that answers as another one does, and is cheaper to call. */
+export interface ServingGraph extends ServingCall {
+  readonly onnx: Uint8Array;
 }
 
 /** The place of a text in a list stands for it; a negative one counts from the end, as with ONNX's Gather. */

@@ -6,7 +6,7 @@ import {
   type ModelSignature,
 } from '../../contracts/serving.ts';
 import type { EngineSession, EngineValue } from './engine-session.ts';
-import type { ServingGraph } from './serving-graph.ts';
+import type { ServingCall } from './serving-graph.ts';
 
 type TensorType = 'float32' | 'float64' | 'string';
 
@@ -29,8 +29,8 @@ const OUTPUT_TENSORS: Record<ModelOutput['kind'], readonly string[]> = {
  *
  * @throws PerennialError `ModelInvalid` that names the tensor
  */
-export function checkSession(session: EngineSession, signature: ModelSignature, graph: ServingGraph): void {
-  const { packed, coded } = graph;
+export function checkSession(session: EngineSession, signature: ModelSignature, call: ServingCall): void {
+  const { packed, coded } = call;
   const codes = new Set([...coded.values()].map(({ output }) => output));
   checkTensors(
     'input',

@@ -9,7 +9,7 @@ import {
 } from '../../contracts/serving.ts';
 import { type EngineResults, type EngineSession, openEngineSession } from './engine-session.ts';
 import { requireLoadable } from './loadable.ts';
-import { type CodedOutput, type ServingGraph, servingGraph } from './serving-graph.ts';
+import { type CodedOutput, type ServingCall, servingGraph } from './serving-graph.ts';
 import { checkSession, INPUT_TENSORS } from './signature-check.ts';
 
 /**
@@ -74,7 +74,7 @@ export class TabularSession {
   private constructor(
     readonly signature: ModelSignature,
     private readonly session: EngineSession,
-    private readonly graph: ServingGraph,
+    private readonly call: ServingCall,
   ) {
     this.numberColumns = signature.inputs.filter(({ kind }) => isNumberInput(kind)).length;
   }
@@ -104,16 +104,16 @@ export class TabularSession {
     } as const;
     const onnx = typeof model === 'string' ? await readFile(model).catch(unloadable) : model;
     requireLoadable(onnx);
-    const graph = servingGraph(onnx, signature);
-    const fetches = signature.outputs.map(({ name }) => graph.coded.get(name)?.output ?? name);
-    const session = await openEngineSession(graph.onnx, sessionOptions, fetches).catch(unloadable);
+    const { onnx: served, ...call } = servingGraph(onnx, signature);
+    const fetches = signature.outputs.map(({ name }) => call.coded.get(name)?.output ?? name);
+    const session = await openEngineSession(served, sessionOptions, fetches).catch(unloadable);
     try {
-      checkSession(session, signature, graph);
+      checkSession(session, signature, call);
     } catch (error) {
       await session.release();
       throw error;
     }
-    return new TabularSession(signature, session, graph);
+    return new TabularSession(signature, session, call);
   }
 
   /**
@@ -202,7 +202,7 @@ export class TabularSession {
   }
 
   #outputs(results: EngineResults, rows: number): OutputColumns {
-    const { coded } = this.graph;
+    const { coded } = this.call;
     return {
       rows,
       columns: this.signature.outputs.map((output) => {
@@ -216,7 +216,7 @@ export class TabularSession {
 
   #feeds({ rows, numbers, others }: PackedBatch): Record<string, Tensor> {
     const feeds: Record<string, Tensor> = {};
-    const { packed } = this.graph;
+    const { packed } = this.call;
     if (packed !== undefined) feeds[packed] = new Tensor('float32', numbers, [numbers.length]);
     if (packed !== undefined && others.size === 0) return feeds;
     const dims = [rows];
