@@ -30,7 +30,7 @@ export interface EngineSession {
  *
  * The engine's client puts every run off to the next turn of the event loop and then runs it there, synchronously; for a
  * row, waiting for that turn takes a third of the whole. So its native part is called directly where it is what is
- * known here (onnxruntime-node 1.17 to 1.30); in any doubt, and for any error, the client's own API is used.
+ * known here (as in onnxruntime-node 1.30); in any doubt, and for any error, the client's own API is used.
  *
  * @param fetches the outputs to compute
  */

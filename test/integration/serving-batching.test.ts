@@ -153,9 +153,9 @@ describe('reloading', () => {
       return process.memoryUsage().rss / 2 ** 20;
     };
     try {
-      const before = await reload(50);
-      const after = await reload(300);
-      // 300 versions that stay would take 600 MiB and more.
+      const before = await reload(40);
+      const after = await reload(200);
+      // 200 versions that stay would take more than 600 MiB.
       expect(after - before).toBeLessThan(200);
     } finally {
       await host.close();
