@@ -15,6 +15,9 @@ export type ModelInput = z.infer<typeof modelInput>;
 /** Whether an input is a string tensor. */
 export const isTextInput = (kind: ModelInput['kind']): boolean => kind === 'categorical' || kind === 'text';
 
+/** Whether an input is a float32 tensor; all of those may be given as one block. */
+export const isNumberInput = (kind: ModelInput['kind']): boolean => kind === 'numeric' || kind === 'boolean';
+
 /** One output of a served model: `label`, `probability`, `probability_<class>` or `prediction`. */
 export const modelOutput = z.strictObject({ name: z.string(), kind: z.enum(['float', 'string']) });
 export type ModelOutput = z.infer<typeof modelOutput>;

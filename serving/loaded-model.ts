@@ -1,16 +1,11 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { PerennialError } from '../contracts/errors.ts';
-import { isTextInput, type ServedModel } from '../contracts/serving.ts';
-import {
-  type ColumnBatch,
-  type InputColumn,
-  type OutputColumns,
-  TabularSession,
-} from '../lib/onnx/tabular-session.ts';
+import type { ServedModel } from '../contracts/serving.ts';
+import { type ColumnBatch, type OutputColumns, TabularSession } from '../lib/onnx/tabular-session.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
-import { Coalescer } from './coalescer.ts';
 import { type InputLimits, InputSchema } from './input/input-schema.ts';
+import { type BatchingOptions, MicroBatcher } from './micro-batcher.ts';
 import type { ModelRunner } from './model-runner.ts';
 import { AnswerWriter } from './output/answer-writer.ts';
 
@@ -19,6 +14,8 @@ export interface LoadOptions {
   /** Threads of one run, default 1. */
   readonly threads?: number | undefined;
   readonly limits?: InputLimits | undefined;
+  /** How requests share runs. */
+  readonly batching?: BatchingOptions | undefined;
 }
 
 /** One version in memory, with all that its requests need. */
@@ -49,19 +46,12 @@ export class LoadedModel {
         `version ${version}: the bytes of ${onnx.uri} do not have the route's digest; restore the artifact`,
       );
     const session = await TabularSession.create(bytes, signature, { threads: options.threads ?? 1 });
-    const model = new LoadedModel(
+    return new LoadedModel(
       served,
       new InputSchema(signature.inputs, options.limits),
       new AnswerWriter(signature.outputs),
-      new Coalescer(session),
+      await MicroBatcher.create(session, options.batching),
     );
-    try {
-      await model.#warmUp();
-    } catch (error) {
-      await model.close();
-      throw error;
-    }
-    return model;
   }
 
   /** Whether this is that version with that digest and signature. */
@@ -77,20 +67,5 @@ export class LoadedModel {
   /** Frees the memory when the runs under way have ended. */
   close(): Promise<void> {
     return this.runner.close();
-  }
-
-  /**
-   * Runs made-up rows: the first run allocates, and a graph that works for one batch size only, or fails on
-   * execution, is found before a request is.
-   */
-  async #warmUp(): Promise<void> {
-    for (const rows of [2, 1]) {
-      const columns = new Map<string, InputColumn>();
-      for (const { name, kind } of this.served.signature.inputs) {
-        if (isTextInput(kind)) columns.set(name, new Array<string>(rows).fill(''));
-        else columns.set(name, kind === 'datetime' ? new Float64Array(rows) : new Float32Array(rows));
-      }
-      await this.run({ rows, columns });
-    }
   }
 }

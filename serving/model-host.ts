@@ -264,8 +264,8 @@ export class ModelHost {
   }
 
   #load(model: ServedModel): Promise<LoadedModel> {
-    const { store, threads, limits } = this.options;
-    return LoadedModel.load(model, store, { threads, limits });
+    const { store, threads, limits, batching } = this.options;
+    return LoadedModel.load(model, store, { threads, limits, batching });
   }
 
   #find(endpoint: string, served: ServedModel): LoadedModel | undefined {

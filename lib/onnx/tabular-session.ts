@@ -1,6 +1,16 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { readFile } from 'node:fs/promises';
+import { Tensor } from 'onnxruntime-node';
 import { PerennialError } from '../../contracts/errors.ts';
-import type { ModelInput, ModelOutput, ModelSignature } from '../../contracts/serving.ts';
+import {
+  isNumberInput,
+  type ModelInput,
+  type ModelOutput,
+  type ModelSignature,
+} from '../../contracts/serving.ts';
+import { type EngineResults, type EngineSession, openEngineSession } from './engine-session.ts';
+import { requireLoadable } from './loadable.ts';
+import { type CodedOutput, type ServingCall, servingGraph } from './serving-graph.ts';
+import { checkSession, INPUT_TENSORS } from './signature-check.ts';
 
 /**
  * The values of one input, row after row: `numeric` and `boolean` as `Float32Array` (missing is `NaN`),
@@ -13,6 +23,21 @@ export interface ColumnBatch {
   readonly rows: number;
   /** By the input's name; all inputs of the signature must be there. */
   readonly columns: ReadonlyMap<string, InputColumn>;
+  /**
+   * All numeric and boolean columns of the signature in its order, one after the other: `columns × rows` values, of
+   * which `columns` then holds views. Saves the copy into such a block; may be left out. Where it is given, the model
+   * gets these values.
+   */
+  readonly numbers?: Float32Array | undefined;
+}
+
+/** A {@link ColumnBatch} that was held against the signature, its numbers in one block: see {@link TabularSession.pack}. */
+export interface PackedBatch {
+  readonly rows: number;
+  /** As {@link ColumnBatch.numbers}. */
+  readonly numbers: Float32Array;
+  /** The columns that are no numbers. */
+  readonly others: ReadonlyMap<string, InputColumn>;
 }
 
 /** One output of a model: the values of all rows. */
@@ -26,27 +51,12 @@ export interface OutputColumns {
   readonly columns: readonly OutputColumn[];
 }
 
-type TensorType = 'float32' | 'float64' | 'string';
-
-const INPUT_TENSORS = {
-  numeric: 'float32',
-  boolean: 'float32',
-  datetime: 'float64',
-  categorical: 'string',
-  text: 'string',
-} as const satisfies Record<ModelInput['kind'], TensorType>;
-
-const OUTPUT_TENSORS: Record<ModelOutput['kind'], readonly string[]> = {
-  float: ['float32', 'float64'],
-  string: ['string'],
-};
-
 /**
  * One ONNX model whose inputs and outputs are columns (tensors of rank 1), with a signature it has been held against.
  *
  * onnxruntime-node ignores inputs it does not know, and a string that reaches a float tensor becomes NaN without
  * a word; therefore names and types are compared at load, and every column's type again at {@link run}.
- * A run occupies the calling thread until it is done.
+ * A run occupies the calling thread until it is done. What runs is the graph's cheaper equal, see {@link servingGraph}.
  *
  * @example
  * const session = await TabularSession.create('model.onnx', signature);
@@ -55,17 +65,24 @@ const OUTPUT_TENSORS: Record<ModelOutput['kind'], readonly string[]> = {
  * await session.close();
  */
 export class TabularSession {
+  /** How many inputs are numeric or boolean: the columns of {@link ColumnBatch.numbers}. */
+  readonly numberColumns: number;
   #running = 0;
   #closed = false;
   #drained: (() => void) | undefined;
 
   private constructor(
     readonly signature: ModelSignature,
-    private readonly session: InferenceSession,
-    private readonly fetches: readonly string[],
-  ) {}
+    private readonly session: EngineSession,
+    private readonly call: ServingCall,
+  ) {
+    this.numberColumns = signature.inputs.filter(({ kind }) => isNumberInput(kind)).length;
+  }
 
   /**
+   * Nothing but the model's own bytes becomes the model: tensors in other files and operators of other libraries are
+   * refused.
+   *
    * @param model path of the `.onnx` file, or its bytes
    * @param signature what the model must take and give
    * @param options `threads` for one run, default 1: a server answers many small requests, and threads would only
@@ -85,34 +102,18 @@ export class TabularSession {
       // 4 = fatal. Errors are thrown as well; the engine would print them to stderr, values of the row included.
       logSeverityLevel: 4,
     } as const;
-    const session = await (typeof model === 'string'
-      ? InferenceSession.create(model, sessionOptions)
-      : InferenceSession.create(model, sessionOptions)
-    ).catch((cause: unknown) => {
-      throw new PerennialError(
-        'ModelInvalid',
-        `the model cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}; export it again as ONNX`,
-        false,
-        { cause },
-      );
-    });
+    const onnx = typeof model === 'string' ? await readFile(model).catch(unloadable) : model;
+    requireLoadable(onnx);
+    const { onnx: served, ...call } = servingGraph(onnx, signature);
+    const fetches = signature.outputs.map(({ name }) => call.coded.get(name)?.output ?? name);
+    const session = await openEngineSession(served, sessionOptions, fetches).catch(unloadable);
     try {
-      checkTensors('input', session.inputMetadata, signature.inputs, (input) => [INPUT_TENSORS[input.kind]]);
-      checkTensors(
-        'output',
-        session.outputMetadata,
-        signature.outputs,
-        (output) => OUTPUT_TENSORS[output.kind],
-      );
+      checkSession(session, signature, call);
     } catch (error) {
       await session.release();
       throw error;
     }
-    return new TabularSession(
-      signature,
-      session,
-      signature.outputs.map((output) => output.name),
-    );
+    return new TabularSession(signature, session, call);
   }
 
   /**
@@ -122,30 +123,58 @@ export class TabularSession {
    *   `ModelInvalid` where the model fails on the batch, gives another number of rows, or is closed
    */
   async run(batch: ColumnBatch): Promise<OutputColumns> {
+    return this.compute(this.pack(batch));
+  }
+
+  /**
+   * Compares a batch with the signature, and puts its numbers into one block where they are not yet.
+   *
+   * @throws PerennialError `InputInvalid` where a column is absent, has another type or another length
+   */
+  pack({ rows, columns, numbers }: ColumnBatch): PackedBatch {
+    const expected = this.numberColumns * rows;
+    if (numbers !== undefined && !(numbers instanceof Float32Array && numbers.length === expected))
+      throw new PerennialError(
+        'InputInvalid',
+        `the batch's block of numbers must be a Float32Array of ${expected} values, one column after the other`,
+      );
+    const others = new Map<string, InputColumn>();
+    const block = numbers ?? new Float32Array(expected);
+    let start = 0;
+    for (const { name, kind } of this.signature.inputs) {
+      const isNumber = isNumberInput(kind);
+      if (isNumber && numbers !== undefined) continue;
+      const column = columns.get(name);
+      if (column === undefined) throw badColumn(name, 'is not in the batch');
+      if (column.length !== rows)
+        throw badColumn(name, `has ${column.length} values, the batch ${rows} rows`);
+      if (!isOfKind(column, kind))
+        throw badColumn(name, `is ${kind} and must be a ${COLUMN_CLASSES[INPUT_TENSORS[kind]]}`);
+      if (isNumber) {
+        if (column instanceof Float32Array) block.set(column, start);
+        start += rows;
+      } else others.set(name, column);
+    }
+    return { rows, numbers: block, others };
+  }
+
+  /**
+   * {@link run}, whose answer is there at once where the engine can be called so: a server that answers a row in
+   * microseconds has no turn of the event loop to spare. The block of numbers may be used again after the answer.
+   *
+   * @throws PerennialError `ModelInvalid` as {@link run}, also by a rejected promise
+   */
+  compute(batch: PackedBatch): OutputColumns | Promise<OutputColumns> {
     if (this.#closed)
       throw new PerennialError('ModelInvalid', 'the model is closed; load it again before running it', true);
-    const feeds = this.#feeds(batch);
-    this.#running += 1;
+    const { rows } = batch;
+    let results: EngineResults | Promise<EngineResults>;
     try {
-      const results = await this.session.run(feeds, this.fetches).catch((cause: unknown) => {
-        // The engine's own words may quote the row: they stay in `cause`, which nobody prints.
-        throw new PerennialError(
-          'ModelInvalid',
-          `the model failed on a batch of ${batch.rows} rows; its inputs have the right types, so export it again`,
-          false,
-          { cause },
-        );
-      });
-      return {
-        rows: batch.rows,
-        columns: this.signature.outputs.map((output) =>
-          outputColumn(output, results[output.name], batch.rows),
-        ),
-      };
-    } finally {
-      this.#running -= 1;
-      if (this.#running === 0) this.#drained?.();
+      results = this.session.run(this.#feeds(batch));
+    } catch (cause) {
+      throw failedRun(rows, cause);
     }
+    return results instanceof Promise ? this.#later(results, rows) : this.#outputs(results, rows);
   }
 
   /** Frees the model once the runs that are under way have ended. Later runs are refused. */
@@ -159,38 +188,59 @@ export class TabularSession {
     await this.session.release();
   }
 
-  /**
-   * Compares a batch with the signature: {@link run} does so too, those who join batches need it before.
-   *
-   * @throws PerennialError `InputInvalid` where a column is absent, has another type or another length
-   */
-  check(batch: ColumnBatch): void {
-    for (const { name, kind } of this.signature.inputs) {
-      const column = batch.columns.get(name);
-      if (column === undefined) throw badColumn(name, 'is not in the batch');
-      if (column.length !== batch.rows)
-        throw badColumn(name, `has ${column.length} values, the batch ${batch.rows} rows`);
-      const type = INPUT_TENSORS[kind];
-      const right =
-        type === 'string'
-          ? Array.isArray(column)
-          : column instanceof (type === 'float32' ? Float32Array : Float64Array);
-      if (!right) throw badColumn(name, `is ${kind} and must be a ${COLUMN_CLASSES[type]}`);
+  async #later(results: Promise<EngineResults>, rows: number): Promise<OutputColumns> {
+    this.#running += 1;
+    try {
+      const answered = await results.catch((cause: unknown) => {
+        throw failedRun(rows, cause);
+      });
+      return this.#outputs(answered, rows);
+    } finally {
+      this.#running -= 1;
+      if (this.#running === 0) this.#drained?.();
     }
   }
 
-  #feeds(batch: ColumnBatch): Record<string, Tensor> {
-    this.check(batch);
+  #outputs(results: EngineResults, rows: number): OutputColumns {
+    const { coded } = this.call;
+    return {
+      rows,
+      columns: this.signature.outputs.map((output) => {
+        const code = coded.get(output.name);
+        return code
+          ? { name: output.name, kind: 'string', data: decoded(output.name, code, results, rows) }
+          : outputColumn(output, results[output.name]?.data, rows);
+      }),
+    };
+  }
+
+  #feeds({ rows, numbers, others }: PackedBatch): Record<string, Tensor> {
     const feeds: Record<string, Tensor> = {};
-    const dims = [batch.rows];
-    for (const { name } of this.signature.inputs) {
-      const column = batch.columns.get(name);
-      if (column instanceof Float32Array) feeds[name] = new Tensor('float32', column, dims);
-      else if (column instanceof Float64Array) feeds[name] = new Tensor('float64', column, dims);
+    const { packed } = this.call;
+    if (packed !== undefined) feeds[packed] = new Tensor('float32', numbers, [numbers.length]);
+    if (packed !== undefined && others.size === 0) return feeds;
+    const dims = [rows];
+    let start = 0;
+    for (const { name, kind } of this.signature.inputs) {
+      if (isNumberInput(kind)) {
+        if (packed === undefined)
+          feeds[name] = new Tensor('float32', numbers.subarray(start, start + rows), dims);
+        start += rows;
+        continue;
+      }
+      const column = others.get(name);
+      if (column instanceof Float64Array) feeds[name] = new Tensor('float64', column, dims);
       else if (column !== undefined) feeds[name] = new Tensor('string', column, dims);
     }
     return feeds;
   }
+}
+
+/** The engine takes a wrong one without a word. */
+function isOfKind(column: InputColumn, kind: ModelInput['kind']): boolean {
+  const type = INPUT_TENSORS[kind];
+  if (type === 'string') return Array.isArray(column);
+  return column instanceof (type === 'float32' ? Float32Array : Float64Array);
 }
 
 const COLUMN_CLASSES = {
@@ -203,54 +253,63 @@ function badColumn(name: string, what: string): PerennialError {
   return new PerennialError('InputInvalid', `column "${name}" ${what}`);
 }
 
-/** Holds the graph's tensors of one side against the signature: same names, right types, one dimension that varies. */
-function checkTensors<T extends { name: string; kind: string }>(
-  side: 'input' | 'output',
-  graph: readonly InferenceSession.ValueMetadata[],
-  expected: readonly T[],
-  typesOf: (value: T) => readonly string[],
-): void {
-  const remedy = 'register the model again with the signature of its graph';
-  const found = new Map(graph.map((metadata) => [metadata.name, metadata]));
-  const seen = new Set<string>();
-  for (const value of expected) {
-    // A plain object is keyed by these names inside the engine's client.
-    if (value.name === '__proto__' || seen.has(value.name))
-      throw invalid(
-        `the signature's ${side} "${value.name}" is there twice or has a reserved name; ${remedy}`,
-      );
-    seen.add(value.name);
-    const metadata = found.get(value.name);
-    if (!metadata)
-      throw invalid(
-        `the signature names the ${side} "${value.name}", which the graph does not have; ${remedy}`,
-      );
-    const types = typesOf(value);
-    if (!metadata.isTensor || !types.includes(metadata.type))
-      throw invalid(
-        `the ${side} "${value.name}" is ${value.kind}, so the graph's tensor must be ${types.join(' or ')}, but it is ${metadata.isTensor ? metadata.type : 'no tensor'}; ${remedy}`,
-      );
-    if (metadata.shape.length !== 1 || typeof metadata.shape[0] !== 'string')
-      throw invalid(
-        `the ${side} "${value.name}" must have the shape [batch], but the graph says [${metadata.shape.join(', ')}]; compose the graph so that inputs and outputs are columns`,
-      );
-  }
-  for (const name of found.keys())
-    if (!seen.has(name))
-      throw invalid(`the graph has the ${side} "${name}", which the signature does not name; ${remedy}`);
+function unloadable(cause: unknown): never {
+  throw new PerennialError(
+    'ModelInvalid',
+    `the model cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}; export it again as ONNX`,
+    false,
+    { cause },
+  );
 }
 
-function outputColumn(output: ModelOutput, tensor: Tensor | undefined, rows: number): OutputColumn {
-  const { name, kind } = output;
-  const data = tensor?.data;
-  if (data === undefined || data.length !== rows)
+/** The engine's own words may quote the row: they stay in `cause`, which nobody prints. */
+function failedRun(rows: number, cause: unknown): PerennialError {
+  return new PerennialError(
+    'ModelInvalid',
+    `the model failed on a batch of ${rows} rows; its inputs have the right types, so export it again`,
+    false,
+    { cause },
+  );
+}
+
+function outputColumn(
+  { name, kind }: ModelOutput,
+  data: Tensor['data'] | undefined,
+  rows: number,
+): OutputColumn {
+  requireRows(name, data, rows);
+  if (kind === 'float' && (data instanceof Float32Array || data instanceof Float64Array))
+    return { name, kind, data };
+  if (kind === 'string' && data !== undefined && isStrings(data)) return { name, kind, data };
+  throw invalid(`the output "${name}" is not ${kind}; compose the graph again`);
+}
+
+/** The texts whose places the graph answered. */
+function decoded(
+  name: string,
+  { output, texts }: CodedOutput,
+  results: EngineResults,
+  rows: number,
+): string[] {
+  const places = results[output]?.data;
+  requireRows(name, places, rows);
+  if (!(places instanceof Int32Array))
+    throw invalid(`the output "${name}" is not a place in a list; compose the graph again`);
+  const data = new Array<string>(rows);
+  for (let row = 0; row < rows; row++) {
+    const text = texts.at(places[row] ?? texts.length);
+    if (text === undefined)
+      throw invalid(`the output "${name}" is looked up outside of its list; compose the graph again`);
+    data[row] = text;
+  }
+  return data;
+}
+
+function requireRows(name: string, data: Tensor['data'] | undefined, rows: number): void {
+  if (data?.length !== rows)
     throw invalid(
       `the output "${name}" has ${data?.length ?? 0} values for ${rows} rows; compose the graph again`,
     );
-  if (kind === 'float' && (data instanceof Float32Array || data instanceof Float64Array))
-    return { name, kind, data };
-  if (kind === 'string' && isStrings(data)) return { name, kind, data };
-  throw invalid(`the output "${name}" is not ${kind}; compose the graph again`);
 }
 
 /** ONNX Runtime types a tensor as a whole: the first value speaks for all. */

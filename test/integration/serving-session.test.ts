@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ModelSignature } from '../../contracts/serving.ts';
 import { OnnxGraphBuilder } from '../../lib/onnx/graph.ts';
 import { type ColumnBatch, TabularSession } from '../../lib/onnx/tabular-session.ts';
-import { Coalescer } from '../../serving/coalescer.ts';
+import { MicroBatcher } from '../../serving/micro-batcher.ts';
 import { CHURN_SIGNATURE, churnModel, churnProbability } from './serving-models.ts';
 
 const CITIES = ['Ulm', 'Bonn', '', 'Köln', '北京'];
@@ -136,9 +136,9 @@ describe('TabularSession', () => {
   });
 });
 
-describe('Coalescer', () => {
+describe('MicroBatcher', () => {
   it('gives every request its own rows', async () => {
-    const coalescer = new Coalescer(await TabularSession.create(churnModel(), CHURN_SIGNATURE));
+    const batcher = new MicroBatcher(await TabularSession.create(churnModel(), CHURN_SIGNATURE));
     const sizes = Array.from({ length: 60 }, (_, index) => 1 + ((index * 7) % 40));
     let from = 0;
     const starts = sizes.map((size) => {
@@ -146,7 +146,7 @@ describe('Coalescer', () => {
       return from - size;
     });
     const answers = await Promise.all(
-      sizes.map((size, index) => coalescer.run(batchOf(starts[index] ?? 0, size))),
+      sizes.map((size, index) => batcher.run(batchOf(starts[index] ?? 0, size))),
     );
     for (const [index, { rows, columns }] of answers.entries()) {
       expect(rows).toBe(sizes[index]);
@@ -157,28 +157,28 @@ describe('Coalescer', () => {
         expect(columns[0]?.data[row]).toBe(expected(i) > 0.5 ? 'yes' : 'no');
       }
     }
-    await coalescer.close();
+    await batcher.close();
   });
 
   it('refuses a malformed batch without harm to its neighbours', async () => {
-    const coalescer = new Coalescer(await TabularSession.create(churnModel(), CHURN_SIGNATURE));
+    const batcher = new MicroBatcher(await TabularSession.create(churnModel(), CHURN_SIGNATURE));
     const short = batchOf(0, 2);
     const answers = await Promise.allSettled([
-      coalescer.run(batchOf(0, 1)),
-      coalescer.run({ rows: 3, columns: short.columns }),
-      coalescer.run(batchOf(1, 1)),
+      batcher.run(batchOf(0, 1)),
+      batcher.run({ rows: 3, columns: short.columns }),
+      batcher.run(batchOf(1, 1)),
     ]);
     expect(answers.map((answer) => answer.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
-    await coalescer.close();
+    await batcher.close();
   });
 
   it('does not pad a column that is too short for its rows', async () => {
-    const coalescer = new Coalescer(await TabularSession.create(identity(['batch']), IDENTITY));
+    const batcher = new MicroBatcher(await TabularSession.create(identity(['batch']), IDENTITY));
     const run = (rows: number, ...x: number[]): Promise<unknown> =>
-      coalescer.run({ rows, columns: new Map([['x', Float32Array.from(x)]]) });
+      batcher.run({ rows, columns: new Map([['x', Float32Array.from(x)]]) });
     const answers = await Promise.allSettled([run(1, 1), run(2, 2), run(1, 3)]);
     expect(answers.map((answer) => answer.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
-    await coalescer.close();
+    await batcher.close();
   });
 
   it('runs each alone where the shared run fails', async () => {
@@ -189,19 +189,19 @@ describe('Coalescer', () => {
       graph.initializer('shape', { type: 'int64', dims: [data.length], data });
     graph.op('Reshape', [graph.op('Reshape', [x, shape([-1, 4])]), shape([-1])], { output: 'y' });
     graph.output('y', 'float', ['batch']);
-    const coalescer = new Coalescer(await TabularSession.create(graph.build(), IDENTITY));
+    const batcher = new MicroBatcher(await TabularSession.create(graph.build(), IDENTITY));
     const run = (...x: number[]): Promise<unknown> =>
-      coalescer.run({ rows: x.length, columns: new Map([['x', Float32Array.from(x)]]) });
+      batcher.run({ rows: x.length, columns: new Map([['x', Float32Array.from(x)]]) });
     const answers = await Promise.allSettled([run(1, 2, 3, 4), run(5), run(6, 7, 8, 9)]);
     expect(answers.map((answer) => answer.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect(answers[2]).toMatchObject({ value: { columns: [{ data: Float32Array.of(6, 7, 8, 9) }] } });
-    await coalescer.close();
+    await batcher.close();
   });
 
   it('answers what waits before it closes', async () => {
-    const coalescer = new Coalescer(await TabularSession.create(churnModel(), CHURN_SIGNATURE));
-    const waiting = [coalescer.run(batchOf(0, 1)), coalescer.run(batchOf(1, 1))];
-    await coalescer.close();
+    const batcher = new MicroBatcher(await TabularSession.create(churnModel(), CHURN_SIGNATURE));
+    const waiting = [batcher.run(batchOf(0, 1)), batcher.run(batchOf(1, 1))];
+    await batcher.close();
     for (const answer of await Promise.all(waiting)) expect(answer.rows).toBe(1);
   });
 });
