@@ -5,12 +5,12 @@ import { RequestError } from '../request-error.ts';
 export class ChallengerFailure extends RequestError {
   /**
    * @param kind `undefined` where nothing is wrong with it: it is only just being started, or has been replaced
-   * @param reason in words, without a value out of the request
+   * @param reason a sentence about it, without a value out of the request
    */
   constructor(
     readonly kind: IncidentKind | undefined,
     readonly reason: string,
   ) {
-    super(503, `this version ${reason}; try again later, or ask the endpoint without a version`);
+    super(503, `this version cannot answer now: ${reason}; try again later, or name no version`);
   }
 }

@@ -47,6 +47,8 @@ export class IsolatedRunner implements ModelRunner {
   readonly #ends: number[] = [];
   #requests = 0;
   #rows = 0;
+  /** Requests that somebody still waits for. */
+  #awaited = 0;
   #busySince = 0;
   #watch: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
@@ -92,13 +94,19 @@ export class IsolatedRunner implements ModelRunner {
     if (state.name !== 'running') throw this.#unable(state.name);
     const { maxRequests, maxRows } = this.options;
     if (this.#requests >= maxRequests || (this.#requests > 0 && this.#rows + batch.rows > maxRows))
-      throw new ChallengerFailure('overload', 'has as many requests as it can take');
+      throw new ChallengerFailure('overload', 'it has as many requests as it can take');
     const timeout = deadline - performance.now();
-    if (timeout <= 0) throw new ChallengerFailure('deadline', 'had no time left');
-    return this.#ask(state.link, batch, timeout);
+    if (timeout <= 0) throw new ChallengerFailure('deadline', 'it had no time left');
+    this.#awaited += 1;
+    try {
+      return await this.#ask(state.link, batch, timeout);
+    } finally {
+      this.#awaited -= 1;
+      if (this.#awaited === 0) this.#idle?.();
+    }
   }
 
-  /** Waits, for ten seconds at most, for what has been asked, then ends the process. */
+  /** Waits, for ten seconds at most, for answers that somebody waits for, then ends the process. */
   async close(): Promise<void> {
     const state = this.#state;
     if (state.name === 'closed') return;
@@ -106,7 +114,7 @@ export class IsolatedRunner implements ModelRunner {
     clearTimeout(this.#watch);
     if (state.name === 'waiting') clearTimeout(state.timer);
     if (state.name !== 'running') return;
-    if (this.#requests > 0) {
+    if (this.#awaited > 0) {
       let timer: NodeJS.Timeout | undefined;
       await Promise.race([
         new Promise<void>((resolve) => {
@@ -123,13 +131,13 @@ export class IsolatedRunner implements ModelRunner {
   }
 
   #unable(name: Exclude<State['name'], 'running'>): ChallengerFailure {
-    if (name === 'closed') return new ChallengerFailure(undefined, 'is not served any more');
-    if (!this.#failure) return new ChallengerFailure(undefined, 'is being started');
+    if (name === 'closed') return new ChallengerFailure(undefined, 'it is not served any more');
+    if (!this.#failure) return new ChallengerFailure(undefined, 'it is being started');
     const { kind, reason } = this.#failure;
     const next =
       name === 'given-up'
-        ? 'is not started again before the next change of routes'
-        : 'is being started again';
+        ? 'it is not started again before the next change of routes'
+        : 'it is being started again';
     return new ChallengerFailure(kind, `${next}: ${reason}`);
   }
 
@@ -139,7 +147,7 @@ export class IsolatedRunner implements ModelRunner {
       // A timer counts whole milliseconds and may be early by one.
       const timer = Number.isFinite(timeout)
         ? setTimeout(
-            () => reject(new ChallengerFailure('deadline', 'did not answer in its time')),
+            () => reject(new ChallengerFailure('deadline', 'it did not answer in its time')),
             Math.max(1, Math.floor(timeout)),
           )
         : undefined;
@@ -148,7 +156,12 @@ export class IsolatedRunner implements ModelRunner {
         .then(resolve, (error: unknown) => {
           if (error instanceof PerennialError) reject(error);
           else
-            reject(new ChallengerFailure(this.#failure?.kind ?? 'crash', this.#failure?.reason ?? 'ended'));
+            reject(
+              new ChallengerFailure(
+                this.#failure?.kind ?? 'crash',
+                this.#failure?.reason ?? 'its process ended',
+              ),
+            );
         })
         .finally(() => {
           clearTimeout(timer);
@@ -167,7 +180,6 @@ export class IsolatedRunner implements ModelRunner {
   #leave(rows: number): void {
     this.#requests -= 1;
     this.#rows -= rows;
-    if (this.#requests === 0) this.#idle?.();
   }
 
   get #patience(): number {

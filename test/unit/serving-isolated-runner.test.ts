@@ -182,7 +182,7 @@ describe('IsolatedRunner', () => {
       expect(failure).toMatchObject({ kind: 'crash', reason: 'its process ended by SIGSEGV' });
     expect(await failing(runner.run(batch(), inMs(60_000)))).toMatchObject({
       kind: 'crash',
-      reason: 'is being started again: its process ended by SIGSEGV',
+      reason: 'it is being started again: its process ended by SIGSEGV',
     });
   });
 
@@ -220,7 +220,10 @@ describe('IsolatedRunner', () => {
     const link = new FakeLink();
     const gate = withResolvers<ModelLink>();
     const runner = IsolatedRunner.background({ start: () => gate.promise, maxRequests: 1, maxRows: 1 });
-    expect(await failing(runner.run(batch()))).toMatchObject({ kind: undefined, reason: 'is being started' });
+    expect(await failing(runner.run(batch()))).toMatchObject({
+      kind: undefined,
+      reason: 'it is being started',
+    });
     gate.resolve(link);
     await settle();
     const run = runner.run(batch());
@@ -281,6 +284,16 @@ describe('IsolatedRunner', () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(start).toHaveBeenCalledTimes(1);
     await runner.close();
+  });
+
+  it('does not wait for what nobody waits for when it is closed', async () => {
+    const { runner, link } = await started();
+    runner.patienceMs = 60_000;
+    const late = failing(runner.run(batch(), inMs(100)));
+    await vi.advanceTimersByTimeAsync(100);
+    await late;
+    await runner.close();
+    expect(link(0).killed).toBe(true);
   });
 
   it('does not wait for ever when it is closed', async () => {
