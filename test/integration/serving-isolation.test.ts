@@ -252,7 +252,7 @@ describe('a challenger', () => {
   it('that takes too much memory is ended', async () => {
     const server = await Server.start({ isolatedMemoryBytes: 500e6 });
     const [one, two] = [await plusModel(store, '1', 10), await hungryModel(store, '2', 20)];
-    await server.host.applyRoutes(tableOf(one, two));
+    await server.host.applyRoutes(tableOf(one, two, { deadlineMs: 200_000 }));
     const pid = server.pid('2');
     expect(await server.toChallenger(BAD)).toMatchObject({ status: 200, prediction: BAD + 10 });
     await until(() => !alive(pid));
