@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { modelServerInfo, routeTable, servedModel, servingPolicy } from './serving.ts';
+import { challengerIncident, modelServerInfo, routeTable, servedModel, servingPolicy } from './serving.ts';
 import { deployOutput } from './stages.ts';
 
 /** The argument of update `deploy` of an endpoint workflow. */
@@ -37,6 +37,19 @@ export const endpointChange = z.strictObject({
   outcome: z.enum(['done', 'reverted']),
 });
 
+/** The argument of signal `challengerFailed`: a version beside the champion fails on a server. */
+export const challengerFailedSignal = challengerIncident;
+
+/** Failures of one kind, of one version on one server under one generation, summed up. */
+export const endpointIncident = challengerIncident.extend({
+  /** When it was first told, and when last. */
+  at: z.string(),
+  lastAt: z.string(),
+  /** Whether it was about another generation than the one in force when it came; such a one moves nothing. */
+  stale: z.boolean(),
+});
+export type EndpointIncident = z.infer<typeof endpointIncident>;
+
 /** All that an endpoint workflow knows; carried over by continue-as-new and answered by query `endpoint`. */
 export const endpointState = z.strictObject({
   table: routeTable,
@@ -49,6 +62,8 @@ export const endpointState = z.strictObject({
   answered: z.array(z.strictObject({ requestId: z.string(), output: deployOutput })),
   /** Routes are being put back, or a server joined: applied at the next opportunity. */
   acknowledged: z.record(z.string(), z.number().int()),
+  /** The last failures of versions beside the champion, the oldest first. */
+  incidents: z.array(endpointIncident).default([]),
 });
 export type EndpointState = z.infer<typeof endpointState>;
 

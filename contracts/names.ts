@@ -22,6 +22,7 @@ export const SIGNALS = {
   approve: 'approve',
   reject: 'reject',
   serverJoined: 'serverJoined',
+  challengerFailed: 'challengerFailed',
   append: 'append',
 } as const;
 

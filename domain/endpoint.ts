@@ -1,5 +1,6 @@
 import type { DeployUpdate, EndpointState } from '../contracts/endpoint.ts';
 import {
+  type ChallengerIncident,
   type Route,
   type RouteTable,
   routeTable,
@@ -10,6 +11,7 @@ import type { DeployOutput } from '../contracts/stages.ts';
 
 const MAX_CHANGES = 50;
 const MAX_ANSWERED = 100;
+const MAX_INCIDENTS = 50;
 
 /** The state of an endpoint that has never served anything. */
 export const emptyEndpoint = (endpoint: string): EndpointState => ({
@@ -20,6 +22,7 @@ export const emptyEndpoint = (endpoint: string): EndpointState => ({
   changes: [],
   answered: [],
   acknowledged: {},
+  incidents: [],
 });
 
 /** How requests are treated under a table. */
@@ -120,5 +123,31 @@ export function reverted(state: EndpointState, request: DeployUpdate, at: string
         outcome: 'reverted' as const,
       },
     ].slice(-MAX_CHANGES),
+  };
+}
+
+/**
+ * A failure of a version beside the champion is on record: those of the same kind are summed up, the one that was told
+ * last stands last, and the oldest are forgotten.
+ *
+ * @param at when it was told
+ */
+export function withIncident(state: EndpointState, incident: ChallengerIncident, at: string): EndpointState {
+  const stale = incident.generation !== state.table.generation;
+  const same = (other: EndpointState['incidents'][number]): boolean =>
+    other.stale === stale &&
+    other.serverId === incident.serverId &&
+    other.generation === incident.generation &&
+    other.version === incident.version &&
+    other.role === incident.role &&
+    other.kind === incident.kind;
+  const before = state.incidents.find(same);
+  const count = incident.count + (before?.count ?? 0);
+  return {
+    ...state,
+    incidents: [
+      ...state.incidents.filter((other) => other !== before),
+      { ...incident, count, at: before?.at ?? at, lastAt: at, stale },
+    ].slice(-MAX_INCIDENTS),
   };
 }

@@ -2,12 +2,18 @@ import type { HeaderRoute, Route, RouteReason, RouteTable } from '../contracts/s
 
 /** What of a request decides where it goes. */
 export interface RoutingFacts {
+  /** A request header by its name in small letters. */
+  header(name: string): string | undefined;
+  /** Asked only where several routes take traffic, since it may cost a look into the rows. */
+  place(): RoutingPlace;
+}
+
+/** Where a request stands among all of an endpoint's. */
+export interface RoutingPlace {
   /** From 0 up to, not including, 1; the same for the same entity where the table is sticky. */
   readonly point: number;
   /** Whether `point` comes from the entity. */
   readonly sticky: boolean;
-  /** A request header by its name in small letters. */
-  header(name: string): string | undefined;
 }
 
 /** A route that answers, and why. */
@@ -29,7 +35,7 @@ export const championOf = ({ routes }: RouteTable): Route | undefined =>
  * share grows, no entity that has it goes back to the champion.
  *
  * @returns `undefined` where nothing takes traffic
- * @example chooseRoute(table, { point: 0.03, sticky: false, header: () => undefined })?.route.model.version
+ * @example chooseRoute(table, { header: () => undefined, place: () => ({ point: 0.03, sticky: false }) })?.route.model.version
  */
 export function chooseRoute(table: RouteTable, facts: RoutingFacts): RouteChoice | undefined {
   const route = byHeader(table, facts);
@@ -38,8 +44,9 @@ export function chooseRoute(table: RouteTable, facts: RoutingFacts): RouteChoice
   const [first] = open;
   if (!first) return undefined;
   if (open.length === 1) return { route: first, reason: 'sole' };
-  const reason = facts.sticky ? 'entity' : 'weight';
-  let left = facts.point * 100;
+  const { point, sticky } = facts.place();
+  const reason = sticky ? 'entity' : 'weight';
+  let left = point * 100;
   const champion = open.find(({ role }) => role === 'champion');
   for (const candidate of open) {
     if (candidate === champion) continue;

@@ -98,6 +98,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     if (failure.status >= 500 && failure.status !== 503)
       logger.error({ route: request.routeOptions?.url, ...reasonOf(error) }, 'a request failed');
     if (failure.status === 401) reply.header('www-authenticate', 'Bearer');
+    if (failure.status === 503) reply.header('retry-after', '1');
     return reply
       .code(failure.status)
       .type('application/json; charset=utf-8')
@@ -142,10 +143,14 @@ export function createApp(options: AppOptions): FastifyInstance {
       const seconds = (clock.written - call.arrived) / 1000;
       for (const listener of dataPlane.listeners) listener.answered?.(prediction, seconds, clock);
       options.tracing?.answered(request, prediction, clock);
+      if (prediction.generation !== undefined) reply.header('perennial-generation', prediction.generation);
       return reply
         .header('content-type', asked.contentType ?? 'application/json; charset=utf-8')
         .header('perennial-endpoint', headerText(call.endpoint))
         .header('perennial-model-version', headerText(prediction.model.served.version))
+        .header('perennial-model-digest', prediction.model.served.onnx.sha256)
+        .header('perennial-route', prediction.role)
+        .header('perennial-reason', prediction.reason)
         .header(REQUEST_ID_HEADER, call.requestId)
         .send(body);
     },

@@ -1,4 +1,8 @@
-import type { RouteRole, ServedModel } from '../contracts/serving.ts';
+import type { ChallengerIncident, RouteRole, ServedModel } from '../contracts/serving.ts';
+import { CallRows } from './call-rows.ts';
+import { invalidRows } from './isolation/invalid-rows.ts';
+import { ShadowCopies } from './isolation/shadow-copies.ts';
+import { StandIn } from './isolation/stand-in.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelHost } from './model-host.ts';
 import type { Prediction, PredictionCall, PredictionListener } from './prediction.ts';
@@ -23,13 +27,27 @@ export interface ModelMetadata {
   readonly model: ServedModel;
 }
 
+/** Of requests to a candidate of an endpoint without a table. */
+const CANDIDATE_DEADLINE_MS = 10_000;
+
 /**
  * What the server can do, without a word of HTTP: any transport parses its requests, calls this, and writes the answer.
  */
 export class DataPlane {
   readonly #listeners: PredictionListener[] = [];
+  readonly #standIn: StandIn;
 
-  constructor(private readonly host: ModelHost) {}
+  constructor(private readonly host: ModelHost) {
+    const failed = (incident: Omit<ChallengerIncident, 'serverId'>): void => {
+      for (const listener of this.#listeners) listener.failed?.(incident);
+    };
+    const shadowed = (prediction: Prediction, seconds: number): void => {
+      for (const listener of this.#listeners) listener.shadowed?.(prediction, seconds);
+    };
+    this.#standIn = new StandIn(host, failed);
+    this.listen(new ShadowCopies(host, { failed, shadowed }));
+    if (host.incidents) this.listen(host.incidents);
+  }
 
   /** Tells a listener of every prediction from now on. */
   listen(listener: PredictionListener): void {
@@ -42,17 +60,34 @@ export class DataPlane {
   }
 
   /**
-   * Answers one request.
+   * Answers one request. A challenger that cannot is stood in for by the champion, but for who asks for its version.
+   * Listeners are told by whoever sends the answer.
    *
    * @throws RequestError 400, 404, 413, 503
    */
   async predict(call: PredictionCall): Promise<Prediction> {
     // Nothing may be awaited before the run starts: from then on the model waits for it before it is freed.
-    const { model, role, reason, table } = this.host.route(call);
-    const batch = call.read(model);
-    const limit = Math.min(call.timeoutMs ?? Infinity, table?.deadlineMs ?? Infinity);
-    const outputs = await model.run(batch, call.arrived + limit);
-    return { call, model, role, reason, generation: table?.generation, batch, outputs };
+    const rows = new CallRows(call);
+    const routed = this.host.route(call, rows);
+    const { model, role, reason, table, entity } = routed;
+    const limit = Math.min(call.timeoutMs ?? Infinity, table?.deadlineMs ?? CANDIDATE_DEADLINE_MS);
+    const deadline = call.arrived + limit;
+    if (table && role === 'challenger' && reason !== 'version')
+      return this.#standIn.predict(call, rows, { ...routed, table }, deadline);
+    const batch = rows.read(model);
+    const outputs = await model.run(batch, deadline);
+    const invalid = invalidRows(outputs);
+    return {
+      call,
+      model,
+      role,
+      reason,
+      generation: table?.generation,
+      entity,
+      batch,
+      outputs,
+      ...(invalid > 0 && { invalidRows: invalid }),
+    };
   }
 
   /**
@@ -129,6 +164,7 @@ export class DataPlane {
   modelReady(endpoint: string, version?: string): boolean {
     const state = this.host.state(endpoint);
     if (version === undefined) return state?.ready === true;
-    return state?.version(version) !== undefined || this.host.candidates(endpoint).includes(version);
+    if (state?.version(version)) return state.version(version)?.available === true;
+    return this.host.candidates(endpoint).includes(version) && this.host.version(endpoint, version).available;
   }
 }

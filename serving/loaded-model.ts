@@ -1,11 +1,16 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
 import { PerennialError } from '../contracts/errors.ts';
-import type { ServedModel } from '../contracts/serving.ts';
-import { type ColumnBatch, type OutputColumns, TabularSession } from '../lib/onnx/tabular-session.ts';
+import type { RouteRole, ServedModel } from '../contracts/serving.ts';
+import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
+import type { QueueDepth } from './batch-queue.ts';
 import { type InputLimits, InputSchema } from './input/input-schema.ts';
-import { type BatchingOptions, MicroBatcher } from './micro-batcher.ts';
+import { IsolatedRunner } from './isolation/isolated-runner.ts';
+import { type LinkOptions, ProcessLink } from './isolation/model-link.ts';
+import { localRunner } from './local-runner.ts';
+import type { BatchingOptions } from './micro-batcher.ts';
 import type { ModelRunner } from './model-runner.ts';
 import { AnswerWriter } from './output/answer-writer.ts';
 
@@ -16,20 +21,49 @@ export interface LoadOptions {
   readonly limits?: InputLimits | undefined;
   /** How requests share runs. */
   readonly batching?: BatchingOptions | undefined;
+  /**
+   * Resident bytes above which the process of a challenger, a shadow or a candidate is ended. Default: 1 GiB and four
+   * times the model's size. Watched on Linux only.
+   */
+  readonly isolatedMemoryBytes?: number | undefined;
 }
+
+const GIB = 2 ** 30;
+const LOAD_MS = 60_000;
+
+/** What a version in a process of its own may have, and by how much it gives way. */
+const SHARES: Record<
+  Exclude<RouteRole, 'champion'>,
+  Pick<LinkOptions, 'nice'> & { maxRequests: number; maxRows: number }
+> = {
+  challenger: { maxRequests: 512, maxRows: 20_000, nice: 0 },
+  // Nobody waits for its answers: the cores belong to those who are waited for.
+  shadow: { maxRequests: 64, maxRows: 10_000, nice: 10 },
+};
 
 /** One version in memory, with all that its requests need. */
 export class LoadedModel {
+  readonly schema: InputSchema;
+  readonly writer: AnswerWriter;
+  /** The same for models that read requests and write answers alike. */
+  readonly signatureKey: string;
+
   private constructor(
     readonly served: ServedModel,
-    readonly schema: InputSchema,
-    readonly writer: AnswerWriter,
+    /** The role that it was loaded for: a champion computes in this process, all others in one of their own. */
+    readonly place: RouteRole,
     private readonly runner: ModelRunner,
-  ) {}
+    { limits }: LoadOptions,
+  ) {
+    const { inputs, outputs } = served.signature;
+    this.schema = new InputSchema(inputs, limits);
+    this.writer = new AnswerWriter(outputs);
+    this.signatureKey = JSON.stringify(served.signature);
+  }
 
   /**
-   * Loads a version. The digest is taken of the very bytes that become the model, not of the file before: whatever
-   * happens to the store in between, no other model is ever served.
+   * Loads a version into this process. The digest is taken of the very bytes that become the model, not of the file
+   * before: whatever happens to the store in between, no other model is ever served.
    *
    * @throws PerennialError `ArtifactMissing`, `ArtifactCorrupt`, `ModelInvalid`
    */
@@ -45,18 +79,74 @@ export class LoadedModel {
         'ArtifactCorrupt',
         `version ${version}: the bytes of ${onnx.uri} do not have the route's digest; restore the artifact`,
       );
-    const session = await TabularSession.create(bytes, signature, { threads: options.threads ?? 1 });
-    return new LoadedModel(
-      served,
-      new InputSchema(signature.inputs, options.limits),
-      new AnswerWriter(signature.outputs),
-      await MicroBatcher.create(session, options.batching),
-    );
+    const runner = await localRunner(bytes, signature, options);
+    return new LoadedModel(served, 'champion', runner, options);
+  }
+
+  /**
+   * Loads a version into a process of its own, where it can hurt nobody.
+   *
+   * @param place what it is for
+   * @param start `background` does not wait until it is loaded, and tries again where that fails
+   * @throws PerennialError as {@link load}
+   */
+  static async isolated(
+    served: ServedModel,
+    store: ArtifactStore,
+    place: Exclude<RouteRole, 'champion'>,
+    options: LoadOptions & { logger?: Logger | undefined; start?: 'background' | undefined } = {},
+  ): Promise<LoadedModel> {
+    const { onnx, signature, version } = served;
+    const { threads = 1, isolatedMemoryBytes: memoryBytes = GIB + 4 * onnx.bytes, logger } = options;
+    const { nice, ...shares } = SHARES[place];
+    const isolation = {
+      ...shares,
+      start: async () => {
+        const bytes = await store.bytes(onnx);
+        const load = { bytes, sha256: onnx.sha256, version, signature, threads };
+        return ProcessLink.start(load, { loadMs: LOAD_MS, memoryBytes, nice });
+      },
+      onChange: ({ event, ...what }: { event: string }) =>
+        logger?.[event === 'started' ? 'info' : 'warn'](
+          { version, role: place, ...what },
+          `the process of a version: ${event}`,
+        ),
+    };
+    const runner =
+      options.start === 'background'
+        ? IsolatedRunner.background(isolation)
+        : await IsolatedRunner.create(isolation);
+    return new LoadedModel(served, place, runner, options);
   }
 
   /** Whether this is that version with that digest and signature. */
   is(served: ServedModel): boolean {
     return isDeepStrictEqual(this.served, served);
+  }
+
+  /** Whether a request would reach the model now; one in a process of its own may be between two starts. */
+  get available(): boolean {
+    return !(this.runner instanceof IsolatedRunner) || this.runner.available;
+  }
+
+  /** Whether it is worth keeping: one whose process ended too often is not. */
+  get usable(): boolean {
+    return !(this.runner instanceof IsolatedRunner) || this.runner.usable;
+  }
+
+  /** Of the process of its own, where it has one. */
+  get pid(): number | undefined {
+    return this.runner instanceof IsolatedRunner ? this.runner.pid : undefined;
+  }
+
+  /** Tells it the deadline of its endpoint: half of it is what a challenger may take. */
+  serveWithin(deadlineMs: number): void {
+    if (this.runner instanceof IsolatedRunner) this.runner.patienceMs = deadlineMs / 2;
+  }
+
+  /** What waits for the model now. */
+  get waiting(): QueueDepth | undefined {
+    return this.runner.depth;
   }
 
   /** See {@link ModelRunner.run}. */

@@ -1,7 +1,6 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { Logger } from 'pino';
 import { PerennialError } from '../contracts/errors.ts';
 import {
+  type ChallengerIncident,
   type RouteAck,
   type RouteTable,
   type RouteTableInput,
@@ -9,30 +8,39 @@ import {
   type ServedModel,
   servedModel,
 } from '../contracts/serving.ts';
-import type { ArtifactStore } from '../lib/store/artifact-store.ts';
-import { LoadedModel, type LoadOptions } from './loaded-model.ts';
+import type { CallRows } from './call-rows.ts';
+import { Candidates } from './candidates.ts';
+import { IncidentDigest } from './isolation/incident-digest.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import { ModelShelf, type ModelShelfOptions } from './model-shelf.ts';
 import type { Prediction, PredictionCall } from './prediction.ts';
+import type { PreparedRoutes } from './prepared-routes.ts';
 import { RequestError } from './request-error.ts';
 import { RoutesFile } from './routes-file.ts';
-import { checkTable, type RoutedModel, ServedEndpoint } from './served-endpoint.ts';
+import { checkTable, type RoutedModel, type ServedEndpoint } from './served-endpoint.ts';
 import { stickyPoint } from './sticky-point.ts';
+import { TablesInForce } from './tables-in-force.ts';
 
 /** What a {@link ModelHost} needs. */
-export interface ModelHostOptions extends LoadOptions {
+export interface ModelHostOptions extends ModelShelfOptions {
   readonly serverId: string;
-  /** Where the models' bytes are. */
-  readonly store: ArtifactStore;
-  /** Path of the file that keeps the routes over restarts; its folder is made where it is missing. */
-  readonly routesFile: string;
-  readonly logger: Logger;
+  /**
+   * Path of the file that keeps the routes over restarts; its folder is made where it is missing. Without it nothing is
+   * kept: whoever drives {@link ModelHost.prepare} and {@link ModelHost.restore} does so.
+   */
+  readonly routesFile?: string | undefined;
   /** Chooses between several routes; from 0 up to, not including, 1. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
+  /** Told once a second, at most, of each way in which each version beside the champion fails. Must not throw. */
+  readonly onIncident?: ((incident: ChallengerIncident) => void) | undefined;
 }
 
 /** A model that answers a request, by which table. */
 export interface Routed extends Omit<RoutedModel, 'role'> {
   readonly role: Prediction['role'];
   readonly table: RouteTable | undefined;
+  /** Whom or what the rows are about, where the routing asked for it. */
+  readonly entity: string | undefined;
 }
 
 /**
@@ -47,28 +55,43 @@ export interface Routed extends Omit<RoutedModel, 'role'> {
  * const ack = await host.applyRoutes({ endpoint: 'churn', generation: 1, routes: [{ model, weight: 100 }] });
  */
 export class ModelHost {
-  readonly #endpoints = new Map<string, ServedEndpoint>();
-  readonly #candidates = new Map<string, Map<string, LoadedModel>>();
-  readonly #retiring = new Set<Promise<void>>();
-  readonly #file: RoutesFile;
+  /** Where failures of challengers are told; sums them up for `onIncident`. */
+  readonly incidents: IncidentDigest | undefined;
+  readonly #tables = new TablesInForce();
+  readonly #shelf: ModelShelf;
+  readonly #candidates: Candidates;
+  readonly #file: RoutesFile | undefined;
   readonly #random: () => number;
   #lastChange: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   private constructor(private readonly options: ModelHostOptions) {
-    this.#file = new RoutesFile(options.routesFile);
-    this.#random = options.random ?? Math.random;
+    const { serverId, routesFile, random = Math.random, onIncident } = options;
+    this.#shelf = new ModelShelf(options);
+    this.#candidates = new Candidates(this.#shelf);
+    this.#file = routesFile === undefined ? undefined : new RoutesFile(routesFile);
+    this.#random = random;
+    this.incidents = onIncident && new IncidentDigest(serverId, onIncident);
+  }
+
+  /** Starts with the routes of the last run, where there is a file of them; see {@link restore}. */
+  static async create(options: ModelHostOptions): Promise<ModelHost> {
+    const host = new ModelHost(options);
+    const { tables, problem } = (await host.#file?.read()) ?? { tables: [] };
+    if (problem) options.logger.error(problem);
+    await host.restore(tables);
+    return host;
   }
 
   /**
-   * Starts with the routes of the last run. A model that cannot be restored (its artifact is gone) makes its
-   * endpoint unready, and is logged; the other endpoints serve.
+   * Takes up tables that were in force before. A champion that cannot be restored (its artifact is gone) makes its
+   * endpoint unready, and is logged; the other endpoints serve. The others of a table are started in the background:
+   * the champion stands in for them until they are loaded.
    */
-  static async create(options: ModelHostOptions): Promise<ModelHost> {
-    const host = new ModelHost(options);
-    const { tables, problem } = await host.#file.read();
-    if (problem) options.logger.error(problem);
-    for (const table of tables) await host.#restore(table);
-    return host;
+  restore(tables: readonly RouteTable[]): Promise<void> {
+    return this.#oneAtATime(async () => {
+      for (const table of tables) await this.#restore(table);
+    });
   }
 
   /**
@@ -80,13 +103,37 @@ export class ModelHost {
    * @throws PerennialError `InputInvalid` for a malformed table; `RolloutFailed` for another table under the
    *   generation in force; `ArtifactMissing`, `ArtifactCorrupt`, `ModelInvalid` where a model cannot be loaded
    */
-  applyRoutes(table: RouteTableInput): Promise<RouteAck> {
-    return this.#oneAtATime(() => this.#apply(table));
+  applyRoutes(input: RouteTableInput): Promise<RouteAck> {
+    return this.#oneAtATime(async () => {
+      const prepared = await this.#prepare(input);
+      const { endpoint } = prepared.table;
+      try {
+        if (prepared.changes)
+          await this.#file?.write([
+            ...this.tables().filter((other) => other.endpoint !== endpoint),
+            prepared.table,
+          ]);
+      } catch (error) {
+        await prepared.abort();
+        throw error;
+      }
+      return prepared.commit();
+    });
   }
 
   /**
-   * Loads a version that no route points at, so that it can be asked by its version before it takes traffic.
-   * Loading the same one again changes nothing. Candidates do not outlive the process.
+   * The first half of {@link applyRoutes}, for whoever lets several processes change together: loads everything and
+   * changes nothing. The routes file is the caller's.
+   *
+   * @throws PerennialError as {@link applyRoutes}
+   */
+  prepare(input: RouteTableInput): Promise<PreparedRoutes> {
+    return this.#oneAtATime(() => this.#prepare(input));
+  }
+
+  /**
+   * Loads a version that no route points at, so that it can be asked by its version before it takes traffic. It
+   * computes in a process of its own. Loading the same one again changes nothing. Candidates do not outlive the process.
    *
    * @throws PerennialError `InputInvalid` where the version is routed with other bytes, `ArtifactMissing`,
    *   `ArtifactCorrupt`, `ModelInvalid`
@@ -94,49 +141,44 @@ export class ModelHost {
   loadCandidate(endpoint: string, model: ServedModel): Promise<void> {
     return this.#oneAtATime(async () => {
       const served = parsed(servedModel.safeParse(model), `the candidate of "${endpoint}"`);
-      const routed = this.#endpoints.get(endpoint)?.version(served.version);
-      if (routed && !routed.is(served))
-        throw new PerennialError(
-          'InputInvalid',
-          `version ${served.version} of "${endpoint}" is served with other bytes or another signature; register a new version`,
-        );
-      const candidates = this.#candidates.get(endpoint) ?? new Map<string, LoadedModel>();
-      const previous = candidates.get(served.version);
-      const loaded = this.#find(endpoint, served) ?? (await this.#load(served));
-      this.#candidates.set(endpoint, candidates.set(served.version, loaded));
-      this.#retireUnused(endpoint, previous ? [previous] : []);
+      await this.#candidates.load(endpoint, served, this.#tables.get(endpoint)?.version(served.version));
     });
   }
 
   /** Frees a candidate, unless routes point at it by now. One that is not there is no error. */
   unloadCandidate(endpoint: string, version: string): Promise<void> {
-    return this.#oneAtATime(async () => {
-      const candidates = this.#candidates.get(endpoint);
-      const model = candidates?.get(version);
-      if (!(candidates && model)) return;
-      candidates.delete(version);
-      if (candidates.size === 0) this.#candidates.delete(endpoint);
-      this.#retireUnused(endpoint, [model]);
-    });
+    return this.#oneAtATime(async () => this.#candidates.unload(endpoint, version));
   }
 
   /**
    * The model that answers one request: the version that it asks for, or by the routes in force.
    *
-   * @throws RequestError 404 for an unknown endpoint or version, 503 where the endpoint has no model at the moment
+   * @param rows of the request; read only where the table finds the entity in a column
+   * @throws RequestError 404 for an unknown endpoint or version, 503 where the endpoint has no model at the moment; 400
+   *   where the rows were read and do not fit the champion
    */
-  route(call: Pick<PredictionCall, 'endpoint' | 'version' | 'entity' | 'header'>): Routed {
-    const { endpoint, version, entity } = call;
-    const state = this.#endpoints.get(endpoint);
+  route(call: Pick<PredictionCall, 'endpoint' | 'version' | 'entity' | 'header'>, rows?: CallRows): Routed {
+    const { endpoint, version } = call;
+    const state = this.#tables.get(endpoint);
     if (version !== undefined) {
       const role = state?.role(version) ?? 'candidate';
-      return { model: this.version(endpoint, version), role, reason: 'version', table: state?.table };
+      const model = this.version(endpoint, version);
+      return { model, role, reason: 'version', table: state?.table, entity: call.entity };
     }
-    const sticky = state?.table.sticky === true && entity !== undefined;
-    const point = sticky ? stickyPoint(endpoint, entity) : this.#random();
-    const routed = state?.choose({ point, sticky, header: call.header });
-    if (!routed) throw this.#nothingToServe(endpoint);
-    return { ...routed, table: state?.table };
+    let { entity } = call;
+    const routed = state?.choose({
+      header: (name) => call.header(name),
+      place: () => {
+        const { sticky, entityColumn } = state.table;
+        if (!sticky) return { point: this.#random(), sticky };
+        if (entityColumn !== undefined && state.champion)
+          entity ??= rows?.shared(state.champion, entityColumn);
+        if (entity === undefined) return { point: this.#random(), sticky: false };
+        return { point: stickyPoint(endpoint, entity), sticky };
+      },
+    });
+    if (!(state && routed)) throw this.#nothingToServe(endpoint);
+    return { ...routed, table: state.table, entity };
   }
 
   /**
@@ -146,8 +188,7 @@ export class ModelHost {
    */
   version(endpoint: string, version: string | undefined): LoadedModel {
     if (version === undefined) throw this.#nothingToServe(endpoint);
-    const model =
-      this.#endpoints.get(endpoint)?.version(version) ?? this.#candidates.get(endpoint)?.get(version);
+    const model = this.#tables.get(endpoint)?.version(version) ?? this.#candidates.get(endpoint, version);
     if (model) return model;
     throw new RequestError(
       404,
@@ -156,7 +197,7 @@ export class ModelHost {
   }
 
   #nothingToServe(endpoint: string): RequestError {
-    return this.#endpoints.has(endpoint)
+    return this.#tables.get(endpoint)
       ? new RequestError(
           503,
           `the endpoint "${endpoint}" has no model to serve at the moment; try again later`,
@@ -169,71 +210,78 @@ export class ModelHost {
 
   /** Names of the endpoints that have routes. */
   endpoints(): string[] {
-    return [...this.#endpoints.values()].flatMap(({ table }) =>
-      table.routes.length > 0 ? [table.endpoint] : [],
-    );
+    return this.#tables.endpoints();
   }
 
   /** The table in force and whether its models are loaded. */
   state(endpoint: string): ServedEndpoint | undefined {
-    return this.#endpoints.get(endpoint);
+    return this.#tables.get(endpoint);
   }
 
   /** Versions of an endpoint that are loaded without a route. */
   candidates(endpoint: string): string[] {
-    const state = this.#endpoints.get(endpoint);
-    return [...(this.#candidates.get(endpoint)?.keys() ?? [])].filter((version) => !state?.version(version));
+    const state = this.#tables.get(endpoint);
+    return this.#candidates.versions(endpoint).filter((version) => !state?.version(version));
   }
 
   /** All tables in force, withdrawn ones included. */
   tables(): RouteTable[] {
-    return [...this.#endpoints.values()].map((state) => state.table);
+    return this.#tables.tables();
   }
 
   /** Frees all models when their requests are answered. The routes file stays. */
   close(): Promise<void> {
     return this.#oneAtATime(async () => {
-      const models = new Set<LoadedModel>();
-      for (const state of this.#endpoints.values()) for (const model of state.models ?? []) models.add(model);
-      for (const candidates of this.#candidates.values())
-        for (const model of candidates.values()) models.add(model);
-      this.#endpoints.clear();
+      this.#closed = true;
+      this.#shelf.release(this.#tables.clear());
       this.#candidates.clear();
-      await Promise.all([...models].map((model) => model.close()));
-      await Promise.all(this.#retiring);
+      await this.#shelf.emptied();
+      this.incidents?.close();
     });
   }
 
-  async #apply(input: RouteTableInput): Promise<RouteAck> {
+  async #prepare(input: RouteTableInput): Promise<PreparedRoutes> {
     const table = parsed(routeTable.safeParse(input), 'the route table');
     checkTable(table);
     const { endpoint, generation } = table;
-    const current = this.#endpoints.get(endpoint);
-    if (current && generation < current.table.generation) {
+    const current = this.#tables.overtaker(table);
+    if (current && current.table.generation > generation)
       this.options.logger.warn(
         { endpoint, generation, inForce: current.table.generation },
         'ignored routes of an older generation',
       );
-      return this.#ack(current);
+    if (current)
+      return { table, changes: false, commit: () => this.#ack(current), abort: () => Promise.resolve() };
+    let models: readonly LoadedModel[] | undefined = await this.#takeAll(table);
+    const handedOver = (): readonly LoadedModel[] => {
+      const taken = models ?? [];
+      models = undefined;
+      return taken;
+    };
+    return {
+      table,
+      changes: true,
+      commit: () => this.#commit(table, models && handedOver()),
+      abort: async () => this.#shelf.release(handedOver()),
+    };
+  }
+
+  /** @param models loaded for the table; `undefined` where it was committed or aborted before */
+  #commit(table: RouteTable, models: readonly LoadedModel[] | undefined): RouteAck {
+    const { endpoint, generation } = table;
+    const current = this.#tables.get(endpoint);
+    const overtaker = this.#tables.overtaker(table);
+    if (this.#closed || overtaker || !models) {
+      this.#shelf.release(models ?? []);
+      if (!this.#closed && overtaker) return this.#ack(overtaker);
+      throw new PerennialError(
+        'ServerUnavailable',
+        'the server is closing, or the change was given up',
+        true,
+      );
     }
-    if (current?.table.generation === generation) {
-      if (!isDeepStrictEqual(current.table, table))
-        throw new PerennialError(
-          'RolloutFailed',
-          `"${endpoint}" already has other routes under generation ${generation}; raise the generation with every change`,
-        );
-      if (current.models) return this.#ack(current);
-    }
-    const next = new ServedEndpoint(table, await this.#loadAll(table));
-    try {
-      await this.#file.write([...this.tables().filter((other) => other.endpoint !== endpoint), table]);
-    } catch (error) {
-      this.#retireUnused(endpoint, next.models ?? []);
-      throw error;
-    }
-    this.#endpoints.set(endpoint, next);
-    this.#retireUnused(endpoint, current?.models ?? []);
-    const ack = this.#ack(next);
+    const ack = this.#ack(this.#tables.enforce(table, models));
+    this.#shelf.release(current?.models ?? []);
     this.options.logger.info({ endpoint, generation, versions: ack.versions }, 'routes in force');
     return ack;
   }
@@ -241,54 +289,25 @@ export class ModelHost {
   async #restore(table: RouteTable): Promise<void> {
     const { endpoint, generation } = table;
     try {
-      this.#endpoints.set(endpoint, new ServedEndpoint(table, await this.#loadAll(table)));
+      this.#tables.enforce(table, await this.#takeAll(table, 'background'));
     } catch (error) {
       // The generation is kept: the server must not fall behind it, and applying it again loads the models.
-      this.#endpoints.set(endpoint, new ServedEndpoint(table, undefined));
+      this.#tables.enforce(table, undefined);
       const reason = error instanceof Error ? error.message : String(error);
       this.options.logger.error({ endpoint, generation, reason }, 'the last routes cannot be restored');
     }
   }
 
   /** The models of all routes, those in memory used again; all or none. */
-  async #loadAll(table: RouteTable): Promise<LoadedModel[]> {
-    const models: LoadedModel[] = [];
-    try {
-      for (const { model } of table.routes)
-        models.push(this.#find(table.endpoint, model) ?? (await this.#load(model)));
-    } catch (error) {
-      this.#retireUnused(table.endpoint, models);
-      throw error;
-    }
-    return models;
-  }
-
-  #load(model: ServedModel): Promise<LoadedModel> {
-    const { store, threads, limits, batching } = this.options;
-    return LoadedModel.load(model, store, { threads, limits, batching });
-  }
-
-  #find(endpoint: string, served: ServedModel): LoadedModel | undefined {
-    const { version } = served;
-    const found = [
-      this.#endpoints.get(endpoint)?.version(version),
-      this.#candidates.get(endpoint)?.get(version),
-    ];
-    return found.find((model) => model?.is(served));
-  }
-
-  /** Closes those models that neither routes nor candidates hold any more. */
-  #retireUnused(endpoint: string, models: readonly LoadedModel[]): void {
-    const routed = this.#endpoints.get(endpoint)?.models ?? [];
-    const candidates = [...(this.#candidates.get(endpoint)?.values() ?? [])];
-    for (const model of models) {
-      if (routed.includes(model) || candidates.includes(model)) continue;
-      const closing: Promise<void> = model
-        .close()
-        .catch((error: unknown) => this.options.logger.error({ err: error }, 'a model could not be freed'))
-        .finally(() => this.#retiring.delete(closing));
-      this.#retiring.add(closing);
-    }
+  async #takeAll({ endpoint, routes }: RouteTable, start?: 'background'): Promise<LoadedModel[]> {
+    const taken = await Promise.allSettled(
+      routes.map(({ model, role }) => this.#shelf.take(endpoint, model, role, start)),
+    );
+    const models = taken.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const failed = taken.find((one) => one.status === 'rejected');
+    if (!failed) return models;
+    this.#shelf.release(models);
+    throw failed.reason;
   }
 
   #ack({ table, models }: ServedEndpoint): RouteAck {

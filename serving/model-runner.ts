@@ -1,7 +1,10 @@
 import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
+import type { QueueDepth } from './batch-queue.ts';
 
 /** Where a version computes: in this process, or in one of its own. */
 export interface ModelRunner {
+  /** What waits for the model now. */
+  readonly depth?: QueueDepth | undefined;
   /**
    * Predicts.
    *

@@ -38,8 +38,12 @@ export interface Prediction {
   readonly generation: number | undefined;
   /** The version that should have answered, where the champion stood in for it. */
   readonly insteadOf?: string | undefined;
+  /** Whom or what the rows are about: the call's own, or what a sticky table found in its `entityColumn`. Personal. */
+  readonly entity?: string | undefined;
   readonly batch: ColumnBatch;
   readonly outputs: OutputColumns;
+  /** Rows with an output that is no finite number, or an empty label; they are `null` in JSON. Absent: none. */
+  readonly invalidRows?: number | undefined;
 }
 
 /** A failure of a challenger or a shadow; `count` is 1. */

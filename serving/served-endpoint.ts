@@ -1,5 +1,5 @@
 import { PerennialError } from '../contracts/errors.ts';
-import type { RouteReason, RouteRole, RouteTable } from '../contracts/serving.ts';
+import type { Route, RouteReason, RouteRole, RouteTable } from '../contracts/serving.ts';
 import { chooseRoute, type RoutingFacts, tableProblem } from '../domain/routing.ts';
 import type { LoadedModel } from './loaded-model.ts';
 
@@ -15,6 +15,10 @@ export class ServedEndpoint {
   readonly #byVersion: ReadonlyMap<string, LoadedModel>;
   /** Whether a request gets an answer. */
   readonly ready: boolean;
+  /** The model that stands in for the others. */
+  readonly champion: LoadedModel | undefined;
+  /** Who gets copies. */
+  readonly shadows: readonly Route[];
 
   /** @param models one for each route; `undefined` where they could not be restored */
   constructor(
@@ -23,6 +27,8 @@ export class ServedEndpoint {
   ) {
     this.#byVersion = new Map((models ?? []).map((model) => [model.served.version, model]));
     this.ready = models !== undefined && table.routes.length > 0;
+    this.champion = models?.[table.routes.findIndex(({ role }) => role === 'champion')];
+    this.shadows = models ? table.routes.filter(({ role, weight }) => role === 'shadow' && weight > 0) : [];
   }
 
   version(version: string): LoadedModel | undefined {
@@ -32,11 +38,6 @@ export class ServedEndpoint {
   /** The role of a routed version. */
   role(version: string): RouteRole | undefined {
     return this.table.routes.find(({ model }) => model.version === version)?.role;
-  }
-
-  /** The model that stands in for the others. */
-  get champion(): LoadedModel | undefined {
-    return this.models?.[this.table.routes.findIndex(({ role }) => role === 'champion')];
   }
 
   /** The model for one request; see {@link chooseRoute}. */

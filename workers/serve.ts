@@ -14,6 +14,7 @@ import { openStore } from '../lib/store/open-store.ts';
 import { ModelServer } from '../serving/server.ts';
 import { connect, type WorkerConnection } from './connection.ts';
 import { eventSink } from './event-sink.ts';
+import { IncidentSender } from './incidents.ts';
 import { HEARTBEAT_THROTTLE } from './options.ts';
 import { untilDone } from './retry.ts';
 import { announceReady, logger } from './runtime.ts';
@@ -36,12 +37,14 @@ export async function runServer(signal: AbortSignal): Promise<void> {
   const temporal: { client?: Client } = {};
   const store = await openStore(config);
   sweepBeside(store);
+  const incidents = new IncidentSender(() => temporal.client, logger);
   const server = await ModelServer.create({
     serverId,
     store,
     routesFile: join(folder, 'routes.json'),
     logger,
     token,
+    onIncident: (incident) => incidents.tell(incident),
     events: {
       sink: eventSink(config, store, () => temporal.client),
       token: process.env.PERENNIAL_SECRET_EVENTS_TOKEN ?? token,
@@ -61,6 +64,7 @@ export async function runServer(signal: AbortSignal): Promise<void> {
     if (!signal.aborted) throw error;
   } finally {
     await server.close();
+    await incidents.close();
   }
 }
 

@@ -9,6 +9,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import {
+  challengerFailedSignal,
   type DeployUpdate,
   deployUpdate,
   type EndpointInput,
@@ -27,6 +28,7 @@ import {
   policyOf,
   reverted,
   tableFor,
+  withIncident,
   withPending,
   withTable,
 } from '../domain/endpoint.ts';
@@ -99,6 +101,7 @@ class Endpoint {
     if (fresh) this.#exclusive(() => this.#adopt()).catch((error: unknown) => log.error(String(error)));
     setHandler(handlers.endpoint, () => this.state);
     setHandler(handlers.serverJoined, (signal) => this.#onServerJoined(signal));
+    setHandler(handlers.challengerFailed, (signal) => this.#onChallengerFailed(signal));
     setHandler(handlers.deploy, (update) => this.#deploy(parseInput(deployUpdate, update, 'update deploy')), {
       validator: (update) => void parseInput(deployUpdate, update, 'update deploy'),
     });
@@ -139,6 +142,15 @@ class Endpoint {
       return;
     }
     this.#stale = true;
+  }
+
+  /** Put on record and no more; what comes of it is the roll-out's to decide. */
+  #onChallengerFailed(signal: unknown): void {
+    const parsed = parseSignal(challengerFailedSignal, signal);
+    if ('refusal' in parsed) log.warn(`signal challengerFailed does not count: ${parsed.refusal}`);
+    else if (parsed.value.endpoint !== this.state.table.endpoint)
+      log.warn('signal challengerFailed does not count: it is about another endpoint');
+    else this.state = withIncident(this.state, parsed.value, new Date().toISOString());
   }
 
   /**

@@ -15,6 +15,7 @@ export const handlers = {
   reject: defineSignal<[unknown]>(SIGNALS.reject),
   review: defineUpdate<{ accepted: true; votes: number }, [unknown]>(UPDATES.review),
   serverJoined: defineSignal<[unknown]>(SIGNALS.serverJoined),
+  challengerFailed: defineSignal<[unknown]>(SIGNALS.challengerFailed),
   deploy: defineUpdate<DeployOutput, [unknown]>(UPDATES.deploy),
   rollback: defineUpdate<DeployOutput, [unknown]>(UPDATES.rollback),
   endpoint: defineQuery<EndpointState>(QUERIES.endpoint),

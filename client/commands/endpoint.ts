@@ -25,6 +25,10 @@ export function registerEndpointCommands(program: Command): void {
                 (change) =>
                   `  ${change.at.slice(0, 19).replace('T', ' ')}  ${change.from ?? 'none'} → ${change.to ?? 'none'}  ${change.outcome}  by ${change.requestedBy}${change.reason ? `: ${change.reason}` : ''}`,
               ),
+              ...state.incidents.map(
+                ({ lastAt, role, version, kind, count, serverId, reason, stale }) =>
+                  `  ${lastAt.slice(0, 19).replace('T', ' ')}  ${role} ${version}: ${kind} ×${count} on server ${serverId}${stale ? ' (of other routes)' : ''}: ${reason}`,
+              ),
             ].join('\n'),
           );
           return EXIT.ok;

@@ -295,6 +295,63 @@ describe('ModelHost', () => {
   });
 });
 
+describe('prepared routes', () => {
+  it('change nothing until they are committed', async () => {
+    const host = await start();
+    const [one, two] = [await plusModel(store, '1', 10), await plusModel(store, '2', 20)];
+    await host.applyRoutes(table(1, one));
+    const prepared = await host.prepare(table(2, two));
+    expect(prepared).toMatchObject({ changes: true, table: { generation: 2, deadlineMs: 10_000 } });
+    expect(await ask(host)).toBe(11);
+    expect(prepared.commit()).toMatchObject({ generation: 2, versions: ['2'] });
+    expect(await ask(host)).toBe(21);
+    expect(prepared.commit()).toMatchObject({ generation: 2 });
+  });
+
+  it('are given back whole', async () => {
+    const host = await start();
+    const [one, two] = [await plusModel(store, '1', 10), await plusModel(store, '2', 20)];
+    await host.applyRoutes(table(1, one));
+    const prepared = await host.prepare(table(2, one, two));
+    await prepared.abort();
+    expect(() => prepared.commit()).toThrow('the change was given up');
+    expect(await ask(host)).toBe(11);
+    expect(host.tables()[0]?.generation).toBe(1);
+  });
+
+  it('give way to a newer table that was committed first', async () => {
+    const host = await start();
+    const [one, two] = [await plusModel(store, '1', 10), await plusModel(store, '2', 20)];
+    const older = await host.prepare(table(1, one));
+    const newer = await host.prepare(table(2, two));
+    newer.commit();
+    expect(older.commit()).toMatchObject({ generation: 2, versions: ['2'] });
+    expect(await ask(host)).toBe(21);
+  });
+
+  it('say where nothing would change', async () => {
+    const host = await start();
+    const one = await plusModel(store, '1', 10);
+    await host.applyRoutes(table(2, one));
+    for (const generation of [1, 2]) {
+      const prepared = await host.prepare(table(generation, one));
+      expect(prepared.changes).toBe(false);
+      expect(prepared.commit()).toMatchObject({ generation: 2 });
+    }
+  });
+
+  it('need no file of their own', async () => {
+    const host = await ModelHost.create({ serverId: 's1', store, logger: pino({ level: 'silent' }) });
+    hosts.push(host);
+    const parsed = (await host.prepare(table(3, await plusModel(store, '1', 10)))).table;
+    await host.restore([parsed]);
+    expect(await ask(host)).toBe(11);
+    await host.applyRoutes(table(4, await plusModel(store, '2', 20)));
+    expect(await ask(host)).toBe(21);
+    await expect(readdir(join(folder, 'state'))).rejects.toThrow('ENOENT');
+  });
+});
+
 describe('candidates', () => {
   it('answer by their version only, until they are unloaded', async () => {
     const host = await start();
@@ -320,16 +377,30 @@ describe('candidates', () => {
     ]);
   });
 
-  it('become routes without being loaded again, and stay when the candidate goes', async () => {
+  it('become challengers without being loaded again, and stay when the candidate goes', async () => {
+    const host = await start();
+    const [one, two] = [await plusModel(store, '1', 10), await plusModel(store, '2', 20)];
+    await host.loadCandidate('plus', two);
+    const loaded = routed(host, 'plus', '2');
+    await host.applyRoutes(table(1, one, two));
+    expect(routed(host, 'plus', '2')).toBe(loaded);
+    expect(host.candidates('plus')).toEqual([]);
+    await host.unloadCandidate('plus', '2');
+    expect(await ask(host, '2')).toBe(21);
+  });
+
+  it('are loaded into the serving process when they become the champion', async () => {
     const host = await start();
     const one = await plusModel(store, '1', 10);
     await host.loadCandidate('plus', one);
-    const loaded = routed(host, 'plus', '1');
+    const apart = routed(host, 'plus', '1');
+    expect(apart.pid).toEqual(expect.any(Number));
     await host.applyRoutes(table(1, one));
-    expect(routed(host, 'plus')).toBe(loaded);
-    expect(host.candidates('plus')).toEqual([]);
+    expect(routed(host, 'plus').pid).toBeUndefined();
+    expect(await ask(host)).toBe(11);
     await host.unloadCandidate('plus', '1');
     expect(await ask(host)).toBe(11);
+    expect(apart.usable).toBe(false);
   });
 
   it('are refused where the version is served with other bytes', async () => {

@@ -1,7 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { endpointState } from '../../contracts/endpoint.ts';
 import { QUERIES, SIGNALS, WORKFLOW_TYPES } from '../../contracts/names.ts';
+import { IncidentSender } from '../../workers/incidents.ts';
 import { failure, refusal } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
 import { servedModel } from '../support/samples.ts';
@@ -355,6 +357,76 @@ describe.concurrent('an endpoint', () => {
       type: 'InputInvalid',
       message: `the workflow of endpoint ${scenario.id} has the id endpoint/${scenario.id} and no other; start it under that id`,
     });
+  });
+
+  it('keeps what servers tell of failing challengers, and changes nothing by it', async () => {
+    const { scenario, endpoint } = await served({}, 2);
+    const { runId } = await endpoint.handle.describe();
+    await endpoint.deploy(servedModel('1'));
+    const incident = {
+      serverId: 'a',
+      endpoint: scenario.id,
+      generation: 1,
+      version: '2',
+      role: 'challenger',
+      kind: 'crash',
+      count: 3,
+      reason: 'its process ended by SIGSEGV',
+    };
+    const tell = (own: object) => endpoint.handle.signal(SIGNALS.challengerFailed, { ...incident, ...own });
+    await tell({});
+    await tell({ count: 4 });
+    await tell({ kind: 'deadline', count: 1 });
+    await tell({ generation: 7, count: 1 });
+    await tell({ endpoint: 'another', count: 1 });
+    await tell({ count: 0 });
+    const expected = [
+      { kind: 'crash', count: 7, stale: false, reason: 'its process ended by SIGSEGV' },
+      { kind: 'deadline', count: 1, stale: false },
+      { kind: 'crash', count: 1, stale: true, generation: 7 },
+    ];
+    const state = endpointState.parse(await endpoint.state());
+    expect(state.incidents).toMatchObject(expected);
+    expect(state.incidents).toHaveLength(3);
+    expect(told(scenario)).toEqual(['1: 1']);
+    // The change before it continues as new.
+    await endpoint.deploy(servedModel('2'));
+    await eventually(
+      async () => ((await endpoint.handle.describe()).runId === runId ? undefined : true),
+      'a new run',
+    );
+    expect((await endpoint.state()).incidents).toMatchObject(expected);
+  });
+
+  it('hears of failing challengers from a server that had lost Temporal', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    let connected = false;
+    const sender = new IncidentSender(
+      () => (connected ? bench.client : undefined),
+      pino({ level: 'silent' }),
+      50,
+    );
+    const incident = {
+      serverId: 'a',
+      generation: 1,
+      version: '2',
+      role: 'challenger',
+      reason: 'no',
+    } as const;
+    sender.tell({ ...incident, endpoint: scenario.id, kind: 'crash', count: 2 });
+    sender.tell({ ...incident, endpoint: scenario.id, kind: 'crash', count: 3 });
+    sender.tell({ ...incident, endpoint: `${scenario.id}-without-workflow`, kind: 'crash', count: 1 });
+    connected = true;
+    const { incidents } = await eventually(async () => {
+      const state = await endpoint.state();
+      return state.incidents.length > 0 ? state : undefined;
+    }, 'the incidents');
+    expect(incidents).toMatchObject([{ version: '2', kind: 'crash', count: 5 }]);
+    sender.tell({ ...incident, endpoint: scenario.id, kind: 'deadline', count: 1 });
+    await sender.close();
+    expect((await endpoint.state()).incidents).toMatchObject([{ count: 5 }, { kind: 'deadline' }]);
+    expect(sender.dropped).toBe(1);
   });
 
   it('answers its query with what the contract says', async () => {

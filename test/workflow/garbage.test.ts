@@ -123,16 +123,17 @@ describe('an endpoint that gets junk', () => {
     const endpoint = await bench.endpoint(scenario);
     const { workflowId } = endpoint.handle;
     for (const [name, junk] of Object.entries(JUNK)) {
-      const [joined, deploy, rollback] = await Promise.all([
+      const [joined, failed, deploy, rollback] = await Promise.all([
         signal(workflowId, SIGNALS.serverJoined, junk),
+        signal(workflowId, SIGNALS.challengerFailed, junk),
         update(workflowId, UPDATES.deploy, junk),
         update(workflowId, UPDATES.rollback, junk),
       ]);
-      expect([name, joined.code]).toEqual([name, 0]);
+      expect([name, joined.code, failed.code]).toEqual([name, 0, 0]);
       expect(deploy.text, name).toContain('update deploy: ');
       expect(rollback.text, name).toContain('update rollback: ');
     }
-    expect((await endpoint.state()).table.generation).toBe(0);
+    expect(await endpoint.state()).toMatchObject({ table: { generation: 0 }, incidents: [] });
     expect(await endpoint.deploy(servedModel('1'))).toMatchObject({ version: '1', generation: 1 });
   });
 });

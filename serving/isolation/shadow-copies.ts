@@ -1,0 +1,114 @@
+import { PerennialError } from '../../contracts/errors.ts';
+import type { ChallengerIncident, Route } from '../../contracts/serving.ts';
+import type { ModelHost } from '../model-host.ts';
+import type { Prediction, PredictionListener } from '../prediction.ts';
+import { RequestError } from '../request-error.ts';
+import { samplePoint } from '../sticky-point.ts';
+import { ChallengerFailure } from './challenger-failure.ts';
+import { invalidRows } from './invalid-rows.ts';
+
+/** Copies that wait for the answers before them to be sent. */
+const MAX_WAITING = 256;
+
+/** Who is told of the copies. */
+export interface ShadowAudience {
+  shadowed(prediction: Prediction, seconds: number): void;
+  failed(incident: Omit<ChallengerIncident, 'serverId'>): void;
+}
+
+/**
+ * Sends copies of answered requests to the shadows of their endpoint, after the answer has been sent. What there is no
+ * room for is dropped, and told as overload. Which requests are copied is decided by their ids: the same in every
+ * process, and again.
+ */
+export class ShadowCopies implements PredictionListener {
+  #waiting = 0;
+
+  constructor(
+    private readonly host: ModelHost,
+    private readonly audience: ShadowAudience,
+  ) {}
+
+  answered(prediction: Prediction): void {
+    const { call, reason } = prediction;
+    const state = this.host.state(call.endpoint);
+    // Who asks for a version asks no other.
+    if (!state || state.shadows.length === 0 || reason === 'version') return;
+    const point = samplePoint(call.requestId) * 100;
+    for (const shadow of state.shadows) {
+      if (point >= shadow.weight) continue;
+      if (this.#waiting >= MAX_WAITING) {
+        this.#failed(state.table.generation, call.endpoint, shadow, 'overload', 'too many copies wait');
+        continue;
+      }
+      this.#waiting += 1;
+      setImmediate(() => {
+        this.#waiting -= 1;
+        void this.#copy(prediction, shadow.model.version);
+      });
+    }
+  }
+
+  async #copy(answered: Prediction, version: string): Promise<void> {
+    const { call } = answered;
+    // Of the table of this moment, and before anything is awaited: from then on the model waits for the run.
+    const state = this.host.state(call.endpoint);
+    const shadow = state?.shadows.find(({ model }) => model.version === version);
+    const model = state?.version(version);
+    if (!(state && shadow && model)) return;
+    const { generation, deadlineMs } = state.table;
+    const started = performance.now();
+    try {
+      const alike = model.signatureKey === answered.model.signatureKey;
+      const batch = alike ? answered.batch : call.read(model);
+      const outputs = await model.run(batch, started + deadlineMs);
+      const invalid = invalidRows(outputs);
+      const { entity } = answered;
+      this.audience.shadowed(
+        {
+          call,
+          model,
+          role: 'shadow',
+          reason: 'shadow',
+          generation,
+          entity,
+          batch,
+          outputs,
+          invalidRows: invalid,
+        },
+        (performance.now() - started) / 1000,
+      );
+      if (invalid > 0)
+        this.#failed(
+          generation,
+          call.endpoint,
+          shadow,
+          'invalid-output',
+          `${invalid} of ${outputs.rows} rows have an output that is no number, or no label`,
+        );
+    } catch (error) {
+      const { kind, reason } = failing(error);
+      if (kind) this.#failed(generation, call.endpoint, shadow, kind, reason);
+    }
+  }
+
+  #failed(
+    generation: number,
+    endpoint: string,
+    { model: { version } }: Route,
+    kind: ChallengerIncident['kind'],
+    reason: string,
+  ): void {
+    this.audience.failed({ endpoint, generation, version, role: 'shadow', kind, count: 1, reason });
+  }
+}
+
+function failing(error: unknown): { kind: ChallengerIncident['kind'] | undefined; reason: string } {
+  if (error instanceof ChallengerFailure) return error;
+  if (error instanceof RequestError && error.status !== 503)
+    return {
+      kind: 'refused-input',
+      reason: 'it refuses rows that the champion takes; compare their signatures',
+    };
+  return { kind: 'error', reason: error instanceof PerennialError ? error.message : 'the copy failed' };
+}

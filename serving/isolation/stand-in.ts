@@ -1,0 +1,114 @@
+import { PerennialError } from '../../contracts/errors.ts';
+import type { ChallengerIncident, IncidentKind, RouteTable } from '../../contracts/serving.ts';
+import type { CallRows } from '../call-rows.ts';
+import type { ModelHost, Routed } from '../model-host.ts';
+import type { Prediction, PredictionCall } from '../prediction.ts';
+import { RequestError } from '../request-error.ts';
+import { ChallengerFailure } from './challenger-failure.ts';
+import { invalidRows } from './invalid-rows.ts';
+
+/** A challenger that did not give an answer that can be used. */
+interface Failing {
+  /** `undefined` where nothing is to be told. */
+  readonly kind: IncidentKind | undefined;
+  readonly reason: string;
+}
+
+/**
+ * Requests of a challenger's share: its answer, or that of the champion where it has none in half of the time that is
+ * left, so that the other half is the champion's.
+ */
+export class StandIn {
+  /** @param tell of each failure */
+  constructor(
+    private readonly host: ModelHost,
+    private readonly tell: (incident: Omit<ChallengerIncident, 'serverId'>) => void,
+  ) {}
+
+  /**
+   * @param routed a challenger, and the table that chose it
+   * @param deadline in milliseconds of `performance.now()`
+   * @throws RequestError 400 where the champion refuses the rows too, 503 where it cannot answer either
+   */
+  async predict(
+    call: PredictionCall,
+    rows: CallRows,
+    routed: Routed & { table: RouteTable },
+    deadline: number,
+  ): Promise<Prediction> {
+    const { model, table, entity, reason, role } = routed;
+    let failing: Failing;
+    try {
+      const batch = rows.read(model);
+      const outputs = await model.run(batch, deadline - (deadline - performance.now()) / 2);
+      const invalid = invalidRows(outputs);
+      if (invalid === 0)
+        return { call, model, role, reason, generation: table.generation, entity, batch, outputs };
+      failing = {
+        kind: 'invalid-output',
+        reason: `${invalid} of ${outputs.rows} rows have an output that is no number, or no label`,
+      };
+    } catch (error) {
+      failing = this.#failing(error, call, table);
+    }
+    const told = { endpoint: table.endpoint, generation: table.generation, version: model.served.version };
+    const tell = (): void => {
+      const { kind, reason: why } = failing;
+      if (kind) this.tell({ ...told, role: 'challenger', kind, count: 1, reason: why });
+    };
+    // Refused by both is the client's fault alone.
+    if (failing.kind !== 'refused-input') tell();
+    const answer = await this.#champion(call, rows, deadline, told.version, entity);
+    if (failing.kind === 'refused-input') tell();
+    return answer;
+  }
+
+  async #champion(
+    call: PredictionCall,
+    rows: CallRows,
+    deadline: number,
+    insteadOf: string,
+    entity: string | undefined,
+  ): Promise<Prediction> {
+    // The one of this moment: that of the table by which the request came may have been freed.
+    const state = this.host.state(call.endpoint);
+    const model = state?.champion;
+    const nobody = `version ${insteadOf} cannot answer now, and its champion cannot stand in; try again later`;
+    if (!(state && model) || performance.now() >= deadline) throw new RequestError(503, nobody);
+    const { generation } = state.table;
+    const batch = rows.read(model);
+    const outputs = await model.run(batch, deadline).catch((error: unknown) => {
+      throw error instanceof RequestError ? error : new RequestError(503, nobody);
+    });
+    return {
+      call,
+      model,
+      role: 'champion',
+      reason: 'fallback',
+      generation,
+      insteadOf,
+      entity,
+      batch,
+      outputs,
+      invalidRows: invalidRows(outputs),
+    };
+  }
+
+  /** @throws whatever is a mistake of ours */
+  #failing(error: unknown, { timeoutMs }: PredictionCall, { deadlineMs }: RouteTable): Failing {
+    if (error instanceof ChallengerFailure) {
+      // A client that gives less time than the endpoint does says nothing about the version.
+      const hurried = error.kind === 'deadline' && timeoutMs !== undefined && timeoutMs < deadlineMs;
+      return { kind: hurried ? undefined : error.kind, reason: error.reason };
+    }
+    if (error instanceof RequestError)
+      return error.status === 503
+        ? { kind: 'overload', reason: error.message }
+        : {
+            kind: 'refused-input',
+            reason: 'it refuses rows that the champion takes; compare their signatures',
+          };
+    if (error instanceof PerennialError) return { kind: 'error', reason: error.message };
+    throw error;
+  }
+}
