@@ -7,17 +7,26 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from 'pino';
 import type { DataPlane } from './data-plane.ts';
-import { bearerCheck } from './http/authentication.ts';
+import { bearerCheck, checkEndpoint, guardOf } from './http/authentication.ts';
+import { clientErrorAnswer } from './http/client-error.ts';
+import { decodeBody } from './http/encoded-body.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
+import { createHttpServer } from './http/http-server.ts';
 import { ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
 import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
 import type { RouteContext } from './http/route-context.ts';
+import { RequestsUnderWay } from './http/requests-under-way.ts';
 import { registerV2Routes } from './http/v2-routes.ts';
+import { RequestError } from './request-error.ts';
+import { type RequestLimits, requestLimits } from './request-limits.ts';
+import { Access } from './security/access.ts';
+import { RateLimits } from './security/rate-limits.ts';
+import type { TlsMaterial } from './security/tls.ts';
 
-/** Ten mebibytes: ten thousand rows of a hundred columns fit. */
-export const DEFAULT_BODY_LIMIT = 10 * 1024 * 1024;
+/** Bytes of an answer that may have to wait for its reader. */
+const LONG_ANSWER = 65_536;
 
 /** What {@link createApp} needs. */
 export interface AppOptions {
@@ -27,9 +36,19 @@ export interface AppOptions {
   readonly version: string;
   /** Where it is given, prediction requests must send it as a bearer token. */
   readonly token?: string | undefined;
-  /** The largest body in bytes, default {@link DEFAULT_BODY_LIMIT}. */
-  readonly bodyLimit?: number | undefined;
-  /** Takes rows that are pushed, and the token that they need. Without it there is no such route. */
+  /** Who may ask; default: whoever has `token`, or anybody where there is none. */
+  readonly access?: Access | undefined;
+  /** How often each caller may ask; default as `access` says, in this process alone. */
+  readonly rates?: RateLimits | undefined;
+  /** Sizes, times and numbers beyond which requests are refused; see {@link requestLimits} for the defaults. */
+  readonly requests?: Partial<RequestLimits> | undefined;
+  /** Key and certificate where it speaks TLS. */
+  readonly tls?: TlsMaterial | undefined;
+  /** What is counted; default its own. */
+  readonly metrics?: ServingMetrics | undefined;
+  /** The text of `GET /metrics`, where several processes answer as one; default that of `metrics`. */
+  readonly metricsText?: (() => Promise<string>) | undefined;
+  /** Takes rows that are pushed; with a token, from whoever has it and nobody else. Without it there is no such route. */
   readonly events?: { readonly sink: EventSink; readonly token?: string | undefined } | undefined;
 }
 
@@ -41,26 +60,38 @@ export interface AppOptions {
  * const answer = await app.inject({ method: 'GET', url: '/v2/health/ready' });
  */
 export function createApp(options: AppOptions): FastifyInstance {
-  const { dataPlane, logger, bodyLimit = DEFAULT_BODY_LIMIT } = options;
+  const { dataPlane, logger } = options;
+  const limits = requestLimits.parse(options.requests ?? {});
   const loggerInstance: FastifyBaseLogger = logger;
   const app = Fastify({
     loggerInstance,
     // A line for each request would cost more than the prediction; /metrics counts them.
     logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit,
-    // A client that sends its request byte by byte does not keep a connection for ever.
-    requestTimeout: 30_000,
+    bodyLimit: limits.bodyBytes,
+    serverFactory: (handler) => createHttpServer(limits, options.tls, handler),
     forceCloseConnections: 'idle',
+    // While it closes, a request that still comes over an open connection is answered, not refused.
+    return503OnClosing: false,
     // Names of endpoints have up to 100 characters, each up to 12 when percent-encoded.
     routerOptions: { maxParamLength: 1_200 },
+    clientErrorHandler: clientErrorAnswer,
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),
   });
-  const metrics = new ServingMetrics(dataPlane);
+  const metrics = options.metrics ?? new ServingMetrics(dataPlane);
   dataPlane.listen(metrics);
-  const authenticate = options.token === undefined ? undefined : bearerCheck(options.token);
+  const access = options.access ?? Access.ofToken(options.token, logger);
+  const underWay = new RequestsUnderWay(limits.underWay);
+  const guarding = {
+    access,
+    rates: options.rates ?? new RateLimits(access.settings.rate),
+    // Beside TLS there is a plain socket on loopback; it is the server's own.
+    internalOnly: (request: FastifyRequest) => options.tls !== undefined && !('encrypted' in request.raw.socket),
+  };
+  app.decorateRequest('caller', null);
+  app.addHook('preParsing', decodeBody);
 
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
-    const failure = failureOf(error, bodyLimit);
+    const failure = failureOf(error, request.routeOptions?.bodyLimit ?? limits.bodyBytes);
     const { protocol = 'v2', predicts = false } = request.routeOptions?.config ?? {};
     if (predicts) {
       const path = pathOf(request.params);
@@ -70,6 +101,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     if (failure.status >= 500 && failure.status !== 503)
       logger.error({ route: request.routeOptions?.url, ...reasonOf(error) }, 'a request failed');
     if (failure.status === 401) reply.header('www-authenticate', 'Bearer');
+    if (failure.retryAfter !== undefined) reply.header('retry-after', String(failure.retryAfter));
     return reply
       .code(failure.status)
       .type('application/json; charset=utf-8')
@@ -89,26 +121,27 @@ export function createApp(options: AppOptions): FastifyInstance {
   const context: RouteContext = {
     dataPlane,
     version: options.version,
-    // Before the body is read: who may not ask does not make the server work.
-    guarded: () =>
-      authenticate
-        ? {
-            onRequest: (request, _reply, done) => {
-              authenticate(request.headers.authorization);
-              done();
-            },
-          }
-        : {},
+    guarded: (role) => ({ onRequest: guardOf(guarding, role) }),
     inference: (protocol) => ({
       config: { protocol, predicts: true },
-      ...context.guarded('predict'),
+      onRequest: guardOf(guarding, 'predict', (request, reply) => underWay.enter(request.caller, reply.raw)),
     }),
     predict: async (request, reply, asked) => {
+      const { caller } = request;
+      checkEndpoint(caller, asked.endpoint);
+      if (
+        asked.version !== undefined &&
+        caller?.roles.has('operate') !== true &&
+        !dataPlane.takesTraffic(asked.endpoint, asked.version)
+      )
+        throw new RequestError(403, 'a version that takes no traffic needs the role operate; ask for a key that has it');
       const call = predictionCall(request, asked);
       const prediction = await dataPlane.predict(call);
       const body = asked.write(prediction);
       const seconds = (performance.now() - call.arrived) / 1000;
       for (const listener of dataPlane.listeners) listener.answered?.(prediction, seconds);
+      // What the system's own buffers take is gone at once; a long answer waits for whoever reads it.
+      if (body.length > LONG_ANSWER) reply.raw.setTimeout(limits.answerMs, () => reply.raw.destroy());
       return reply
         .header('content-type', asked.contentType ?? 'application/json; charset=utf-8')
         .header('perennial-endpoint', headerText(call.endpoint))
@@ -119,11 +152,24 @@ export function createApp(options: AppOptions): FastifyInstance {
   };
   registerV2Routes(app, context);
   registerMlflowRoutes(app, context);
-  if (options.events) registerEventRoutes(app, options.events.sink, options.events.token);
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
-  );
+  if (options.events) registerEventRoutes(app, options.events.sink, eventGuard(options.events.token, context));
+  app.get('/metrics', context.guarded('operate'), async (_request, reply) => {
+    const text = await (options.metricsText?.() ?? metrics.registry.metrics());
+    return reply.type(metrics.registry.contentType).send(text);
+  });
   return app;
+}
+
+/** A token for events alone shuts out all others. */
+function eventGuard(token: string | undefined, context: RouteContext): ReturnType<RouteContext['guarded']> {
+  if (token === undefined) return context.guarded('feedback');
+  const check = bearerCheck(token);
+  return {
+    onRequest: (request, _reply, done) => {
+      check(request.headers.authorization);
+      done();
+    },
+  };
 }
 
 /** Names may have letters that a header cannot carry. */

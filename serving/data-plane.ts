@@ -27,6 +27,7 @@ export interface ModelMetadata {
  */
 export class DataPlane {
   readonly #listeners: PredictionListener[] = [];
+  #draining = false;
 
   constructor(private readonly host: ModelHost) {}
 
@@ -111,15 +112,27 @@ export class DataPlane {
     return new Map(this.host.tables().map((table) => [table.endpoint, table.generation]));
   }
 
+  /** From now on it is not ready, but still answers. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Whether a version of an endpoint answers requests that name none. */
+  takesTraffic(endpoint: string, version: string): boolean {
+    const role = this.host.state(endpoint)?.role(version);
+    return role === 'champion' || role === 'challenger';
+  }
+
   /** Whether something is served, and everything that should be can be. */
   ready(): boolean {
     const endpoints = this.endpoints();
-    return endpoints.length > 0 && endpoints.every((endpoint) => this.host.state(endpoint)?.ready === true);
+    return !this.#draining && endpoints.length > 0 && endpoints.every((endpoint) => this.host.state(endpoint)?.ready === true);
   }
 
   /** Whether a request to the endpoint, or to one version of it, gets an answer. */
   modelReady(endpoint: string, version?: string): boolean {
     const state = this.host.state(endpoint);
+    if (this.#draining) return false;
     if (version === undefined) return state?.ready === true;
     return state?.version(version) !== undefined || this.host.candidates(endpoint).includes(version);
   }

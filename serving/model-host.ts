@@ -5,7 +5,6 @@ import {
   type RouteAck,
   type RouteTable,
   type RouteTableInput,
-  routeTable,
   type ServedModel,
   servedModel,
 } from '../contracts/serving.ts';
@@ -13,8 +12,9 @@ import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { LoadedModel, type LoadOptions } from './loaded-model.ts';
 import type { Prediction, PredictionCall } from './prediction.ts';
 import { RequestError } from './request-error.ts';
+import { type PreparedRoutes, parsed, readTable, routeChange } from './route-change.ts';
 import { RoutesFile } from './routes-file.ts';
-import { checkTable, type RoutedModel, ServedEndpoint } from './served-endpoint.ts';
+import { type RoutedModel, ServedEndpoint } from './served-endpoint.ts';
 import { stickyPoint } from './sticky-point.ts';
 
 /** What a {@link ModelHost} needs. */
@@ -22,8 +22,11 @@ export interface ModelHostOptions extends LoadOptions {
   readonly serverId: string;
   /** Where the models' bytes are. */
   readonly store: ArtifactStore;
-  /** Path of the file that keeps the routes over restarts; its folder is made where it is missing. */
-  readonly routesFile: string;
+  /**
+   * Path of the file that keeps the routes over restarts; its folder is made where it is missing. Without one,
+   * somebody else keeps them and gives them back by {@link ModelHost.restore}.
+   */
+  readonly routesFile?: string | undefined;
   readonly logger: Logger;
   /** Chooses between several routes; from 0 up to, not including, 1. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
@@ -50,12 +53,14 @@ export class ModelHost {
   readonly #endpoints = new Map<string, ServedEndpoint>();
   readonly #candidates = new Map<string, Map<string, LoadedModel>>();
   readonly #retiring = new Set<Promise<void>>();
-  readonly #file: RoutesFile;
+  /** Loaded, not yet in force: nothing of it is freed. */
+  readonly #prepared = new Set<ServedEndpoint>();
+  readonly #file: RoutesFile | undefined;
   readonly #random: () => number;
   #lastChange: Promise<unknown> = Promise.resolve();
 
   private constructor(private readonly options: ModelHostOptions) {
-    this.#file = new RoutesFile(options.routesFile);
+    if (options.routesFile !== undefined) this.#file = new RoutesFile(options.routesFile);
     this.#random = options.random ?? Math.random;
   }
 
@@ -65,9 +70,9 @@ export class ModelHost {
    */
   static async create(options: ModelHostOptions): Promise<ModelHost> {
     const host = new ModelHost(options);
-    const { tables, problem } = await host.#file.read();
+    const { tables, problem } = (await host.#file?.read()) ?? { tables: [] };
     if (problem) options.logger.error(problem);
-    for (const table of tables) await host.#restore(table);
+    await host.restore(tables);
     return host;
   }
 
@@ -81,7 +86,41 @@ export class ModelHost {
    *   generation in force; `ArtifactMissing`, `ArtifactCorrupt`, `ModelInvalid` where a model cannot be loaded
    */
   applyRoutes(table: RouteTableInput): Promise<RouteAck> {
-    return this.#oneAtATime(() => this.#apply(table));
+    return this.#oneAtATime(async () => {
+      const change = await this.#prepare(table);
+      try {
+        if (change.changes) await this.#file?.write(change.tables);
+      } catch (error) {
+        change.abort();
+        throw error;
+      }
+      return change.commit();
+    });
+  }
+
+  /**
+   * The first half of {@link applyRoutes}, where several processes change together: loads and warms the models. The
+   * routes file is not written. Exactly one of `commit` and `abort` follows, before the next change is prepared.
+   *
+   * @throws PerennialError as {@link applyRoutes}
+   */
+  prepare(table: RouteTableInput): Promise<PreparedRoutes> {
+    return this.#oneAtATime(() => this.#prepare(table));
+  }
+
+  /**
+   * Takes up tables that were in force elsewhere; those that are here already stay as they are. Where models cannot
+   * be had, the endpoint is unready, and that is logged.
+   */
+  restore(tables: readonly RouteTable[]): Promise<void> {
+    return this.#oneAtATime(async () => {
+      for (const table of tables) {
+        const current = this.#endpoints.get(table.endpoint);
+        if (current?.models && isDeepStrictEqual(current.table, table)) continue;
+        await this.#restore(table);
+        this.#retireUnused(table.endpoint, current?.models ?? []);
+      }
+    });
   }
 
   /**
@@ -204,38 +243,39 @@ export class ModelHost {
     });
   }
 
-  async #apply(input: RouteTableInput): Promise<RouteAck> {
-    const table = parsed(routeTable.safeParse(input), 'the route table');
-    checkTable(table);
+  async #prepare(input: RouteTableInput): Promise<PreparedRoutes> {
+    const table = readTable(input);
     const { endpoint, generation } = table;
     const current = this.#endpoints.get(endpoint);
-    if (current && generation < current.table.generation) {
-      this.options.logger.warn(
-        { endpoint, generation, inForce: current.table.generation },
-        'ignored routes of an older generation',
-      );
-      return this.#ack(current);
-    }
-    if (current?.table.generation === generation) {
-      if (!isDeepStrictEqual(current.table, table))
-        throw new PerennialError(
-          'RolloutFailed',
-          `"${endpoint}" already has other routes under generation ${generation}; raise the generation with every change`,
+    const change = routeChange(current?.table, table);
+    const tables = [...this.tables().filter((other) => other.endpoint !== endpoint), table];
+    if (current && (change === 'older' || (change === 'same' && current.models))) {
+      if (change === 'older')
+        this.options.logger.warn(
+          { endpoint, generation, inForce: current.table.generation },
+          'ignored routes of an older generation',
         );
-      if (current.models) return this.#ack(current);
+      return { changes: false, tables, commit: () => this.#ack(current), abort: () => undefined };
     }
     const next = new ServedEndpoint(table, await this.#loadAll(table));
-    try {
-      await this.#file.write([...this.tables().filter((other) => other.endpoint !== endpoint), table]);
-    } catch (error) {
-      this.#retireUnused(endpoint, next.models ?? []);
-      throw error;
-    }
-    this.#endpoints.set(endpoint, next);
-    this.#retireUnused(endpoint, current?.models ?? []);
-    const ack = this.#ack(next);
-    this.options.logger.info({ endpoint, generation, versions: ack.versions }, 'routes in force');
-    return ack;
+    this.#prepared.add(next);
+    return {
+      changes: true,
+      tables,
+      commit: () => {
+        const before = this.#endpoints.get(endpoint);
+        this.#prepared.delete(next);
+        this.#endpoints.set(endpoint, next);
+        this.#retireUnused(endpoint, before?.models ?? []);
+        const ack = this.#ack(next);
+        this.options.logger.info({ endpoint, generation, versions: ack.versions }, 'routes in force');
+        return ack;
+      },
+      abort: () => {
+        this.#prepared.delete(next);
+        this.#retireUnused(endpoint, next.models ?? []);
+      },
+    };
   }
 
   async #restore(table: RouteTable): Promise<void> {
@@ -279,10 +319,13 @@ export class ModelHost {
 
   /** Closes those models that neither routes nor candidates hold any more. */
   #retireUnused(endpoint: string, models: readonly LoadedModel[]): void {
-    const routed = this.#endpoints.get(endpoint)?.models ?? [];
-    const candidates = [...(this.#candidates.get(endpoint)?.values() ?? [])];
+    const inUse = new Set([
+      ...(this.#endpoints.get(endpoint)?.models ?? []),
+      ...(this.#candidates.get(endpoint)?.values() ?? []),
+      ...[...this.#prepared].flatMap((prepared) => prepared.models ?? []),
+    ]);
     for (const model of models) {
-      if (routed.includes(model) || candidates.includes(model)) continue;
+      if (inUse.has(model)) continue;
       const closing: Promise<void> = model
         .close()
         .catch((error: unknown) => this.options.logger.error({ err: error }, 'a model could not be freed'))
@@ -306,18 +349,4 @@ export class ModelHost {
     this.#lastChange = result.catch(() => undefined);
     return result;
   }
-}
-
-function parsed<T>(
-  result:
-    | { success: true; data: T }
-    | { success: false; error: { issues: readonly { path: PropertyKey[]; message: string }[] } },
-  what: string,
-): T {
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new PerennialError(
-    'InputInvalid',
-    `${what} is malformed at ${issue?.path.map(String).join('.') || 'its root'}: ${issue?.message ?? 'wrong shape'}`,
-  );
 }
