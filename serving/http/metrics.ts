@@ -40,6 +40,8 @@ export class ServingMetrics implements PredictionListener {
       name: 'perennial_routes_generation',
       help: 'Generation of the routes in force.',
       labelNames: ['endpoint'],
+      // Of several processes: the one that all of them have reached.
+      aggregator: 'min',
       registers,
       collect() {
         this.reset();

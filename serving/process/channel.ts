@@ -5,9 +5,9 @@ import { ERROR_CODES, type ErrorCode, PerennialError } from '../../contracts/err
 const failure = z.object({ code: z.string().optional(), message: z.string(), retryable: z.boolean() });
 
 const message = z.discriminatedUnion('perennial', [
-  z.object({ perennial: z.literal('ask'), id: z.number(), kind: z.string(), payload: z.unknown() }),
-  z.object({ perennial: z.literal('tell'), kind: z.string(), payload: z.unknown() }),
-  z.object({ perennial: z.literal('answer'), id: z.number(), value: z.unknown() }),
+  z.object({ perennial: z.literal('ask'), id: z.number(), kind: z.string(), payload: z.unknown().optional() }),
+  z.object({ perennial: z.literal('tell'), kind: z.string(), payload: z.unknown().optional() }),
+  z.object({ perennial: z.literal('answer'), id: z.number(), value: z.unknown().optional() }),
   z.object({ perennial: z.literal('failure'), id: z.number(), failure }),
 ]);
 type Message = z.infer<typeof message>;

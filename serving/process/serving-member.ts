@@ -42,6 +42,8 @@ const METRICS_MS = 1_000;
 export class ServingMember implements RouteMember, CountingMember {
   readonly channel: Channel;
   readonly ended: Promise<MemberEnd>;
+  /** Until it listens to its pipe, what is sent there is lost. */
+  readonly #listens: Promise<unknown>;
   readonly #worker: Worker;
   readonly #limits: SupervisionLimits;
   #loading = 0;
@@ -57,6 +59,7 @@ export class ServingMember implements RouteMember, CountingMember {
         if (error) this.channel.close(this.#gone());
       });
     });
+    this.#listens = new Promise((resolve) => this.channel.handle('hello', resolve));
     worker.on('message', (message: unknown) => this.channel.receive(message));
     const pings = setInterval(() => this.#ping(), limits.pingMs);
     this.ended = new Promise((resolve) => {
@@ -96,6 +99,7 @@ export class ServingMember implements RouteMember, CountingMember {
     const loads = LOADING.includes(kind);
     if (loads) this.#loading += 1;
     try {
+      await Promise.race([this.#listens, this.ended]);
       return await this.channel.ask(kind, payload, timeoutMs);
     } finally {
       if (loads) this.#loading -= 1;
@@ -132,7 +136,7 @@ export class ServingMember implements RouteMember, CountingMember {
       return;
     }
     this.#silent += 1;
-    this.channel.ask('ping').then(
+    this.ask('ping').then(
       () => {
         this.#silent = 0;
       },

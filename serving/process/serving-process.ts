@@ -122,6 +122,8 @@ channel
     setImmediate(() => process.disconnect?.());
   });
 
+channel.tell('hello');
+
 /** The change that was prepared for an endpoint, once. */
 function taken(payload: unknown): PreparedRoutes | undefined {
   const { endpoint } = endpointPayload.parse(payload);

@@ -7,6 +7,7 @@ import { type RequestLimits, requestLimits } from '../request-limits.ts';
 import { type AccessSettingsInput, accessSettings } from '../security/access.ts';
 import type { TlsSettings } from '../security/tls.ts';
 import { CLOSE_GRACE_MS, type CloseOptions } from '../server.ts';
+import type { Handler } from './channel.ts';
 import { answerEvents, type EventRelay } from './event-relay.ts';
 import { MetricsSum } from './metrics-sum.ts';
 import { RoutesInForce } from './routes-in-force.ts';
@@ -43,6 +44,8 @@ export interface ServingOptions {
   readonly maxRows?: number | undefined;
   /** Takes rows that are pushed. */
   readonly events?: { readonly relay: EventRelay; readonly token?: string | undefined } | undefined;
+  /** Answers other questions and news of serving processes, by their kind. */
+  readonly handlers?: Readonly<Record<string, Handler>> | undefined;
   readonly supervision?: Partial<SupervisionLimits> | undefined;
   /** The program of the serving processes, default the package's own. */
   readonly entry?: string | undefined;
@@ -196,6 +199,8 @@ export class ServingSupervisor {
         const usage = usagePayload.parse(payload);
         for (const other of this.#serving) if (other !== member) other.channel.tell('charge', usage);
       });
+    for (const [kind, handler] of Object.entries(this.options.handlers ?? {}))
+      member.channel.handle(kind, handler);
     if (this.options.events) answerEvents(member.channel, this.options.events.relay);
     void member.ended.then(async (end) => {
       this.#members.delete(member);
