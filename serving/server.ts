@@ -149,7 +149,8 @@ export class ModelServer {
   async listen(): Promise<void> {
     const { host = '127.0.0.1', port = 0, tls, internalPort, logger } = this.options;
     try {
-      this.#url = await this.app.listen({ host, port });
+      const url = await this.app.listen({ host, port });
+      this.#url = tls ? url.replace(/^http:/, 'https:') : url;
       const { server } = this.app;
       if (tls && server instanceof TlsServer) this.#watch = await watchTls(tls, server, logger);
       if (tls && internalPort !== undefined) {

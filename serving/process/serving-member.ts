@@ -65,8 +65,9 @@ export class ServingMember implements RouteMember, CountingMember {
     this.ended = new Promise((resolve) => {
       const end = (how: string): void => {
         clearInterval(pings);
+        this.#why ||= how;
         this.channel.close(this.#gone());
-        resolve({ reason: this.#reason, how: this.#why || how });
+        resolve({ reason: this.#reason, how: this.#why });
       };
       worker.once('exit', (code: number | null, signal: string | null) =>
         end(signal ? `killed by ${signal}` : `exit code ${code ?? '?'}`),
