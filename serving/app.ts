@@ -16,8 +16,8 @@ import { createHttpServer } from './http/http-server.ts';
 import { ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
 import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
-import type { RouteContext } from './http/route-context.ts';
 import { RequestsUnderWay } from './http/requests-under-way.ts';
+import type { RouteContext } from './http/route-context.ts';
 import { registerV2Routes } from './http/v2-routes.ts';
 import { RequestError } from './request-error.ts';
 import { type RequestLimits, requestLimits } from './request-limits.ts';
@@ -85,7 +85,8 @@ export function createApp(options: AppOptions): FastifyInstance {
     access,
     rates: options.rates ?? new RateLimits(access.settings.rate),
     // Beside TLS there is a plain socket on loopback; it is the server's own.
-    internalOnly: (request: FastifyRequest) => options.tls !== undefined && !('encrypted' in request.raw.socket),
+    internalOnly: (request: FastifyRequest) =>
+      options.tls !== undefined && !('encrypted' in request.raw.socket),
   };
   app.decorateRequest('caller', null);
   app.addHook('preParsing', decodeBody);
@@ -134,7 +135,10 @@ export function createApp(options: AppOptions): FastifyInstance {
         caller?.roles.has('operate') !== true &&
         !dataPlane.takesTraffic(asked.endpoint, asked.version)
       )
-        throw new RequestError(403, 'a version that takes no traffic needs the role operate; ask for a key that has it');
+        throw new RequestError(
+          403,
+          'a version that takes no traffic needs the role operate; ask for a key that has it',
+        );
       const call = predictionCall(request, asked);
       const prediction = await dataPlane.predict(call);
       const body = asked.write(prediction);
@@ -152,7 +156,8 @@ export function createApp(options: AppOptions): FastifyInstance {
   };
   registerV2Routes(app, context);
   registerMlflowRoutes(app, context);
-  if (options.events) registerEventRoutes(app, options.events.sink, eventGuard(options.events.token, context));
+  if (options.events)
+    registerEventRoutes(app, options.events.sink, eventGuard(options.events.token, context));
   app.get('/metrics', context.guarded('operate'), async (_request, reply) => {
     const text = await (options.metricsText?.() ?? metrics.registry.metrics());
     return reply.type(metrics.registry.contentType).send(text);

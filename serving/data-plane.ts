@@ -126,7 +126,11 @@ export class DataPlane {
   /** Whether something is served, and everything that should be can be. */
   ready(): boolean {
     const endpoints = this.endpoints();
-    return !this.#draining && endpoints.length > 0 && endpoints.every((endpoint) => this.host.state(endpoint)?.ready === true);
+    return (
+      !this.#draining &&
+      endpoints.length > 0 &&
+      endpoints.every((endpoint) => this.host.state(endpoint)?.ready === true)
+    );
   }
 
   /** Whether a request to the endpoint, or to one version of it, gets an answer. */

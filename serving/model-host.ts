@@ -99,8 +99,8 @@ export class ModelHost {
   }
 
   /**
-   * The first half of {@link applyRoutes}, where several processes change together: loads and warms the models. The
-   * routes file is not written. Exactly one of `commit` and `abort` follows, before the next change is prepared.
+   * The first half of {@link applyRoutes}, where several processes change together: loads and warms the models. Exactly
+   * one of `commit` and `abort` follows, before the next change is prepared.
    *
    * @throws PerennialError as {@link applyRoutes}
    */
@@ -108,10 +108,7 @@ export class ModelHost {
     return this.#oneAtATime(() => this.#prepare(table));
   }
 
-  /**
-   * Takes up tables that were in force elsewhere; those that are here already stay as they are. Where models cannot
-   * be had, the endpoint is unready, and that is logged.
-   */
+  /** Takes up tables in force elsewhere. Where models cannot be had, the endpoint is unready, and that is logged. */
   restore(tables: readonly RouteTable[]): Promise<void> {
     return this.#oneAtATime(async () => {
       for (const table of tables) {
@@ -263,10 +260,9 @@ export class ModelHost {
       changes: true,
       tables,
       commit: () => {
-        const before = this.#endpoints.get(endpoint);
         this.#prepared.delete(next);
         this.#endpoints.set(endpoint, next);
-        this.#retireUnused(endpoint, before?.models ?? []);
+        this.#retireUnused(endpoint, current?.models ?? []);
         const ack = this.#ack(next);
         this.options.logger.info({ endpoint, generation, versions: ack.versions }, 'routes in force');
         return ack;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { Server as TlsServer } from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { PerennialError } from '../contracts/errors.ts';
@@ -241,7 +241,10 @@ function checkExposure(
       'InputInvalid',
       `anybody who reaches ${address} could ask for predictions: make a key with \`perennial server-key add\`, set PERENNIAL_SECRET_SERVER_TOKEN, or allow it with PERENNIAL_SERVER_ALLOW_ANONYMOUS=true`,
     );
-  logger.warn({ address }, 'anybody who reaches this address can ask for predictions; nobody can push events');
+  logger.warn(
+    { address },
+    'anybody who reaches this address can ask for predictions; nobody can push events',
+  );
 }
 
 function isLoopback(address: string): boolean {

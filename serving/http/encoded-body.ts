@@ -27,7 +27,10 @@ export const decodeBody: preParsingHookHandler = (request, _reply, payload, done
   const decoder = DECODERS[encoding.trim().toLowerCase()];
   if (!decoder) {
     done(
-      new RequestError(415, `bodies may be compressed once, with ${ACCEPTED_ENCODINGS}; see Content-Encoding`),
+      new RequestError(
+        415,
+        `bodies may be compressed once, with ${ACCEPTED_ENCODINGS}; see Content-Encoding`,
+      ),
     );
     return;
   }
@@ -43,7 +46,12 @@ function decoded(request: FastifyRequest, payload: Readable, decoder: Transform)
       transform(chunk: Buffer, _encoding, done) {
         made += chunk.length;
         if (made > limit)
-          done(new RequestError(413, `the body is larger than ${limit} bytes when decompressed; send less at once`));
+          done(
+            new RequestError(
+              413,
+              `the body is larger than ${limit} bytes when decompressed; send less at once`,
+            ),
+          );
         else done(null, chunk);
       },
     }),
@@ -66,7 +74,9 @@ function decoded(request: FastifyRequest, payload: Readable, decoder: Transform)
   });
   // The decoder's own words may quote the body.
   decoder.on('error', () =>
-    counted.destroy(new RequestError(400, 'the body is not what its Content-Encoding says, or ends too early')),
+    counted.destroy(
+      new RequestError(400, 'the body is not what its Content-Encoding says, or ends too early'),
+    ),
   );
   return counted;
 }

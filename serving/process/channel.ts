@@ -5,7 +5,12 @@ import { ERROR_CODES, type ErrorCode, PerennialError } from '../../contracts/err
 const failure = z.object({ code: z.string().optional(), message: z.string(), retryable: z.boolean() });
 
 const message = z.discriminatedUnion('perennial', [
-  z.object({ perennial: z.literal('ask'), id: z.number(), kind: z.string(), payload: z.unknown().optional() }),
+  z.object({
+    perennial: z.literal('ask'),
+    id: z.number(),
+    kind: z.string(),
+    payload: z.unknown().optional(),
+  }),
   z.object({ perennial: z.literal('tell'), kind: z.string(), payload: z.unknown().optional() }),
   z.object({ perennial: z.literal('answer'), id: z.number(), value: z.unknown().optional() }),
   z.object({ perennial: z.literal('failure'), id: z.number(), failure }),
@@ -134,7 +139,5 @@ function failureOf(error: unknown): z.infer<typeof failure> {
 const isCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code);
 
 function errorOf({ code, message: words, retryable }: z.infer<typeof failure>): Error {
-  return code !== undefined && isCode(code)
-    ? new PerennialError(code, words, retryable)
-    : new Error(words);
+  return code !== undefined && isCode(code) ? new PerennialError(code, words, retryable) : new Error(words);
 }

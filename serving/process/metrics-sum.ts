@@ -48,9 +48,7 @@ export class MetricsSum {
     this.#last.delete(member);
     if (!last) return;
     const lasting = last.filter(({ type }) => type === 'counter' || type === 'histogram');
-    this.#gone = metrics.parse(
-      await AggregatorRegistry.aggregate([this.#gone, lasting]).getMetricsAsJSON(),
-    );
+    this.#gone = metrics.parse(await AggregatorRegistry.aggregate([this.#gone, lasting]).getMetricsAsJSON());
   }
 
   /** The text of all of them together. One that does not answer is counted as it last did. */

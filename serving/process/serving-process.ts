@@ -50,7 +50,11 @@ async function catchUp(routes: z.infer<typeof routesSnapshot>, log: (reason: str
 
 async function start(settings: ServingSettings): Promise<(reason: string) => void> {
   const logger = pino(
-    { level: settings.logLevel, base: { process: settings.process }, serializers: { error: pino.stdSerializers.err } },
+    {
+      level: settings.logLevel,
+      base: { process: settings.process },
+      serializers: { error: pino.stdSerializers.err },
+    },
     destination(2),
   );
   const store = await openStore(definedOnly(settings.store));
@@ -71,7 +75,10 @@ async function start(settings: ServingSettings): Promise<(reason: string) => voi
     metricsText: async () => z.string().parse(await channel.ask('metricsText')),
     ...(events && {
       events: {
-        sink: relayedEvents(channel, store, { dataDir: settings.store.dataDir, processes: settings.processes }),
+        sink: relayedEvents(channel, store, {
+          dataDir: settings.store.dataDir,
+          processes: settings.processes,
+        }),
         token: events.token,
       },
     }),

@@ -230,7 +230,10 @@ export class ServingSupervisor {
       const { reason, how } = await member.ended;
       if (signal.aborted) return;
       if (performance.now() - startedAt > STABLE_MS) wait = this.#limits.restartMs;
-      logger.error({ process: index, pid: member.pid, reason, how, restartInMs: wait }, 'a serving process ended');
+      logger.error(
+        { process: index, pid: member.pid, reason, how, restartInMs: wait },
+        'a serving process ended',
+      );
       await sleep(wait, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       startedAt = performance.now();

@@ -58,9 +58,17 @@ export class Access {
     const { tokenSha256, internalSha256, jwt } = settings;
     this.#required = tokenSha256 !== undefined || jwt !== undefined;
     this.#own = [
-      ...(tokenSha256 ? [ApiKeys.of(Buffer.from(tokenSha256, 'hex'), { id: 'the server token', roles: ALL_ROLES })] : []),
+      ...(tokenSha256
+        ? [ApiKeys.of(Buffer.from(tokenSha256, 'hex'), { id: 'the server token', roles: ALL_ROLES })]
+        : []),
       ...(internalSha256
-        ? [ApiKeys.of(Buffer.from(internalSha256, 'hex'), { id: 'the server', roles: ALL_ROLES, internal: true })]
+        ? [
+            ApiKeys.of(Buffer.from(internalSha256, 'hex'), {
+              id: 'the server',
+              roles: ALL_ROLES,
+              internal: true,
+            }),
+          ]
         : []),
     ];
   }
@@ -101,8 +109,7 @@ export class Access {
         access.#tokens = await JsonWebTokens.create(jwt);
         logger.info('the public keys of tokens were read again');
       };
-      if (file !== undefined)
-        access.#watches.push(new WatchedFiles([file], state, read, failed, pollMs));
+      if (file !== undefined) access.#watches.push(new WatchedFiles([file], state, read, failed, pollMs));
     }
     return access;
   }
@@ -149,7 +156,10 @@ export class Access {
     const first = !this.#required;
     this.#keys = keys ?? ApiKeys.none;
     this.#required = true;
-    this.logger.info({ path, gone: keys === undefined }, first ? 'API keys are in force' : 'API keys were read again');
+    this.logger.info(
+      { path, gone: keys === undefined },
+      first ? 'API keys are in force' : 'API keys were read again',
+    );
   }
 
   #refuse(): never {

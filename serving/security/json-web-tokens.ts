@@ -90,11 +90,16 @@ async function keysOf({ keys, algorithms }: JwtSettings): Promise<JWTVerifyGetKe
   if (jwtKeysFile({ keys }) === undefined) {
     const url = new URL(keys);
     if (url.protocol !== 'https:')
-      throw new PerennialError('InputInvalid', 'the address of the JWKS must be https: its keys decide who may ask');
+      throw new PerennialError(
+        'InputInvalid',
+        'the address of the JWKS must be https: its keys decide who may ask',
+      );
     return createRemoteJWKSet(url);
   }
   const text = await readFile(keys, 'utf8').catch((cause: unknown) => {
-    throw new PerennialError('InputInvalid', `the file of public keys ${keys} cannot be read`, false, { cause });
+    throw new PerennialError('InputInvalid', `the file of public keys ${keys} cannot be read`, false, {
+      cause,
+    });
   });
   try {
     if (!text.trimStart().startsWith('{')) {

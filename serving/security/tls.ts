@@ -61,7 +61,11 @@ export async function watchTls(
   logger: Logger,
   pollMs?: number,
 ): Promise<WatchedFiles> {
-  const paths = [settings.cert, settings.key, ...(settings.clientCa === undefined ? [] : [settings.clientCa])];
+  const paths = [
+    settings.cert,
+    settings.key,
+    ...(settings.clientCa === undefined ? [] : [settings.clientCa]),
+  ];
   return new WatchedFiles(
     paths,
     await WatchedFiles.stateOf(paths),

@@ -41,7 +41,11 @@ async function serve(requests: ModelServerOptions['requests'] = {}): Promise<str
   return server.url;
 }
 
-const post = (url: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Promise<Response> =>
+const post = (
+  url: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Promise<Response> =>
   fetch(`${url}/invocations`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
@@ -49,7 +53,9 @@ const post = (url: string, body: string | Uint8Array<ArrayBuffer>, headers: Reco
   });
 
 /** A raw connection and all that came over it. */
-async function open(url: string): Promise<{ socket: Socket; received: () => string; closed: Promise<unknown> }> {
+async function open(
+  url: string,
+): Promise<{ socket: Socket; received: () => string; closed: Promise<unknown> }> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   let text = '';
   socket.setEncoding('utf8').on('data', (part: string) => {
@@ -112,7 +118,10 @@ describe('too much at once', () => {
     const url = await serve({ underWay: 1 });
     const { socket, received } = await open(url);
     socket.write(HEAD(BODY.length) + BODY.slice(0, 10));
-    const refused = await until(() => post(url, BODY), ({ status }) => status === 503);
+    const refused = await until(
+      () => post(url, BODY),
+      ({ status }) => status === 503,
+    );
     expect(refused.headers.get('retry-after')).toBe('1');
     expect(await refused.json()).toMatchObject({ error_code: 'TEMPORARILY_UNAVAILABLE' });
     const tensors = await fetch(`${url}/v2/models/churn/infer`, { method: 'POST', body: '{}' });
@@ -120,18 +129,30 @@ describe('too much at once', () => {
     expect(await tensors.json()).toEqual({ error: expect.stringContaining('come again later') });
     expect((await fetch(`${url}/v2/health/ready`)).status).toBe(200);
     socket.write(BODY.slice(10));
-    await until(async () => received(), (text) => text.includes('200 OK'));
+    await until(
+      async () => received(),
+      (text) => text.includes('200 OK'),
+    );
     socket.destroy();
-    await until(() => post(url, BODY), ({ status }) => status === 200);
+    await until(
+      () => post(url, BODY),
+      ({ status }) => status === 200,
+    );
   });
 
   it('a client that goes away gives its place back', async () => {
     const url = await serve({ underWay: 1 });
     const { socket } = await open(url);
     socket.write(HEAD(BODY.length) + BODY.slice(0, 10));
-    await until(() => post(url, BODY), ({ status }) => status === 503);
+    await until(
+      () => post(url, BODY),
+      ({ status }) => status === 503,
+    );
     socket.destroy();
-    await until(() => post(url, BODY), ({ status }) => status === 200);
+    await until(
+      () => post(url, BODY),
+      ({ status }) => status === 200,
+    );
   });
 
   it('connections beyond the limit are closed', async () => {

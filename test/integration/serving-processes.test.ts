@@ -13,7 +13,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { addServerKey } from '../../client/server-keys.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import { openStore } from '../../lib/store/open-store.ts';
-import { type ServingOptions, type ServingSupervisor, startServing } from '../../serving/process/supervisor.ts';
+import {
+  type ServingOptions,
+  type ServingSupervisor,
+  startServing,
+} from '../../serving/process/supervisor.ts';
 import { churnServed } from './serving-models.ts';
 
 const BODY = JSON.stringify({ instances: [{ age: 30, city: 'Ulm', active: true, joined: 1_700_000_000 }] });
@@ -68,7 +72,13 @@ async function until(so: () => Promise<boolean> | boolean): Promise<void> {
 }
 
 const metric = (text: string, line: string): number =>
-  Number(text.split('\n').find((each) => each.startsWith(line))?.split(' ').at(-1) ?? Number.NaN);
+  Number(
+    text
+      .split('\n')
+      .find((each) => each.startsWith(line))
+      ?.split(' ')
+      .at(-1) ?? Number.NaN,
+  );
 
 const versions = async (url: string, count = 30): Promise<string[]> => {
   const answers = await Promise.all(Array.from({ length: count }, () => ask(url)));
@@ -100,7 +110,11 @@ describe('two processes as one server', () => {
 
   const apply = (generation: number): ReturnType<ServingSupervisor['applyRoutes']> => {
     const model = models[generation - 1];
-    return server.applyRoutes({ endpoint: 'churn', generation, routes: model ? [{ model, weight: 100 }] : [] });
+    return server.applyRoutes({
+      endpoint: 'churn',
+      generation,
+      routes: model ? [{ model, weight: 100 }] : [],
+    });
   };
 
   beforeAll(async () => {
@@ -133,9 +147,9 @@ describe('two processes as one server', () => {
     // Older ones change nothing, the same is acknowledged again, another under the same number is refused.
     expect(await apply(1)).toMatchObject({ generation: 2, versions: ['2'] });
     expect(await apply(2)).toMatchObject({ generation: 2, versions: ['2'] });
-    await expect(
-      server.applyRoutes({ endpoint: 'churn', generation: 2, routes: [] }),
-    ).rejects.toMatchObject({ code: 'RolloutFailed' });
+    await expect(server.applyRoutes({ endpoint: 'churn', generation: 2, routes: [] })).rejects.toMatchObject({
+      code: 'RolloutFailed',
+    });
     for (let i = 0; i < 5; i++) {
       const { text } = await ask(server.url, '/metrics');
       expect(metric(text, 'perennial_requests_total{endpoint="churn",version="1",code="200"}')).toBe(30);
@@ -230,7 +244,9 @@ describe('two processes as one server', () => {
       const answers = await Promise.all(Array.from({ length: 12 }, () => ask(server.url)));
       return answers.every(({ status }) => status === 401);
     });
-    const answers = await Promise.all(Array.from({ length: 40 }, () => ask(server.url, '/invocations', { token })));
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, () => ask(server.url, '/invocations', { token })),
+    );
     const admitted = answers.filter(({ status }) => status === 200).length;
     expect(admitted).toBeGreaterThanOrEqual(5);
     expect(admitted).toBeLessThanOrEqual(10);

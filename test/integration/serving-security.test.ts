@@ -124,16 +124,28 @@ describe('API keys', () => {
     expect(await status(infer(url))).toBe(200);
     const { token } = addServerKey(keysFile, { id: 'a', roles: ['predict'] });
     const past = addServerKey(keysFile, { id: 'old', roles: ['predict'], expires: '2020-01-01T00:00:00Z' });
-    await until(() => status(infer(url)), (code) => code === 401);
+    await until(
+      () => status(infer(url)),
+      (code) => code === 401,
+    );
     expect(await status(infer(url, token))).toBe(200);
     expect(await status(infer(url, past.token))).toBe(401);
     revokeServerKey(keysFile, 'a');
-    await until(() => status(infer(url, token)), (code) => code === 401);
+    await until(
+      () => status(infer(url, token)),
+      (code) => code === 401,
+    );
     // A file that turns bad, or goes, changes nothing for the better of anybody.
     await writeFile(keysFile, '{');
-    await until(async () => logged, (text) => text.includes('cannot be used'));
+    await until(
+      async () => logged,
+      (text) => text.includes('cannot be used'),
+    );
     await rm(keysFile);
-    await until(async () => logged, (text) => text.includes('"gone":true'));
+    await until(
+      async () => logged,
+      (text) => text.includes('"gone":true'),
+    );
     expect(await status(infer(url))).toBe(401);
   });
 
@@ -208,7 +220,9 @@ describe('JSON Web Tokens', () => {
     const good = await token();
     expect(await status(infer(url, good))).toBe(200);
     expect(await status(infer(url, good))).toBe(200);
-    expect(await status(infer(url, await token((made) => made, 'predict operate'), 'churn/versions/2'))).toBe(200);
+    expect(await status(infer(url, await token((made) => made, 'predict operate'), 'churn/versions/2'))).toBe(
+      200,
+    );
     expect(await status(infer(url, good, 'churn/versions/2'))).toBe(403);
     expect(await status(infer(url, await token((made) => made, 'admin')))).toBe(403);
     const bad = [
@@ -243,7 +257,10 @@ describe('JSON Web Tokens', () => {
     // One that was good and has expired is not remembered as good.
     const brief = await token((made) => made.setExpirationTime('2s'));
     expect(await status(infer(url, brief))).toBe(200);
-    await until(() => status(infer(url, brief)), (code) => code === 401);
+    await until(
+      () => status(infer(url, brief)),
+      (code) => code === 401,
+    );
   });
 
   it('need keys that can be read', async () => {
@@ -285,7 +302,12 @@ describe('TLS', () => {
   }
 
   async function serial(url: string): Promise<string> {
-    const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', ca: certificates.authority, rejectUnauthorized: false });
+    const socket = connect({
+      port: Number(new URL(url).port),
+      host: '127.0.0.1',
+      ca: certificates.authority,
+      rejectUnauthorized: false,
+    });
     await once(socket, 'secureConnect');
     const { raw } = socket.getPeerCertificate();
     socket.destroy();
@@ -299,10 +321,16 @@ describe('TLS', () => {
     expect(await ask(url)).toBe(200);
     const before = await serial(url);
     await writeFile(tls.cert, certificates.other.cert);
-    await until(async () => logged, (text) => text.includes('changed TLS files cannot be used'));
+    await until(
+      async () => logged,
+      (text) => text.includes('changed TLS files cannot be used'),
+    );
     expect(await serial(url)).toBe(before);
     await writeFile(tls.key, certificates.other.key);
-    await until(() => serial(url), (now) => now !== before);
+    await until(
+      () => serial(url),
+      (now) => now !== before,
+    );
     await expect(ask(url)).rejects.toThrow(/altnames|Hostname/);
   });
 
