@@ -8,6 +8,7 @@ import { PerennialError } from '../contracts/errors.ts';
 import type { RouteAck, RouteTable, RouteTableInput, ServedModel } from '../contracts/serving.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import { type AppOptions, createApp } from './app.ts';
+import { CLOSE_GRACE_MS, type CloseOptions } from './close-options.ts';
 import { DataPlane } from './data-plane.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { ServingMetrics } from './http/metrics.ts';
@@ -20,8 +21,6 @@ import { readTls, type TlsSettings, watchTls } from './security/tls.ts';
 import type { WatchedFiles } from './security/watched-files.ts';
 
 const SWEEP_MS = 50;
-/** Longer than any answer takes; a client that sends its request more slowly than that is cut off. */
-export const CLOSE_GRACE_MS = 10_000;
 
 /** What a {@link ModelServer} needs, beside what its host needs. */
 export interface ModelServerOptions extends ModelHostOptions {
@@ -46,14 +45,6 @@ export interface ModelServerOptions extends ModelHostOptions {
   readonly events?: AppOptions['events'];
   /** See {@link AppOptions.metricsText}. */
   readonly metricsText?: AppOptions['metricsText'];
-}
-
-/** How a server ends. */
-export interface CloseOptions {
-  /** Milliseconds in which it still accepts requests, but is not ready: load balancers turn away. Default 0. */
-  readonly delayMs?: number | undefined;
-  /** Milliseconds for the requests under way after that, default ten seconds. */
-  readonly graceMs?: number | undefined;
 }
 
 /**

@@ -6,11 +6,11 @@ import { PerennialError } from '../contracts/errors.ts';
 import { type RequestRate, requestRate, SERVER_KEYS_FILE } from '../contracts/server-keys.ts';
 import { sizeBytes } from '../contracts/sizes.ts';
 import type { PerennialConfig } from '../lib/config.ts';
+import type { CloseOptions } from '../serving/close-options.ts';
 import type { ServingOptions } from '../serving/process/supervisor.ts';
 import { tokenDigest } from '../serving/security/caller.ts';
 import { type JwtSettings, jwtSettings } from '../serving/security/jwt-settings.ts';
 import type { TlsSettings } from '../serving/security/tls.ts';
-import type { CloseOptions } from '../serving/server.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

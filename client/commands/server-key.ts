@@ -99,7 +99,9 @@ function rateOf({ rate, burst }: AddOptions): Pick<ServerKey, 'rate'> {
     throw new PerennialError('InputInvalid', '--burst needs --rate');
   }
   const perSecond = Number(rate);
-  return { rate: { perSecond, burst: burst === undefined ? Math.max(1, Math.ceil(perSecond)) : Number(burst) } };
+  return {
+    rate: { perSecond, burst: burst === undefined ? Math.max(1, Math.ceil(perSecond)) : Number(burst) },
+  };
 }
 
 function expiryOf(text: string): string {

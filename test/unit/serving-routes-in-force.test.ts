@@ -5,7 +5,11 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { RouteTable, RouteTableInput } from '../../contracts/serving.ts';
-import { type RouteMember, type RouteQuestion, RoutesInForce } from '../../serving/process/routes-in-force.ts';
+import {
+  type RouteMember,
+  type RouteQuestion,
+  RoutesInForce,
+} from '../../serving/process/routes-in-force.ts';
 import { readTable } from '../../serving/route-change.ts';
 
 const sha256 = 'a'.repeat(64);
@@ -37,7 +41,9 @@ class Member implements RouteMember {
     await Promise.resolve();
     if (kind === this.fails) throw new PerennialError('ServerUnavailable', 'it ended', true);
     if (kind === 'join')
-      this.inForce = (payload as { tables: RouteTable[] }).tables.find(({ endpoint }) => endpoint === 'churn');
+      this.inForce = (payload as { tables: RouteTable[] }).tables.find(
+        ({ endpoint }) => endpoint === 'churn',
+      );
     if (kind === 'prepare') this.#next = payload as RouteTable;
     if (kind !== 'commit') return undefined;
     this.inForce = this.#next;
@@ -70,9 +76,7 @@ describe('RoutesInForce', () => {
     await routes.join(one);
     await routes.join(two);
     await routes.apply(table(1));
-    expect([one, two].map(({ asked }) => asked)).toEqual(
-      new Array(2).fill(['join', 'prepare', 'commit']),
-    );
+    expect([one, two].map(({ asked }) => asked)).toEqual(new Array(2).fill(['join', 'prepare', 'commit']));
     two.fails = 'prepare';
     await expect(routes.apply(table(2))).rejects.toMatchObject({ code: 'ServerUnavailable' });
     expect(one.asked.slice(3)).toEqual(['prepare', 'abort']);

@@ -16,7 +16,11 @@ describe('servingFromEnv', () => {
   it('fills in what nobody says', () => {
     const { access, tls, allowAnonymous, requests, processes } = of({ PERENNIAL_SERVER_KEYS: '' });
     expect(access).toMatchObject({ keysFile: '/work/.perennial/server-keys.json', keysRequired: false });
-    expect({ tls, allowAnonymous, requests }).toEqual({ tls: undefined, allowAnonymous: false, requests: {} });
+    expect({ tls, allowAnonymous, requests }).toEqual({
+      tls: undefined,
+      allowAnonymous: false,
+      requests: {},
+    });
     expect(processes).toBeGreaterThanOrEqual(1);
   });
 
@@ -38,10 +42,12 @@ describe('servingFromEnv', () => {
       tls: { cert: '/work/a.pem', key: '/b.pem' },
     });
     expect(JSON.stringify(options)).not.toContain('hunter2');
-    expect(drainFromEnv({ PERENNIAL_SERVER_DRAIN_DELAY: '0s', PERENNIAL_SERVER_DRAIN_GRACE: '20s' })).toEqual({
-      delayMs: 0,
-      graceMs: 20_000,
-    });
+    expect(drainFromEnv({ PERENNIAL_SERVER_DRAIN_DELAY: '0s', PERENNIAL_SERVER_DRAIN_GRACE: '20s' })).toEqual(
+      {
+        delayMs: 0,
+        graceMs: 20_000,
+      },
+    );
   });
 
   it.each([
@@ -124,6 +130,8 @@ describe('MetricsSum', () => {
     expect(text).toMatch(/c_total 12\n[\s\S]*g 7\n/);
     expect(text).toContain('perennial_server_process_ends_total{reason="hang"} 1');
     // One that hangs counts as it last did.
-    expect(await sum.text([{ counted: () => Promise.reject(new Error('hangs')) }, two])).toContain('c_total 12');
+    expect(await sum.text([{ counted: () => Promise.reject(new Error('hangs')) }, two])).toContain(
+      'c_total 12',
+    );
   });
 });
