@@ -12,6 +12,8 @@ import { framed } from './frame.ts';
 export interface ServerUnderControl {
   readonly serverId: string;
   readonly url: string;
+  /** Where it can be asked from this machine with {@link ModelServerDependencies.token}; default `url`. */
+  readonly internalUrl?: string;
   applyRoutes(table: RouteTable): Promise<RouteAck>;
   loadCandidate(endpoint: string, model: ServedModel): Promise<void>;
   unloadCandidate(endpoint: string, version: string): Promise<void>;
@@ -22,7 +24,7 @@ export interface ModelServerDependencies {
   config: PerennialConfig;
   server: ServerUnderControl;
   store: ArtifactStore;
-  /** Bearer token of the prediction API, where the server asks for one. */
+  /** A bearer token with all roles, where the server asks for one. */
   token?: string | undefined;
 }
 
@@ -112,7 +114,7 @@ async function infer(
     datatype: DATATYPES[kind],
     data: rows.map((row) => row[name] ?? null),
   }));
-  const url = `${deps.server.url}/v2/models/${encodeURIComponent(endpoint)}/versions/${encodeURIComponent(model.version)}/infer`;
+  const url = `${deps.server.internalUrl ?? deps.server.url}/v2/models/${encodeURIComponent(endpoint)}/versions/${encodeURIComponent(model.version)}/infer`;
   const response = await fetch(url, {
     method: 'POST',
     headers: {

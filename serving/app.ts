@@ -8,23 +8,31 @@ import Fastify, {
 import type { Logger } from 'pino';
 import type { DataPlane } from './data-plane.ts';
 import type { Explainers } from './explaining/explainers.ts';
-import { bearerCheck } from './http/authentication.ts';
+import { bearerCheck, checkEndpoint, guardOf } from './http/authentication.ts';
+import { clientErrorAnswer } from './http/client-error.ts';
+import { decodeBody } from './http/encoded-body.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
 import { registerExplainRoutes } from './http/explain-routes.ts';
+import { createHttpServer } from './http/http-server.ts';
 import { registerMetricsRoute, ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
 import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
+import { RequestsUnderWay } from './http/requests-under-way.ts';
 import type { RouteContext } from './http/route-context.ts';
 import { registerV2Routes } from './http/v2-routes.ts';
 import { RequestError } from './request-error.ts';
+import { type RequestLimits, requestLimits } from './request-limits.ts';
+import { Access } from './security/access.ts';
+import { RateLimits } from './security/rate-limits.ts';
+import type { TlsMaterial } from './security/tls.ts';
 import { ExplanationMetrics } from './telemetry/explanation-metrics.ts';
 import type { MetricFamily } from './telemetry/metric-source.ts';
 import { StageClock } from './telemetry/stage-clock.ts';
 import type { Tracing } from './telemetry/tracing.ts';
 
-/** Ten mebibytes: ten thousand rows of a hundred columns fit. */
-export const DEFAULT_BODY_LIMIT = 10 * 1024 * 1024;
+/** Bytes of an answer that may have to wait for its reader. */
+const LONG_ANSWER = 65_536;
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -41,10 +49,14 @@ export interface AppOptions {
   readonly version: string;
   /** Where it is given, prediction requests must send it as a bearer token. */
   readonly token?: string | undefined;
-  /** The largest body in bytes, default {@link DEFAULT_BODY_LIMIT}. */
-  readonly bodyLimit?: number | undefined;
-  /** Takes rows that are pushed, and the token that they need. Without it there is no such route. */
-  readonly events?: { readonly sink: EventSink; readonly token?: string | undefined } | undefined;
+  /** Who may ask; default: whoever has `token`, or anybody where there is none. */
+  readonly access?: Access | undefined;
+  /** How often each caller may ask; default as `access` says, in this process alone. */
+  readonly rates?: RateLimits | undefined;
+  /** Sizes, times and numbers beyond which requests are refused; see {@link requestLimits} for the defaults. */
+  readonly requests?: Partial<RequestLimits> | undefined;
+  /** Key and certificate where it speaks TLS. */
+  readonly tls?: TlsMaterial | undefined;
   /** What is counted; default its own. */
   readonly metrics?: ServingMetrics | undefined;
   /** The metrics of all processes that answer as one server; default those of `metrics`. */
@@ -53,6 +65,8 @@ export interface AppOptions {
   readonly explainers?: Explainers | undefined;
   /** Makes spans of prediction requests. */
   readonly tracing?: Tracing | undefined;
+  /** Takes rows that are pushed; with a token, from whoever has it and nobody else. Without it there is no such route. */
+  readonly events?: { readonly sink: EventSink; readonly token?: string | undefined } | undefined;
 }
 
 /**
@@ -63,28 +77,41 @@ export interface AppOptions {
  * const answer = await app.inject({ method: 'GET', url: '/v2/health/ready' });
  */
 export function createApp(options: AppOptions): FastifyInstance {
-  const { dataPlane, logger, bodyLimit = DEFAULT_BODY_LIMIT } = options;
+  const { dataPlane, logger } = options;
+  const limits = requestLimits.parse(options.requests ?? {});
   const loggerInstance: FastifyBaseLogger = logger;
   const app = Fastify({
     loggerInstance,
     // A line for each request would cost more than the prediction; /metrics counts them.
     logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit,
-    // A client that sends its request byte by byte does not keep a connection for ever.
-    requestTimeout: 30_000,
+    bodyLimit: limits.bodyBytes,
+    serverFactory: (handler) => createHttpServer(limits, options.tls, handler),
     forceCloseConnections: 'idle',
+    // While it closes, a request that still comes over an open connection is answered, not refused.
+    return503OnClosing: false,
     // Names of endpoints have up to 100 characters, each up to 12 when percent-encoded.
     routerOptions: { maxParamLength: 1_200 },
+    clientErrorHandler: clientErrorAnswer,
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),
   });
   const metrics = options.metrics ?? new ServingMetrics(dataPlane, { version: options.version });
   dataPlane.listen(metrics.predictions);
   app.decorateRequest('clock', undefined);
   options.tracing?.attach(app);
-  const authenticate = options.token === undefined ? undefined : bearerCheck(options.token);
+  const access = options.access ?? Access.ofToken(options.token, logger);
+  const underWay = new RequestsUnderWay(limits.underWay);
+  const guarding = {
+    access,
+    rates: options.rates ?? new RateLimits(access.settings.rate),
+    // Beside TLS there is a plain socket on loopback; it is the server's own.
+    internalOnly: (request: FastifyRequest) =>
+      options.tls !== undefined && !('encrypted' in request.raw.socket),
+  };
+  app.decorateRequest('caller', null);
+  app.addHook('preParsing', decodeBody);
 
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
-    const failure = failureOf(error, bodyLimit);
+    const failure = failureOf(error, request.routeOptions?.bodyLimit ?? limits.bodyBytes);
     const { protocol = 'v2', predicts = false } = request.routeOptions?.config ?? {};
     if (predicts) {
       const path = pathOf(request.params);
@@ -98,7 +125,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     if (failure.status >= 500 && failure.status !== 503)
       logger.error({ route: request.routeOptions?.url, ...reasonOf(error) }, 'a request failed');
     if (failure.status === 401) reply.header('www-authenticate', 'Bearer');
-    if (failure.status === 503) reply.header('retry-after', '1');
+    if (failure.retryAfter !== undefined) reply.header('retry-after', String(failure.retryAfter));
     return reply
       .code(failure.status)
       .type('application/json; charset=utf-8')
@@ -118,21 +145,22 @@ export function createApp(options: AppOptions): FastifyInstance {
   const context: RouteContext = {
     dataPlane,
     version: options.version,
-    // Before the body is read: who may not ask does not make the server work.
-    guarded: () =>
-      authenticate
-        ? {
-            onRequest: (request, _reply, done) => {
-              authenticate(request.headers.authorization);
-              done();
-            },
-          }
-        : {},
+    guarded: (role) => ({ onRequest: guardOf(guarding, role) }),
     inference: (protocol) => ({
       config: { protocol, predicts: true },
-      ...context.guarded('predict'),
+      onRequest: guardOf(guarding, 'predict', (request, reply) => underWay.enter(request.caller, reply.raw)),
     }),
+    allowed: ({ caller }, endpoint, version) => {
+      checkEndpoint(caller, endpoint);
+      if (version === undefined || caller?.roles.has('operate') === true) return;
+      if (dataPlane.takesTraffic(endpoint, version)) return;
+      throw new RequestError(
+        403,
+        'a version that takes no traffic needs the role operate; ask for a key that has it',
+      );
+    },
     predict: async (request, reply, asked) => {
+      context.allowed(request, asked.endpoint, asked.version);
       const clock = new StageClock();
       request.clock = clock;
       const call = predictionCall(request, asked, clock.timed(asked.read));
@@ -143,6 +171,8 @@ export function createApp(options: AppOptions): FastifyInstance {
       const seconds = (clock.written - call.arrived) / 1000;
       for (const listener of dataPlane.listeners) listener.answered?.(prediction, seconds, clock);
       options.tracing?.answered(request, prediction, clock);
+      // What the system's own buffers take is gone at once; a long answer waits for whoever reads it.
+      if (body.length > LONG_ANSWER) reply.raw.setTimeout(limits.answerMs, () => reply.raw.destroy());
       if (prediction.generation !== undefined) reply.header('perennial-generation', prediction.generation);
       return reply
         .header('content-type', asked.contentType ?? 'application/json; charset=utf-8')
@@ -162,9 +192,23 @@ export function createApp(options: AppOptions): FastifyInstance {
     metrics.add(explanations);
     registerExplainRoutes(app, context, options.explainers, explanations);
   }
-  if (options.events) registerEventRoutes(app, options.events.sink, options.events.token);
-  registerMetricsRoute(app, options.allMetrics ?? (async () => [await metrics.families()]));
+  if (options.events)
+    registerEventRoutes(app, options.events.sink, eventGuard(options.events.token, context));
+  const { allMetrics = async () => [await metrics.families()] } = options;
+  registerMetricsRoute(app, context.guarded('operate'), allMetrics);
   return app;
+}
+
+/** A token for events alone shuts out all others. */
+function eventGuard(token: string | undefined, context: RouteContext): ReturnType<RouteContext['guarded']> {
+  if (token === undefined) return context.guarded('feedback');
+  const check = bearerCheck(token);
+  return {
+    onRequest: (request, _reply, done) => {
+      check(request.headers.authorization);
+      done();
+    },
+  };
 }
 
 /** Names may have letters that a header cannot carry. */

@@ -36,6 +36,7 @@ const CANDIDATE_DEADLINE_MS = 10_000;
 export class DataPlane {
   readonly #listeners: PredictionListener[] = [];
   readonly #standIn: StandIn;
+  #draining = false;
 
   constructor(private readonly host: ModelHost) {
     const failed = (incident: Omit<ChallengerIncident, 'serverId'>): void => {
@@ -154,15 +155,31 @@ export class DataPlane {
     return new Map(this.host.tables().map((table) => [table.endpoint, table.generation]));
   }
 
+  /** From now on it is not ready, but still answers. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Whether a version of an endpoint answers requests that name none. */
+  takesTraffic(endpoint: string, version: string): boolean {
+    const role = this.host.state(endpoint)?.role(version);
+    return role === 'champion' || role === 'challenger';
+  }
+
   /** Whether something is served, and everything that should be can be. */
   ready(): boolean {
     const endpoints = this.endpoints();
-    return endpoints.length > 0 && endpoints.every((endpoint) => this.host.state(endpoint)?.ready === true);
+    return (
+      !this.#draining &&
+      endpoints.length > 0 &&
+      endpoints.every((endpoint) => this.host.state(endpoint)?.ready === true)
+    );
   }
 
   /** Whether a request to the endpoint, or to one version of it, gets an answer. */
   modelReady(endpoint: string, version?: string): boolean {
     const state = this.host.state(endpoint);
+    if (this.#draining) return false;
     if (version === undefined) return state?.ready === true;
     if (state?.version(version)) return state.version(version)?.available === true;
     return this.host.candidates(endpoint).includes(version) && this.host.version(endpoint, version).available;

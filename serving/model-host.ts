@@ -4,7 +4,6 @@ import {
   type RouteAck,
   type RouteTable,
   type RouteTableInput,
-  routeTable,
   type ServedModel,
   servedModel,
 } from '../contracts/serving.ts';
@@ -16,8 +15,9 @@ import { ModelShelf, type ModelShelfOptions } from './model-shelf.ts';
 import type { Prediction, PredictionCall } from './prediction.ts';
 import type { PreparedRoutes } from './prepared-routes.ts';
 import { RequestError } from './request-error.ts';
+import { parsed, readTable } from './route-change.ts';
 import { RoutesFile } from './routes-file.ts';
-import { checkTable, type RoutedModel, type ServedEndpoint } from './served-endpoint.ts';
+import type { RoutedModel, ServedEndpoint } from './served-endpoint.ts';
 import { stickyPoint } from './sticky-point.ts';
 import { TablesInForce } from './tables-in-force.ts';
 
@@ -241,8 +241,7 @@ export class ModelHost {
   }
 
   async #prepare(input: RouteTableInput): Promise<PreparedRoutes> {
-    const table = parsed(routeTable.safeParse(input), 'the route table');
-    checkTable(table);
+    const table = readTable(input);
     const { endpoint, generation } = table;
     const current = this.#tables.overtaker(table);
     if (current && current.table.generation > generation)
@@ -288,8 +287,12 @@ export class ModelHost {
 
   async #restore(table: RouteTable): Promise<void> {
     const { endpoint, generation } = table;
+    const current = this.#tables.get(endpoint);
+    // What is in force already stays: a process takes up tables when it begins to load, and again when it has loaded.
+    if (current?.models && current.table.generation >= generation) return;
     try {
       this.#tables.enforce(table, await this.#takeAll(table, 'background'));
+      this.#shelf.release(current?.models ?? []);
     } catch (error) {
       // The generation is kept: the server must not fall behind it, and applying it again loads the models.
       this.#tables.enforce(table, undefined);
@@ -325,18 +328,4 @@ export class ModelHost {
     this.#lastChange = result.catch(() => undefined);
     return result;
   }
-}
-
-function parsed<T>(
-  result:
-    | { success: true; data: T }
-    | { success: false; error: { issues: readonly { path: PropertyKey[]; message: string }[] } },
-  what: string,
-): T {
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new PerennialError(
-    'InputInvalid',
-    `${what} is malformed at ${issue?.path.map(String).join('.') || 'its root'}: ${issue?.message ?? 'wrong shape'}`,
-  );
 }

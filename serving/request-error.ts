@@ -1,24 +1,28 @@
 import { PerennialError } from '../contracts/errors.ts';
 
 /** The HTTP statuses with which the server refuses a request. */
-export type RefusalStatus = 400 | 401 | 404 | 413 | 415 | 503;
+export type RefusalStatus = 400 | 401 | 403 | 404 | 408 | 413 | 415 | 429 | 503;
 
 /** Why a sound request is not answered: too many wait; its time is over; its sender asks too often; no model, or no server, at the moment. */
 export type Shedding = 'queue' | 'deadline' | 'rate' | 'unavailable';
+
+/** The ones that time mends. */
+const PASSING: readonly RefusalStatus[] = [429, 503];
 
 /**
  * A refused request: what is wrong with it, where, and the remedy, with the HTTP status that says so.
  * The message never holds a value out of the request's rows.
  */
 export class RequestError extends PerennialError {
+  /** @param retryAfterSeconds for 429 and 503: when to come again; the answer's `Retry-After`, default 1 */
   constructor(
     readonly status: RefusalStatus,
     message: string,
-    /** After how many seconds the client may try again, where that is known. */
     readonly retryAfterSeconds?: number,
     readonly shedding?: Shedding,
   ) {
-    super(status === 503 ? 'ServerUnavailable' : 'InputInvalid', message, status === 503);
+    const passes = PASSING.includes(status);
+    super(passes ? 'ServerUnavailable' : 'InputInvalid', message, passes);
   }
 }
 

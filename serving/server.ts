@@ -1,16 +1,30 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { PerennialError } from '../contracts/errors.ts';
 import type { RouteAck, RouteTable, RouteTableInput, ServedModel } from '../contracts/serving.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import { type AppOptions, createApp } from './app.ts';
+import { CLOSE_GRACE_MS, type CloseOptions } from './close-options.ts';
 import { DataPlane } from './data-plane.ts';
 import { type ExplainerLimits, Explainers } from './explaining/explainers.ts';
+import { createHttpServer } from './http/http-server.ts';
+import { ServingMetrics } from './http/metrics.ts';
 import { ModelHost, type ModelHostOptions } from './model-host.ts';
+import type { PreparedRoutes } from './prepared-routes.ts';
+import { requestLimits } from './request-limits.ts';
+
+import { Access, type AccessSettingsInput } from './security/access.ts';
+import { RateLimits } from './security/rate-limits.ts';
+import { readTls, type TlsSettings, watchTls } from './security/tls.ts';
+import type { WatchedFiles } from './security/watched-files.ts';
+import { BatchMetrics } from './telemetry/batch-metrics.ts';
 import { openTracing, type Tracing } from './telemetry/tracing.ts';
 
 const SWEEP_MS = 50;
-/** Longer than any answer takes; a client that sends its request more slowly than that is cut off. */
-const CLOSE_GRACE_MS = 10_000;
 
 /** What a {@link ModelServer} needs, beside what its host needs. */
 export interface ModelServerOptions extends ModelHostOptions {
@@ -19,19 +33,31 @@ export interface ModelServerOptions extends ModelHostOptions {
   /** Port, default 0: any free one; {@link ModelServer.url} tells which. */
   readonly port?: number | undefined;
   readonly logger: Logger;
-  /** Where it is given, prediction requests must send it as a bearer token. */
+  /** One token with all roles; where it is given, requests must send it as a bearer token. */
   readonly token?: string | undefined;
-  /** The largest body in bytes, default 10 MiB. */
-  readonly bodyLimit?: number | undefined;
-  /** Of the processes that explain single predictions. */
-  readonly explaining?: ExplainerLimits | undefined;
+  /** Who may ask, in full; takes the place of `token`. */
+  readonly access?: AccessSettingsInput | undefined;
+  /** Files of the certificate; without them it speaks plain HTTP. */
+  readonly tls?: TlsSettings | undefined;
+  /** Port of a plain socket on loopback beside TLS, which takes the server's own token alone; without it there is none. */
+  readonly internalPort?: number | undefined;
+  /** Serves anybody who reaches an address that is not a loopback one; default `false`: it refuses to start. */
+  readonly allowAnonymous?: boolean | undefined;
+  /** See {@link AppOptions.requests}. */
+  readonly requests?: AppOptions['requests'];
   /** Takes rows that are pushed; see {@link AppOptions.events}. */
   readonly events?: AppOptions['events'];
+  /** Of the processes that explain single predictions. */
+  readonly explaining?: ExplainerLimits | undefined;
+  /** The number of this process among those that share the port; alone it has none. */
+  readonly processNumber?: string | undefined;
+  /** See {@link AppOptions.allMetrics}. */
+  readonly allMetrics?: AppOptions['allMetrics'];
 }
 
 /**
- * A model server over HTTP. It knows nothing of Temporal and MLflow: it serves the routes that it was last given,
- * also after a restart.
+ * A model server over HTTP in this process. It knows nothing of Temporal and MLflow: it serves the routes that it was
+ * last given, also after a restart.
  *
  * @example
  * const server = await ModelServer.create({ serverId: 'a', store, routesFile: 'routes.json', logger });
@@ -41,13 +67,19 @@ export interface ModelServerOptions extends ModelHostOptions {
  */
 export class ModelServer {
   #closing: Promise<void> | undefined;
+  #url = '';
+  #watch: WatchedFiles | undefined;
+  #internal: Server | undefined;
 
   private constructor(
-    readonly serverId: string,
-    /** Where it listens, for example `http://127.0.0.1:41873`. */
-    readonly url: string,
+    private readonly options: ModelServerOptions,
     /** Predictions without HTTP. */
     readonly dataPlane: DataPlane,
+    /** What this process counts. */
+    readonly metrics: ServingMetrics,
+    /** How often callers may ask. */
+    readonly rates: RateLimits,
+    private readonly access: Access,
     private readonly host: ModelHost,
     private readonly app: FastifyInstance,
     private readonly explainers: Explainers,
@@ -56,36 +88,90 @@ export class ModelServer {
 
   /** Restores the last routes, then listens. */
   static async create(options: ModelServerOptions): Promise<ModelServer> {
-    const { serverId, host: address = '127.0.0.1', port = 0, logger, token, bodyLimit, events } = options;
-    const version = await packageVersion();
-    const host = await ModelHost.create(options);
-    const dataPlane = new DataPlane(host);
-    const explainers = new Explainers(options.store, options.explaining);
-    const tracing = await openTracing({ serverId, version }, logger);
-    const open = isLoopback(address);
-    // Rows become training data: off this machine nobody pushes them without a token.
-    const app = createApp({
-      dataPlane,
-      logger,
-      version,
-      token,
-      bodyLimit,
-      explainers,
-      tracing,
-      ...(open || events?.token !== undefined ? { events } : {}),
-    });
+    const server = await ModelServer.open(options);
+    await server.listen();
+    return server;
+  }
+
+  /**
+   * All but to listen.
+   *
+   * @throws PerennialError `InputInvalid` where keys or certificates cannot be used, or anybody could ask from outside
+   */
+  static async open(options: ModelServerOptions): Promise<ModelServer> {
+    const { host: address = '127.0.0.1', logger, token, events } = options;
+    const tls = options.tls && (await readTls(options.tls));
+    const access = options.access
+      ? await Access.create(options.access, logger)
+      : Access.ofToken(token, logger);
+    const guarded = access.required || tls?.requestCert === true;
     try {
-      const url = await app.listen({ host: address, port });
-      if (token === undefined && !open)
-        logger.warn(
-          { address },
-          'anybody who reaches this address can ask for predictions, and nobody can push events: set a token',
-        );
-      return new ModelServer(serverId, url, dataPlane, host, app, explainers, tracing);
+      checkExposure(address, guarded, options, logger);
+      const version = await packageVersion();
+      const batches = new BatchMetrics();
+      const host = await ModelHost.create({
+        ...options,
+        watchRuns: (endpoint, model, waiting) => batches.of(endpoint, model, waiting),
+      });
+      const dataPlane = new DataPlane(host);
+      const metrics = new ServingMetrics(dataPlane, { version, process: options.processNumber });
+      metrics.add(batches);
+      const explainers = new Explainers(options.store, options.explaining);
+      const tracing = await openTracing({ serverId: options.serverId, version }, logger);
+      const rates = new RateLimits(access.settings.rate);
+      // Rows become training data: off this machine nobody pushes them without a token.
+      const takesEvents = isLoopback(address) || guarded || events?.token !== undefined;
+      const app = createApp({
+        dataPlane,
+        logger,
+        version,
+        explainers,
+        tracing,
+        access,
+        rates,
+        metrics,
+        allMetrics: options.allMetrics,
+        requests: options.requests,
+        tls,
+        ...(takesEvents ? { events } : {}),
+      });
+      return new ModelServer(options, dataPlane, metrics, rates, access, host, app, explainers, tracing);
     } catch (error) {
-      await app.close();
-      await tracing?.close();
-      await host.close();
+      access.close();
+      throw error;
+    }
+  }
+
+  get serverId(): string {
+    return this.options.serverId;
+  }
+
+  /** Where it listens, for example `http://127.0.0.1:41873`. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** Where the server itself asks: as `url`, but beside TLS a plain socket on this machine. */
+  get internalUrl(): string {
+    return this.#internal ? `http://127.0.0.1:${this.options.internalPort ?? 0}` : this.#url;
+  }
+
+  /** Begins to accept requests. Where that fails, everything is closed. */
+  async listen(): Promise<void> {
+    const { host = '127.0.0.1', port = 0, tls, internalPort, logger } = this.options;
+    try {
+      const url = await this.app.listen({ host, port });
+      this.#url = tls ? url.replace(/^http:/, 'https:') : url;
+      const { server } = this.app;
+      if (tls && server instanceof TlsServer) this.#watch = await watchTls(tls, server, logger);
+      if (tls && internalPort !== undefined) {
+        const limits = requestLimits.parse(this.options.requests ?? {});
+        this.#internal = createHttpServer(limits, undefined, this.app.routing);
+        this.#internal.listen({ host: '127.0.0.1', port: internalPort });
+        await once(this.#internal, 'listening');
+      }
+    } catch (error) {
+      await this.close();
       throw error;
     }
   }
@@ -93,6 +179,16 @@ export class ModelServer {
   /** Puts a traffic table into force; see {@link ModelHost.applyRoutes}. */
   applyRoutes(table: RouteTableInput): Promise<RouteAck> {
     return this.host.applyRoutes(table);
+  }
+
+  /** The first half of a change of routes; see {@link ModelHost.prepare}. */
+  prepare(table: RouteTableInput): Promise<PreparedRoutes> {
+    return this.host.prepare(table);
+  }
+
+  /** Takes up tables that are in force elsewhere; see {@link ModelHost.restore}. */
+  restore(tables: readonly RouteTable[]): Promise<void> {
+    return this.host.restore(tables);
   }
 
   /** Loads a version without a route, to be asked by its version; see {@link ModelHost.loadCandidate}. */
@@ -110,27 +206,58 @@ export class ModelServer {
     return this.host.tables();
   }
 
-  /** Stops accepting requests, answers those under way (for at most ten seconds), then frees the models. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  /**
+   * Says that it is not ready; after a delay stops accepting requests, answers those under way, then frees the models.
+   * Every answer from the beginning on ends its connection, so that clients go elsewhere.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options);
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  async #close({ delayMs = 0, graceMs = CLOSE_GRACE_MS }: CloseOptions): Promise<void> {
     const { server } = this.app;
+    this.dataPlane.drain();
+    server.prependListener('request', (_request, response) => {
+      response.shouldKeepAlive = false;
+    });
+    if (delayMs > 0) await sleep(delayMs);
     // A connection that was busy when closing began is kept alive after its answer; nobody else would end it.
     const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
-    const deadline = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    const deadline = setTimeout(() => server.closeAllConnections(), graceMs);
     try {
+      this.#internal?.close();
       await this.app.close();
     } finally {
+      this.#internal?.closeAllConnections();
       clearInterval(sweep);
       clearTimeout(deadline);
+      this.#watch?.close();
+      this.access.close();
     }
     this.explainers.close();
     await this.tracing?.close();
     await this.host.close();
   }
+}
+
+/** @throws PerennialError `InputInvalid` */
+function checkExposure(
+  address: string,
+  guarded: boolean,
+  { allowAnonymous = false }: ModelServerOptions,
+  logger: Logger,
+): void {
+  if (guarded || isLoopback(address)) return;
+  if (!allowAnonymous)
+    throw new PerennialError(
+      'InputInvalid',
+      `anybody who reaches ${address} could ask for predictions: make a key with \`perennial server-key add\`, set PERENNIAL_SECRET_SERVER_TOKEN, or allow it with PERENNIAL_SERVER_ALLOW_ANONYMOUS=true`,
+    );
+  logger.warn(
+    { address },
+    'anybody who reaches this address can ask for predictions; nobody can push events',
+  );
 }
 
 function isLoopback(address: string): boolean {

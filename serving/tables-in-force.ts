@@ -1,7 +1,6 @@
-import { isDeepStrictEqual } from 'node:util';
-import { PerennialError } from '../contracts/errors.ts';
 import type { RouteTable } from '../contracts/serving.ts';
 import type { LoadedModel } from './loaded-model.ts';
+import { routeChange } from './route-change.ts';
 import { ServedEndpoint } from './served-endpoint.ts';
 
 /** The table of each endpoint, which never goes back a generation; withdrawn ones stay known. */
@@ -42,15 +41,10 @@ export class TablesInForce {
    * @throws PerennialError `RolloutFailed` for another table under the generation in force
    */
   overtaker(table: RouteTable): ServedEndpoint | undefined {
-    const { endpoint, generation } = table;
-    const current = this.#endpoints.get(endpoint);
-    if (!current || current.table.generation < generation) return undefined;
-    if (current.table.generation > generation) return current;
-    if (!isDeepStrictEqual(current.table, table))
-      throw new PerennialError(
-        'RolloutFailed',
-        `"${endpoint}" already has other routes under generation ${generation}; raise the generation with every change`,
-      );
+    const current = this.#endpoints.get(table.endpoint);
+    const change = routeChange(current?.table, table);
+    if (!current || change === 'new') return undefined;
+    if (change === 'older') return current;
     return current.models && current;
   }
 }

@@ -1,4 +1,4 @@
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { endpointWorkflowId, SIGNALS } from '../contracts/names.ts';
 import type { ChallengerIncident } from '../contracts/serving.ts';
@@ -85,7 +85,7 @@ export class IncidentSender {
       );
       return true;
     } catch (error) {
-      if (!(error instanceof WorkflowNotFoundError)) {
+      if (!(error instanceof Error && error.name === 'WorkflowNotFoundError')) {
         this.tell(incident);
         return false;
       }

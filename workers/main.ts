@@ -1,21 +1,20 @@
 import { PerennialError } from '../contracts/errors.ts';
-import { runCheck } from './check.ts';
-import { runIntake } from './intake.ts';
-import { runPerson } from './person.ts';
-import { runInfer, runProfile } from './profile.ts';
-import { installRuntime, logger, shutdownSignal } from './runtime.ts';
-import { runServer } from './serve.ts';
-import { runWorker } from './worker.ts';
+import { logger, shutdownSignal } from './runtime.ts';
 
-/** The processes of a platform, by name: `node main.js worker`, `serve`; and questions of the CLI, answered once. */
-const ROLES: Record<string, (signal: AbortSignal) => Promise<void>> = {
-  worker: runWorker,
-  serve: runServer,
-  check: runCheck,
-  person: runPerson,
-  intake: runIntake,
-  profile: runProfile,
-  infer: runInfer,
+type Role = (signal: AbortSignal) => Promise<void>;
+
+/**
+ * The processes of a platform, by name: `node main.js worker`, `serve`; and questions of the CLI, answered once. Each
+ * loads what it needs alone: the model server answers before the Temporal SDK is there.
+ */
+const ROLES: Record<string, () => Promise<Role>> = {
+  worker: async () => (await import('./worker.ts')).runWorker,
+  serve: async () => (await import('./serve.ts')).runServer,
+  check: async () => (await import('./check.ts')).runCheck,
+  person: async () => (await import('./person.ts')).runPerson,
+  intake: async () => (await import('./intake.ts')).runIntake,
+  profile: async () => (await import('./profile.ts')).runProfile,
+  infer: async () => (await import('./profile.ts')).runInfer,
 };
 
 const role = ROLES[process.argv[2] ?? ''];
@@ -23,9 +22,10 @@ if (!role) {
   process.stderr.write(`usage: main.js ${Object.keys(ROLES).join('|')}\n`);
   process.exit(2);
 }
-installRuntime();
 try {
-  await role(shutdownSignal());
+  const signal = shutdownSignal();
+  const run = await role();
+  await run(signal);
   process.exit(0);
 } catch (error) {
   // What people can mend is told without a stack.

@@ -1,4 +1,3 @@
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { destination, type Logger, pino } from 'pino';
 
 /** The one logger of a process: JSON lines on standard error; standard output carries the ready line. */
@@ -10,17 +9,6 @@ export const logger: Logger = pino(
   },
   destination(2),
 );
-
-/** Sends the Temporal SDK's own log lines to {@link logger}; the host decides about signals. */
-export function installRuntime(): void {
-  const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
-  Runtime.install({
-    shutdownSignals: [],
-    logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
-      logger[levels[level]]({ ...meta }, message);
-    }),
-  });
-}
 
 /** Aborted by SIGINT or SIGTERM; a second signal ends the process at once. */
 export function shutdownSignal(): AbortSignal {

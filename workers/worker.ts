@@ -12,9 +12,11 @@ import { HOUSE_OPTIONS } from './options.ts';
 import { announceReady, logger } from './runtime.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 import { sweepBeside } from './sweep.ts';
+import { installRuntime } from './temporal-runtime.ts';
 
 /** Runs the worker of lifecycles until `signal` aborts. */
 export async function runWorker(signal: AbortSignal): Promise<void> {
+  installRuntime();
   const config = configFromEnv(process.env);
   const { connection, namespace } = await connect(signal, (address, reason) =>
     logger.warn(`Temporal at ${address} cannot be used yet (${reason}); trying again`),

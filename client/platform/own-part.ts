@@ -30,7 +30,8 @@ export interface OwnPartSettings {
  * The worker (`worker`) or the model server (`serve`): the same program in two roles.
  *
  * Variables: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `MLFLOW_TRACKING_URI`, `PERENNIAL_DATA_DIR`,
- * `PERENNIAL_PYTHON`, `PERENNIAL_SERVER_PORT`, `PERENNIAL_SERVER_ID`, `PERENNIAL_TEMPORAL_UI`,
+ * `PERENNIAL_PYTHON`, `PERENNIAL_SERVER_PORT`, `PERENNIAL_SERVER_ID`,
+ * `PERENNIAL_SERVER_PROCESSES` (default 1 here), `PERENNIAL_TEMPORAL_UI`,
  * `PERENNIAL_SOURCE_ROOTS` (separated as in `PATH`), `PERENNIAL_RESOURCES`.
  */
 export function ownPart(name: 'worker' | 'server', settings: OwnPartSettings): PartDefinition {
@@ -45,6 +46,8 @@ export function ownPart(name: 'worker' | 'server', settings: OwnPartSettings): P
     PERENNIAL_PYTHON: settings.python,
     PERENNIAL_SERVER_PORT: String(settings.serverPort),
     PERENNIAL_SERVER_ID: settings.serverId,
+    // A laptop has other things to do; `perennial serve` alone takes every core.
+    PERENNIAL_SERVER_PROCESSES: settings.env.PERENNIAL_SERVER_PROCESSES || '1',
     PERENNIAL_TEMPORAL_UI: settings.temporalUi,
     PERENNIAL_SOURCE_ROOTS: settings.sourceRoots.join(delimiter),
     PERENNIAL_RESOURCES: settings.resources?.join(','),

@@ -8,15 +8,19 @@ export type Protocol = 'v2' | 'mlflow';
 export interface Failure {
   readonly status: number;
   readonly message: string;
+  /** Whole seconds after which to come again. */
+  readonly retryAfter?: number | undefined;
 }
 
 /** MLflow's names of error codes, by HTTP status. */
 const MLFLOW_CODES: Readonly<Record<number, string>> = {
   400: 'BAD_REQUEST',
   401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
   404: 'RESOURCE_DOES_NOT_EXIST',
   413: 'REQUEST_LIMIT_EXCEEDED',
   415: 'BAD_REQUEST',
+  429: 'RESOURCE_EXHAUSTED',
   503: 'TEMPORARILY_UNAVAILABLE',
 };
 
@@ -27,7 +31,11 @@ const MLFLOW_CODES: Readonly<Record<number, string>> = {
  * @param bodyLimit bytes, for the message
  */
 export function failureOf(error: unknown, bodyLimit: number): Failure {
-  if (error instanceof RequestError) return { status: error.status, message: error.message };
+  if (error instanceof RequestError) {
+    const { status, message, retryAfterSeconds = 1 } = error;
+    const passes = status === 429 || status === 503;
+    return { status, message, retryAfter: passes ? Math.max(1, Math.ceil(retryAfterSeconds)) : undefined };
+  }
   const status = clientStatus(error);
   switch (status) {
     case 413:

@@ -10,7 +10,6 @@ import {
   eventLogName,
 } from '../../contracts/events.ts';
 import { RequestError } from '../request-error.ts';
-import { bearerCheck } from './authentication.ts';
 
 /** What the routes of events do, without HTTP. */
 export interface EventSink {
@@ -45,20 +44,17 @@ const query = z.strictObject({ batchId: eventBatchId.optional() });
  * `POST /v1/events/{log}`: rows in, place in the log out. With `Prefer: respond-async` (RFC 7240) the answer is 202
  * as soon as the rows are stored and on their way; what the log makes of them is then told by its status.
  *
- * @param token where it is given, requests must send it as a bearer token
+ * @param guard lets pass who may push
  */
-export function registerEventRoutes(app: FastifyInstance, sink: EventSink, token: string | undefined): void {
-  const authenticate = token === undefined ? undefined : bearerCheck(token);
+export function registerEventRoutes(
+  app: FastifyInstance,
+  sink: EventSink,
+  guard: Pick<RouteShorthandOptions, 'onRequest'>,
+): void {
   const options: RouteShorthandOptions = {
     bodyLimit: EVENT_LIMITS.bytes,
     config: { protocol: 'v2' },
-    // Before the body is read: who may not ask does not make the server work.
-    ...(authenticate && {
-      onRequest: (request, _reply, done) => {
-        authenticate(request.headers.authorization);
-        done();
-      },
-    }),
+    ...guard,
   };
   // Encapsulated: these content types are known to these routes and no others.
   void app.register((scope, _options, registered) => {
@@ -95,7 +91,7 @@ function parsed<T extends z.ZodType>(schema: T, value: unknown, what: string): z
 
 /** What the sender can mend is a 400; what time may mend is a 503. */
 function refusal(error: unknown): never {
-  if (!(error instanceof PerennialError)) throw error;
+  if (!(error instanceof PerennialError) || error instanceof RequestError) throw error;
   if (error.code === 'InputInvalid') throw new RequestError(400, error.message);
   if (error.retryable) throw new RequestError(503, error.message);
   throw error;

@@ -48,6 +48,7 @@ export function registerExplainRoutes(
     (protocol: Protocol) =>
     async (request: FastifyRequest<{ Params: ModelPath }>, reply: FastifyReply): Promise<FastifyReply> => {
       const { name, version } = request.params;
+      context.allowed(request, name, version);
       const started = performance.now();
       const model = context.dataPlane.model(name, version);
       const { batch, id } = READERS[protocol](model, parseJson(request.body));

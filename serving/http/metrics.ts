@@ -11,6 +11,7 @@ import type { DataPlane } from '../data-plane.ts';
 import { type MetricFamily, type MetricSource, metricFamily } from '../telemetry/metric-source.ts';
 import { PredictionMetrics } from '../telemetry/prediction-metrics.ts';
 import { ServerState } from '../telemetry/server-state.ts';
+import type { RouteContext } from './route-context.ts';
 
 /** What one process of the server counts. */
 export class ServingMetrics {
@@ -78,13 +79,14 @@ const withoutSuffix = (family: MetricFamily): MetricFamily =>
 /**
  * `GET /metrics`.
  *
- * @param collect the metrics of all processes that share the port
+ * @param guard who may look, @param collect the metrics of all processes that share the port
  */
 export function registerMetricsRoute(
   app: FastifyInstance,
+  guard: ReturnType<RouteContext['guarded']>,
   collect: () => Promise<readonly (readonly MetricFamily[])[]>,
 ): void {
-  app.get('/metrics', async ({ headers }, reply) => {
+  app.get('/metrics', guard, async ({ headers }, reply) => {
     const { contentType, text } = await metricsPage(await collect(), headers.accept);
     return reply.header('vary', 'accept').type(contentType).send(text);
   });

@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify';
+import type { ServerRole } from '../../contracts/server-keys.ts';
 import type { DataPlane } from '../data-plane.ts';
 import type { Prediction, PredictionCall } from '../prediction.ts';
+import type { Caller } from '../security/caller.ts';
 import type { Protocol } from './errors.ts';
 
 declare module 'fastify' {
@@ -10,10 +12,11 @@ declare module 'fastify' {
     /** Whether this route predicts, and so is counted. */
     predicts?: boolean;
   }
+  interface FastifyRequest {
+    /** Who asks, once a route's guard let the request pass. */
+    caller: Caller | null;
+  }
 }
-
-/** What a caller may do: ask for predictions; tell the truth about them; ask versions that take no traffic, and look inside. */
-export type ServerRole = 'predict' | 'feedback' | 'operate';
 
 /** A prediction request as a protocol has read it. */
 export interface ProtocolRequest extends Pick<PredictionCall, 'endpoint' | 'version' | 'entity' | 'read'> {
@@ -34,6 +37,12 @@ export interface RouteContext {
   guarded(role: ServerRole): Pick<RouteShorthandOptions, 'onRequest'>;
   /** Options of a route that predicts: protocol of its errors, authentication, limits. */
   inference(protocol: Protocol): RouteShorthandOptions;
+  /**
+   * Whether the caller may ask this endpoint, and this version of it.
+   *
+   * @throws RequestError 403
+   */
+  allowed(request: FastifyRequest, endpoint: string, version: string | undefined): void;
   /** Predicts, tells the listeners, and sends the answer with the headers that say which version gave it. */
   predict(request: FastifyRequest, reply: FastifyReply, asked: ProtocolRequest): Promise<FastifyReply>;
 }

@@ -50,7 +50,7 @@ export function registerV2Routes(app: FastifyInstance, context: RouteContext): v
   };
 
   for (const path of ['/v2/models/:name', '/v2/models/:name/versions/:version']) {
-    app.get<{ Params: ModelPath }>(path, ({ params }) =>
+    app.get<{ Params: ModelPath }>(path, context.guarded('predict'), ({ params }) =>
       describeModel(dataPlane.metadata(params.name, params.version)),
     );
     app.get<{ Params: ModelPath }>(`${path}/ready`, ({ params: { name, version } }, reply) => {

@@ -9,38 +9,22 @@ import { PerennialError } from '../contracts/errors.ts';
 import { type Appended, appended, type EventBatch, eventLogStart } from '../contracts/events.ts';
 import { SIGNALS, UPDATES, WORKFLOW_TYPES } from '../contracts/names.ts';
 import type { PerennialConfig } from '../lib/config.ts';
-import { storeRows } from '../lib/events/intake.ts';
-import type { ArtifactStore } from '../lib/store/artifact-store.ts';
-import type { EventSink } from '../serving/http/event-routes.ts';
+import type { EventRelay } from '../serving/process/event-relay.ts';
 
 /** Longer than an append takes, shorter than a client waits. */
 const ANSWER_MS = 20_000;
 
 /**
- * Where the model server puts pushed rows: into the artifact store, and a reference to them to the log's workflow.
- *
- * @param client the connection to Temporal; it comes and goes
+ * Tells the log's workflow of rows that a serving process has put into the artifact store.
  */
-export function eventSink(
-  config: PerennialConfig,
-  store: ArtifactStore,
-  client: () => Client | undefined,
-): EventSink {
-  const connected = (): Client => {
-    const found = client();
-    if (found) return found;
-    throw unavailable(
-      'Temporal cannot be reached now; send the rows again later: the same batch counts once',
-    );
-  };
+export function eventRelay(
+  config: Pick<PerennialConfig, 'taskQueue'>,
+  { workflow, connection }: Client,
+): EventRelay {
   return {
-    store: (rows, format, batchId) => {
-      connected(); // nothing is stored that nobody can be told of
-      return storeRows(rows, format, { store, dataDir: config.dataDir, batchId });
-    },
+    check: () => undefined,
 
     append: async (log, batch) => {
-      const { workflow, connection } = connected();
       try {
         return appended.parse(
           await connection.withDeadline(Date.now() + ANSWER_MS, () =>
@@ -59,8 +43,8 @@ export function eventSink(
     },
 
     send: async (log, batch) => {
-      await connected()
-        .workflow.signalWithStart(WORKFLOW_TYPES.eventLog, {
+      await workflow
+        .signalWithStart(WORKFLOW_TYPES.eventLog, {
           ...eventLogStart(log, config.taskQueue),
           signal: SIGNALS.append,
           signalArgs: [batch],

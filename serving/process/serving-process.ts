@@ -1,0 +1,167 @@
+/** The program of a serving process: models and HTTP. `ServingMember` starts it; all it knows comes through the pipe. */
+import { destination, pino } from 'pino';
+import type { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.ts';
+import { routeTable } from '../../contracts/serving.ts';
+import { openStore } from '../../lib/store/open-store.ts';
+import type { PreparedRoutes } from '../prepared-routes.ts';
+import { ModelServer } from '../server.ts';
+import { metricFamily } from '../telemetry/metric-source.ts';
+import { Channel } from './channel.ts';
+import { relayedEvents } from './event-relay.ts';
+import { watchParent } from './orphan.ts';
+import {
+  candidatePayload,
+  closePayload,
+  endpointPayload,
+  routesSnapshot,
+  type ServingSettings,
+  startPayload,
+  usagePayload,
+  versionPayload,
+} from './settings.ts';
+
+/** How often processes tell each other what they admitted. */
+const USAGE_MS = 100;
+
+const channel = new Channel((message) => {
+  process.send?.(message);
+});
+process.on('message', (message) => channel.receive(message));
+// A terminal's Ctrl-C reaches the whole group; the supervisor alone decides.
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
+watchParent();
+
+let running: ModelServer | undefined;
+const prepared = new Map<string, PreparedRoutes>();
+
+function server(): ModelServer {
+  if (running) return running;
+  throw new PerennialError('ServerUnavailable', 'this serving process has not started yet', true);
+}
+
+/** Loads what is in force; what cannot be had is logged, and the rest serves. */
+async function catchUp(routes: z.infer<typeof routesSnapshot>, log: (reason: string) => void): Promise<void> {
+  await server().restore(routes.tables);
+  for (const { endpoint, model } of routes.candidates)
+    await server()
+      .loadCandidate(endpoint, model)
+      .catch((error: unknown) => log(error instanceof Error ? error.message : String(error)));
+}
+
+async function start(settings: ServingSettings): Promise<(reason: string) => void> {
+  const logger = pino(
+    {
+      level: settings.logLevel,
+      base: { process: settings.process },
+      serializers: { error: pino.stdSerializers.err },
+    },
+    destination(2),
+  );
+  const store = await openStore(definedOnly(settings.store));
+  const { maxRows, events } = settings;
+  running = await ModelServer.open({
+    serverId: settings.serverId,
+    store,
+    logger,
+    host: settings.host,
+    port: settings.port,
+    internalPort: settings.internalPort,
+    threads: settings.threads,
+    ...(maxRows === undefined ? {} : { limits: { maxRows } }),
+    access: settings.access,
+    tls: settings.tls,
+    allowAnonymous: settings.allowAnonymous,
+    requests: settings.requests,
+    processNumber: settings.processes > 1 ? String(settings.process) : undefined,
+    allMetrics: async () =>
+      metricFamily
+        .array()
+        .array()
+        .parse(await channel.ask('allMetrics')),
+    onIncident: (incident) => channel.tell('incident', incident),
+    ...(events && {
+      events: {
+        sink: relayedEvents(channel, store, {
+          dataDir: settings.store.dataDir,
+          processes: settings.processes,
+        }),
+        token: events.token,
+      },
+    }),
+  });
+  const { rates } = running;
+  if (settings.processes > 1)
+    setInterval(() => {
+      const usage = rates.usage();
+      if (usage) channel.tell('usage', usage);
+    }, USAGE_MS).unref();
+  return (reason) => logger.error({ reason }, 'a candidate cannot be restored');
+}
+
+let log: (reason: string) => void = () => undefined;
+
+channel
+  .handle('ping', () => undefined)
+  .handle('start', async (payload) => {
+    const { settings, routes } = startPayload.parse(payload);
+    log = await start(settings);
+    await catchUp(routes, log);
+  })
+  .handle('join', async (payload) => {
+    await catchUp(routesSnapshot.parse(payload), log);
+    await server().listen();
+    const { url, internalUrl } = server();
+    return { url, internalUrl };
+  })
+  .handle('prepare', async (payload) => {
+    const table = routeTable.parse(payload);
+    prepared.set(table.endpoint, await server().prepare(table));
+  })
+  .handle('commit', (payload) => taken(payload)?.commit())
+  .handle('abort', (payload) => taken(payload)?.abort())
+  .handle('loadCandidate', async (payload) => {
+    const { endpoint, model } = candidatePayload.parse(payload);
+    await server().loadCandidate(endpoint, model);
+  })
+  .handle('unloadCandidate', async (payload) => {
+    const { endpoint, version } = versionPayload.parse(payload);
+    await server().unloadCandidate(endpoint, version);
+  })
+  .handle('metrics', () => running?.metrics.families())
+  .handle('charge', (payload) => running?.rates.charge(usagePayload.parse(payload), performance.now()))
+  .handle('close', async (payload) => {
+    await running?.close(closePayload.parse(payload));
+    // Time for the answer; without the pipe the process ends.
+    setImmediate(() => process.disconnect?.());
+  });
+
+channel.tell('hello');
+
+/** The change that was prepared for an endpoint, once. */
+function taken(payload: unknown): PreparedRoutes | undefined {
+  const { endpoint } = endpointPayload.parse(payload);
+  const change = prepared.get(endpoint);
+  prepared.delete(endpoint);
+  return change;
+}
+
+/** An optional setting that is left out, not `undefined`. */
+function definedOnly(store: ServingSettings['store']): Parameters<typeof openStore>[0] {
+  const { dataDir, artifactStore, artifactCache, keyring, encryptAll } = store;
+  return {
+    dataDir,
+    ...(artifactStore && { artifactStore: locationOf(artifactStore) }),
+    ...(artifactCache !== undefined && { artifactCache }),
+    ...(keyring !== undefined && { keyring }),
+    ...(encryptAll !== undefined && { encryptAll }),
+  };
+}
+
+type Location = NonNullable<Parameters<typeof openStore>[0]['artifactStore']>;
+
+function locationOf(location: NonNullable<ServingSettings['store']['artifactStore']>): Location {
+  if (location.kind === 'file') return location;
+  const { endpoint, region, ...rest } = location;
+  return { ...rest, ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) };
+}
