@@ -8,11 +8,14 @@ import Fastify, {
 import type { Logger } from 'pino';
 import type { DataPlane } from './data-plane.ts';
 import { bearerCheck } from './http/authentication.ts';
+import { registerJsonParser } from './http/body-parsers.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
 import { ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
+import { registerOpenApiRoutes } from './http/openapi-routes.ts';
 import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
+import { registerRepositoryRoutes } from './http/repository-routes.ts';
 import type { RouteContext } from './http/route-context.ts';
 import { registerV2Routes } from './http/v2-routes.ts';
 
@@ -70,21 +73,21 @@ export function createApp(options: AppOptions): FastifyInstance {
     if (failure.status >= 500 && failure.status !== 503)
       logger.error({ route: request.routeOptions?.url, ...reasonOf(error) }, 'a request failed');
     if (failure.status === 401) reply.header('www-authenticate', 'Bearer');
-    return reply
-      .code(failure.status)
-      .type('application/json; charset=utf-8')
-      .send(JSON.stringify(failureBody(protocol, failure)));
+    return (
+      reply
+        .code(failure.status)
+        // Without a charset, which JSON does not have: clients compare the type as a whole.
+        .header('content-type', 'application/json')
+        .send(JSON.stringify(failureBody(protocol, failure)))
+    );
   };
   app.setErrorHandler(refuse);
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ error: `there is no ${request.method} on this path; see docs/serving.md` }),
   );
 
-  // The text is parsed by the handler: a parser that fails here would cost the client its connection.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
-    done(null, body),
-  );
+  // The bytes are parsed by the handler: a parser that fails here would cost the client its connection.
+  registerJsonParser(app, bodyLimit);
 
   const context: RouteContext = {
     dataPlane,
@@ -117,8 +120,10 @@ export function createApp(options: AppOptions): FastifyInstance {
         .send(body);
     },
   };
-  registerV2Routes(app, context);
+  registerV2Routes(app, context, bodyLimit);
+  registerRepositoryRoutes(app, context, bodyLimit);
   registerMlflowRoutes(app, context);
+  registerOpenApiRoutes(app, context);
   if (options.events) registerEventRoutes(app, options.events.sink, options.events.token);
   app.get('/metrics', async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),

@@ -13,6 +13,11 @@ export interface ColumnBatch {
   readonly rows: number;
   /** By the input's name; all inputs of the signature must be there. */
   readonly columns: ReadonlyMap<string, InputColumn>;
+  /**
+   * All `numeric` and `boolean` columns in the order of the signature, one after the other ([column][row]); where it
+   * is there, `columns` holds views of it.
+   */
+  readonly numbers?: Float32Array | undefined;
 }
 
 /** One output of a model: the values of all rows. */

@@ -1,0 +1,329 @@
+import { RequestError } from '../request-error.ts';
+
+/** JSON's characters, as bytes. */
+export const BYTE = {
+  quote: 0x22,
+  plus: 0x2b,
+  comma: 0x2c,
+  minus: 0x2d,
+  dot: 0x2e,
+  zero: 0x30,
+  one: 0x31,
+  nine: 0x39,
+  colon: 0x3a,
+  listStart: 0x5b,
+  escape: 0x5c,
+  listEnd: 0x5d,
+  e: 0x65,
+  f: 0x66,
+  n: 0x6e,
+  t: 0x74,
+  objectStart: 0x7b,
+  objectEnd: 0x7d,
+} as const;
+
+/**
+ * A scanner met what it does not take: a mistake, or a rare shape. Whoever uses it then asks the plain reader, which
+ * has the last word and the words of every refusal.
+ */
+export class Doubt extends Error {
+  override readonly name = 'Doubt';
+}
+
+/** One for all: a scanner gives up often under attack, and a stack trace would cost more than the scan. */
+export const DOUBT = new Doubt('not for the scanner');
+
+/** What the scan gives, or `undefined` where the scanner gave up. */
+export function unlessInDoubt<T>(scan: () => T): T | undefined {
+  try {
+    return scan();
+  } catch (error) {
+    // The plain reader refuses such a request too, and says first what it finds first.
+    if (error instanceof Doubt || error instanceof RequestError) return undefined;
+    throw error;
+  }
+}
+
+/** Powers of ten that a double holds exactly. */
+const POWERS = Float64Array.from({ length: 23 }, (_, power) => Number(`1e${power}`));
+const MAX_POWER = 22;
+const TWO_53 = 2 ** 53;
+const TWO_63 = 2 ** 63;
+/** Well below the largest float32: a number that may reach its edge is read exactly. */
+const CLEARLY_FLOAT32 = 3e38;
+/** More than the rounding errors of an inexact mantissa of at most 2^63 and of one multiplication add up to. */
+const BELOW = 1 - 2 ** -45;
+const ABOVE = 1 + 2 ** -45;
+
+/** How many texts a scanner remembers, and up to which length. */
+const REMEMBERED_TEXTS = 256;
+const REMEMBERED_LENGTH = 40;
+
+/** A text that was read before, under its bytes. */
+interface Remembered {
+  readonly bytes: Buffer;
+  readonly text: string;
+}
+
+/**
+ * A cursor over the bytes of a JSON text (RFC 8259) that reads just what the caller expects, without making objects.
+ * It never takes what `JSON.parse` would refuse, and gives the same values to the last bit; where it meets anything
+ * else than what is asked for it throws {@link DOUBT}. The bytes must be valid UTF-8.
+ *
+ * @example
+ * const scanner = new JsonScanner();
+ * scanner.start(Buffer.from('[1.5, 2]'));
+ * scanner.take(BYTE.listStart);
+ * scanner.number(); // 1.5
+ * scanner.more(BYTE.listEnd); // true
+ */
+export class JsonScanner {
+  /** The place of the next byte. */
+  at = 0;
+  #bytes: Buffer = Buffer.alloc(0);
+  /** Text columns hold few different texts: to compare bytes is cheaper than to make strings. */
+  readonly #texts: (Remembered | undefined)[] = new Array<undefined>(REMEMBERED_TEXTS).fill(undefined);
+
+  /** Begins with another text. */
+  start(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.at = 0;
+  }
+
+  /** The next byte that is no white space, not taken yet; 0 at the end. */
+  peek(): number {
+    const bytes = this.#bytes;
+    let byte = bytes[this.at] ?? 0;
+    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++this.at] ?? 0;
+    return byte;
+  }
+
+  /** Takes this byte. */
+  take(byte: number): void {
+    if (this.peek() !== byte) throw DOUBT;
+    this.at += 1;
+  }
+
+  /** Behind the opening byte of a list or an object: whether it is empty, which takes the closing byte. */
+  empty(close: number): boolean {
+    if (this.peek() !== close) return false;
+    this.at += 1;
+    return true;
+  }
+
+  /** Behind an item of a list or an object: takes the comma (true: another follows) or the closing byte (false). */
+  more(close: number): boolean {
+    const byte = this.peek();
+    this.at += 1;
+    if (byte === BYTE.comma) return true;
+    if (byte !== close) throw DOUBT;
+    return false;
+  }
+
+  /** Nothing but white space may follow. */
+  end(): void {
+    this.peek();
+    if (this.at < this.#bytes.length) throw DOUBT;
+  }
+
+  /** Takes these bytes if they come next. */
+  skip(expected: Uint8Array): boolean {
+    const bytes = this.#bytes;
+    const start = this.at;
+    const { length } = expected;
+    for (let index = 0; index < length; index++) if (bytes[start + index] !== expected[index]) return false;
+    this.at = start + length;
+    return true;
+  }
+
+  /** Takes `null`, `true` or `false`. */
+  word(bytes: Uint8Array): void {
+    if (!this.skip(bytes)) throw DOUBT;
+  }
+
+  /** A key with its colon. */
+  key(): string {
+    const key = this.text();
+    this.take(BYTE.colon);
+    return key;
+  }
+
+  /** A string. */
+  text(): string {
+    this.peek();
+    const start = this.at;
+    const end = this.#stringEnd();
+    if (this.#escaped) return String(this.#parsed(start, end));
+    const bytes = this.#bytes;
+    const length = end - start - 2;
+    if (length === 0) return '';
+    if (length > REMEMBERED_LENGTH) return bytes.toString('utf8', start + 1, end - 1);
+    let hash = length;
+    for (let index = start + 1; index < end - 1; index++)
+      hash = (Math.imul(hash, 31) + (bytes[index] ?? 0)) | 0;
+    const slot = (hash ^ (hash >>> 15)) & (REMEMBERED_TEXTS - 1);
+    const known = this.#texts[slot];
+    if (known && known.bytes.length === length && this.#same(known.bytes, start + 1)) return known.text;
+    const text = bytes.toString('utf8', start + 1, end - 1);
+    this.#texts[slot] = { bytes: Buffer.from(bytes.subarray(start + 1, end - 1)), text };
+    return text;
+  }
+
+  /**
+   * A number, as `JSON.parse` reads it: a whole mantissa below 2^53 times or divided by a power of ten up to 22 is
+   * rounded once, and so exact; anything else is left to the engine.
+   *
+   * @param single whether the caller stores a float32: of more digits than a double's it is then enough to know
+   *   between which doubles the number lies, where both round to the same float32
+   * @see Clinger, "How to read floating point numbers accurately", 1990
+   */
+  number(single = false): number {
+    const bytes = this.#bytes;
+    this.peek();
+    const start = this.at;
+    let at = start;
+    let byte = bytes[at] ?? 0;
+    const negative = byte === BYTE.minus;
+    if (negative) byte = bytes[++at] ?? 0;
+    let mantissa = 0;
+    let scale = 0;
+    if (byte === BYTE.zero) byte = bytes[++at] ?? 0;
+    else {
+      if (byte < BYTE.one || byte > BYTE.nine) throw DOUBT;
+      do {
+        mantissa = mantissa * 10 + (byte - BYTE.zero);
+        byte = bytes[++at] ?? 0;
+      } while (byte >= BYTE.zero && byte <= BYTE.nine);
+    }
+    if (byte === BYTE.dot) {
+      const first = ++at;
+      byte = bytes[at] ?? 0;
+      if (byte < BYTE.zero || byte > BYTE.nine) throw DOUBT;
+      do {
+        mantissa = mantissa * 10 + (byte - BYTE.zero);
+        byte = bytes[++at] ?? 0;
+      } while (byte >= BYTE.zero && byte <= BYTE.nine);
+      scale = first - at;
+    }
+    if ((byte | 0x20) === BYTE.e) {
+      byte = bytes[++at] ?? 0;
+      const less = byte === BYTE.minus;
+      if (less || byte === BYTE.plus) byte = bytes[++at] ?? 0;
+      if (byte < BYTE.zero || byte > BYTE.nine) throw DOUBT;
+      let exponent = 0;
+      do {
+        exponent = Math.min(exponent * 10 + (byte - BYTE.zero), 1e6);
+        byte = bytes[++at] ?? 0;
+      } while (byte >= BYTE.zero && byte <= BYTE.nine);
+      scale += less ? -exponent : exponent;
+    }
+    this.at = at;
+    const value = scaled(mantissa, scale);
+    if (value !== undefined && mantissa < TWO_53) return negative ? -value : value;
+    if (single && value !== undefined && mantissa < TWO_63 && value < CLEARLY_FLOAT32) {
+      const low = Math.fround(value * BELOW);
+      if (low === Math.fround(value * ABOVE)) return negative ? -low : low;
+    }
+    return Number(bytes.toString('latin1', start, at));
+  }
+
+  /** Whatever value comes, as `JSON.parse` gives it. */
+  value(): unknown {
+    const start = this.#beforeValue();
+    return this.#parsed(start, this.at);
+  }
+
+  /** Steps over a value without checking it: {@link end} alone does not vouch for such a text. Gives its place. */
+  pass(): number {
+    return this.#beforeValue();
+  }
+
+  /** Moves behind the value that comes, and gives where it begins. Brackets are counted, so that depth costs nothing. */
+  #beforeValue(): number {
+    const bytes = this.#bytes;
+    const { length } = bytes;
+    let byte = this.peek();
+    const start = this.at;
+    if (byte === BYTE.quote) {
+      this.#stringEnd();
+      return start;
+    }
+    if (byte !== BYTE.listStart && byte !== BYTE.objectStart) {
+      while (this.at < length && !endsScalar(byte)) byte = bytes[++this.at] ?? 0;
+      if (this.at === start) throw DOUBT;
+      return start;
+    }
+    let depth = 0;
+    do {
+      if (this.at >= length) throw DOUBT;
+      byte = bytes[this.at] ?? 0;
+      if (byte === BYTE.quote) {
+        this.#stringEnd();
+        continue;
+      }
+      if (byte === BYTE.listStart || byte === BYTE.objectStart) depth += 1;
+      else if (byte === BYTE.listEnd || byte === BYTE.objectEnd) depth -= 1;
+      this.at += 1;
+    } while (depth > 0);
+    return start;
+  }
+
+  /** Whether the string that was passed last has escapes. */
+  #escaped = false;
+
+  /** Moves behind a string, and gives that place. */
+  #stringEnd(): number {
+    const bytes = this.#bytes;
+    const { length } = bytes;
+    let at = this.at;
+    if (bytes[at] !== BYTE.quote) throw DOUBT;
+    this.#escaped = false;
+    for (;;) {
+      at += 1;
+      if (at >= length) throw DOUBT;
+      const byte = bytes[at] ?? 0;
+      if (byte === BYTE.quote) break;
+      if (byte < 0x20) throw DOUBT;
+      if (byte === BYTE.escape) {
+        this.#escaped = true;
+        at += 1;
+      }
+    }
+    this.at = at + 1;
+    return at + 1;
+  }
+
+  #same(known: Buffer, start: number): boolean {
+    const bytes = this.#bytes;
+    for (let index = 0; index < known.length; index++)
+      if (bytes[start + index] !== known[index]) return false;
+    return true;
+  }
+
+  #parsed(start: number, end: number): unknown {
+    try {
+      return JSON.parse(this.#bytes.toString('utf8', start, end));
+    } catch {
+      throw DOUBT;
+    }
+  }
+}
+
+/** The mantissa times ten to the power, rounded once; `undefined` where that takes an inexact power. */
+function scaled(mantissa: number, power: number): number | undefined {
+  if (power === 0) return mantissa;
+  if (power < 0) return power >= -MAX_POWER ? mantissa / (POWERS[-power] ?? 1) : undefined;
+  return power <= MAX_POWER ? mantissa * (POWERS[power] ?? 1) : undefined;
+}
+
+function endsScalar(byte: number): boolean {
+  return (
+    byte === BYTE.comma ||
+    byte === BYTE.listEnd ||
+    byte === BYTE.objectEnd ||
+    byte === 0x20 ||
+    byte === 0x0a ||
+    byte === 0x0d ||
+    byte === 0x09
+  );
+}
