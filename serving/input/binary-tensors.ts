@@ -35,6 +35,13 @@ export class BinaryTensors {
     return start;
   }
 
+  /** A copy of numbers of the datatype `FP32`; as they lie there they need not be aligned. */
+  floats(start: number, count: number): Float32Array {
+    const floats = new Float32Array(count);
+    new Uint8Array(floats.buffer).set(this.bytes.subarray(start, start + floats.byteLength));
+    return floats;
+  }
+
   /**
    * The elements of the next tensor, whose datatype is `BYTES`.
    *

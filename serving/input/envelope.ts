@@ -44,7 +44,7 @@ export function readEnvelope(body: JsonBody, protocol: keyof typeof FIELDS): Env
 }
 
 function entityOf(entity: unknown, field: string): string | undefined {
-  if (entity === undefined || entity === null) return undefined;
+  if (entity === undefined) return undefined;
   if (typeof entity !== 'string')
     throw badRequest(`${field}.entity must be a string, got ${describe(entity)}; send the key as text`);
   if (entity === '' || entity.length > MAX_ENTITY_LENGTH)

@@ -15,13 +15,21 @@ export class InvocationScanner {
   readonly #scanner = new JsonScanner();
   readonly #cells: RowCells;
   readonly #all: readonly number[];
+  /** Each input's name as JSON has it, quotes included. */
+  readonly #quoted: readonly Buffer[];
+  /** By input: its slot in the rows of the request, or −1. */
+  readonly #slots: Int32Array;
   /** By input: the last record that had it. Counted on over all requests. */
   readonly #seen: Float64Array;
   #records = 0;
+  /** The inputs of the last record in its order: the next one most likely has the same. */
+  readonly #order: number[] = [];
 
   constructor(private readonly schema: InputSchema) {
     this.#cells = new RowCells(schema.layout, schema.limits.maxRows);
-    this.#all = schema.inputs.map((_, index) => index);
+    this.#all = [...schema.inputs.keys()];
+    this.#quoted = schema.inputs.map(({ name }) => Buffer.from(JSON.stringify(name)));
+    this.#slots = new Int32Array(schema.inputs.length);
     this.#seen = new Float64Array(schema.inputs.length);
   }
 
@@ -34,30 +42,31 @@ export class InvocationScanner {
 
   #body(): ColumnBatch {
     const scanner = this.#scanner;
-    let given: ((index: number) => boolean) | undefined;
+    let read = false;
     scanner.take(BYTE.objectStart);
     if (scanner.empty(BYTE.objectEnd)) throw DOUBT;
     do {
       const key = scanner.key();
-      const format =
-        key === 'dataframe_split' || key === 'dataframe_records' || key === 'instances' || key === 'inputs';
-      if (format && given) throw DOUBT;
-      if (key === 'dataframe_split') given = this.#split();
-      else if (key === 'dataframe_records') given = this.#recordList();
-      else if (key === 'instances') given = this.#instances();
-      else if (key === 'inputs')
-        given = scanner.peek() === BYTE.objectStart ? this.#columns() : this.#instances();
-      else scanner.value();
+      if (!FORMATS.has(key)) {
+        scanner.value();
+        continue;
+      }
+      if (read) throw DOUBT;
+      read = true;
+      if (key === 'dataframe_split') this.#split();
+      else if (key === 'dataframe_records') this.#recordList();
+      else if (key === 'inputs' && scanner.peek() === BYTE.objectStart) this.#columns();
+      else this.#instances();
     } while (scanner.more(BYTE.objectEnd));
     scanner.end();
-    if (!given) throw DOUBT;
-    return this.#cells.finish(given);
+    if (!read) throw DOUBT;
+    return this.#cells.finish(this.#slots);
   }
 
   /** `{"columns": [names], "data": [[values], …]}`, in any order. */
-  #split(): (index: number) => boolean {
+  #split(): void {
     const scanner = this.#scanner;
-    let columns: number[] | undefined;
+    let columns: readonly number[] | undefined;
     let passed: number | undefined;
     let data = false;
     scanner.take(BYTE.objectStart);
@@ -75,14 +84,11 @@ export class InvocationScanner {
       } else scanner.value();
     } while (scanner.more(BYTE.objectEnd));
     if (!columns || !data) throw DOUBT;
-    if (passed !== undefined) {
-      const end = scanner.at;
-      scanner.at = passed;
-      this.#rowLists(columns);
-      scanner.at = end;
-    }
-    const set = new Set(columns);
-    return (index) => set.has(index);
+    if (passed === undefined) return;
+    const end = scanner.at;
+    scanner.at = passed;
+    this.#rowLists(columns);
+    scanner.at = end;
   }
 
   #names(): number[] {
@@ -92,7 +98,6 @@ export class InvocationScanner {
     if (scanner.empty(BYTE.listEnd)) throw DOUBT;
     do columns.push(this.#indexOf(scanner.text()));
     while (scanner.more(BYTE.listEnd));
-    if (new Set(columns).size !== columns.length) throw DOUBT;
     return columns;
   }
 
@@ -102,55 +107,72 @@ export class InvocationScanner {
     return index;
   }
 
+  /** Rows as lists, whose values belong to these inputs, each in the slot of its position. */
   #rowLists(columns: readonly number[]): void {
     const scanner = this.#scanner;
     const cells = this.#cells;
-    const last = columns.length - 1;
+    const width = columns.length;
+    this.#slots.fill(-1);
+    for (const [position, index] of columns.entries()) {
+      if (this.#slots[index] !== -1) throw DOUBT;
+      this.#slots[index] = position;
+    }
+    // How many numeric columns follow each other from a position on.
+    const runs = new Int32Array(width + 1);
+    for (let position = width - 1; position >= 0; position--)
+      runs[position] = cells.isNumeric(columns[position] ?? 0) ? 1 + (runs[position + 1] ?? 0) : 0;
     scanner.take(BYTE.listStart);
-    if (last < 0 || scanner.empty(BYTE.listEnd)) throw DOUBT;
+    if (width === 0 || scanner.empty(BYTE.listEnd)) throw DOUBT;
     do {
       const row = cells.rows;
-      cells.addRow();
+      cells.addRows(1);
       scanner.take(BYTE.listStart);
-      for (let position = 0; position <= last; position++) {
-        cells.read(scanner, row, columns[position] ?? 0);
-        if (scanner.more(BYTE.listEnd) !== position < last) throw DOUBT;
-      }
+      let position = 0;
+      do {
+        if (position >= width) throw DOUBT;
+        const run = runs[position] ?? 0;
+        const read = run > 0 ? cells.readRun(scanner, row, position, run) : 0;
+        if (read === 0) cells.read(scanner, row, columns[position] ?? 0, position);
+        position += read === 0 ? 1 : read;
+      } while (scanner.more(BYTE.listEnd));
+      if (position !== width) throw DOUBT;
     } while (scanner.more(BYTE.listEnd));
   }
 
   /** Rows as objects, as lists, or as bare values where there is one input: the first row tells which. */
-  #instances(): (index: number) => boolean {
+  #instances(): void {
     const scanner = this.#scanner;
     scanner.peek();
     const start = scanner.at;
     scanner.take(BYTE.listStart);
     const first = scanner.peek();
     scanner.at = start;
-    if (first === BYTE.objectStart) return this.#recordList();
-    if (first === BYTE.listStart) this.#rowLists(this.#all);
-    else if (this.#all.length === 1) this.#columnList(0);
-    else throw DOUBT;
-    return () => true;
+    if (first === BYTE.objectStart) this.#recordList();
+    else if (first === BYTE.listStart) this.#rowLists(this.#all);
+    else if (this.#all.length === 1) {
+      this.#slots[0] = 0;
+      readColumn(scanner, this.#cells, 0, undefined);
+    } else throw DOUBT;
   }
 
-  #recordList(): (index: number) => boolean {
+  #recordList(): void {
     const scanner = this.#scanner;
     const cells = this.#cells;
     const seen = this.#seen;
     const width = seen.length;
+    for (let index = 0; index < width; index++) this.#slots[index] = index;
     scanner.take(BYTE.listStart);
     if (scanner.empty(BYTE.listEnd)) throw DOUBT;
     do {
       const row = cells.rows;
-      cells.addRow();
+      cells.addRows(1);
       this.#records += 1;
       const record = this.#records;
       let there = 0;
       scanner.take(BYTE.objectStart);
       if (!scanner.empty(BYTE.objectEnd))
         do {
-          const index = this.#indexOf(scanner.key());
+          const index = this.#key(there);
           if (seen[index] === record) throw DOUBT;
           seen[index] = record;
           there += 1;
@@ -159,56 +181,79 @@ export class InvocationScanner {
       if (there < width)
         for (let index = 0; index < width; index++) if (seen[index] !== record) cells.setMissing(row, index);
     } while (scanner.more(BYTE.listEnd));
-    return () => true;
+  }
+
+  /** The input that the key at this position of a record names. */
+  #key(position: number): number {
+    const scanner = this.#scanner;
+    const expected = this.#order[position];
+    const quoted = expected === undefined ? undefined : this.#quoted[expected];
+    scanner.peek();
+    if (expected !== undefined && quoted && scanner.skip(quoted)) {
+      scanner.take(BYTE.colon);
+      return expected;
+    }
+    const index = this.#indexOf(scanner.key());
+    this.#order[position] = index;
+    return index;
   }
 
   /** `{"age": [41, 17], …}`; a value may be wrapped, and a lone value is a column of one row. */
-  #columns(): (index: number) => boolean {
+  #columns(): void {
     const scanner = this.#scanner;
-    const columns = new Set<number>();
+    const cells = this.#cells;
+    let rows: number | undefined;
+    this.#slots.fill(-1);
     scanner.take(BYTE.objectStart);
     if (scanner.empty(BYTE.objectEnd)) throw DOUBT;
     do {
       const index = this.#indexOf(scanner.key());
-      if (columns.has(index)) throw DOUBT;
-      if (scanner.peek() === BYTE.listStart) this.#columnList(index, columns.size > 0);
+      if (this.#slots[index] !== -1) throw DOUBT;
+      this.#slots[index] = index;
+      if (scanner.peek() === BYTE.listStart) readColumn(scanner, cells, index, rows);
       else {
-        this.#row(0, columns.size > 0);
-        this.#cells.read(scanner, 0, index);
-        if (this.#cells.rows !== 1) throw DOUBT;
+        if (rows === undefined) cells.addRows(1);
+        if (cells.rows !== 1) throw DOUBT;
+        cells.read(scanner, 0, index);
       }
-      columns.add(index);
+      rows = cells.rows;
     } while (scanner.more(BYTE.objectEnd));
-    return (index) => columns.has(index);
-  }
-
-  /** The values of one column. @param follows whether an earlier column has told the number of rows */
-  #columnList(index: number, follows = false): void {
-    const scanner = this.#scanner;
-    let row = 0;
-    scanner.take(BYTE.listStart);
-    if (scanner.empty(BYTE.listEnd)) throw DOUBT;
-    do {
-      this.#row(row, follows);
-      readWrapped(scanner, this.#cells, row, index);
-      row += 1;
-    } while (scanner.more(BYTE.listEnd));
-    if (row !== this.#cells.rows) throw DOUBT;
-  }
-
-  #row(row: number, follows: boolean): void {
-    if (!follows) this.#cells.addRow();
-    else if (row >= this.#cells.rows) throw DOUBT;
   }
 }
 
-/** A value, or the one value of a list: tensors of the shape `[n, 1]` come this way. */
-export function readWrapped(scanner: JsonScanner, cells: RowCells, row: number, index: number): void {
-  if (scanner.peek() !== BYTE.listStart) {
-    cells.read(scanner, row, index);
-    return;
-  }
+/** The names of the four shapes. */
+const FORMATS: ReadonlySet<string> = new Set(['dataframe_split', 'dataframe_records', 'instances', 'inputs']);
+
+/**
+ * Reads a list of one column's values. A value may be wrapped (`[[41], [17]]`): tensors of the shape `[n, 1]` come
+ * this way.
+ *
+ * @param rows how many values there must be; `undefined` where this list tells
+ */
+export function readColumn(
+  scanner: JsonScanner,
+  cells: RowCells,
+  index: number,
+  rows: number | undefined,
+): void {
+  const numeric = cells.isNumeric(index);
+  let row = 0;
   scanner.take(BYTE.listStart);
-  cells.read(scanner, row, index);
-  scanner.take(BYTE.listEnd);
+  if (scanner.empty(BYTE.listEnd)) throw DOUBT;
+  do {
+    if (rows === undefined && row === cells.rows) cells.addRows(1);
+    if (row >= cells.rows) throw DOUBT;
+    const read = numeric ? cells.readColumnRun(scanner, row, index, cells.rows - row) : 0;
+    if (read > 0) {
+      row += read;
+      continue;
+    }
+    if (scanner.peek() === BYTE.listStart) {
+      scanner.take(BYTE.listStart);
+      cells.read(scanner, row, index);
+      scanner.take(BYTE.listEnd);
+    } else cells.read(scanner, row, index);
+    row += 1;
+  } while (scanner.more(BYTE.listEnd));
+  if (row !== cells.rows) throw DOUBT;
 }

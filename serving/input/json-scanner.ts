@@ -14,6 +14,7 @@ export const BYTE = {
   listStart: 0x5b,
   escape: 0x5c,
   listEnd: 0x5d,
+  upperE: 0x45,
   e: 0x65,
   f: 0x66,
   n: 0x6e,
@@ -81,6 +82,8 @@ export class JsonScanner {
   /** The place of the next byte. */
   at = 0;
   #bytes: Buffer = Buffer.alloc(0);
+  /** The number that was read last. */
+  readonly #number = new Float64Array(1);
   /** Text columns hold few different texts: to compare bytes is cheaper than to make strings. */
   readonly #texts: (Remembered | undefined)[] = new Array<undefined>(REMEMBERED_TEXTS).fill(undefined);
 
@@ -169,20 +172,27 @@ export class JsonScanner {
     return text;
   }
 
+  /** A number, as `JSON.parse` reads it. */
+  number(): number {
+    this.numberInto(this.#number, 0, false);
+    return this.#number[0] ?? 0;
+  }
+
   /**
-   * A number, as `JSON.parse` reads it: a whole mantissa below 2^53 times or divided by a power of ten up to 22 is
-   * rounded once, and so exact; anything else is left to the engine.
+   * Puts a number, as `JSON.parse` reads it, into its place: given back, each would become an object on the heap. A
+   * whole mantissa below 2^53 times or divided by a power of ten up to 22 is rounded once, and so exact; anything else
+   * is left to the engine.
    *
-   * @param single whether the caller stores a float32: of more digits than a double's it is then enough to know
+   * @param single whether it becomes a float32 later: of more digits than a double's it is then enough to know
    *   between which doubles the number lies, where both round to the same float32
    * @see Clinger, "How to read floating point numbers accurately", 1990
    */
-  number(single = false): number {
+  numberInto(target: Float64Array, place: number, single: boolean): void {
     const bytes = this.#bytes;
-    this.peek();
     const start = this.at;
     let at = start;
     let byte = bytes[at] ?? 0;
+    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++at] ?? 0;
     const negative = byte === BYTE.minus;
     if (negative) byte = bytes[++at] ?? 0;
     let mantissa = 0;
@@ -205,7 +215,7 @@ export class JsonScanner {
       } while (byte >= BYTE.zero && byte <= BYTE.nine);
       scale = first - at;
     }
-    if ((byte | 0x20) === BYTE.e) {
+    if (byte === BYTE.e || byte === BYTE.upperE) {
       byte = bytes[++at] ?? 0;
       const less = byte === BYTE.minus;
       if (less || byte === BYTE.plus) byte = bytes[++at] ?? 0;
@@ -218,13 +228,85 @@ export class JsonScanner {
       scale += less ? -exponent : exponent;
     }
     this.at = at;
-    const value = scaled(mantissa, scale);
-    if (value !== undefined && mantissa < TWO_53) return negative ? -value : value;
-    if (single && value !== undefined && mantissa < TWO_63 && value < CLEARLY_FLOAT32) {
-      const low = Math.fround(value * BELOW);
-      if (low === Math.fround(value * ABOVE)) return negative ? -low : low;
+    if (scale >= -MAX_POWER && scale <= MAX_POWER) {
+      const power = POWERS[scale < 0 ? -scale : scale] ?? 1;
+      const value = scale < 0 ? mantissa / power : mantissa * power;
+      if (mantissa < TWO_53) {
+        target[place] = negative ? -value : value;
+        return;
+      }
+      if (single && mantissa < TWO_63 && value < CLEARLY_FLOAT32) {
+        const low = Math.fround(value * BELOW);
+        if (low === Math.fround(value * ABOVE)) {
+          target[place] = negative ? -low : low;
+          return;
+        }
+      }
     }
-    return Number(bytes.toString('latin1', start, at));
+    target[place] = Number(bytes.toString('latin1', start, at));
+  }
+
+  /**
+   * Puts plain numbers of a list into places with a step between them, as {@link numberInto} would: one loop for all of
+   * them, in which nothing leaves the registers, takes a third of the time.
+   *
+   * @param count numbers to read at most
+   * @returns how many there were before the list's end or another value; the cursor stands behind the last of them
+   */
+  numberRun(target: Float64Array, place: number, step: number, count: number): number {
+    const bytes = this.#bytes;
+    let at = this.at;
+    for (let read = 0; read < count; read++) {
+      const before = at;
+      let byte = bytes[at] ?? 0;
+      if (read > 0) {
+        while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++at] ?? 0;
+        if (byte !== BYTE.comma) {
+          this.at = before;
+          return read;
+        }
+        byte = bytes[++at] ?? 0;
+      }
+      while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++at] ?? 0;
+      const start = at;
+      const negative = byte === BYTE.minus;
+      if (negative) byte = bytes[++at] ?? 0;
+      if (byte < BYTE.zero || byte > BYTE.nine) {
+        this.at = before;
+        return read;
+      }
+      const leading = byte === BYTE.zero;
+      let mantissa = byte - BYTE.zero;
+      byte = bytes[++at] ?? 0;
+      if (!leading)
+        while (byte >= BYTE.zero && byte <= BYTE.nine) {
+          mantissa = mantissa * 10 + (byte - BYTE.zero);
+          byte = bytes[++at] ?? 0;
+        }
+      let fraction = 0;
+      if (byte === BYTE.dot) {
+        const first = ++at;
+        byte = bytes[at] ?? 0;
+        while (byte >= BYTE.zero && byte <= BYTE.nine) {
+          mantissa = mantissa * 10 + (byte - BYTE.zero);
+          byte = bytes[++at] ?? 0;
+        }
+        fraction = at - first;
+        // No digit, or more than a power of ten is exact for.
+        if (fraction === 0 || fraction > MAX_POWER) mantissa = TWO_53;
+      }
+      if (mantissa < TWO_53 && byte !== BYTE.e && byte !== BYTE.upperE) {
+        const value = mantissa / (POWERS[fraction] ?? 1);
+        target[place] = negative ? -value : value;
+      } else {
+        this.at = start;
+        this.numberInto(target, place, true);
+        at = this.at;
+      }
+      place += step;
+    }
+    this.at = at;
+    return count;
   }
 
   /** Whatever value comes, as `JSON.parse` gives it. */
@@ -307,13 +389,6 @@ export class JsonScanner {
       throw DOUBT;
     }
   }
-}
-
-/** The mantissa times ten to the power, rounded once; `undefined` where that takes an inexact power. */
-function scaled(mantissa: number, power: number): number | undefined {
-  if (power === 0) return mantissa;
-  if (power < 0) return power >= -MAX_POWER ? mantissa / (POWERS[-power] ?? 1) : undefined;
-  return power <= MAX_POWER ? mantissa * (POWERS[power] ?? 1) : undefined;
 }
 
 function endsScalar(byte: number): boolean {

@@ -1,13 +1,14 @@
-import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { BinaryTensors } from './binary-tensors.ts';
 import { DATATYPES, NUMBER_SIZES, numberAt } from './datatypes.ts';
 import type { InputSchema } from './input-schema.ts';
-import { readWrapped } from './invocation-scanner.ts';
-import { isObject } from './json.ts';
+import { readColumn } from './invocation-scanner.ts';
 import { BYTE, DOUBT, JsonScanner, unlessInDoubt } from './json-scanner.ts';
 import { requestedOutputs } from './requested-outputs.ts';
 import { RowCells } from './row-cells.ts';
 import { isMatrix, type TensorRequest } from './tensors.ts';
+
+/** From so many numbers on a copy of them is worth its views. */
+const MANY = 64;
 
 /** What a tensor's object says before its data are read. */
 interface TensorHead {
@@ -15,7 +16,7 @@ interface TensorHead {
   datatype?: string;
   shape?: number[];
   /** `binary_data_size`, where it has one. */
-  size?: unknown;
+  size?: number | undefined;
   /** Where the data begin, which were passed. */
   data?: number;
 }
@@ -28,13 +29,19 @@ export class TensorScanner {
   readonly #scanner = new JsonScanner();
   readonly #cells: RowCells;
   readonly #all: readonly number[];
+  /** Whether all inputs are numeric. */
+  readonly #numeric: boolean;
+  /** By input: its slot in the rows of the request, or −1. */
+  readonly #slots: Int32Array;
 
   constructor(
     private readonly schema: InputSchema,
     private readonly outputNames: readonly string[],
   ) {
+    this.#slots = new Int32Array(schema.inputs.length);
     this.#cells = new RowCells(schema.layout, schema.limits.maxRows);
     this.#all = [...schema.inputs.keys()];
+    this.#numeric = schema.inputs.every(({ kind }) => kind === 'numeric');
   }
 
   /**
@@ -49,7 +56,7 @@ export class TensorScanner {
 
   #body(bytes: Buffer | undefined): TensorRequest {
     const scanner = this.#scanner;
-    let batch: (() => ColumnBatch) | undefined;
+    let read = false;
     let id: string | undefined;
     let outputs: { readonly value: unknown } | undefined;
     let parameters: { readonly value: unknown } | undefined;
@@ -58,8 +65,9 @@ export class TensorScanner {
     do {
       switch (scanner.key()) {
         case 'inputs':
-          if (batch) throw DOUBT;
-          batch = this.#tensors(bytes);
+          if (read) throw DOUBT;
+          read = true;
+          this.#tensors(bytes);
           break;
         case 'id':
           if (id !== undefined) throw DOUBT;
@@ -78,18 +86,18 @@ export class TensorScanner {
       }
     } while (scanner.more(BYTE.objectEnd));
     scanner.end();
-    if (!batch) throw DOUBT;
+    if (!read) throw DOUBT;
     return {
-      batch: batch(),
+      batch: this.#cells.finish(this.#slots),
       id,
       outputs: requestedOutputs(outputs?.value, parameters?.value, this.outputNames),
     };
   }
 
-  #tensors(bytes: Buffer | undefined): () => ColumnBatch {
+  #tensors(bytes: Buffer | undefined): void {
     const scanner = this.#scanner;
     const binary = bytes && new BinaryTensors(bytes);
-    const given = new Set<number>();
+    this.#slots.fill(-1);
     let tensors = 0;
     let matrix = false;
     scanner.take(BYTE.listStart);
@@ -104,12 +112,12 @@ export class TensorScanner {
       const columns = matrix ? this.#all : [this.schema.find(name) ?? this.schema.inputs.length];
       const [rows = 0, width = 1] = shape;
       if (width !== columns.length || shape.length > 2) throw DOUBT;
-      if (tensors === 1) for (let row = 0; row < rows; row++) this.#cells.addRow();
+      if (tensors === 1) this.#cells.addRows(rows);
       if (rows !== this.#cells.rows) throw DOUBT;
       for (const index of columns) {
         const input = this.schema.inputs[index];
-        if (!input || given.has(index) || !DATATYPES[input.kind].includes(datatype)) throw DOUBT;
-        given.add(index);
+        if (!input || this.#slots[index] !== -1 || !DATATYPES[input.kind].includes(datatype)) throw DOUBT;
+        this.#slots[index] = index;
       }
       if (head.size !== undefined) {
         if (!binary || head.data !== undefined) throw DOUBT;
@@ -123,7 +131,6 @@ export class TensorScanner {
       }
     } while (scanner.more(BYTE.listEnd));
     binary?.end();
-    return () => this.#cells.finish((index) => given.has(index));
   }
 
   /**
@@ -148,13 +155,10 @@ export class TensorScanner {
           if (head.shape) throw DOUBT;
           head.shape = this.#shape();
           break;
-        case 'parameters': {
-          const parameters = scanner.value();
+        case 'parameters':
           if (head.size !== undefined) throw DOUBT;
-          if (isObject(parameters) && Object.hasOwn(parameters, 'binary_data_size'))
-            head.size = parameters.binary_data_size ?? null;
+          head.size = this.#binarySize();
           break;
-        }
         case 'data':
           if (head.data !== undefined) throw DOUBT;
           scanner.peek();
@@ -174,11 +178,22 @@ export class TensorScanner {
   #rest(): void {
     const scanner = this.#scanner;
     while (scanner.more(BYTE.objectEnd)) {
-      const key = scanner.key();
-      if (key !== 'parameters') throw DOUBT;
-      const parameters = scanner.value();
-      if (isObject(parameters) && Object.hasOwn(parameters, 'binary_data_size')) throw DOUBT;
+      if (scanner.key() !== 'parameters' || this.#binarySize() !== undefined) throw DOUBT;
     }
+  }
+
+  /** `binary_data_size` of a tensor's parameters. */
+  #binarySize(): number | undefined {
+    const scanner = this.#scanner;
+    let size: number | undefined;
+    scanner.take(BYTE.objectStart);
+    if (!scanner.empty(BYTE.objectEnd))
+      do
+        if (scanner.key() !== 'binary_data_size') scanner.value();
+        else if (size === undefined) size = scanner.number();
+        else throw DOUBT;
+      while (scanner.more(BYTE.objectEnd));
+    return size;
   }
 
   #shape(): number[] {
@@ -199,30 +214,35 @@ export class TensorScanner {
     const cells = this.#cells;
     const { rows } = cells;
     const [sole = 0] = columns;
-    const width = columns.length;
-    const last = rows * width - 1;
-    scanner.take(BYTE.listStart);
-    if (width > 1 && scanner.peek() === BYTE.listStart) {
-      for (let row = 0; row < rows; row++) {
-        scanner.take(BYTE.listStart);
-        for (let position = 0; position < width; position++) {
-          cells.read(scanner, row, columns[position] ?? 0);
-          if (scanner.more(BYTE.listEnd) !== position < width - 1) throw DOUBT;
-        }
-        if (scanner.more(BYTE.listEnd) !== row < rows - 1) throw DOUBT;
-      }
+    if (columns.length === 1) {
+      readColumn(scanner, cells, sole, rows);
       return;
     }
-    let row = 0;
+    scanner.take(BYTE.listStart);
+    const nested = scanner.peek() === BYTE.listStart;
+    for (let row = 0; row < rows; row++) {
+      if (nested) scanner.take(BYTE.listStart);
+      this.#row(row, columns, nested);
+      const follows = nested || row === rows - 1 ? scanner.more(BYTE.listEnd) : true;
+      if (follows !== row < rows - 1) throw DOUBT;
+    }
+  }
+
+  /** The values of one row of a matrix, with what stands behind each but the last of a flat one. */
+  #row(row: number, columns: readonly number[], nested: boolean): void {
+    const scanner = this.#scanner;
+    const cells = this.#cells;
+    const width = columns.length;
+    const last = row === cells.rows - 1;
     let position = 0;
-    for (let index = 0; index <= last; index++) {
-      if (width === 1) readWrapped(scanner, cells, row, sole);
-      else cells.read(scanner, row, columns[position] ?? 0);
-      if (scanner.more(BYTE.listEnd) !== index < last) throw DOUBT;
-      if (++position === width) {
-        position = 0;
-        row += 1;
-      }
+    while (position < width) {
+      // Flags among the numbers are read one by one.
+      const read = this.#numeric ? cells.readRun(scanner, row, position, width - position) : 0;
+      if (read === 0) cells.read(scanner, row, columns[position] ?? 0);
+      position += read === 0 ? 1 : read;
+      const end = position === width;
+      if (end && !nested && last) return;
+      if (scanner.more(BYTE.listEnd) !== !(end && nested)) throw DOUBT;
     }
   }
 
@@ -231,7 +251,7 @@ export class TensorScanner {
     name: string,
     datatype: string,
     columns: readonly number[],
-    size: unknown,
+    size: number,
   ): void {
     const cells = this.#cells;
     const { rows } = cells;
@@ -242,6 +262,12 @@ export class TensorScanner {
       return;
     }
     let at = binary.numbers(name, datatype, rows * columns.length, size);
+    if (datatype === 'FP32' && this.#numeric && rows * columns.length >= MANY) {
+      const values = binary.floats(at, rows * columns.length);
+      if (columns.length > 1) cells.setRows(values);
+      else cells.setColumn(columns[0] ?? 0, values);
+      return;
+    }
     for (let row = 0; row < rows; row++)
       for (let position = 0; position < columns.length; position++, at += width)
         cells.setNumber(row, columns[position] ?? 0, numberAt(binary.view, at, datatype));
