@@ -37,7 +37,7 @@ const COLUMNS = {
   label: ROWS.map(({ label }) => label),
   probability: ROWS.map(({ probability }) => probability),
 };
-const REFUSED = 'the endpoint\'s routes say which versions are loaded';
+const REFUSED = "the endpoint's routes say which versions are loaded";
 
 let folder: string;
 let server: ModelServer;

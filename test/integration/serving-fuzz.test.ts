@@ -186,14 +186,24 @@ describe('garbage bodies', () => {
       let bytes = Buffer.concat([json, age, city]);
       if (next(3) === 0 && bytes.length > 0) bytes[next(bytes.length)] = next(256);
       if (next(6) === 0) bytes = bytes.subarray(0, next(bytes.length + 1));
-      const lies = ['', '-1', '0', '999999999999999999', 'x', '1e2', String(json.length + 1), `${json.length},1`];
+      const lies = [
+        '',
+        '-1',
+        '0',
+        '999999999999999999',
+        'x',
+        '1e2',
+        String(json.length + 1),
+        `${json.length},1`,
+      ];
       const answer = await fixture.app.inject({
         method: 'POST',
         url: '/v2/models/churn/infer',
         payload: bytes,
         headers: {
           'content-type': 'application/octet-stream',
-          'inference-header-content-length': next(5) === 0 ? (lies[next(lies.length)] ?? '') : String(json.length),
+          'inference-header-content-length':
+            next(5) === 0 ? (lies[next(lies.length)] ?? '') : String(json.length),
         },
       });
       const written = answer.headers['inference-header-content-length'];
@@ -207,10 +217,37 @@ describe('garbage bodies', () => {
 
   it('odd methods, paths, types and lengths over sockets are refused, and the server lives', async () => {
     const url = new URL(await fixture.app.listen({ host: '127.0.0.1', port: 0 }));
-    const paths = ['/invocations', '/v2/models/churn/infer', '/v2/models/%00/infer', '/v2/models/%ff', '/endpoints//invocations', '/v2/repository/index', '/v2/repository/models/x/load', '/openapi.json', '/nope', `/v2/models/${'a'.repeat(5_000)}`];
-    const types = ['application/json', 'application/octet-stream', 'text/csv', 'application/json; charset=x', ';', '', undefined];
+    const paths = [
+      '/invocations',
+      '/v2/models/churn/infer',
+      '/v2/models/%00/infer',
+      '/v2/models/%ff',
+      '/endpoints//invocations',
+      '/v2/repository/index',
+      '/v2/repository/models/x/load',
+      '/openapi.json',
+      '/nope',
+      `/v2/models/${'a'.repeat(5_000)}`,
+    ];
+    const types = [
+      'application/json',
+      'application/octet-stream',
+      'text/csv',
+      'application/json; charset=x',
+      ';',
+      '',
+      undefined,
+    ];
     const encodings = ['gzip', 'deflate', 'br', 'identity', undefined, undefined, undefined];
-    const bodies = ['{}', '[', '\ufeff{}', '\xff', '', JSON.stringify(SEEDS[0]?.body), '{"inputs":'.repeat(500)];
+    const bodies = [
+      '{}',
+      '[',
+      '\ufeff{}',
+      '\xff',
+      '',
+      JSON.stringify(SEEDS[0]?.body),
+      '{"inputs":'.repeat(500),
+    ];
     let answered = 0;
     const ask = (seed: number): Promise<void> =>
       new Promise((resolve) => {

@@ -22,7 +22,9 @@ export interface ClientPrograms {
  * under `.perennial` until that changes. It sees the packages of `.venv` behind its own.
  */
 export async function servingClients(): Promise<ClientPrograms> {
-  const digest = createHash('sha256').update(await readFile(LOCK)).digest('hex');
+  const digest = createHash('sha256')
+    .update(await readFile(LOCK))
+    .digest('hex');
   const folder = join(ROOT, '.perennial/test-clients', digest.slice(0, 16));
   const programs = { python: join(folder, 'bin/python'), schemathesis: join(folder, 'bin/schemathesis') };
   // Written last, so that an interrupted installation is made again from nothing.
@@ -32,7 +34,15 @@ export async function servingClients(): Promise<ClientPrograms> {
   await mkdir(folder, { recursive: true });
   await run(join(BASE, 'bin/python'), ['-m', 'venv', folder]);
   const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input'];
-  await run(programs.python, [...install, '--require-hashes', '--no-deps', '--only-binary', ':all:', '-r', LOCK]);
+  await run(programs.python, [
+    ...install,
+    '--require-hashes',
+    '--no-deps',
+    '--only-binary',
+    ':all:',
+    '-r',
+    LOCK,
+  ]);
   // Only now: pip would take the packages of .venv for installed ones.
   await writeFile(join(await packagesOf(folder), 'base.pth'), `${await packagesOf(BASE)}\n`);
   await writeFile(stamp, '');
