@@ -58,8 +58,8 @@ function requestSchema({ model: { signature } }: ModelMetadata): Schema {
     type: 'object',
     properties: {
       ...formats,
+      // Anything may stand here; of an object, the entity is read.
       params: {
-        type: 'object',
         properties: { entity: { type: 'string', minLength: 1, maxLength: 500 } },
       },
     },

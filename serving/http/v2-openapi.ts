@@ -57,13 +57,8 @@ function requestSchema({ model: { signature } }: ModelMetadata): Schema {
     type: 'object',
     properties: {
       id: { type: 'string' },
-      parameters: {
-        type: 'object',
-        properties: {
-          entity: { type: 'string', minLength: 1, maxLength: 500 },
-          binary_data_output: { type: 'boolean' },
-        },
-      },
+      // Anything may stand here; of an object, these are read.
+      parameters: { properties: { entity: { type: 'string', minLength: 1, maxLength: 500 } } },
       inputs: {
         type: 'array',
         description:
@@ -88,7 +83,7 @@ function requestSchema({ model: { signature } }: ModelMetadata): Schema {
           type: 'object',
           properties: {
             name: { enum: signature.outputs.map(({ name }) => name) },
-            parameters: { type: 'object', properties: { binary_data: { type: 'boolean' } } },
+            parameters: {},
           },
           required: ['name'],
         },
