@@ -1,7 +1,9 @@
 import { badRequest } from '../request-error.ts';
 import { describe } from './column-buffer.ts';
+import { DOUBT, unlessInDoubt } from './doubt.ts';
 import { asObject, isObject, type JsonBody } from './json.ts';
-import { BYTE, DOUBT, JsonScanner, unlessInDoubt } from './json-scanner.ts';
+import { BYTE } from './json-bytes.ts';
+import { JsonScanner } from './json-scanner.ts';
 
 /** What a request says about itself before any model reads its rows. */
 export interface Envelope {

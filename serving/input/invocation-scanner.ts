@@ -1,6 +1,8 @@
 import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
+import { DOUBT, unlessInDoubt } from './doubt.ts';
 import type { InputSchema } from './input-schema.ts';
-import { BYTE, DOUBT, JsonScanner, unlessInDoubt } from './json-scanner.ts';
+import { BYTE } from './json-bytes.ts';
+import { JsonScanner } from './json-scanner.ts';
 import { RowCells } from './row-cells.ts';
 
 /**

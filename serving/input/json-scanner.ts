@@ -1,49 +1,6 @@
-import { RequestError } from '../request-error.ts';
-
-/** JSON's characters, as bytes. */
-export const BYTE = {
-  quote: 0x22,
-  plus: 0x2b,
-  comma: 0x2c,
-  minus: 0x2d,
-  dot: 0x2e,
-  zero: 0x30,
-  one: 0x31,
-  nine: 0x39,
-  colon: 0x3a,
-  listStart: 0x5b,
-  escape: 0x5c,
-  listEnd: 0x5d,
-  upperE: 0x45,
-  e: 0x65,
-  f: 0x66,
-  n: 0x6e,
-  t: 0x74,
-  objectStart: 0x7b,
-  objectEnd: 0x7d,
-} as const;
-
-/**
- * A scanner met what it does not take: a mistake, or a rare shape. Whoever uses it then asks the plain reader, which
- * has the last word and the words of every refusal.
- */
-export class Doubt extends Error {
-  override readonly name = 'Doubt';
-}
-
-/** One for all: a scanner gives up often under attack, and a stack trace would cost more than the scan. */
-export const DOUBT = new Doubt('not for the scanner');
-
-/** What the scan gives, or `undefined` where the scanner gave up. */
-export function unlessInDoubt<T>(scan: () => T): T | undefined {
-  try {
-    return scan();
-  } catch (error) {
-    // The plain reader refuses such a request too, and says first what it finds first.
-    if (error instanceof Doubt || error instanceof RequestError) return undefined;
-    throw error;
-  }
-}
+import { DOUBT } from './doubt.ts';
+import { BYTE, endsScalar } from './json-bytes.ts';
+import { TextMemory } from './text-memory.ts';
 
 /** Powers of ten that a double holds exactly. */
 const POWERS = Float64Array.from({ length: 23 }, (_, power) => Number(`1e${power}`));
@@ -55,16 +12,6 @@ const CLEARLY_FLOAT32 = 3e38;
 /** More than the rounding errors of an inexact mantissa of at most 2^63 and of one multiplication add up to. */
 const BELOW = 1 - 2 ** -45;
 const ABOVE = 1 + 2 ** -45;
-
-/** How many texts a scanner remembers, and up to which length. */
-const REMEMBERED_TEXTS = 256;
-const REMEMBERED_LENGTH = 40;
-
-/** A text that was read before, under its bytes. */
-interface Remembered {
-  readonly bytes: Buffer;
-  readonly text: string;
-}
 
 /**
  * A cursor over the bytes of a JSON text (RFC 8259) that reads just what the caller expects, without making objects.
@@ -84,8 +31,7 @@ export class JsonScanner {
   #bytes: Buffer = Buffer.alloc(0);
   /** The number that was read last. */
   readonly #number = new Float64Array(1);
-  /** Text columns hold few different texts: to compare bytes is cheaper than to make strings. */
-  readonly #texts: (Remembered | undefined)[] = new Array<undefined>(REMEMBERED_TEXTS).fill(undefined);
+  readonly #texts = new TextMemory();
 
   /** Begins with another text. */
   start(bytes: Buffer): void {
@@ -157,19 +103,7 @@ export class JsonScanner {
     const start = this.at;
     const end = this.#stringEnd();
     if (this.#escaped) return String(this.#parsed(start, end));
-    const bytes = this.#bytes;
-    const length = end - start - 2;
-    if (length === 0) return '';
-    if (length > REMEMBERED_LENGTH) return bytes.toString('utf8', start + 1, end - 1);
-    let hash = length;
-    for (let index = start + 1; index < end - 1; index++)
-      hash = (Math.imul(hash, 31) + (bytes[index] ?? 0)) | 0;
-    const slot = (hash ^ (hash >>> 15)) & (REMEMBERED_TEXTS - 1);
-    const known = this.#texts[slot];
-    if (known && known.bytes.length === length && this.#same(known.bytes, start + 1)) return known.text;
-    const text = bytes.toString('utf8', start + 1, end - 1);
-    this.#texts[slot] = { bytes: Buffer.from(bytes.subarray(start + 1, end - 1)), text };
-    return text;
+    return this.#texts.text(this.#bytes, start + 1, end - 1);
   }
 
   /** A number, as `JSON.parse` reads it. */
@@ -375,13 +309,6 @@ export class JsonScanner {
     return at + 1;
   }
 
-  #same(known: Buffer, start: number): boolean {
-    const bytes = this.#bytes;
-    for (let index = 0; index < known.length; index++)
-      if (bytes[start + index] !== known[index]) return false;
-    return true;
-  }
-
   #parsed(start: number, end: number): unknown {
     try {
       return JSON.parse(this.#bytes.toString('utf8', start, end));
@@ -389,16 +316,4 @@ export class JsonScanner {
       throw DOUBT;
     }
   }
-}
-
-function endsScalar(byte: number): boolean {
-  return (
-    byte === BYTE.comma ||
-    byte === BYTE.listEnd ||
-    byte === BYTE.objectEnd ||
-    byte === 0x20 ||
-    byte === 0x0a ||
-    byte === 0x0d ||
-    byte === 0x09
-  );
 }

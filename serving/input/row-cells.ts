@@ -1,7 +1,9 @@
 import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { FLOAT32_MAX } from './column-buffer.ts';
 import { isEpochSeconds, parseIsoSeconds } from './datetime.ts';
-import { BYTE, DOUBT, type JsonScanner } from './json-scanner.ts';
+import { DOUBT } from './doubt.ts';
+import { BYTE } from './json-bytes.ts';
+import type { JsonScanner } from './json-scanner.ts';
 import { type BatchLayout, PackedBatch } from './packed-batch.ts';
 
 const NULL = Buffer.from('null');

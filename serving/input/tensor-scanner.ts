@@ -1,8 +1,10 @@
 import { BinaryTensors } from './binary-tensors.ts';
 import { DATATYPES, NUMBER_SIZES, numberAt } from './datatypes.ts';
+import { DOUBT, unlessInDoubt } from './doubt.ts';
 import type { InputSchema } from './input-schema.ts';
 import { readColumn } from './invocation-scanner.ts';
-import { BYTE, DOUBT, JsonScanner, unlessInDoubt } from './json-scanner.ts';
+import { BYTE } from './json-bytes.ts';
+import { JsonScanner } from './json-scanner.ts';
 import { requestedOutputs } from './requested-outputs.ts';
 import { RowCells } from './row-cells.ts';
 import { isMatrix, type TensorRequest } from './tensors.ts';
