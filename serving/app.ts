@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { DataPlane } from './data-plane.ts';
 import type { Explainers } from './explaining/explainers.ts';
 import { bearerCheck, checkEndpoint, guardOf } from './http/authentication.ts';
+import { registerJsonParser } from './http/body-parsers.ts';
 import { clientErrorAnswer } from './http/client-error.ts';
 import { decodeBody } from './http/encoded-body.ts';
 import { failureBody, failureOf } from './http/errors.ts';
@@ -17,7 +18,9 @@ import { registerExplainRoutes } from './http/explain-routes.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { registerMetricsRoute, ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
+import { registerOpenApiRoutes } from './http/openapi-routes.ts';
 import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
+import { registerRepositoryRoutes } from './http/repository-routes.ts';
 import { RequestsUnderWay } from './http/requests-under-way.ts';
 import type { RouteContext } from './http/route-context.ts';
 import { registerV2Routes } from './http/v2-routes.ts';
@@ -126,21 +129,21 @@ export function createApp(options: AppOptions): FastifyInstance {
       logger.error({ route: request.routeOptions?.url, ...reasonOf(error) }, 'a request failed');
     if (failure.status === 401) reply.header('www-authenticate', 'Bearer');
     if (failure.retryAfter !== undefined) reply.header('retry-after', String(failure.retryAfter));
-    return reply
-      .code(failure.status)
-      .type('application/json; charset=utf-8')
-      .send(JSON.stringify(failureBody(protocol, failure)));
+    return (
+      reply
+        .code(failure.status)
+        // Without a charset, which JSON does not have: clients compare the type as a whole.
+        .header('content-type', 'application/json')
+        .send(JSON.stringify(failureBody(protocol, failure)))
+    );
   };
   app.setErrorHandler(refuse);
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ error: `there is no ${request.method} on this path; see docs/serving.md` }),
   );
 
-  // The text is parsed by the handler: a parser that fails here would cost the client its connection.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
-    done(null, body),
-  );
+  // The bytes are parsed by the handler: a parser that fails here would cost the client its connection.
+  registerJsonParser(app);
 
   const context: RouteContext = {
     dataPlane,
@@ -186,7 +189,9 @@ export function createApp(options: AppOptions): FastifyInstance {
     },
   };
   registerV2Routes(app, context);
+  registerRepositoryRoutes(app, context);
   registerMlflowRoutes(app, context);
+  registerOpenApiRoutes(app, context);
   if (options.explainers) {
     const explanations = new ExplanationMetrics(options.explainers);
     metrics.add(explanations);

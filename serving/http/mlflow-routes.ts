@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { readInvocation } from '../input/invocations.ts';
-import { parseJson } from '../input/json.ts';
+import { readEnvelope } from '../input/envelope.ts';
+import { JsonBody } from '../input/json.ts';
+import { readInvocationBody } from '../input/request-reader.ts';
 import type { RouteContext } from './route-context.ts';
 
 /**
  * The HTTP interface of MLflow's scoring server: `/invocations`, `/ping`, `/health`, `/version`.
- * `/endpoints/<model>/invocations` is for servers of several models.
+ * `/endpoints/<model>/invocations` is for servers of several models; MLflow's deployment client asks there.
  */
 export function registerMlflowRoutes(app: FastifyInstance, context: RouteContext): void {
   const { dataPlane } = context;
@@ -14,10 +15,11 @@ export function registerMlflowRoutes(app: FastifyInstance, context: RouteContext
     request: FastifyRequest<{ Params: { name?: string } }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> => {
-    const body = parseJson(request.body);
+    const body = JsonBody.of(request.body);
     return context.predict(request, reply, {
       endpoint: request.params.name ?? dataPlane.soleEndpoint(),
-      read: (model) => readInvocation(model.schema, body),
+      entity: readEnvelope(body, 'mlflow').entity,
+      read: (model) => readInvocationBody(model.schema, body),
       write: ({ model, outputs }) => model.writer.predictions(outputs),
     });
   };
@@ -31,9 +33,9 @@ export function registerMlflowRoutes(app: FastifyInstance, context: RouteContext
   const health = (_request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     reply
       .code(dataPlane.ready() ? 200 : 503)
-      .type('application/json')
+      .type('text/plain; charset=utf-8')
       .send('\n');
   app.get('/ping', health);
   app.get('/health', health);
-  app.get('/version', (_request, reply) => reply.type('application/json').send(context.version));
+  app.get('/version', (_request, reply) => reply.type('text/plain; charset=utf-8').send(context.version));
 }

@@ -1,9 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ModelMetadata } from '../data-plane.ts';
-import { parseJson } from '../input/json.ts';
-import { METADATA_DATATYPES, readTensors, type TensorRequest } from '../input/tensors.ts';
-import { RequestError } from '../request-error.ts';
+import { METADATA_DATATYPES } from '../input/datatypes.ts';
+import { readEnvelope } from '../input/envelope.ts';
+import { readTensorBody } from '../input/request-reader.ts';
+import type { TensorRequest } from '../input/tensors.ts';
+import { BINARY_TYPE, registerTensorParsers } from './body-parsers.ts';
 import type { RouteContext } from './route-context.ts';
+import { JSON_LENGTH_HEADER, tensorMessage } from './tensor-message.ts';
 
 /** The parts of a path below `/v2/models`. */
 interface ModelPath {
@@ -11,41 +14,52 @@ interface ModelPath {
   version?: string;
 }
 
-/** The HTTP interface of the Open Inference Protocol (V2). */
+/** What of the protocol's extensions the server has, in the names of Triton. */
+export const V2_EXTENSIONS = ['binary_tensor_data', 'parameters', 'model_repository'] as const;
+
+/**
+ * The HTTP interface of the Open Inference Protocol (V2), with the binary tensor extension.
+ */
 export function registerV2Routes(app: FastifyInstance, context: RouteContext): void {
   const { dataPlane } = context;
 
-  app.get('/v2', () => ({ name: 'perennial', version: context.version, extensions: [] }));
+  app.get('/v2', () => ({ name: 'perennial', version: context.version, extensions: V2_EXTENSIONS }));
   app.get('/v2/health/live', () => ({ live: true }));
   app.get('/v2/health/ready', (_request, reply) => {
     const ready = dataPlane.ready();
     return reply.code(ready ? 200 : 503).send({ ready });
   });
+  app.get('/v2/models', context.guarded('predict'), () => ({ models: dataPlane.endpoints() }));
 
   const infer = async (
     request: FastifyRequest<{ Params: ModelPath }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> => {
-    const body = parseJson(request.body);
-    if (request.headers['inference-header-content-length'] !== undefined)
-      throw new RequestError(400, 'binary tensor data are not supported; send the data as JSON');
+    const { json, bytes } = tensorMessage(request);
     const { name, version } = request.params;
     let read: TensorRequest | undefined;
     return context.predict(request, reply, {
       endpoint: name,
       version,
-      read: (model) => {
-        const outputs = model.served.signature.outputs.map((output) => output.name);
-        read = readTensors(model.schema, outputs, body);
+      ...readEnvelope(json, 'v2'),
+      read: ({ schema, served }) => {
+        const outputs = served.signature.outputs.map((output) => output.name);
+        read = readTensorBody(schema, outputs, json, bytes);
         return read.batch;
       },
-      write: ({ model, outputs }) =>
-        model.writer.tensors(outputs, {
+      write: ({ model, outputs }) => {
+        const { body, jsonLength } = model.writer.tensors(outputs, {
           endpoint: name,
           version: model.served.version,
           id: read?.id,
-          outputs: read?.outputs,
-        }),
+          outputs: read?.outputs ?? [],
+        });
+        if (jsonLength !== undefined) reply.header(JSON_LENGTH_HEADER, jsonLength);
+        return body;
+      },
+      get contentType() {
+        return read?.outputs.some(({ binary }) => binary) ? BINARY_TYPE : undefined;
+      },
     });
   };
 
@@ -57,8 +71,14 @@ export function registerV2Routes(app: FastifyInstance, context: RouteContext): v
       const ready = dataPlane.modelReady(name, version);
       return reply.code(ready ? 200 : 503).send({ name, ready });
     });
-    app.post<{ Params: ModelPath }>(`${path}/infer`, context.inference('v2'), infer);
   }
+  // Encapsulated: the other routes take JSON only.
+  void app.register((scope, _options, registered) => {
+    registerTensorParsers(scope);
+    for (const path of ['/v2/models/:name/infer', '/v2/models/:name/versions/:version/infer'])
+      scope.post<{ Params: ModelPath }>(path, context.inference('v2'), infer);
+    registered();
+  });
 }
 
 /** The protocol's model metadata; what it has no field for stands under `parameters`. */

@@ -1,39 +1,36 @@
 import type { ModelInput } from '../../contracts/serving.ts';
-import type { InputColumn } from '../../lib/onnx/tabular-session.ts';
 import { isEpochSeconds, parseIsoSeconds } from './datetime.ts';
+import type { PackedBatch } from './packed-batch.ts';
 
 /**
- * One column while a request is read. It starts with every value missing; `write` puts one JSON value
- * (never `null`) into a row and says in words what is wrong where it does not take it.
+ * One column while a request is read. `write` puts one JSON value (never `null`) into a row and says in words what
+ * is wrong where it does not take it.
  */
 export interface ColumnBuffer {
-  readonly data: InputColumn;
   write(row: number, value: unknown): string | undefined;
 }
 
 /** The largest magnitude that a float32 holds; beyond it a number would silently become infinite. */
-const FLOAT32_MAX = 3.4028234663852886e38;
+export const FLOAT32_MAX = 3.4028234663852886e38;
 
-/** An empty column of `rows` missing values. */
-export function columnBuffer(kind: ModelInput['kind'], rows: number): ColumnBuffer {
+/** Writes into the column of `batch` that stands at this place among those of its group. */
+export function columnBuffer(kind: ModelInput['kind'], batch: PackedBatch, place: number): ColumnBuffer {
+  const numbers = (): Float32Array => batch.numbers.subarray(place * batch.rows, (place + 1) * batch.rows);
   switch (kind) {
     case 'numeric':
-      return new NumericBuffer(rows);
+      return new NumericBuffer(numbers());
     case 'boolean':
-      return new BooleanBuffer(rows);
+      return new BooleanBuffer(numbers());
     case 'datetime':
-      return new DatetimeBuffer(rows);
+      return new DatetimeBuffer(batch.dates[place] ?? new Float64Array());
     case 'categorical':
     case 'text':
-      return new CategoricalBuffer(rows);
+      return new CategoricalBuffer(batch.texts[place] ?? []);
   }
 }
 
 class NumericBuffer implements ColumnBuffer {
-  readonly data: Float32Array;
-  constructor(rows: number) {
-    this.data = new Float32Array(rows).fill(Number.NaN);
-  }
+  constructor(private readonly data: Float32Array) {}
   write(row: number, value: unknown): string | undefined {
     if (typeof value !== 'number')
       return `expected a number, got ${describe(value)}; send a JSON number, or null where the value is missing`;
@@ -46,10 +43,7 @@ class NumericBuffer implements ColumnBuffer {
 }
 
 class BooleanBuffer implements ColumnBuffer {
-  readonly data: Float32Array;
-  constructor(rows: number) {
-    this.data = new Float32Array(rows).fill(Number.NaN);
-  }
+  constructor(private readonly data: Float32Array) {}
   write(row: number, value: unknown): string | undefined {
     if (value === true || value === 1) this.data[row] = 1;
     else if (value === false || value === 0) this.data[row] = 0;
@@ -60,10 +54,7 @@ class BooleanBuffer implements ColumnBuffer {
 }
 
 class DatetimeBuffer implements ColumnBuffer {
-  readonly data: Float64Array;
-  constructor(rows: number) {
-    this.data = new Float64Array(rows).fill(Number.NaN);
-  }
+  constructor(private readonly data: Float64Array) {}
   write(row: number, value: unknown): string | undefined {
     if (typeof value === 'number') {
       if (!isEpochSeconds(value))
@@ -82,10 +73,7 @@ class DatetimeBuffer implements ColumnBuffer {
 }
 
 class CategoricalBuffer implements ColumnBuffer {
-  readonly data: string[];
-  constructor(rows: number) {
-    this.data = new Array<string>(rows).fill('');
-  }
+  constructor(private readonly data: string[]) {}
   write(row: number, value: unknown): string | undefined {
     if (typeof value !== 'string')
       return `expected a string, got ${describe(value)}; send text, written just as in the training data (for example "1" instead of 1), or null where the value is missing`;

@@ -2,8 +2,8 @@ const ISO_8601 =
   /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?(?:([Zz])|([+-])(\d{2}):?(\d{2}))?)?$/;
 
 /** Epoch seconds of 0001-01-01 and 9999-12-31T23:59:59: the years that ISO 8601 writes with four digits. */
-const FIRST_SECOND = -62_135_596_800;
-const LAST_SECOND = 253_402_300_799;
+export const FIRST_SECOND = -62_135_596_800;
+export const LAST_SECOND = 253_402_300_799;
 
 /**
  * Epoch seconds of an ISO 8601 date or date-time; without an offset, UTC is meant (never the machine's own zone).

@@ -1,8 +1,9 @@
 import { nearest } from '../../contracts/issues.ts';
 import type { ModelInput, ModelSignature } from '../../contracts/serving.ts';
-import type { ColumnBatch, InputColumn } from '../../lib/onnx/tabular-session.ts';
+import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { badRequest, RequestError } from '../request-error.ts';
 import { type ColumnBuffer, columnBuffer } from './column-buffer.ts';
+import { BatchLayout, PackedBatch } from './packed-batch.ts';
 
 /** How much one request may bring. */
 export interface InputLimits {
@@ -28,6 +29,7 @@ const SHOWN_NAME_LENGTH = 60;
 export class InputSchema {
   readonly #indices: ReadonlyMap<string, number>;
   readonly #required: readonly number[];
+  readonly layout: BatchLayout;
 
   constructor(
     readonly inputs: ModelSignature['inputs'],
@@ -35,6 +37,12 @@ export class InputSchema {
   ) {
     this.#indices = new Map(inputs.map((input, index) => [input.name, index]));
     this.#required = inputs.flatMap((input, index) => (input.optional ? [] : [index]));
+    this.layout = new BatchLayout(inputs);
+  }
+
+  /** The place of an input by its name; `undefined` where the model has none of that name. */
+  find(name: string): number | undefined {
+    return this.#indices.get(name);
   }
 
   /** How many inputs may not be left out. */
@@ -123,13 +131,18 @@ export class InputSchema {
 
 /** The columns of one request, filled value by value. */
 export class BatchBuilder {
+  readonly #batch: PackedBatch;
   readonly #buffers: readonly ColumnBuffer[];
 
   constructor(
     private readonly schema: InputSchema,
     readonly rows: number,
   ) {
-    this.#buffers = schema.inputs.map((input) => columnBuffer(input.kind, rows));
+    const { layout } = schema;
+    this.#batch = new PackedBatch(layout, rows, true);
+    this.#buffers = schema.inputs.map((input, index) =>
+      columnBuffer(input.kind, this.#batch, layout.places[index] ?? 0),
+    );
   }
 
   /**
@@ -149,14 +162,7 @@ export class BatchBuilder {
 
   /** The batch for the model. */
   finish(): ColumnBatch {
-    const columns = new Map<string, InputColumn>();
-    const { inputs } = this.schema;
-    for (let index = 0; index < inputs.length; index++) {
-      const buffer = this.#buffers[index];
-      const input = inputs[index];
-      if (buffer && input) columns.set(input.name, buffer.data);
-    }
-    return { rows: this.rows, columns };
+    return this.#batch;
   }
 
   #refusal(index: number, row: number, problem: string): RequestError {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { badRequest } from '../request-error.ts';
 import { describe } from './column-buffer.ts';
 
@@ -9,15 +10,45 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /**
+ * The JSON text of a request: its bytes for scanners, and its value for whoever needs objects, parsed once.
+ *
+ * @throws RequestError 400 where the bytes are no UTF-8
+ */
+export class JsonBody {
+  #value: { readonly value: unknown } | undefined;
+
+  private constructor(readonly bytes: Buffer) {}
+
+  /** @param body what the content-type parser gave; `undefined` where the request has no body */
+  static of(body: unknown): JsonBody {
+    const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+    checkUtf8(bytes);
+    return new JsonBody(bytes);
+  }
+
+  /** @throws RequestError 400 where the text is no JSON */
+  get value(): unknown {
+    this.#value ??= { value: parseJson(this.bytes) };
+    return this.#value.value;
+  }
+}
+
+function checkUtf8(bytes: Buffer): void {
+  if (!isUtf8(bytes)) throw badRequest('the body is not UTF-8; encode the JSON text as UTF-8');
+}
+
+/**
  * Parses a body. The engine's own message is not passed on: it quotes the body.
  *
  * Plain `JSON.parse` is safe here: nothing copies an object's keys into another, so that `__proto__` is a name like
  * any other.
  *
- * @param text the body; `undefined` where the request has none
+ * @param body its bytes or its text; `undefined` where the request has none
  * @throws RequestError 400
  */
-export function parseJson(text: unknown): unknown {
+export function parseJson(body: unknown): unknown {
+  if (Buffer.isBuffer(body)) checkUtf8(body);
+  const text = Buffer.isBuffer(body) ? body.toString('utf8') : body;
   if (typeof text !== 'string' || text.trim() === '')
     throw badRequest('the body is empty; send a JSON object');
   try {

@@ -1,9 +1,13 @@
 import type { ModelInput } from '../../contracts/serving.ts';
 import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { badRequest } from '../request-error.ts';
+import { BinaryTensors } from './binary-tensors.ts';
 import { describe } from './column-buffer.ts';
-import type { InputSchema } from './input-schema.ts';
+import { DATATYPES, METADATA_DATATYPES, NUMBER_SIZES, numberAt } from './datatypes.ts';
+import type { BatchBuilder, InputSchema } from './input-schema.ts';
 import { asObject, isObject, type JsonObject } from './json.ts';
+import { groupOf } from './packed-batch.ts';
+import { type RequestedOutput, requestedOutputs } from './requested-outputs.ts';
 import { unwrapped } from './rows.ts';
 
 /** A request of the Open Inference Protocol, read. */
@@ -11,42 +15,36 @@ export interface TensorRequest {
   readonly batch: ColumnBatch;
   /** Sent back in the answer. */
   readonly id: string | undefined;
-  /** Names of the outputs that the client wants; `undefined` is all. */
-  readonly outputs: readonly string[] | undefined;
+  /** What the answer must have, in this order. */
+  readonly outputs: readonly RequestedOutput[];
 }
 
-const INTEGERS = ['INT8', 'INT16', 'INT32', 'INT64', 'UINT8', 'UINT16', 'UINT32', 'UINT64'];
-
-/** Which tensors feed a column. A date in FP32 has lost its minutes before it is sent (steps of 128 s): not taken. */
-const DATATYPES: Record<ModelInput['kind'], readonly string[]> = {
-  numeric: ['FP32', 'FP64', 'FP16', ...INTEGERS],
-  boolean: ['BOOL', 'FP32', 'FP64', 'FP16', ...INTEGERS],
-  datetime: ['FP64', 'INT64', 'INT32', 'UINT64', 'UINT32', 'BYTES'],
-  categorical: ['BYTES'],
-  text: ['BYTES'],
-};
-
-/** The datatype under which the server describes a column. */
-export const METADATA_DATATYPES = {
-  numeric: 'FP32',
-  boolean: 'BOOL',
-  datetime: 'FP64',
-  categorical: 'BYTES',
-  text: 'BYTES',
-} as const satisfies Record<ModelInput['kind'], string>;
+/** A tensor whose name and datatype are right, and the inputs that it feeds. */
+interface PlannedTensor {
+  readonly name: string;
+  readonly tensor: JsonObject;
+  readonly datatype: string;
+  /** Inputs, column by column of the tensor. */
+  readonly columns: readonly number[];
+}
 
 /**
- * Reads an inference request of the Open Inference Protocol (V2, JSON): one tensor for each column, of the shape
- * `[n]` or `[n, 1]`, its data flat or nested. `null` among the data is a missing value.
+ * Reads an inference request of the Open Inference Protocol (V2): one tensor for each column, of the shape `[n]` or
+ * `[n, 1]`, its data flat or nested; or, where all inputs of the model are numbers, one tensor of the shape
+ * `[n, inputs]` under a name of the client's own, with the columns in the model's order. `null` among the data is a
+ * missing value, and `NaN` in a binary tensor.
  *
  * @param outputNames what the model can give
+ * @param bytes what stands behind the JSON of a request with binary tensors
  * @throws RequestError 400, 413
  * @see https://github.com/kserve/open-inference-protocol
+ * @see https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
  */
 export function readTensors(
   schema: InputSchema,
   outputNames: readonly string[],
   body: unknown,
+  bytes?: Buffer,
 ): TensorRequest {
   const object = asObject(body);
   const { id, inputs } = object;
@@ -62,75 +60,137 @@ export function readTensors(
     if (!isObject(tensor)) throw badRequest(`inputs[${position}] must be an object, got ${describe(tensor)}`);
     return tensor;
   });
-  const indices = schema.indicesOf(tensors.map((tensor) => tensor.name));
-  const outputs = requestedOutputs(object.outputs, outputNames);
-  const rows = tensors[0] === undefined ? 0 : rowsOf(tensors[0]);
+  const planned = plan(schema, tensors);
+  const outputs = requestedOutputs(object.outputs, object.parameters, outputNames);
+  const [first] = planned;
+  const rows = first ? rowsOf(first) : 0;
   const batch = schema.batch(rows);
-  for (const [position, tensor] of tensors.entries()) {
-    const index = indices[position];
-    if (index === undefined) continue;
-    checkDatatype(schema.input(index), tensor.datatype);
-    const own = position === 0 ? rows : rowsOf(tensor);
+  const binary = bytes && new BinaryTensors(bytes);
+  for (const next of planned) {
+    const { name, columns, datatype } = next;
+    for (const index of columns) checkDatatype(schema.input(index), name, datatype);
+    const own = next === first ? rows : rowsOf(next);
     if (own !== rows)
       throw badRequest(
-        `the tensor ${named(tensor)} has ${own} rows, ${named(tensors[0] ?? {})} has ${rows}; send as many rows in each`,
+        `the tensor "${name}" has ${own} rows, "${first?.name}" has ${rows}; send as many rows in each`,
       );
-    const data = dataOf(tensor, rows);
-    for (let row = 0; row < rows; row++) batch.write(index, row, unwrapped(data[row]));
+    if (Object.hasOwn(parametersOf(next.tensor), 'binary_data_size')) writeBinary(batch, next, binary);
+    else writeData(batch, next);
   }
+  binary?.end();
   return { batch: batch.finish(), id, outputs };
 }
 
+/** Which inputs each tensor feeds. */
+function plan(schema: InputSchema, tensors: readonly JsonObject[]): PlannedTensor[] {
+  const [sole] = tensors;
+  if (sole && tensors.length === 1 && isMatrix(schema, sole.name, sole.shape)) {
+    const width = Array.isArray(sole.shape) ? Number(sole.shape[1]) : 0;
+    if (width !== schema.inputs.length)
+      throw badRequest(
+        `the tensor has ${width} columns, the model has ${schema.inputs.length} inputs; send one for each, in the model's order`,
+      );
+    // The name is the client's own, and so not repeated: it may hold anything.
+    return [planned('input', sole, [...schema.inputs.keys()])];
+  }
+  const indices = schema.indicesOf(tensors.map((tensor) => tensor.name));
+  return tensors.map((tensor, position) => planned(String(tensor.name), tensor, [indices[position] ?? 0]));
+}
+
+function planned(name: string, tensor: JsonObject, columns: readonly number[]): PlannedTensor {
+  const { datatype } = tensor;
+  return { name, tensor, datatype: typeof datatype === 'string' ? datatype : '', columns };
+}
+
+/**
+ * Whether a request's only tensor holds all columns, as clients of scikit-learn and XGBoost servers send it: no input
+ * has its name, and its shape cannot be that of a lone column.
+ */
+export function isMatrix(schema: InputSchema, name: unknown, shape: unknown): boolean {
+  if (typeof name !== 'string' || schema.find(name) !== undefined) return false;
+  if (!Array.isArray(shape) || shape.length !== 2) return false;
+  const width: unknown = shape[1];
+  if (typeof width !== 'number' || !(width > 1 || width === schema.inputs.length)) return false;
+  return schema.inputs.every(({ kind }) => groupOf(kind) === 'number');
+}
+
 /** The number of rows by the tensor's shape. */
-function rowsOf(tensor: JsonObject): number {
+function rowsOf({ name, tensor, columns }: PlannedTensor): number {
   const { shape } = tensor;
-  const problem = `the tensor ${named(tensor)}: shape must be [n] or [n, 1]`;
+  const problem = `the tensor "${name}": shape must be [n] or [n, 1]`;
   if (!Array.isArray(shape)) throw badRequest(`${problem}, got ${describe(shape)}`);
   const [rows, width = 1, ...rest]: unknown[] = shape;
-  if (typeof rows !== 'number' || !Number.isSafeInteger(rows) || rows < 0 || width !== 1 || rest.length > 0)
+  if (
+    typeof rows !== 'number' ||
+    !Number.isSafeInteger(rows) ||
+    rows < 0 ||
+    width !== columns.length ||
+    rest.length > 0
+  )
     throw badRequest(`${problem}; send every column as a tensor of its own`);
   return rows;
 }
 
-function dataOf(tensor: JsonObject, rows: number): readonly unknown[] {
-  const { data, parameters } = tensor;
-  if (!Array.isArray(data)) {
-    if (isObject(parameters) && Object.hasOwn(parameters, 'binary_data_size'))
-      throw badRequest(`the tensor ${named(tensor)}: binary data are not supported; send its data as JSON`);
-    throw badRequest(`the tensor ${named(tensor)}: data must be a list, got ${describe(data)}`);
-  }
-  if (data.length !== rows)
-    throw badRequest(
-      `the tensor ${named(tensor)}: its shape says ${rows} values, its data have ${data.length}`,
-    );
-  return data;
+function parametersOf({ parameters }: JsonObject): JsonObject {
+  return isObject(parameters) ? parameters : {};
 }
 
-function checkDatatype({ name, kind }: ModelInput, datatype: unknown): void {
+function writeBinary(batch: BatchBuilder, planned: PlannedTensor, binary: BinaryTensors | undefined): void {
+  const { name, tensor, datatype, columns } = planned;
+  if (!binary)
+    throw badRequest(
+      `the tensor "${name}" is binary; send the header Inference-Header-Content-Length with the length of the JSON`,
+    );
+  if (tensor.data !== undefined)
+    throw badRequest(`the tensor "${name}" has both data and binary_data_size; send one of them`);
+  const size = parametersOf(tensor).binary_data_size;
+  const width = NUMBER_SIZES[datatype];
+  if (width === undefined) {
+    const texts = binary.texts(name, batch.rows, size);
+    for (const [row, text] of texts.entries()) batch.write(columns[0] ?? 0, row, text);
+    return;
+  }
+  let at = binary.numbers(name, datatype, batch.rows * columns.length, size);
+  for (let row = 0; row < batch.rows; row++)
+    for (const index of columns) {
+      const value = numberAt(binary.view, at, datatype);
+      batch.write(index, row, Number.isNaN(value) ? null : value);
+      at += width;
+    }
+}
+
+function writeData(batch: BatchBuilder, planned: PlannedTensor): void {
+  const { name, tensor, columns } = planned;
+  const { data } = tensor;
+  const { rows } = batch;
+  if (!Array.isArray(data)) {
+    if (Object.hasOwn(parametersOf(tensor), 'shared_memory_region'))
+      throw badRequest(`the tensor "${name}": shared memory is not supported; send its data`);
+    throw badRequest(`the tensor "${name}": data must be a list, got ${describe(data)}`);
+  }
+  const width = columns.length;
+  // Flat, or a list for each row.
+  const nested = width > 1 && Array.isArray(data[0]);
+  const expected = nested ? rows : rows * width;
+  if (data.length !== expected)
+    throw badRequest(
+      `the tensor "${name}": its shape says ${expected} ${nested ? 'rows' : 'values'}, its data have ${data.length}`,
+    );
+  for (let row = 0; row < rows; row++) {
+    const own: unknown = nested ? data[row] : undefined;
+    if (nested && !(Array.isArray(own) && own.length === width))
+      throw badRequest(`the tensor "${name}", row ${row}: expected a list of ${width} values`);
+    for (let position = 0; position < width; position++) {
+      const value: unknown = Array.isArray(own) ? own[position] : data[row * width + position];
+      batch.write(columns[position] ?? 0, row, width === 1 ? unwrapped(value) : value);
+    }
+  }
+}
+
+function checkDatatype({ kind }: ModelInput, name: string, datatype: string): void {
   const accepted = DATATYPES[kind];
-  if (typeof datatype === 'string' && accepted.includes(datatype)) return;
+  if (accepted.includes(datatype)) return;
   throw badRequest(
     `the tensor "${name}": datatype must be ${accepted.join(', ')} for a ${kind} column; ${METADATA_DATATYPES[kind]} is the usual one`,
   );
-}
-
-function requestedOutputs(outputs: unknown, known: readonly string[]): string[] | undefined {
-  if (outputs === undefined) return undefined;
-  if (!Array.isArray(outputs))
-    throw badRequest(`outputs must be a list of objects with a name, got ${describe(outputs)}`);
-  const names = outputs.map((output: unknown, position) => {
-    const name = isObject(output) ? output.name : undefined;
-    if (typeof name !== 'string' || !known.includes(name))
-      throw badRequest(`outputs[${position}]: the model has no such output; it has ${known.join(', ')}`);
-    return name;
-  });
-  if (new Set(names).size !== names.length)
-    throw badRequest('outputs names an output twice; ask for each once');
-  // As in the protocol, an empty list asks for no output in particular, and so for all.
-  return names.length === 0 ? undefined : names;
-}
-
-/** Called only after the name was found in the signature. */
-function named(tensor: JsonObject): string {
-  return `"${String(tensor.name)}"`;
 }

@@ -1,5 +1,6 @@
 import type { ModelOutput } from '../../contracts/serving.ts';
 import type { OutputColumn, OutputColumns } from '../../lib/onnx/tabular-session.ts';
+import { binaryTensor } from './binary-tensor.ts';
 
 /** What the Open Inference Protocol puts beside the outputs. */
 export interface TensorAnswer {
@@ -7,8 +8,15 @@ export interface TensorAnswer {
   readonly version: string;
   /** The request's id, sent back. */
   readonly id: string | undefined;
-  /** Outputs to write, in this order; `undefined` is all. */
-  readonly outputs: readonly string[] | undefined;
+  /** Outputs to write, in this order. */
+  readonly outputs: readonly { readonly name: string; readonly binary: boolean }[];
+}
+
+/** A written inference response. */
+export interface WrittenTensors {
+  readonly body: string | Buffer;
+  /** Bytes of JSON before those of binary tensors; `undefined` where all is JSON. */
+  readonly jsonLength: number | undefined;
 }
 
 /** Labels are few; a model with more distinct texts than this simply pays for quoting them. */
@@ -47,26 +55,35 @@ export class AnswerWriter {
   }
 
   /**
-   * An inference response of the Open Inference Protocol.
+   * An inference response of the Open Inference Protocol. Binary outputs follow its JSON, in its order.
    *
    * @example {"model_name":"churn","model_version":"3","outputs":[{"name":"label","datatype":"BYTES","shape":[1],"data":["yes"]}]}
    */
-  tensors({ rows, columns }: OutputColumns, answer: TensorAnswer): string {
-    const wanted = answer.outputs
-      ? answer.outputs.flatMap((name) => columns.filter((column) => column.name === name))
-      : columns;
-    let text = `{"model_name":${JSON.stringify(answer.endpoint)},"model_version":${JSON.stringify(answer.version)}`;
+  tensors({ rows, columns }: OutputColumns, answer: TensorAnswer): WrittenTensors {
+    const binaries: Buffer[] = [];
+    let text = `{"model_name":${this.#quote(answer.endpoint)},"model_version":${this.#quote(answer.version)}`;
     if (answer.id !== undefined) text += `,"id":${JSON.stringify(answer.id)}`;
     text += ',"outputs":[';
-    for (let index = 0; index < wanted.length; index++) {
-      const column = wanted[index];
+    let separator = '';
+    for (const { name, binary } of answer.outputs) {
+      const column = columns.find((candidate) => candidate.name === name);
       if (!column) continue;
-      if (index > 0) text += ',';
-      text += `{"name":${this.#quote(column.name)},"datatype":"${datatypeOf(column)}","shape":[${rows}],"data":[`;
+      text += `${separator}{"name":${this.#quote(name)},"datatype":"${datatypeOf(column)}","shape":[${rows}],`;
+      separator = ',';
+      if (binary) {
+        const bytes = binaryTensor(column);
+        binaries.push(bytes);
+        text += `"parameters":{"binary_data_size":${bytes.length}}}`;
+        continue;
+      }
+      text += '"data":[';
       for (let row = 0; row < rows; row++) text += (row > 0 ? ',' : '') + this.#value(column, row);
       text += ']}';
     }
-    return `${text}]}`;
+    text += ']}';
+    if (binaries.length === 0) return { body: text, jsonLength: undefined };
+    const json = Buffer.from(text);
+    return { body: Buffer.concat([json, ...binaries]), jsonLength: json.length };
   }
 
   #value(column: OutputColumn, row: number): string {

@@ -152,7 +152,11 @@ describe('Open Inference Protocol', () => {
 
   it('describes server and models', async () => {
     await fixture.serve('3', 7);
-    expect((await fixture.get('/v2')).body).toEqual({ name: 'perennial', version: '9.9.9', extensions: [] });
+    expect((await fixture.get('/v2')).body).toEqual({
+      name: 'perennial',
+      version: '9.9.9',
+      extensions: ['binary_tensor_data', 'parameters', 'model_repository'],
+    });
     const { onnx } = await churnServed(fixture.store, '3');
     expect((await fixture.get('/v2/models/churn')).body).toMatchObject({
       name: 'churn',
@@ -187,15 +191,6 @@ describe('Open Inference Protocol', () => {
     expect(await fixture.get('/v2/models/churn/ready')).toMatchObject({
       status: 200,
       body: { name: 'churn', ready: true },
-    });
-  });
-
-  it('says that binary data are not supported', async () => {
-    await fixture.serve();
-    const headers = { 'inference-header-content-length': '5' };
-    expect(await fixture.post('/v2/models/churn/infer', AGE_TENSOR, headers)).toMatchObject({
-      status: 400,
-      body: { error: 'binary tensor data are not supported; send the data as JSON' },
     });
   });
 });

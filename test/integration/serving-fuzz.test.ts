@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppFixture } from './serving-fixture.ts';
 
@@ -116,7 +117,7 @@ function expectSound(payload: unknown, { status, body }: { status: number; body:
 describe('garbage bodies', () => {
   it('mutated structures are answered or refused, never a failure', async () => {
     const counts = new Map<number, number>();
-    for (let seed = 1; seed <= 1_500; seed++) {
+    for (let seed = 1; seed <= 2_500; seed++) {
       const next = generator(seed * 7_919);
       const { url, body } = SEEDS[seed % SEEDS.length] ?? { url: '', body: {} };
       let value: unknown = body;
@@ -135,7 +136,7 @@ describe('garbage bodies', () => {
   });
 
   it('mutated bytes are answered or refused, never a failure', async () => {
-    for (let seed = 1; seed <= 500; seed++) {
+    for (let seed = 1; seed <= 1_500; seed++) {
       const next = generator(seed * 104_729);
       const { url, body } = SEEDS[seed % SEEDS.length] ?? { url: '', body: {} };
       const bytes = Buffer.from(JSON.stringify(body));
@@ -158,6 +159,137 @@ describe('garbage bodies', () => {
     const answer = await send('/invocations', payload);
     expect([400, 413]).toContain(answer.status);
     expectSound(payload, answer);
+  });
+
+  it('broken binary tensors are answered or refused, never a failure', async () => {
+    const counts = new Map<number, number>();
+    const age = Buffer.alloc(8);
+    age.writeFloatLE(30, 0);
+    age.writeFloatLE(50, 4);
+    const city = Buffer.from('\u0003\0\0\0Ulm\u0000\0\0\0', 'latin1');
+    const sizes = [8, 11, 0, 7, -1, 1.5, 1e15, '8', null];
+    for (let seed = 1; seed <= 3_000; seed++) {
+      const next = generator(seed * 15_485_863);
+      const size = (right: number): unknown => (next(6) === 0 ? sizes[next(sizes.length)] : right);
+      const tensor = (name: string, datatype: string, bytes: number): object => ({
+        name,
+        shape: next(12) === 0 ? [[3], [2, 2], [1e9], []][next(4)] : [2],
+        datatype: next(12) === 0 ? ['FP64', 'BOOL', 'INT64', 'BF16', 'X'][next(5)] : datatype,
+        parameters: { binary_data_size: size(bytes) },
+      });
+      let value: unknown = {
+        inputs: [tensor('age', 'FP32', 8), tensor('city', 'BYTES', 11)],
+        ...(next(2) === 0 && { parameters: { binary_data_output: true, entity: 'a' } }),
+      };
+      if (next(3) === 0) value = mutated(value, next);
+      const json = Buffer.from(JSON.stringify(value) ?? '');
+      let bytes = Buffer.concat([json, age, city]);
+      if (next(3) === 0 && bytes.length > 0) bytes[next(bytes.length)] = next(256);
+      if (next(6) === 0) bytes = bytes.subarray(0, next(bytes.length + 1));
+      const lies = [
+        '',
+        '-1',
+        '0',
+        '999999999999999999',
+        'x',
+        '1e2',
+        String(json.length + 1),
+        `${json.length},1`,
+      ];
+      const answer = await fixture.app.inject({
+        method: 'POST',
+        url: '/v2/models/churn/infer',
+        payload: bytes,
+        headers: {
+          'content-type': 'application/octet-stream',
+          'inference-header-content-length':
+            next(5) === 0 ? (lies[next(lies.length)] ?? '') : String(json.length),
+        },
+      });
+      const written = answer.headers['inference-header-content-length'];
+      const head = answer.rawPayload.subarray(0, written === undefined ? undefined : Number(written));
+      expectSound(`binary ${seed}`, { status: answer.statusCode, body: head.toString() });
+      counts.set(answer.statusCode, (counts.get(answer.statusCode) ?? 0) + 1);
+    }
+    expect(counts.get(200)).toBeGreaterThan(100);
+    expect(counts.get(400)).toBeGreaterThan(500);
+  });
+
+  it('odd methods, paths, types and lengths over sockets are refused, and the server lives', async () => {
+    const url = new URL(await fixture.app.listen({ host: '127.0.0.1', port: 0 }));
+    const paths = [
+      '/invocations',
+      '/v2/models/churn/infer',
+      '/v2/models/%00/infer',
+      '/v2/models/%ff',
+      '/endpoints//invocations',
+      '/v2/repository/index',
+      '/v2/repository/models/x/load',
+      '/openapi.json',
+      '/nope',
+      `/v2/models/${'a'.repeat(5_000)}`,
+    ];
+    const types = [
+      'application/json',
+      'application/octet-stream',
+      'text/csv',
+      'application/json; charset=x',
+      ';',
+      '',
+      undefined,
+    ];
+    const encodings = ['gzip', 'deflate', 'br', 'identity', undefined, undefined, undefined];
+    const bodies = [
+      '{}',
+      '[',
+      '\ufeff{}',
+      '\xff',
+      '',
+      JSON.stringify(SEEDS[0]?.body),
+      '{"inputs":'.repeat(500),
+    ];
+    let answered = 0;
+    const ask = (seed: number): Promise<void> =>
+      new Promise((resolve) => {
+        const next = generator(seed * 32_452_843);
+        const pick = <T>(of: readonly T[]): T | undefined => of[next(of.length)];
+        const type = pick(types);
+        const encoding = pick(encodings);
+        const asked = request(
+          {
+            host: url.hostname,
+            port: url.port,
+            method: pick(['GET', 'POST', 'POST', 'POST', 'PUT', 'DELETE', 'OPTIONS']),
+            path: pick(paths),
+            headers: {
+              ...(type !== undefined && { 'content-type': type }),
+              ...(encoding !== undefined && { 'content-encoding': encoding }),
+              ...(next(8) === 0 && { 'perennial-entity': pick(['%', '%ff', 'a'.repeat(600), 'anna']) }),
+              ...(next(8) === 0 && { 'perennial-timeout-ms': pick(['0', '-1', 'x', '1e3', '9'.repeat(30)]) }),
+              ...(next(8) === 0 && { 'inference-header-content-length': pick(['0', '2', '-2', 'x', '99']) }),
+              ...(next(8) === 0 && { 'transfer-encoding': 'chunked' }),
+            },
+          },
+          (answer) => {
+            const chunks: Buffer[] = [];
+            answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+            answer.on('end', () => {
+              const text = Buffer.concat(chunks).toString();
+              answered += 1;
+              const status = answer.statusCode ?? 0;
+              if (status >= 500 && status !== 503) throw new Error(`${status} ${text} for seed ${seed}`);
+              JSON.parse(text);
+              resolve();
+            });
+          },
+        );
+        // A server may close a connection on which it has refused what was still being sent.
+        asked.on('error', () => resolve());
+        asked.end(pick(bodies), 'latin1');
+      });
+    for (let seed = 1; seed <= 3_000; seed += 20)
+      await Promise.all(Array.from({ length: 20 }, (_, index) => ask(seed + index)));
+    expect(answered).toBeGreaterThan(2_500);
   });
 
   it('still answers a sound request as before', async () => {

@@ -31,8 +31,11 @@ describe('AnswerWriter', () => {
   });
 
   it('writes tensors', () => {
-    const answer = { endpoint: 'chu"rn', version: '3', id: 'i"d', outputs: undefined };
-    expect(JSON.parse(writer.tensors(outputs, answer))).toEqual({
+    const wanted = outputs.columns.map(({ name }) => ({ name, binary: false }));
+    const answer = { endpoint: 'chu"rn', version: '3', id: 'i"d', outputs: wanted };
+    const { body, jsonLength } = writer.tensors(outputs, answer);
+    expect(jsonLength).toBeUndefined();
+    expect(JSON.parse(String(body))).toEqual({
       model_name: 'chu"rn',
       model_version: '3',
       id: 'i"d',
@@ -45,15 +48,44 @@ describe('AnswerWriter', () => {
   });
 
   it('writes only the outputs that are wanted, in the order asked for', () => {
-    const text = writer.tensors(outputs, {
+    const { body } = writer.tensors(outputs, {
       endpoint: 'e',
       version: '1',
       id: undefined,
-      outputs: ['wide', 'label'],
+      outputs: [
+        { name: 'wide', binary: false },
+        { name: 'label', binary: false },
+      ],
     });
-    const parsed: { outputs: { name: string }[] } = JSON.parse(text);
+    const parsed: { outputs: { name: string }[] } = JSON.parse(String(body));
     expect(parsed.outputs.map((output) => output.name)).toEqual(['wide', 'label']);
     expect(parsed).not.toHaveProperty('id');
+  });
+
+  it('puts binary tensors behind the JSON, in its order', () => {
+    const { body, jsonLength } = writer.tensors(
+      { rows: 2, columns: [{ name: 'label', kind: 'string', data: ['ä', ''] }, ...outputs.columns.slice(1)] },
+      {
+        endpoint: 'e',
+        version: '1',
+        id: undefined,
+        outputs: [
+          { name: 'pro"b', binary: true },
+          { name: 'wide', binary: false },
+          { name: 'label', binary: true },
+        ],
+      },
+    );
+    const bytes = Buffer.from(body);
+    const parsed: { outputs: object[] } = JSON.parse(bytes.toString('utf8', 0, jsonLength));
+    expect(parsed.outputs).toEqual([
+      { name: 'pro"b', datatype: 'FP32', shape: [2], parameters: { binary_data_size: 12 } },
+      { name: 'wide', datatype: 'FP64', shape: [2], data: [0.1, null] },
+      { name: 'label', datatype: 'BYTES', shape: [2], parameters: { binary_data_size: 10 } },
+    ]);
+    const tail = bytes.subarray(jsonLength);
+    expect([tail.readFloatLE(0), tail.readFloatLE(4)]).toEqual([Math.fround(0.1), Number.NaN]);
+    expect(tail.subarray(12)).toEqual(Buffer.from([2, 0, 0, 0, 0xc3, 0xa4, 0, 0, 0, 0]));
   });
 
   it('quotes more distinct labels than it keeps', () => {

@@ -72,8 +72,10 @@ describe('readTensors', () => {
       parameters: {},
     });
     expect(read.id).toBe('a');
-    expect(read.outputs).toEqual(['label']);
-    expect(readTensors(schema, OUTPUTS, { inputs: [AGE], outputs: [] }).outputs).toBeUndefined();
+    expect(read.outputs).toEqual([{ name: 'label', binary: false }]);
+    const all = OUTPUTS.map((name) => ({ name, binary: false }));
+    expect(readTensors(schema, OUTPUTS, { inputs: [AGE], outputs: [] }).outputs).toEqual(all);
+    expect(readTensors(schema, OUTPUTS, { inputs: [AGE] }).outputs).toEqual(all);
     expect(readTensors(schema, OUTPUTS, { inputs: [AGE] }).id).toBeUndefined();
   });
 
@@ -92,7 +94,7 @@ describe('readTensors', () => {
     [{ inputs: [AGE, tensor('cty', 'BYTES', ['a'])] }, 'the model has no column "cty"; did you mean "city"?'],
     [
       { inputs: [tensor('age', 'BYTES', ['1'])] },
-      'the tensor "age": datatype must be FP32, FP64, FP16, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64 for a numeric column; FP32 is the usual one',
+      'the tensor "age": datatype must be FP32, FP64, FP16, BF16, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64 for a numeric column; FP32 is the usual one',
     ],
     [
       { inputs: [AGE, tensor('city', 'INT64', [1])] },
@@ -129,7 +131,7 @@ describe('readTensors', () => {
     [{ inputs: [tensor('age', 'FP32', 5)] }, 'the tensor "age": data must be a list, got a number'],
     [
       { inputs: [{ ...tensor('age', 'FP32', undefined), parameters: { binary_data_size: 4 } }] },
-      'the tensor "age": binary data are not supported; send its data as JSON',
+      'the tensor "age" is binary; send the header Inference-Header-Content-Length with the length of the JSON',
     ],
     [
       { inputs: [AGE, tensor('city', 'BYTES', ['a', 'b'], [2])] },
