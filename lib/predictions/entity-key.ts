@@ -1,8 +1,8 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, hash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { pseudonymOf } from '../privacy/pseudonym.ts';
+import { normalForm } from '../privacy/normal-form.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
 import { PREDICTION_KEY } from '../store/blob-backend.ts';
 import { orMissing, writeDurably } from '../store/durable-file.ts';
@@ -13,7 +13,14 @@ type KeyDocument = z.infer<typeof keyDocument>;
 const LOCAL = 'entity-key.json';
 const VERSION = 'e';
 /** Pseudonyms that are remembered: the keyed hash takes longer than all else that is recorded of a request. */
-const REMEMBERED = 20_000;
+const REMEMBERED = 10_000;
+/** Bytes of SHA-256's block and digest (RFC 2104); a derived key of 64 hexadecimal digits is one block. */
+const BLOCK = 64;
+const DIGEST = 32;
+/** As many hexadecimal digits as `pseudonymOf` has. */
+const DIGITS = 32;
+/** Texts that are their own normal form: ASCII without spaces around it. */
+const PLAIN = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /**
  * The pseudonyms of entities in the prediction log: HMAC-SHA-256 of the key's normal form under a key that is derived
@@ -26,8 +33,13 @@ const REMEMBERED = 20_000;
  */
 export class EntityKey {
   readonly #known = new Map<string, string>();
+  readonly #inner: Buffer;
+  readonly #outer = Buffer.alloc(BLOCK + DIGEST);
 
-  private constructor(private readonly key: string) {}
+  private constructor(private readonly key: string) {
+    this.#inner = padded(key, 0x36);
+    padded(key, 0x5c).copy(this.#outer);
+  }
 
   /**
    * Which key it is stands in the artifact store, and in a copy beside the segments: a server that starts while the
@@ -48,10 +60,13 @@ export class EntityKey {
     return new EntityKey(key);
   }
 
+  /** As `pseudonymOf` of lib/privacy with {@link pseudonymKey}, in a fifth of the time. */
   pseudonym(entity: string): string {
     const known = this.#known.get(entity);
     if (known !== undefined) return known;
-    const made = pseudonymOf(entity, undefined, { key: this.key, version: VERSION });
+    const text = Buffer.from(PLAIN.test(entity) ? entity : normalForm(entity), 'utf8');
+    hash('sha256', Buffer.concat([this.#inner, text]), 'buffer').copy(this.#outer, BLOCK);
+    const made = `p${VERSION}_${hash('sha256', this.#outer, 'hex').slice(0, DIGITS)}`;
     if (this.#known.size >= REMEMBERED) this.#known.clear();
     this.#known.set(entity, made);
     return made;
@@ -67,6 +82,10 @@ export class EntityKey {
     return createHmac('sha256', this.key).update('perennial check of the entity key').digest('hex').slice(0, 16);
   }
 }
+
+/** The key's block with each byte xor `value`: the inner or the outer key of HMAC. */
+const padded = (key: string, value: number): Buffer =>
+  Buffer.from(Buffer.from(key, 'utf8').map((byte) => byte ^ value));
 
 async function agreed({
   documents,

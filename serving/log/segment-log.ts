@@ -96,7 +96,8 @@ export class SegmentLog {
 
   async #flushed(): Promise<boolean> {
     // A round that is under way may have passed by what was added meanwhile.
-    while (this.#round) await this.#round;
+    do await this.#round;
+    while (this.#round);
     // Whoever comes from now on may be too late for this round; those who came before share it.
     this.#flush = undefined;
     await this.#run(true);
