@@ -27,6 +27,11 @@ export class PredictionLogFixture {
     return new PredictionLogFixture(whole, await openStore(whole));
   }
 
+  /** Over a data directory of somebody else, who deletes it. */
+  static over(config: PredictionConfig, store: ArtifactStore): PredictionLogFixture {
+    return new PredictionLogFixture(config, store);
+  }
+
   get scratchDir(): string {
     return join(this.config.dataDir, 'scratch', randomUUID());
   }
