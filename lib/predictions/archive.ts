@@ -15,6 +15,8 @@ export interface PredictionArchive {
   put(key: string, path: string): Promise<void>;
   /** A local file with the content, for reading; `undefined` where there is none (any more). @param scratch a path for a copy */
   get(key: string, scratch: string): Promise<string | undefined>;
+  /** Puts a file in the place of another one, of which nothing is kept. */
+  replace(key: string, path: string): Promise<void>;
   /** Deletes it, and what is kept of it. */
   remove(key: string): Promise<void>;
 }
@@ -56,6 +58,10 @@ class FileArchive implements PredictionArchive {
     }
   }
 
+  replace(key: string, path: string): Promise<void> {
+    return this.put(key, path);
+  }
+
   async get(key: string): Promise<string | undefined> {
     return (await this.has(key)) ? join(this.root, key) : undefined;
   }
@@ -65,18 +71,37 @@ class FileArchive implements PredictionArchive {
   }
 }
 
-/** An archive in a bucket. The SDK takes half a second to load. */
+/**
+ * An archive in a bucket. Where the bucket keeps former versions, what is replaced would stay in one of them: so the new
+ * content comes under a name of its own first, then all versions of the old one go. Whoever is killed in between leaves
+ * the new content there, and it is read from there. The SDK takes half a second to load.
+ */
 async function s3Archive(location: S3Location): Promise<PredictionArchive> {
   const { S3Bucket } = await import('../store/s3-bucket.ts');
   const bucket = new S3Bucket(location);
+  const put = async (key: string, path: string): Promise<void> =>
+    bucket.putFile(key, path, (await stat(path)).size);
   return {
     root: bucket.root,
     async *list(prefix) {
-      for await (const { key } of bucket.list(prefix)) yield key;
+      for await (const { key } of bucket.list(prefix)) yield key.endsWith(PART) ? key.slice(0, -PART.length) : key;
     },
-    has: async (key) => (await bucket.head(key)) !== undefined,
-    put: async (key, path) => bucket.putFile(key, path, (await stat(path)).size),
-    get: async (key, scratch) => ((await bucket.download(key, scratch)) ? scratch : undefined),
-    remove: (key) => bucket.removeVersions(key),
+    has: async (key) =>
+      (await bucket.head(key)) !== undefined || (await bucket.head(`${key}${PART}`)) !== undefined,
+    put,
+    replace: async (key, path) => {
+      await put(`${key}${PART}`, path);
+      await bucket.removeVersions(key);
+      await put(key, path);
+      await bucket.removeVersions(`${key}${PART}`);
+    },
+    get: async (key, scratch) =>
+      (await bucket.download(key, scratch)) || (await bucket.download(`${key}${PART}`, scratch))
+        ? scratch
+        : undefined,
+    remove: async (key) => {
+      await bucket.removeVersions(key);
+      await bucket.removeVersions(`${key}${PART}`);
+    },
   };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '../duckdb/database.ts';
-import { isMissing } from '../store/durable-file.ts';
+import { orMissing } from '../store/durable-file.ts';
 import type { Keyring } from '../store/keyring.ts';
 import { openStore } from '../store/open-store.ts';
 import { unsealFile } from '../store/sealed-file.ts';
@@ -36,36 +36,24 @@ export class LogSources {
    * @param scratch a folder for what is decrypted; whoever gives it deletes it
    */
   static async open(config: PredictionConfig, database: Database, scratch: string): Promise<LogSources> {
-    const { keyring } = await openStore(config);
-    const archive = await openArchive(archiveLocation(config));
-    const sources = new LogSources(archive, keyring, scratch);
+    const sources = await LogSources.archived(config, scratch);
     for (const segment of await segmentFiles(segmentsFolder(config))) {
-      const folder = await sources.#newFolder();
-      try {
-        for (const { key, path } of await rollSegment(
-          database,
-          segment.path,
-          keyring,
-          segment.origin,
-          folder,
-        ))
-          sources.#unrolled.set(key, path);
-      } catch (error) {
-        // Rolled, or closed under another name, since it was listed.
-        if (!isMissing(error)) throw error;
-        const closed = segment.path.replace(/\.open$/, '.seg');
-        if (closed === segment.path) continue;
-        for (const { key, path } of await rollSegment(
-          database,
-          closed,
-          keyring,
-          segment.origin,
-          folder,
-        ).catch(unlessMissing))
-          sources.#unrolled.set(key, path);
+      const folder = join(scratch, randomUUID());
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      // Closed, and so renamed, or archived since it was listed.
+      for (const place of [segment.path, segment.path.replace(/\.open$/, '.seg')]) {
+        const rolled = await rollSegment(database, place, sources.keyring, segment.origin, folder).catch(orMissing);
+        for (const { key, path } of rolled ?? []) sources.#unrolled.set(key, path);
+        if (rolled) break;
       }
     }
     return sources;
+  }
+
+  /** Only what is archived. */
+  static async archived(config: PredictionConfig, scratch: string): Promise<LogSources> {
+    const { keyring } = await openStore(config);
+    return new LogSources(await openArchive(archiveLocation(config)), keyring, scratch);
   }
 
   /** Names of endpoints that something is on record of. */
@@ -73,6 +61,13 @@ export class LogSources {
     const names = new Set<string>();
     for await (const { endpoint } of this.#files('')) names.add(endpoint);
     return [...names].sort();
+  }
+
+  /** All files of an endpoint, predictions before truth. */
+  async keys(endpoint: string): Promise<LogFile[]> {
+    const files: LogFile[] = [];
+    for await (const file of this.#files(`${fileName(endpoint)}/`)) files.push(file);
+    return files.sort((one, other) => (one.key < other.key ? -1 : 1));
   }
 
   /** Local, readable Parquet files of an endpoint. */
@@ -101,7 +96,7 @@ export class LogSources {
   async *#files(prefix: string): AsyncGenerator<LogFile> {
     const seen = new Set<string>();
     for await (const key of this.archive.list(prefix)) {
-      const file = parseLogFile(key);
+      const file = seen.has(key) ? undefined : parseLogFile(key);
       if (!file) continue;
       seen.add(key);
       yield file;
@@ -112,14 +107,4 @@ export class LogSources {
     }
   }
 
-  async #newFolder(): Promise<string> {
-    const folder = join(this.scratch, randomUUID());
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    return folder;
-  }
-}
-
-function unlessMissing(error: unknown): [] {
-  if (isMissing(error)) return [];
-  throw error;
 }

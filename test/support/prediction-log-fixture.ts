@@ -22,8 +22,9 @@ export class PredictionLogFixture {
   ) {}
 
   static async create(config: Partial<PredictionConfig> = {}): Promise<PredictionLogFixture> {
-    const dataDir = await mkdtemp(join(tmpdir(), 'perennial-log-'));
-    const whole = { dataDir, ...config };
+    const dataDir = config.dataDir ?? (await mkdtemp(join(tmpdir(), 'perennial-log-')));
+    const whole = { ...config, dataDir };
+    await mkdir(dataDir, { recursive: true });
     return new PredictionLogFixture(whole, await openStore(whole));
   }
 

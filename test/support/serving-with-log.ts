@@ -30,11 +30,12 @@ export class ServingWithLog {
   }
 
   /** Predicts `rows` rows, as a route does. */
-  async ask(requestId: string, rows = 1): Promise<void> {
+  async ask(requestId: string, rows = 1, entity?: string): Promise<void> {
     const arrived = performance.now();
     const prediction = await this.dataPlane.predict({
       endpoint: 'churn',
       requestId,
+      entity,
       arrived,
       header: () => undefined,
       read: () => ({
