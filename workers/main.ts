@@ -1,7 +1,9 @@
 import { PerennialError } from '../contracts/errors.ts';
 import { runCheck } from './check.ts';
+import { runFeedback } from './feedback.ts';
 import { runIntake } from './intake.ts';
 import { runPerson } from './person.ts';
+import { runPredictions } from './predictions.ts';
 import { runInfer, runProfile } from './profile.ts';
 import { installRuntime, logger, shutdownSignal } from './runtime.ts';
 import { runServer } from './serve.ts';
@@ -16,6 +18,8 @@ const ROLES: Record<string, (signal: AbortSignal) => Promise<void>> = {
   intake: runIntake,
   profile: runProfile,
   infer: runInfer,
+  predictions: runPredictions,
+  feedback: runFeedback,
 };
 
 const role = ROLES[process.argv[2] ?? ''];

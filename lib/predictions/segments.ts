@@ -141,6 +141,13 @@ export class Segment {
     else await rename(this.path, `${this.path.slice(0, -OPEN.length)}${CLOSED}`);
   }
 
+  /** Deletes it: as if it had never been begun. */
+  async discard(): Promise<void> {
+    this.#closed = true;
+    await this.file.close().catch(() => undefined);
+    await rm(this.path, { force: true });
+  }
+
   async #write(bytes: Buffer): Promise<void> {
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, null);
