@@ -32,14 +32,20 @@ export const feedback = z
       description: 'When it was so. Without an offset: UTC.',
     }),
     value: z.union([z.number(), z.boolean()]).nullish().meta({ description: 'The true number.' }),
-    label: z.union([z.string().max(500), z.boolean()]).nullish().meta({ description: 'The true class.' }),
+    label: z
+      .union([z.string().max(500), z.boolean()])
+      .nullish()
+      .meta({ description: 'The true class.' }),
     metrics: z
       .record(z.string().regex(/^\w{1,50}$/, 'expected letters, digits and _'), z.number())
       .refine((metrics) => Object.keys(metrics).length <= FEEDBACK_LIMITS.metrics, 'too many metrics')
       .nullish()
       .meta({ description: 'Further numbers, such as the revenue that followed.' }),
   })
-  .refine(({ requestId, entity }) => (requestId == null) !== (entity == null), 'give either requestId or entity')
+  .refine(
+    ({ requestId, entity }) => (requestId == null) !== (entity == null),
+    'give either requestId or entity',
+  )
   .refine(({ entity, at }) => entity == null || at != null, 'an entity needs `at`: the time that it is about')
   .refine(
     ({ value, label, metrics }) => value != null || label != null || Object.keys(metrics ?? {}).length > 0,

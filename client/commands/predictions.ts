@@ -31,7 +31,10 @@ export function registerPredictionsCommand(program: Command): void {
     .option('--until <time>', 'predictions before this time (ISO 8601)')
     .option('--limit <rows>', 'rows that are shown at the most', String(DEFAULT_LIMIT))
     .option('--sql <select>', 'one SELECT over the views predictions, truth and labelled')
-    .option('--out <file>', `write all rows to a new file: ${exportFormat.options.map((one) => `.${one}`).join(', ')}`)
+    .option(
+      '--out <file>',
+      `write all rows to a new file: ${exportFormat.options.map((one) => `.${one}`).join(', ')}`,
+    )
     .addHelpText(
       'after',
       `
@@ -50,7 +53,10 @@ Examples:
           dataDirOf(command),
         );
         if ('written' in answer)
-          output.result({ file: options.out, rows: answer.written }, () => `${options.out}: ${answer.written} rows`);
+          output.result(
+            { file: options.out, rows: answer.written },
+            () => `${options.out}: ${answer.written} rows`,
+          );
         else
           output.result(answer.rows, () =>
             answer.rows.length === 0
@@ -62,7 +68,10 @@ Examples:
     });
 }
 
-function questionOf(endpoint: string, { since, until, limit, sql, out }: PredictionsOptions): PredictionsQuestion {
+function questionOf(
+  endpoint: string,
+  { since, until, limit, sql, out }: PredictionsOptions,
+): PredictionsQuestion {
   const rows = Number(limit);
   if (!Number.isInteger(rows) || rows < 1 || rows > 100_000)
     throw new PerennialError('InputInvalid', '--limit: expected a whole number from 1 to 100000');

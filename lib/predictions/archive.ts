@@ -84,7 +84,8 @@ async function s3Archive(location: S3Location): Promise<PredictionArchive> {
   return {
     root: bucket.root,
     async *list(prefix) {
-      for await (const { key } of bucket.list(prefix)) yield key.endsWith(PART) ? key.slice(0, -PART.length) : key;
+      for await (const { key } of bucket.list(prefix))
+        yield key.endsWith(PART) ? key.slice(0, -PART.length) : key;
     },
     has: async (key) =>
       (await bucket.head(key)) !== undefined || (await bucket.head(`${key}${PART}`)) !== undefined,

@@ -38,7 +38,11 @@ export async function askPredictions(
   try {
     const query = sql === null ? LATEST : await oneSelect(database, sql, '--sql');
     if (!out) {
-      const rows = await database.rows(`SELECT * FROM (${query}\n) LIMIT ${limit + 1}`, 'SqlInvalid', '--sql');
+      const rows = await database.rows(
+        `SELECT * FROM (${query}\n) LIMIT ${limit + 1}`,
+        'SqlInvalid',
+        '--sql',
+      );
       return { rows: rows.slice(0, limit), more: rows.length > limit };
     }
     const part = out.path + PART;
@@ -61,5 +65,8 @@ export async function askPredictions(
 function moment(text: string, option: string): Date {
   const at = new Date(text);
   if (!Number.isNaN(at.getTime())) return at;
-  throw new PerennialError('InputInvalid', `${option}: expected ISO 8601, such as 2026-11-22 or 2026-11-22T10:00Z`);
+  throw new PerennialError(
+    'InputInvalid',
+    `${option}: expected ISO 8601, such as 2026-11-22 or 2026-11-22T10:00Z`,
+  );
 }

@@ -1,4 +1,4 @@
-import { createHmac, hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -9,6 +9,9 @@ import { orMissing, writeDurably } from '../store/durable-file.ts';
 
 const keyDocument = z.strictObject({ keyId: z.string(), salt: z.string() });
 type KeyDocument = z.infer<typeof keyDocument>;
+
+/** What says which key it is. */
+type KeyStore = Pick<ArtifactStore, 'documents' | 'keyring'>;
 
 const LOCAL = 'entity-key.json';
 const VERSION = 'e';
@@ -43,21 +46,25 @@ export class EntityKey {
 
   /**
    * Which key it is stands in the artifact store, and in a copy beside the segments: a server that starts while the
-   * store is away goes on with the same one.
+   * store is away goes on with the same one. The first one to ask decides.
    *
    * @throws PerennialError `KeyringInvalid`, `StoreUnavailable`
    */
-  static async open(
-    { documents, keyring }: Pick<ArtifactStore, 'documents' | 'keyring'>,
-    folder: string,
-  ): Promise<EntityKey> {
-    const local = join(folder, LOCAL);
-    const copy = await readFile(local, 'utf8').catch(orMissing);
-    const known = copy === undefined ? undefined : keyDocument.safeParse(parsed(copy)).data;
-    const { keyId, salt } = known ?? (await agreed({ documents, keyring }));
-    const key = await keyring.derived(keyId, 'prediction log', salt);
-    if (!known) await copyTo(folder, local, { keyId, salt }).catch(() => undefined);
-    return new EntityKey(key);
+  static async open(store: KeyStore, folder: string): Promise<EntityKey> {
+    const known = await copyIn(folder);
+    const document = known ?? (await agreed(store));
+    if (!known) await copyTo(folder, document).catch(() => undefined);
+    return EntityKey.#of(store, document);
+  }
+
+  /** The key, where there is one: without it no entity was ever recorded. @throws as {@link open} */
+  static async find(store: KeyStore, folder: string): Promise<EntityKey | undefined> {
+    const document = (await copyIn(folder)) ?? (await stored(store));
+    return document && EntityKey.#of(store, document);
+  }
+
+  static async #of({ keyring }: KeyStore, { keyId, salt }: KeyDocument): Promise<EntityKey> {
+    return new EntityKey(await keyring.derived(keyId, 'prediction log', salt));
   }
 
   /** As `pseudonymOf` of lib/privacy with {@link pseudonymKey}, in a fifth of the time. */
@@ -76,32 +83,34 @@ export class EntityKey {
   get pseudonymKey(): { key: string; version: string } {
     return { key: this.key, version: VERSION };
   }
-
-  /** Tells it from other keys, and says nothing of it. */
-  get check(): string {
-    return createHmac('sha256', this.key).update('perennial check of the entity key').digest('hex').slice(0, 16);
-  }
 }
 
 /** The key's block with each byte xor `value`: the inner or the outer key of HMAC. */
 const padded = (key: string, value: number): Buffer =>
   Buffer.from(Buffer.from(key, 'utf8').map((byte) => byte ^ value));
 
-async function agreed({
-  documents,
-  keyring,
-}: Pick<ArtifactStore, 'documents' | 'keyring'>): Promise<KeyDocument> {
+async function stored({ documents }: KeyStore): Promise<KeyDocument | undefined> {
   const found = await documents.read(PREDICTION_KEY);
-  if (found) return keyDocument.parse(found.value);
-  const { id } = await keyring.current();
-  const made = keyDocument.parse({ keyId: id, salt: randomBytes(16).toString('hex') });
-  await documents.write(PREDICTION_KEY, made, { ifVersion: null });
-  const written = await documents.read(PREDICTION_KEY);
-  return written ? keyDocument.parse(written.value) : made;
+  return found && keyDocument.parse(found.value);
 }
 
-async function copyTo(folder: string, path: string, document: KeyDocument): Promise<void> {
+async function agreed(store: KeyStore): Promise<KeyDocument> {
+  const found = await stored(store);
+  if (found) return found;
+  const { id } = await store.keyring.current();
+  const made = keyDocument.parse({ keyId: id, salt: randomBytes(16).toString('hex') });
+  await store.documents.write(PREDICTION_KEY, made, { ifVersion: null });
+  return (await stored(store)) ?? made;
+}
+
+async function copyIn(folder: string): Promise<KeyDocument | undefined> {
+  const text = await readFile(join(folder, LOCAL), 'utf8').catch(orMissing);
+  return text === undefined ? undefined : keyDocument.safeParse(parsed(text)).data;
+}
+
+async function copyTo(folder: string, document: KeyDocument): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, LOCAL);
   const temp = `${path}.${randomBytes(6).toString('hex')}`;
   await writeDurably(temp, JSON.stringify(document));
   await rename(temp, path);

@@ -55,7 +55,11 @@ export interface FrameVisitor {
 export type KnownLayouts = Map<string, FrameLayout>;
 
 /** Reads the frames of one whole block. */
-export function visitFrames(block: Uint8Array<ArrayBuffer>, known: KnownLayouts, visitor: FrameVisitor): void {
+export function visitFrames(
+  block: Uint8Array<ArrayBuffer>,
+  known: KnownLayouts,
+  visitor: FrameVisitor,
+): void {
   const view = new DataView(block.buffer);
   const bytes = Buffer.from(block.buffer);
   const layouts: FrameLayout[] = [];

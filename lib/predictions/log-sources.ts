@@ -9,9 +9,9 @@ import { unsealFile } from '../store/sealed-file.ts';
 import { openArchive, type PredictionArchive } from './archive.ts';
 import { fileName, type LogFile, type LogKind, parseLogFile } from './log-files.ts';
 import { rollSegment } from './rolled-segment.ts';
+import { isSealed } from './sealed-parquet.ts';
 import { segmentFiles } from './segments.ts';
 import { archiveLocation, type PredictionConfig, segmentsFolder } from './settings.ts';
-import { isSealed } from './sealed-parquet.ts';
 
 /** Days in UTC, both included: `2026-11-22`. */
 export interface DayRange {
@@ -42,7 +42,9 @@ export class LogSources {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       // Closed, and so renamed, or archived since it was listed.
       for (const place of [segment.path, segment.path.replace(/\.open$/, '.seg')]) {
-        const rolled = await rollSegment(database, place, sources.keyring, segment.origin, folder).catch(orMissing);
+        const rolled = await rollSegment(database, place, sources.keyring, segment.origin, folder).catch(
+          orMissing,
+        );
         for (const { key, path } of rolled ?? []) sources.#unrolled.set(key, path);
         if (rolled) break;
       }
@@ -106,5 +108,4 @@ export class LogSources {
       if (file) yield file;
     }
   }
-
 }

@@ -71,7 +71,11 @@ export class PredictedRows implements PersonalStore {
         // Predictions before truth: the truth about a request that was found goes with it.
         for (const { key, kind } of keys) {
           tools.signal.throwIfAborted();
-          const what = { store: this.name, kind: `${kind} of endpoint ${endpoint}`, pipelines: [] as string[] };
+          const what = {
+            store: this.name,
+            kind: `${kind} of endpoint ${endpoint}`,
+            pipelines: [] as string[],
+          };
           try {
             const path = await sources.path(key);
             if (path === undefined) continue;
@@ -131,7 +135,9 @@ export class PredictedRows implements PersonalStore {
   async #archiveAll(tools: SearchTools): Promise<void> {
     const folder = segmentsFolder(this.config);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const open = new Set((await segmentFiles(folder)).filter((file) => file.open).map(({ origin }) => origin));
+    const open = new Set(
+      (await segmentFiles(folder)).filter((file) => file.open).map(({ origin }) => origin),
+    );
     if (open.size > 0) {
       await requestClose(folder);
       const until = Date.now() + CLOSE_WAIT_MS;
@@ -147,8 +153,8 @@ export class PredictedRows implements PersonalStore {
   async #token(person: Person): Promise<string | undefined> {
     // An erasure that asks for a column means that column alone.
     if (person.column !== null) return undefined;
-    const { pseudonymKey } = await EntityKey.open(this.store, segmentsFolder(this.config));
-    return person.tokens([{}], pseudonymKey)[0];
+    const key = await EntityKey.find(this.store, segmentsFolder(this.config));
+    return key && person.tokens([{}], key.pseudonymKey)[0];
   }
 
   /** What identifies people in the tables of the pipelines that are meant, as a request would name it. */
@@ -188,7 +194,14 @@ async function rowsOf(
     .map(({ column, pipelines }) => ({ column: { ...column, column: `input_${column.column}` }, pipelines }))
     .filter(({ column }) => names.has(column.column));
   const rows = new Set<number>(
-    present.length === 0 ? [] : await personRows(database, path, present.map(({ column }) => column), person),
+    present.length === 0
+      ? []
+      : await personRows(
+          database,
+          path,
+          present.map(({ column }) => column),
+          person,
+        ),
   );
   const pipelines = rows.size > 0 ? present.flatMap((one) => one.pipelines) : [];
   // Pseudonyms and ids of requests say nothing of a person, so they may stand in a statement.

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Database } from '../duckdb/database.ts';
-import { createLogViews } from './log-views.ts';
 import { LogSources } from './log-sources.ts';
+import { createLogViews } from './log-views.ts';
 import type { PredictionConfig } from './settings.ts';
 
 /** What {@link openPredictions} reads. */
@@ -64,7 +64,10 @@ export async function openPredictions(
       const all = await sources.paths(endpoint, 'predictions', { from, to });
       return {
         predictions: all,
-        later: to === undefined ? [] : await sources.paths(endpoint, 'predictions', { from: nextDay(to), to: last }),
+        later:
+          to === undefined
+            ? []
+            : await sources.paths(endpoint, 'predictions', { from: nextDay(to), to: last }),
         truth: await sources.paths(endpoint, 'truth', { from }),
       };
     });

@@ -17,7 +17,6 @@ const HEAD: readonly ColumnStorage[] = [
   'text', // entity
 ];
 
-
 const outputsOf = ({ outputs }: FrameLayout, type: OutputType) =>
   outputs.filter((output) => output.type === type);
 
@@ -78,8 +77,7 @@ export class PredictionTable {
       let column = HEAD.length;
       for (let i = 0; i < doubleColumns; i++)
         table.number(column++, to, doubles[i * rows + row] ?? Number.NaN);
-      for (let i = 0; i < floatColumns; i++)
-        table.number(column++, to, floats[i * rows + row] ?? Number.NaN);
+      for (let i = 0; i < floatColumns; i++) table.number(column++, to, floats[i * rows + row] ?? Number.NaN);
       for (let i = 0; i < textColumns; i++) table.text(column++, to, texts[i * rows + row] ?? null);
     }
   }

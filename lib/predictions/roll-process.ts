@@ -2,8 +2,8 @@
 import { constants, setPriority } from 'node:os';
 import { PerennialError } from '../../contracts/errors.ts';
 import { withoutValues } from '../duckdb/engine-words.ts';
-import { rollSegments } from './roll.ts';
 import { removeExpiredPredictions } from './retention.ts';
+import { rollSegments } from './roll.ts';
 import type { RollAnswer, RollJob } from './roll-job.ts';
 
 // Whoever serves goes first.
@@ -18,12 +18,14 @@ async function work({ config, expire }: RollJob): Promise<RollAnswer> {
 process.once('disconnect', () => process.exit());
 process.once('message', (job) => {
   // Sent by `roller.ts` alone, over the pipe between the two.
-  work(job as RollJob)
+  void work(job as RollJob)
     .catch((error: unknown): RollAnswer => {
       const known = error instanceof PerennialError;
       return {
         done: false,
-        message: known ? error.message : withoutValues(error instanceof Error ? error.message : String(error)),
+        message: known
+          ? error.message
+          : withoutValues(error instanceof Error ? error.message : String(error)),
         retryable: known && error.retryable,
       };
     })

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Database } from '../duckdb/database.ts';
 import type { Keyring } from '../store/keyring.ts';
-import { type LogKind, logFile } from './log-files.ts';
 import { type KnownLayouts, type PredictionFrame, visitFrames } from './frame-reader.ts';
+import { type LogKind, logFile } from './log-files.ts';
 import { PredictionTable } from './prediction-table.ts';
 import type { FrameLayout, TruthRecord } from './records.ts';
 import { segmentBlocks } from './segment-format.ts';
@@ -16,7 +16,6 @@ export interface RolledFile {
   readonly path: string;
   readonly rows: number;
 }
-
 
 const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
 

@@ -71,8 +71,10 @@ export class PredictionRoller {
 
   #tell(answer: RollAnswer | undefined): void {
     if (this.#closed) return;
-    if (answer === undefined) return this.#complain('the process ended without a word');
-    if (!answer.done) return this.#complain(answer.message);
+    if (!answer?.done) {
+      this.#complain(answer?.message ?? 'the process ended without a word');
+      return;
+    }
     this.#failing = '';
     if (answer.unreadable.length > 0)
       this.options.logger.warn(

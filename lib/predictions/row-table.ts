@@ -26,7 +26,11 @@ const TYPES: Readonly<Record<ColumnStorage, DuckDBType>> = {
   text: VARCHAR,
 };
 
-type Numbers = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+type Numbers =
+  | Float32Array<ArrayBuffer>
+  | Float64Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>;
 
 /** One column of the rows that are not appended yet. Numbers have no NULL: a missing one is NaN until the SELECT. */
 type Column = { numbers: Numbers; texts?: undefined } | { texts: (string | null)[]; numbers?: undefined };

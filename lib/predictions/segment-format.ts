@@ -75,7 +75,10 @@ function nonceOf(number: number): Buffer {
  * @throws PerennialError `KeyringInvalid` where its key is not in the keyring; `ArtifactCorrupt` where the file is no
  *   segment, or a whole block does not decrypt; the file system's own errors
  */
-export async function* segmentBlocks(path: string, keyring: Keyring): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+export async function* segmentBlocks(
+  path: string,
+  keyring: Keyring,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const file = await open(path, 'r');
   try {
     const header = await read(file, 0, SEGMENT_HEADER);

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
-import { PerennialError } from '../../contracts/errors.ts';
 import { duration, durationMs } from '../../contracts/durations.ts';
+import { PerennialError } from '../../contracts/errors.ts';
 import { sizeBytes } from '../../contracts/sizes.ts';
 import type { PerennialConfig } from '../config.ts';
 import { type StoreLocation, storeLocation } from '../store/store-location.ts';
@@ -21,10 +21,12 @@ export interface PredictionSettings {
 export const PREDICTION_VARIABLES = {
   PERENNIAL_PREDICTIONS:
     'where recorded predictions lie: file:FOLDER or s3://BUCKET/PREFIX (default: predictions below an artifact store on S3, else below the data dir)',
-  PERENNIAL_PREDICTIONS_KEEP: 'how long predictions and their truth are kept, such as 90d, or forever (default 90d)',
+  PERENNIAL_PREDICTIONS_KEEP:
+    'how long predictions and their truth are kept, such as 90d, or forever (default 90d)',
   PERENNIAL_PREDICTIONS_SYNC:
     'how often recorded predictions are put on disk for good; so much a power cut may lose (default 1s)',
-  PERENNIAL_PREDICTIONS_SPOOL: 'room for recorded predictions before they are archived, of each server (default 2GB)',
+  PERENNIAL_PREDICTIONS_SPOOL:
+    'room for recorded predictions before they are archived, of each server (default 2GB)',
 } as const;
 
 export const DEFAULT_KEEP_MS = durationMs('90d');
@@ -67,7 +69,10 @@ export function predictionSettings(
 function millis(variable: string, text: string): number {
   const parsed = duration.safeParse(text);
   if (parsed.success) return durationMs(parsed.data);
-  throw new PerennialError('InputInvalid', `${variable} is "${text}"; expected a duration such as 30s or 90d`);
+  throw new PerennialError(
+    'InputInvalid',
+    `${variable} is "${text}"; expected a duration such as 30s or 90d`,
+  );
 }
 
 function bytes(variable: string, text: string): number {

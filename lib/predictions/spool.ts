@@ -1,12 +1,5 @@
 import { FrameBuffer } from './frame-buffer.ts';
-import {
-  layoutRoom,
-  predictionRoom,
-  truthRoom,
-  writeLayout,
-  writePrediction,
-  writeTruth,
-} from './frames.ts';
+import { layoutRoom, predictionRoom, truthRoom, writeLayout, writePrediction, writeTruth } from './frames.ts';
 import type { FrameLayout, PredictionRecord, TruthRecord } from './records.ts';
 
 /** Why a record was not taken. */

@@ -103,10 +103,16 @@ async function* rowsOf(file: string, format: 'csv' | 'parquet', tempDir: string)
   try {
     const columns = await database.columns(relation, 'InputInvalid', 'the file');
     const selected = columns.map((column) => ({ ...column, known: knownName(column.name) }));
-    const sql = selected.map(({ name, type, known }) => `${valueSql(known, quoteIdent(name), type)} AS ${quoteIdent(known)}`);
+    const sql = selected.map(
+      ({ name, type, known }) => `${valueSql(known, quoteIdent(name), type)} AS ${quoteIdent(known)}`,
+    );
     const query = `SELECT ${sql.join(', ')} FROM ${relation}`;
     for await (const chunk of database.streamed(query, 'InputInvalid', 'the file'))
-      for (const values of chunk.getRows()) yield itemOf(selected.map(({ known }) => known), values);
+      for (const values of chunk.getRows())
+        yield itemOf(
+          selected.map(({ known }) => known),
+          values,
+        );
   } finally {
     database.close();
   }

@@ -21,7 +21,11 @@ export type FeedbackSink = Pick<PredictionLog, 'recordTruths' | 'entityKey'>;
  * it: it is put on record, and finds its prediction when both are read. 202 says that it is on disk; sent again it
  * counts once, since the latest one wins.
  */
-export function registerFeedbackRoutes(app: FastifyInstance, context: RouteContext, sink: FeedbackSink): void {
+export function registerFeedbackRoutes(
+  app: FastifyInstance,
+  context: RouteContext,
+  sink: FeedbackSink,
+): void {
   // Encapsulated: these content types are known to this route and no others.
   void app.register((scope, _options, registered) => {
     scope.removeAllContentTypeParsers();
@@ -29,7 +33,9 @@ export function registerFeedbackRoutes(app: FastifyInstance, context: RouteConte
       done(null, body),
     );
     scope.addContentTypeParser('*', (_request, _payload, done) =>
-      done(new RequestError(415, `send feedback with the header "Content-Type: ${MEDIA_TYPES.join('" or "')}"`)),
+      done(
+        new RequestError(415, `send feedback with the header "Content-Type: ${MEDIA_TYPES.join('" or "')}"`),
+      ),
     );
     scope.post(
       PATH.replace('{endpoint}', ':endpoint'),
@@ -37,7 +43,10 @@ export function registerFeedbackRoutes(app: FastifyInstance, context: RouteConte
       async (request, reply) => {
         const { endpoint } = params.parse(request.params);
         if (!context.dataPlane.generations().has(endpoint))
-          throw new RequestError(404, 'there is no such endpoint; GET /v2/health/ready tells whether any is served');
+          throw new RequestError(
+            404,
+            'there is no such endpoint; GET /v2/health/ready tells whether any is served',
+          );
         const [type = ''] = (request.headers['content-type'] ?? '').split(';');
         const items = itemsOf(String(request.body ?? ''), type.trim().toLowerCase() !== 'application/json');
         const key = items.some(({ entity }) => entity != null)
@@ -107,13 +116,23 @@ export const FEEDBACK_PATHS = {
         'By the id of a request, or by entity and time; days or weeks later. Sent again it counts once: the latest one wins.',
       tags: ['feedback'],
       parameters: [
-        { name: 'endpoint', in: 'path', required: true, schema: { type: 'string', minLength: 1, maxLength: 100 } },
+        {
+          name: 'endpoint',
+          in: 'path',
+          required: true,
+          schema: { type: 'string', minLength: 1, maxLength: 100 },
+        },
       ],
       requestBody: {
         required: true,
         content: {
           'application/json': {
-            schema: { type: 'array', minItems: 1, maxItems: FEEDBACK_LIMITS.records, items: schemaOf(feedback) },
+            schema: {
+              type: 'array',
+              minItems: 1,
+              maxItems: FEEDBACK_LIMITS.records,
+              items: schemaOf(feedback),
+            },
           },
           ...Object.fromEntries(
             JSON_LINES.map((type) => [

@@ -154,30 +154,41 @@ export class PredictionLog implements PredictionListener {
 
   #record(prediction: Prediction, seconds: number): void {
     try {
-      const { call, model, outputs } = prediction;
-      const { sample, features } = this.options.policy(call.endpoint) ?? ALL;
-      if (sample < 1 && samplePoint(call.requestId) >= sample) return;
-      if (this.#segments.isFull) return this.#drop('room');
-      const refusal = this.#spool.addPrediction({
-        layout: this.#layouts.of(call.endpoint, model.served, outputs, features),
-        at: Date.now() - seconds * 1000,
-        requestId: call.requestId,
-        entity: call.entity === undefined ? undefined : this.#pseudonym(call.entity),
-        role: prediction.role,
-        reason: prediction.reason,
-        insteadOf: prediction.insteadOf,
-        generation: prediction.generation,
-        latencyMs: seconds * 1000,
-        batch: prediction.batch,
-        outputs,
-      });
-      if (refusal !== undefined) return this.#drop(refusal);
+      const { sample } = this.#policyOf(prediction);
+      if (sample < 1 && samplePoint(prediction.call.requestId) >= sample) return;
+      const refusal = this.#segments.isFull ? 'room' : this.#add(prediction, seconds);
+      if (refusal !== undefined) {
+        this.#drop(refusal);
+        return;
+      }
       this.#recorded += 1;
-      this.#rows += outputs.rows;
+      this.#rows += prediction.outputs.rows;
     } catch {
       // An answer is worth more than its record.
       this.#drop('error');
     }
+  }
+
+  #add(prediction: Prediction, seconds: number): SpoolRefusal | undefined {
+    const { call, model, outputs } = prediction;
+    const { features } = this.#policyOf(prediction);
+    return this.#spool.addPrediction({
+      layout: this.#layouts.of(call.endpoint, model.served, outputs, features),
+      at: Date.now() - seconds * 1000,
+      requestId: call.requestId,
+      entity: call.entity === undefined ? undefined : this.#pseudonym(call.entity),
+      role: prediction.role,
+      reason: prediction.reason,
+      insteadOf: prediction.insteadOf,
+      generation: prediction.generation,
+      latencyMs: seconds * 1000,
+      batch: prediction.batch,
+      outputs,
+    });
+  }
+
+  #policyOf({ call }: Prediction): PredictionLogPolicy {
+    return this.options.policy(call.endpoint) ?? ALL;
   }
 
   #drop(reason: DropReason): void {
@@ -199,11 +210,13 @@ export class PredictionLog implements PredictionListener {
 /** A log that is ready to listen. It comes into being whatever the disk and the keyring say: they are tried again. */
 export async function createPredictionLog(options: PredictionLogOptions): Promise<PredictionLog> {
   const log = new PredictionLog(options);
-  await log.entityKey().catch((error: unknown) =>
-    options.logger.warn(
-      { reason: error instanceof Error ? error.message : 'unknown' },
-      'entities cannot be put on record yet: their pseudonyms need the keyring',
-    ),
-  );
+  await log
+    .entityKey()
+    .catch((error: unknown) =>
+      options.logger.warn(
+        { reason: error instanceof Error ? error.message : 'unknown' },
+        'entities cannot be put on record yet: their pseudonyms need the keyring',
+      ),
+    );
   return log;
 }

@@ -7,8 +7,7 @@ const FNV = { basis: 0x811c9dc5, prime: 0x01000193 } as const;
  */
 export function samplePoint(requestId: string): number {
   let hash: number = FNV.basis;
-  for (let i = 0; i < requestId.length; i++)
-    hash = Math.imul(hash ^ requestId.charCodeAt(i), FNV.prime);
+  for (let i = 0; i < requestId.length; i++) hash = Math.imul(hash ^ requestId.charCodeAt(i), FNV.prime);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Block, Spool } from '../../lib/predictions/spool.ts';
 import { closeRequestedAt, Segment, serverFolder, writerName } from '../../lib/predictions/segments.ts';
+import type { Block, Spool } from '../../lib/predictions/spool.ts';
 import { orMissing } from '../../lib/store/durable-file.ts';
 import type { BlobKey } from '../../lib/store/sealed-format.ts';
 
@@ -96,8 +96,8 @@ export class SegmentLog {
 
   async #flushed(): Promise<boolean> {
     // A round that is under way may have passed by what was added meanwhile.
-    do await this.#round;
-    while (this.#round);
+    await this.#round;
+    while (this.#round !== undefined) await this.#round;
     // Whoever comes from now on may be too late for this round; those who came before share it.
     this.#flush = undefined;
     await this.#run(true);

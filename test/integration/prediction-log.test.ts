@@ -1,11 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DataPlane } from '../../serving/data-plane.ts';
 import { createApp } from '../../serving/app.ts';
-import { ModelHost } from '../../serving/model-host.ts';
+import { DataPlane } from '../../serving/data-plane.ts';
 import { registerFeedbackRoutes } from '../../serving/http/feedback-routes.ts';
 import type { PredictionLog } from '../../serving/log/prediction-log.ts';
+import { ModelHost } from '../../serving/model-host.ts';
 import { PredictionLogFixture, quiet } from '../support/prediction-log-fixture.ts';
 import { churnProbability, churnServed } from './serving-models.ts';
 
@@ -72,7 +72,10 @@ describe('answers on record', () => {
   it('have who answered, why, what was asked and what was said, before and after they are archived', async () => {
     await serve();
     await ask(
-      [{ age: 30, city: 'Ulm', joined: 1_700_000_000 }, { age: 41.5, active: true }],
+      [
+        { age: 30, city: 'Ulm', joined: 1_700_000_000 },
+        { age: 41.5, active: true },
+      ],
       { 'x-request-id': 'r1', 'perennial-entity': 'customer-17' },
     );
     await ask([{ age: 50 }], { 'x-request-id': 'r2' });
@@ -98,7 +101,13 @@ describe('answers on record', () => {
         output_label: 'yes',
         output_probability: Math.fround(churnProbability({ age: 30, city: 'Ulm', joined: 1.7e9 })),
       }),
-      expect.objectContaining({ request_id: 'r1', row: 1, input_age: 41.5, input_active: 1, input_city: null }),
+      expect.objectContaining({
+        request_id: 'r1',
+        row: 1,
+        input_age: 41.5,
+        input_active: 1,
+        input_city: null,
+      }),
       expect.objectContaining({ request_id: 'r2', row: 0, entity: null }),
     ]);
     const [first] = rows;
@@ -227,12 +236,19 @@ describe('feedback', () => {
 
   it('is taken as a list, as one object and as JSON Lines; what is wrong is told with its place, and nothing is kept', async () => {
     await serve();
-    expect(await tell([{ requestId: 'a', label: 'x' }, { requestId: 'b', value: 2 }])).toEqual({
+    expect(
+      await tell([
+        { requestId: 'a', label: 'x' },
+        { requestId: 'b', value: 2 },
+      ]),
+    ).toEqual({
       status: 202,
       body: { endpoint: 'churn', accepted: 2 },
     });
     expect(await tell({ requestId: 'c', row: 1, metrics: { m: 1 } })).toMatchObject({ status: 202 });
-    expect(await tell('{"requestId":"d","value":1}\n\n{"requestId":"e","value":1}\n', 'application/x-ndjson')).toMatchObject({
+    expect(
+      await tell('{"requestId":"d","value":1}\n\n{"requestId":"e","value":1}\n', 'application/x-ndjson'),
+    ).toMatchObject({
       status: 202,
       body: { accepted: 2 },
     });
@@ -252,7 +268,9 @@ describe('feedback', () => {
       expect(body.error).toMatch(words);
       expect(body.error).not.toContain('secret');
     }
-    expect((await tell(Array.from({ length: 10_001 }, () => ({ requestId: 'z', value: 1 })))).status).toBe(413);
+    expect((await tell(Array.from({ length: 10_001 }, () => ({ requestId: 'z', value: 1 })))).status).toBe(
+      413,
+    );
     expect((await tell('a,b', 'text/csv')).status).toBe(415);
     expect(await fixture.rows('SELECT request_id FROM truth ORDER BY 1')).toEqual(
       ['a', 'b', 'c', 'd', 'e'].map((request_id) => ({ request_id })),

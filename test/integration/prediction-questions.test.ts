@@ -34,7 +34,11 @@ const ask = (changes: Partial<PredictionsQuestion> = {}) =>
 const tell = (name: string) =>
   importTruth(
     fixture.config,
-    { endpoint: 'churn', file: join(folder, name), format: name.endsWith('csv') ? 'csv' : name.endsWith('parquet') ? 'parquet' : 'jsonl' },
+    {
+      endpoint: 'churn',
+      file: join(folder, name),
+      format: name.endsWith('csv') ? 'csv' : name.endsWith('parquet') ? 'parquet' : 'jsonl',
+    },
     fixture.scratchDir,
   );
 
@@ -43,8 +47,14 @@ const truths = () => fixture.rows('SELECT * EXCLUDE (received_at, endpoint, enti
 describe('a question about predictions', () => {
   it('shows the latest, or what a SELECT says', async () => {
     const latest = await ask();
-    expect(latest).toMatchObject({ more: true, rows: [{ request_id: 'r-4', row: 0 }, { row: 1 }, { request_id: 'r-3' }] });
-    expect(await ask({ sql: 'SELECT count(*) AS n FROM predictions; -- all' })).toEqual({ rows: [{ n: 10 }], more: false });
+    expect(latest).toMatchObject({
+      more: true,
+      rows: [{ request_id: 'r-4', row: 0 }, { row: 1 }, { request_id: 'r-3' }],
+    });
+    expect(await ask({ sql: 'SELECT count(*) AS n FROM predictions; -- all' })).toEqual({
+      rows: [{ n: 10 }],
+      more: false,
+    });
     expect(await ask({ until: '2020-01-01' })).toEqual({ rows: [], more: false });
   });
 
@@ -52,7 +62,9 @@ describe('a question about predictions', () => {
     const path = join(folder, `out.${format}`);
     expect(await ask({ out: { path, format } })).toEqual({ written: 10 });
     const database = await Database.create({ tempDir: folder });
-    const [row] = await database.rows(`SELECT count(*) AS n, count(DISTINCT request_id) AS ids FROM '${path}'`);
+    const [row] = await database.rows(
+      `SELECT count(*) AS n, count(DISTINCT request_id) AS ids FROM '${path}'`,
+    );
     database.close();
     expect(row).toEqual({ n: 10, ids: 5 });
     await expect(ask({ out: { path, format } })).rejects.toThrow(/there already/);
@@ -72,7 +84,9 @@ describe('a question about predictions', () => {
       'SELECT nothing FROM predictions',
     ])
       await expect(ask({ sql })).rejects.toMatchObject({ code: 'SqlInvalid' });
-    const error = await ask({ sql: 'SELECT CAST(input_city AS INTEGER) FROM predictions' }).catch((one) => one);
+    const error = await ask({ sql: 'SELECT CAST(input_city AS INTEGER) FROM predictions' }).catch(
+      (one) => one,
+    );
     expect(error).toMatchObject({ code: 'SqlInvalid' });
     expect(String(error.message)).not.toContain('Ulm');
     await expect(ask({ since: 'yesterday' })).rejects.toThrow(/--since: expected ISO 8601/);
@@ -132,7 +146,11 @@ describe('feedback from a file', () => {
     await writeFile(join(folder, 'broken.jsonl'), '{"requestId":"r-1","label":"x"}\n{');
     await expect(tell('broken.jsonl')).rejects.toThrow(/line 2 is not JSON/);
     expect(await truths()).toHaveLength(2);
-    expect((await segmentFiles(segmentsFolder(fixture.config))).filter(({ origin }) => origin.startsWith('import'))).toEqual([]);
+    expect(
+      (await segmentFiles(segmentsFolder(fixture.config))).filter(({ origin }) =>
+        origin.startsWith('import'),
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -153,8 +171,22 @@ describe('the roller', () => {
     }
     expect(said).toEqual([]);
     expect(await ask({ sql: 'SELECT count(*) AS n FROM predictions' })).toMatchObject({ rows: [{ n: 10 }] });
-    const archived = await readdir(join(fixture.config.dataDir, 'predictions', 'archive'), { recursive: true });
+    const archived = await readdir(join(fixture.config.dataDir, 'predictions', 'archive'), {
+      recursive: true,
+    });
     expect(archived.filter((name) => name.endsWith('.parquet'))).toHaveLength(1);
-    expect((await readFile(join(fixture.config.dataDir, 'predictions', 'archive', archived.find((name) => name.endsWith('.parquet')) ?? ''), 'latin1')).slice(0, 7)).toBe('PRNSEAL');
+    expect(
+      (
+        await readFile(
+          join(
+            fixture.config.dataDir,
+            'predictions',
+            'archive',
+            archived.find((name) => name.endsWith('.parquet')) ?? '',
+          ),
+          'latin1',
+        )
+      ).slice(0, 7),
+    ).toBe('PRNSEAL');
   });
 });

@@ -3,12 +3,16 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import type { PredictionConfig } from '../../lib/predictions/settings.ts';
 import { openPredictions, type PredictionsQuery } from '../../lib/predictions/prediction-log.ts';
 import { rollSegments } from '../../lib/predictions/roll.ts';
+import type { PredictionConfig } from '../../lib/predictions/settings.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { openStore } from '../../lib/store/open-store.ts';
-import { createPredictionLog, type PredictionLog, type PredictionLogOptions } from '../../serving/log/prediction-log.ts';
+import {
+  createPredictionLog,
+  type PredictionLog,
+  type PredictionLogOptions,
+} from '../../serving/log/prediction-log.ts';
 
 export const quiet = pino({ level: 'silent' });
 

@@ -17,7 +17,11 @@ export const SAMPLE_LAYOUT: FrameLayout = {
 };
 
 /** A record of `rows` rows, whose values follow from `n` and the row. */
-export function samplePrediction(n: number, rows = 1, others: Partial<PredictionRecord> = {}): PredictionRecord {
+export function samplePrediction(
+  n: number,
+  rows = 1,
+  others: Partial<PredictionRecord> = {},
+): PredictionRecord {
   const each = <T>(value: (row: number) => T): T[] => Array.from({ length: rows }, (_, row) => value(row));
   return {
     layout: SAMPLE_LAYOUT,

@@ -20,7 +20,7 @@ const open = (segments: string): Promise<EntityKey> => EntityKey.open(store, joi
 it('gives the pseudonyms that lib/privacy gives, for whatever text', async () => {
   const key = await open('a');
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.emailAddress()), (entity) => {
+    fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (entity) => {
       expect(key.pseudonym(entity)).toBe(pseudonymOf(entity, undefined, key.pseudonymKey));
     }),
   );
