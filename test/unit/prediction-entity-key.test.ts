@@ -20,9 +20,17 @@ const open = (segments: string): Promise<EntityKey> => EntityKey.open(store, joi
 it('gives the pseudonyms that lib/privacy gives, for whatever text', async () => {
   const key = await open('a');
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (entity) => {
-      expect(key.pseudonym(entity)).toBe(pseudonymOf(entity, undefined, key.pseudonymKey));
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.string({
+          unit: fc.constantFrom('a', ' ', '\u00c4', 'e', '\u0301', '\u00a0', '\ud83d\ude00', '\n'),
+        }),
+      ),
+      (entity) => {
+        expect(key.pseudonym(entity)).toBe(pseudonymOf(entity, undefined, key.pseudonymKey));
+      },
+    ),
   );
   expect(key.pseudonym('customer-17')).toMatch(/^pe_[0-9a-f]{32}$/);
 });
