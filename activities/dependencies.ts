@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { PerennialConfig } from '../lib/config.ts';
 import type { PersonalStore } from '../lib/erasure/personal-store.ts';
+import { PredictedRows } from '../lib/predictions/predicted-rows.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { openStore } from '../lib/store/open-store.ts';
 import { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
@@ -20,21 +21,22 @@ export interface ActivityDependencies {
 export function dependencies(config: PerennialConfig, client: () => Client): ActivityDependencies {
   let store: Promise<ArtifactStore> | undefined;
   let mlflow: MlflowClient | undefined;
+  const opened = (): Promise<ArtifactStore> => {
+    store ??= openStore(config).catch((error: unknown) => {
+      store = undefined;
+      throw error;
+    });
+    return store;
+  };
   return {
     config,
-    store: () => {
-      store ??= openStore(config).catch((error: unknown) => {
-        store = undefined;
-        throw error;
-      });
-      return store;
-    },
+    store: opened,
     mlflow: () => {
       mlflow ??= MlflowClient.fromEnv(process.env, { trackingUri: config.mlflowTrackingUri });
       return mlflow;
     },
-    // The prediction log and the feature store will be the first ones.
-    personalStores: async () => [],
+    // The feature store will be the next one.
+    personalStores: async () => [new PredictedRows(await opened(), config)],
     client,
   };
 }

@@ -15,6 +15,7 @@ import { openPlanOf } from '../lib/erasure/open-plan.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { EventManifests } from '../lib/events/event-manifests.ts';
 import { incrementalHeads } from '../lib/incremental/heads.ts';
+import { removeExpiredPredictions } from '../lib/predictions/retention.ts';
 import { removeDeadScratch } from '../lib/scratch.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { halfWrittenBefore } from '../lib/store/open-store.ts';
@@ -74,6 +75,7 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
       for (const { sha256 } of deleted) await catalogue.forget(sha256, (artifact) => store.touch(artifact));
       await store.sweep(halfWrittenBefore(asOf));
       await removeDeadScratch(deps.config.dataDir);
+      await removeExpiredPredictions(deps.config, asOf);
       return {
         deletedArtifacts: deleted.length,
         deletedBytes: deleted.reduce((sum, blob) => sum + blob.bytes, 0),

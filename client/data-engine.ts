@@ -12,23 +12,26 @@ const isCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, c
  *
  * @param role one of the questions that `workers/main.ts` knows
  * @param question sent as JSON
+ * @param dataDir where the question is about what lies there
  * @throws PerennialError what the engine refused, with its code; `StageFailed` where it broke
  */
 export async function askDataEngine<T>(
-  role: 'check' | 'profile' | 'infer',
+  role: 'check' | 'profile' | 'infer' | 'predictions' | 'feedback',
   question: unknown,
   answer: z.ZodType<T>,
+  dataDir?: string,
 ): Promise<T> {
-  const said = await ask(role, JSON.stringify(question));
+  const said = await ask(role, JSON.stringify(question), dataDir);
   const refused = refusal.safeParse(said);
   if (!refused.success) return answer.parse(said);
   const { code, message } = refused.data;
   throw new PerennialError(isCode(code) ? code : 'StageFailed', message);
 }
 
-function ask(role: string, question: string): Promise<unknown> {
+function ask(role: string, question: string, dataDir: string | undefined): Promise<unknown> {
   const child = spawn(process.execPath, [`${packageRoot()}/dist/workers/main.js`, role], {
     stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...(dataDir === undefined ? {} : { PERENNIAL_DATA_DIR: dataDir }) },
   });
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

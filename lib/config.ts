@@ -5,6 +5,7 @@ import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
 import { sizeBytes } from '../contracts/sizes.ts';
 import { DEFAULT_RESOURCE, resourceName } from '../contracts/spec/candidates.ts';
 import { DEFAULT_MEMORY_LIMIT } from './duckdb/memory.ts';
+import { PREDICTION_VARIABLES, type PredictionSettings, predictionSettings } from './predictions/settings.ts';
 import { type Programs, readPrograms } from './processes/programs.ts';
 import { hostPatterns } from './sources/hosts.ts';
 import { type StoreLocation, storeLocation } from './store/store-location.ts';
@@ -41,6 +42,8 @@ export interface PerennialConfig {
   keyring?: string;
   /** Whether every artifact is encrypted, not only what holds personal data. */
   encryptAll?: boolean;
+  /** Where recorded predictions lie, and for how long. */
+  predictions?: PredictionSettings;
 }
 
 /** The variables that {@link configFromEnv} reads, for documentation and `--help`. */
@@ -67,6 +70,7 @@ export const CONFIG_VARIABLES = {
   PERENNIAL_ARTIFACT_CACHE: 'room for local copies of a store on S3 (default 10GB)',
   PERENNIAL_KEYRING: 'file of the keys that artifacts are encrypted with (default <data dir>/keyring.json)',
   PERENNIAL_ENCRYPT: 'which artifacts are encrypted at rest: personal or all (default personal)',
+  ...PREDICTION_VARIABLES,
   MLFLOW_TRACKING_URI: 'address of the MLflow server (default http://127.0.0.1:5000)',
 } as const;
 
@@ -102,6 +106,7 @@ export function configFromEnv(
     duckdbMemory: memoryOf(env.PERENNIAL_DUCKDB_MEMORY ?? DEFAULT_MEMORY_LIMIT),
     ...(env.PERENNIAL_PROGRAMS ? { programs: readPrograms(resolve(cwd, env.PERENNIAL_PROGRAMS)) } : {}),
     resources: resourcesOf(env.PERENNIAL_RESOURCES ?? ''),
+    predictions: predictionSettings(env, cwd),
     ...storeOf(env, cwd),
   };
 }

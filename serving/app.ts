@@ -15,6 +15,7 @@ import { decodeBody } from './http/encoded-body.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
 import { registerExplainRoutes } from './http/explain-routes.ts';
+import { type FeedbackSink, registerFeedbackRoutes } from './http/feedback-routes.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { registerMetricsRoute, ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
@@ -66,6 +67,8 @@ export interface AppOptions {
   readonly allMetrics?: (() => Promise<readonly (readonly MetricFamily[])[]>) | undefined;
   /** Explains single predictions. Without it there are no such routes. */
   readonly explainers?: Explainers | undefined;
+  /** Puts what turns out to be true on record. Without it there is no such route. */
+  readonly feedback?: FeedbackSink | undefined;
   /** Makes spans of prediction requests. */
   readonly tracing?: Tracing | undefined;
   /** Takes rows that are pushed; with a token, from whoever has it and nobody else. Without it there is no such route. */
@@ -197,6 +200,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     metrics.add(explanations);
     registerExplainRoutes(app, context, options.explainers, explanations);
   }
+  if (options.feedback) registerFeedbackRoutes(app, context, options.feedback);
   if (options.events)
     registerEventRoutes(app, options.events.sink, eventGuard(options.events.token, context));
   const { allMetrics = async () => [await metrics.families()] } = options;

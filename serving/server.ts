@@ -13,6 +13,7 @@ import { DataPlane } from './data-plane.ts';
 import { type ExplainerLimits, Explainers } from './explaining/explainers.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { ServingMetrics } from './http/metrics.ts';
+import type { PredictionLog, PredictionLogOptions } from './log/prediction-log.ts';
 import { ModelHost, type ModelHostOptions } from './model-host.ts';
 import type { PreparedRoutes } from './prepared-routes.ts';
 import { requestLimits } from './request-limits.ts';
@@ -22,6 +23,7 @@ import { RateLimits } from './security/rate-limits.ts';
 import { readTls, type TlsSettings, watchTls } from './security/tls.ts';
 import type { WatchedFiles } from './security/watched-files.ts';
 import { BatchMetrics } from './telemetry/batch-metrics.ts';
+import { LogMetrics } from './telemetry/log-metrics.ts';
 import { openTracing, type Tracing } from './telemetry/tracing.ts';
 
 const SWEEP_MS = 50;
@@ -47,12 +49,21 @@ export interface ModelServerOptions extends ModelHostOptions {
   readonly requests?: AppOptions['requests'];
   /** Takes rows that are pushed; see {@link AppOptions.events}. */
   readonly events?: AppOptions['events'];
+  /** Makes the log of its answers, which it then closes. Without it nothing is put on record. */
+  readonly predictionLog?: ((policy: PredictionLogOptions['policy']) => Promise<PredictionLog>) | undefined;
   /** Of the processes that explain single predictions. */
   readonly explaining?: ExplainerLimits | undefined;
   /** The number of this process among those that share the port; alone it has none. */
   readonly processNumber?: string | undefined;
   /** See {@link AppOptions.allMetrics}. */
   readonly allMetrics?: AppOptions['allMetrics'];
+}
+
+/** What works beside the requests and is closed after the last of them. */
+interface Beside {
+  readonly explainers: Explainers;
+  readonly tracing: Tracing | undefined;
+  readonly log: PredictionLog | undefined;
 }
 
 /**
@@ -82,8 +93,7 @@ export class ModelServer {
     private readonly access: Access,
     private readonly host: ModelHost,
     private readonly app: FastifyInstance,
-    private readonly explainers: Explainers,
-    private readonly tracing: Tracing | undefined,
+    private readonly beside: Beside,
   ) {}
 
   /** Restores the last routes, then listens. */
@@ -116,6 +126,11 @@ export class ModelServer {
       const dataPlane = new DataPlane(host);
       const metrics = new ServingMetrics(dataPlane, { version, process: options.processNumber });
       metrics.add(batches);
+      const log = await options.predictionLog?.((endpoint) => host.state(endpoint)?.table.log);
+      if (log) {
+        dataPlane.listen(log);
+        metrics.add(new LogMetrics(() => log.stats()));
+      }
       const explainers = new Explainers(options.store, options.explaining);
       const tracing = await openTracing({ serverId: options.serverId, version }, logger);
       const rates = new RateLimits(access.settings.rate);
@@ -127,6 +142,7 @@ export class ModelServer {
         version,
         explainers,
         tracing,
+        feedback: log,
         access,
         rates,
         metrics,
@@ -135,7 +151,11 @@ export class ModelServer {
         tls,
         ...(takesEvents ? { events } : {}),
       });
-      return new ModelServer(options, dataPlane, metrics, rates, access, host, app, explainers, tracing);
+      return new ModelServer(options, dataPlane, metrics, rates, access, host, app, {
+        explainers,
+        tracing,
+        log,
+      });
     } catch (error) {
       access.close();
       throw error;
@@ -235,8 +255,10 @@ export class ModelServer {
       this.#watch?.close();
       this.access.close();
     }
-    this.explainers.close();
-    await this.tracing?.close();
+    const { explainers, tracing, log } = this.beside;
+    explainers.close();
+    await tracing?.close();
+    await log?.close();
     await this.host.close();
   }
 }

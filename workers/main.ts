@@ -15,6 +15,8 @@ const ROLES: Record<string, () => Promise<Role>> = {
   intake: async () => (await import('./intake.ts')).runIntake,
   profile: async () => (await import('./profile.ts')).runProfile,
   infer: async () => (await import('./profile.ts')).runInfer,
+  predictions: async () => (await import('./predictions.ts')).runPredictions,
+  feedback: async () => (await import('./feedback.ts')).runFeedback,
 };
 
 const role = ROLES[process.argv[2] ?? ''];

@@ -6,6 +6,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { PerennialError } from '../contracts/errors.ts';
 import { challengerIncident } from '../contracts/serving.ts';
 import { configFromEnv } from '../lib/config.ts';
+import { PredictionRoller } from '../lib/predictions/roller.ts';
 import { openStore } from '../lib/store/open-store.ts';
 import type { EventRelay } from '../serving/process/event-relay.ts';
 import { startServing } from '../serving/process/supervisor.ts';
@@ -41,6 +42,7 @@ export async function runServer(signal: AbortSignal): Promise<void> {
     handlers: { incident: (payload) => incidents.tell(challengerIncident.parse(payload)) },
   });
   announceReady({ url: server.url });
+  const roller = PredictionRoller.start({ config, logger });
   try {
     const store = await openStore(config);
     sweepBeside(store);
@@ -55,6 +57,7 @@ export async function runServer(signal: AbortSignal): Promise<void> {
   } finally {
     await server.close(drain);
     await incidents.close();
+    await roller.close();
   }
 }
 

@@ -52,9 +52,12 @@ export const SEALED_SUFFIX = '.sealed';
 /** The document that says which key of the keyring the list of erased people is kept under. */
 export const SUPPRESSION_KEY = 'suppression/key';
 
-/** Whether anything needs a key of the keyring: an encrypted blob, or the list of erased people. */
+/** The document that says which key of the keyring the entities of recorded predictions are kept under. */
+export const PREDICTION_KEY = 'predictions/key';
+
+/** Whether anything needs a key of the keyring: an encrypted blob, the list of erased people, recorded predictions. */
 export async function needsKeys(backend: BlobBackend): Promise<boolean> {
-  if (await backend.documents.read(SUPPRESSION_KEY)) return true;
+  for (const key of [SUPPRESSION_KEY, PREDICTION_KEY]) if (await backend.documents.read(key)) return true;
   for await (const { name } of backend.list()) if (name.endsWith(SEALED_SUFFIX)) return true;
   return false;
 }

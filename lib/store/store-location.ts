@@ -32,14 +32,15 @@ const refuse = (variable: string, value: string, expected: string): never => {
  *
  * @param options.cwd a relative folder is relative to it
  * @param options.endpoint base URL of an S3 server that is not Amazon's
+ * @param variable where the text stands, for messages
  * @throws PerennialError `InputInvalid`
  * @example storeLocation('s3://models/team-a', { endpoint: 'http://127.0.0.1:7070' })
  */
 export function storeLocation(
   text: string,
   options: { cwd?: string; endpoint?: string | undefined; region?: string | undefined } = {},
+  variable = 'PERENNIAL_ARTIFACT_STORE',
 ): StoreLocation {
-  const variable = 'PERENNIAL_ARTIFACT_STORE';
   if (text.startsWith('file:')) {
     const folder = text.slice('file:'.length).replace(/^\/\/(?=\/)/, '');
     if (folder === '' || folder.startsWith('//')) refuse(variable, text, 'file:FOLDER');

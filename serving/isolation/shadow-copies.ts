@@ -3,7 +3,7 @@ import type { ChallengerIncident, Route } from '../../contracts/serving.ts';
 import type { ModelHost } from '../model-host.ts';
 import type { Prediction, PredictionListener } from '../prediction.ts';
 import { RequestError } from '../request-error.ts';
-import { samplePoint } from '../sticky-point.ts';
+import { samplePoint } from '../sampling.ts';
 import { ChallengerFailure } from './challenger-failure.ts';
 import { invalidRows } from './invalid-rows.ts';
 

@@ -3,7 +3,9 @@ import { destination, pino } from 'pino';
 import type { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.ts';
 import { routeTable } from '../../contracts/serving.ts';
+import type { PredictionSettings } from '../../lib/predictions/settings.ts';
 import { openStore } from '../../lib/store/open-store.ts';
+import { createPredictionLog } from '../log/prediction-log.ts';
 import type { PreparedRoutes } from '../prepared-routes.ts';
 import { ModelServer } from '../server.ts';
 import { metricFamily } from '../telemetry/metric-source.ts';
@@ -58,8 +60,9 @@ async function start(settings: ServingSettings): Promise<(reason: string) => voi
     },
     destination(2),
   );
-  const store = await openStore(definedOnly(settings.store));
-  const { maxRows, events } = settings;
+  const location = definedOnly(settings.store);
+  const store = await openStore(location);
+  const { maxRows, events, predictions } = settings;
   running = await ModelServer.open({
     serverId: settings.serverId,
     store,
@@ -79,6 +82,16 @@ async function start(settings: ServingSettings): Promise<(reason: string) => voi
         .array()
         .array()
         .parse(await channel.ask('allMetrics')),
+    ...(predictions && {
+      predictionLog: (policy) =>
+        createPredictionLog({
+          config: { ...location, predictions: limitsOf(predictions) },
+          serverId: settings.serverId,
+          store,
+          logger,
+          policy,
+        }),
+    }),
     onIncident: (incident) => channel.tell('incident', incident),
     ...(events && {
       events: {
@@ -144,6 +157,10 @@ function taken(payload: unknown): PreparedRoutes | undefined {
   const change = prepared.get(endpoint);
   prepared.delete(endpoint);
   return change;
+}
+
+function limitsOf({ syncMs, spoolBytes }: NonNullable<ServingSettings['predictions']>): PredictionSettings {
+  return { ...(syncMs !== undefined && { syncMs }), ...(spoolBytes !== undefined && { spoolBytes }) };
 }
 
 /** An optional setting that is left out, not `undefined`. */

@@ -47,6 +47,15 @@ export const servingSettings = z.strictObject({
   /** The most rows of one request. */
   maxRows: z.number().int().min(1).optional(),
   logLevel: z.string(),
+  /** Whether answers are put on record, and how. */
+  predictions: z
+    .strictObject({
+      /** Milliseconds between two synchronisations with the disk. */
+      syncMs: z.number().optional(),
+      /** The most bytes of segments that wait to be archived. */
+      spoolBytes: z.number().optional(),
+    })
+    .optional(),
   /** Whether rows may be pushed, and the token for that. */
   events: z.strictObject({ token: z.string().optional() }).optional(),
 });

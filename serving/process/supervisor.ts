@@ -43,6 +43,8 @@ export interface ServingOptions {
   readonly threads?: number | undefined;
   /** The most rows of one request, default 10,000. */
   readonly maxRows?: number | undefined;
+  /** Puts answers on record in segments below the store's data directory; without it nothing is. */
+  readonly predictions?: ServingSettings['predictions'];
   /** Takes rows that are pushed. */
   readonly events?: { readonly relay: EventRelay; readonly token?: string | undefined } | undefined;
   /** Answers other questions and news of serving processes, by their kind. */
@@ -270,6 +272,7 @@ export class ServingSupervisor {
       threads: options.threads,
       maxRows: options.maxRows,
       logLevel: options.logLevel ?? 'info',
+      predictions: options.predictions,
       ...(options.events ? { events: { token: options.events.token } } : {}),
     };
   }

@@ -117,7 +117,9 @@ describe('/metrics', () => {
     await fixture.post('/v2/models/made-up/infer', AGE_TENSOR);
     const { text } = await fixture.get('/metrics');
     const lines = text.split('\n');
-    expect(lines).toContain('perennial_requests_total{endpoint="churn",version="3",role="champion",code="200"} 2');
+    expect(lines).toContain(
+      'perennial_requests_total{endpoint="churn",version="3",role="champion",code="200"} 2',
+    );
     expect(lines).toContain('perennial_requests_total{endpoint="churn",version="3",role="",code="400"} 1');
     expect(lines).toContain('perennial_requests_total{endpoint="churn",version="",role="",code="400"} 1');
     expect(lines).toContain('perennial_requests_total{endpoint="",version="",role="",code="404"} 1');

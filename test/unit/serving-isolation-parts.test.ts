@@ -6,7 +6,8 @@ import type { ColumnBatch, InputColumn, OutputColumns } from '../../lib/onnx/tab
 import { IncidentDigest } from '../../serving/isolation/incident-digest.ts';
 import { invalidRows } from '../../serving/isolation/invalid-rows.ts';
 import { packed, unpacked, unpackedOutputs } from '../../serving/isolation/packed-columns.ts';
-import { samplePoint, stickyPoint } from '../../serving/sticky-point.ts';
+import { samplePoint } from '../../serving/sampling.ts';
+import { stickyPoint } from '../../serving/sticky-point.ts';
 
 const KINDS = ['numeric', 'boolean', 'datetime', 'categorical', 'text'] as const;
 

@@ -1,0 +1,62 @@
+import { type RouteReason, type RouteRole, routeReason, routeRole } from '../../contracts/serving.ts';
+import type { ColumnBatch, OutputColumns } from '../onnx/tabular-session.ts';
+
+/** Who answered, as the log has it. */
+export type RecordedRole = RouteRole | 'candidate';
+
+/** A role or a reason is written as its place in these lists: add at the end, never change the order. */
+export const ROLES: readonly RecordedRole[] = [...routeRole.options, 'candidate'];
+export const REASONS: readonly RouteReason[] = routeReason.options;
+
+/** How an output's values are stored. */
+export type OutputType = 'float' | 'double' | 'string';
+
+/** What the rows of one version look like; written once for each block that uses it. */
+export interface FrameLayout {
+  readonly endpoint: string;
+  readonly version: string;
+  /** SHA-256 of the model. */
+  readonly digest: string;
+  /** Inputs that are float32: numeric and boolean. Empty, like the next two, where features are not recorded. */
+  readonly numbers: readonly string[];
+  /** Inputs that are float64: epoch seconds. */
+  readonly moments: readonly string[];
+  /** Inputs that are strings. */
+  readonly texts: readonly string[];
+  readonly outputs: readonly { readonly name: string; readonly type: OutputType }[];
+}
+
+/** One answered request, as it is recorded. */
+export interface PredictionRecord {
+  readonly layout: FrameLayout;
+  /** When the request arrived, epoch milliseconds. */
+  readonly at: number;
+  readonly requestId: string;
+  /** The pseudonym, never the key itself. */
+  readonly entity: string | undefined;
+  readonly role: RecordedRole;
+  readonly reason: RouteReason;
+  readonly insteadOf: string | undefined;
+  readonly generation: number | undefined;
+  /** Milliseconds from the arrival to the written answer. */
+  readonly latencyMs: number;
+  readonly batch: ColumnBatch;
+  readonly outputs: OutputColumns;
+}
+
+/** What turned out to be true, as it is recorded; see `contracts/feedback.ts`. */
+export interface TruthRecord {
+  readonly endpoint: string;
+  readonly requestId: string | null;
+  /** Of the request; `null`: all of them. */
+  readonly row: number | null;
+  /** The pseudonym. */
+  readonly entity: string | null;
+  /** When it was so, epoch milliseconds. */
+  readonly observedAt: number | null;
+  /** When the server heard of it, epoch milliseconds. */
+  readonly receivedAt: number;
+  readonly value: number | null;
+  readonly label: string | null;
+  readonly metrics: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,126 @@
+import { join } from 'node:path';
+import type { Database } from '../duckdb/database.ts';
+import type { Keyring } from '../store/keyring.ts';
+import { type KnownLayouts, type PredictionFrame, visitFrames } from './frame-reader.ts';
+import { type LogKind, logFile } from './log-files.ts';
+import { PredictionTable } from './prediction-table.ts';
+import type { FrameLayout, TruthRecord } from './records.ts';
+import { segmentBlocks } from './segment-format.ts';
+import { TruthTable } from './truth-table.ts';
+
+/** A Parquet file that was made of a segment. */
+export interface RolledFile {
+  /** Its place in the archive; the same for the same segment. */
+  readonly key: string;
+  /** Where it lies now, not encrypted. */
+  readonly path: string;
+  readonly rows: number;
+}
+
+const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
+
+/**
+ * Writes a segment's records as Parquet files, one for each endpoint, kind and day (UTC): predictions by the time of the
+ * request, truth by the time it was received.
+ *
+ * @param origin what the files are named after
+ * @param folder where they go; it exists
+ * @throws PerennialError as `segmentBlocks`
+ */
+export async function rollSegment(
+  database: Database,
+  segment: string,
+  keyring: Keyring,
+  origin: string,
+  folder: string,
+): Promise<RolledFile[]> {
+  const tables = new SegmentTables(database, origin);
+  const known: KnownLayouts = new Map();
+  try {
+    for await (const block of segmentBlocks(segment, keyring)) {
+      const predictions: PredictionFrame[] = [];
+      const truths: TruthRecord[] = [];
+      visitFrames(block, known, {
+        prediction: (frame) => predictions.push(frame),
+        truth: (record) => truths.push(record),
+      });
+      for (const frame of predictions) await tables.addPrediction(frame);
+      for (const record of truths) await tables.addTruth(record);
+    }
+    return await tables.write(folder);
+  } finally {
+    await tables.drop();
+  }
+}
+
+let made = 0;
+
+class SegmentTables {
+  readonly #files = new Map<string, Map<string, PredictionTable | TruthTable>>();
+  readonly #names: string[] = [];
+  readonly #layoutKeys = new Map<FrameLayout, string>();
+
+  constructor(
+    private readonly database: Database,
+    private readonly origin: string,
+  ) {}
+
+  async addPrediction(frame: PredictionFrame): Promise<void> {
+    const { layout } = frame;
+    let layoutKey = this.#layoutKeys.get(layout);
+    if (layoutKey === undefined) {
+      layoutKey = JSON.stringify(layout);
+      this.#layoutKeys.set(layout, layoutKey);
+    }
+    const tables = this.#tablesOf(layout.endpoint, 'predictions', frame.at);
+    let table = tables.get(layoutKey);
+    if (!(table instanceof PredictionTable)) {
+      table = await PredictionTable.create(this.database, this.#newName(), layout);
+      tables.set(layoutKey, table);
+    }
+    table.add(frame);
+  }
+
+  async addTruth(record: TruthRecord): Promise<void> {
+    const tables = this.#tablesOf(record.endpoint, 'truth', record.receivedAt);
+    const key = JSON.stringify(TruthTable.metricsOf(record));
+    let table = tables.get(key);
+    if (!(table instanceof TruthTable)) {
+      table = await TruthTable.create(this.database, this.#newName(), record);
+      tables.set(key, table);
+    }
+    table.add(record);
+  }
+
+  async write(folder: string): Promise<RolledFile[]> {
+    const rolled: RolledFile[] = [];
+    for (const [key, tables] of this.#files) {
+      const selects: string[] = [];
+      for (const table of tables.values()) {
+        await table.close();
+        selects.push(table.select);
+      }
+      const path = join(folder, `${made++}.parquet`);
+      const rows = await this.database.copyToParquet(selects.join(' UNION ALL BY NAME '), path);
+      rolled.push({ key, path, rows });
+    }
+    return rolled;
+  }
+
+  async drop(): Promise<void> {
+    for (const name of this.#names) await this.database.run(`DROP TABLE IF EXISTS ${name}`);
+  }
+
+  #tablesOf(endpoint: string, kind: LogKind, at: number): Map<string, PredictionTable | TruthTable> {
+    const key = logFile(endpoint, kind, dayOf(at), this.origin);
+    const found = this.#files.get(key) ?? new Map<string, PredictionTable | TruthTable>();
+    this.#files.set(key, found);
+    return found;
+  }
+
+  #newName(): string {
+    const name = `rows_${made++}`;
+    this.#names.push(name);
+    return name;
+  }
+}

@@ -1,0 +1,181 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.ts';
+import { FEEDBACK_LIMITS, type Feedback, feedback, feedbackAnswer } from '../../contracts/feedback.ts';
+import { truthOf } from '../../lib/predictions/truth.ts';
+import type { PredictionLog } from '../log/prediction-log.ts';
+import { badRequest, RequestError } from '../request-error.ts';
+import type { RouteContext } from './route-context.ts';
+
+const PATH = '/v1/endpoints/{endpoint}/feedback';
+const JSON_LINES = ['application/x-ndjson', 'application/jsonl'] as const;
+const MEDIA_TYPES = ['application/json', ...JSON_LINES] as const;
+
+const params = z.object({ endpoint: z.string() });
+
+/** What the route needs of a {@link PredictionLog}. */
+export type FeedbackSink = Pick<PredictionLog, 'recordTruths' | 'entityKey'>;
+
+/**
+ * `POST /v1/endpoints/{endpoint}/feedback`: what turned out to be true, days or weeks later. Nothing is kept open for
+ * it: it is put on record, and finds its prediction when both are read. 202 says that it is on disk; sent again it
+ * counts once, since the latest one wins.
+ */
+export function registerFeedbackRoutes(
+  app: FastifyInstance,
+  context: RouteContext,
+  sink: FeedbackSink,
+): void {
+  // Encapsulated: these content types are known to this route and no others.
+  void app.register((scope, _options, registered) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser([...MEDIA_TYPES], { parseAs: 'string' }, (_request, body, done) =>
+      done(null, body),
+    );
+    scope.addContentTypeParser('*', (_request, _payload, done) =>
+      done(
+        new RequestError(415, `send feedback with the header "Content-Type: ${MEDIA_TYPES.join('" or "')}"`),
+      ),
+    );
+    scope.post(
+      PATH.replace('{endpoint}', ':endpoint'),
+      { ...context.guarded('feedback'), bodyLimit: FEEDBACK_LIMITS.bytes, config: { protocol: 'v2' } },
+      async (request, reply) => {
+        const { endpoint } = params.parse(request.params);
+        context.allowed(request, endpoint, undefined);
+        if (!context.dataPlane.generations().has(endpoint))
+          throw new RequestError(
+            404,
+            'there is no such endpoint; GET /v2/health/ready tells whether any is served',
+          );
+        const [type = ''] = (request.headers['content-type'] ?? '').split(';');
+        const items = itemsOf(String(request.body ?? ''), type.trim().toLowerCase() !== 'application/json');
+        const key = items.some(({ entity }) => entity != null)
+          ? await sink.entityKey().catch(unavailable)
+          : undefined;
+        if (!(await sink.recordTruths(items.map((item) => truthOf(endpoint, item, key)))))
+          throw new RequestError(503, 'the feedback cannot be put on disk now; send all of it again later');
+        return reply.code(202).send({ endpoint, accepted: items.length });
+      },
+    );
+    registered();
+  });
+}
+
+function unavailable(error: unknown): never {
+  if (!(error instanceof PerennialError)) throw error;
+  throw new RequestError(503, 'entities cannot be put on record now; send the feedback again later');
+}
+
+function itemsOf(text: string, lines: boolean): Feedback[] {
+  const values = lines ? linesOf(text) : listOf(text);
+  if (values.length === 0) throw badRequest('there is no feedback in the body');
+  if (values.length > FEEDBACK_LIMITS.records)
+    throw new RequestError(
+      413,
+      `the body has ${values.length} records, at most ${FEEDBACK_LIMITS.records} are taken; send several requests, or use \`perennial feedback\``,
+    );
+  return values.map((value, index) => {
+    const parsed = feedback.safeParse(value);
+    if (parsed.success) return parsed.data;
+    const [issue] = parsed.error.issues;
+    const where = [`record ${index}`, ...(issue?.path ?? [])].join(', ');
+    throw badRequest(`${where}: ${wordsOf(issue)}; nothing of the body was recorded`);
+  });
+}
+
+/** Zod's words for a field that is not known quote it: its name comes from the client, but is no value. */
+const wordsOf = (issue: z.core.$ZodIssue | undefined): string => issue?.message ?? 'is wrong';
+
+function listOf(text: string): unknown[] {
+  const value = parsedJson(text, 'the body');
+  return Array.isArray(value) ? value : [value];
+}
+
+const linesOf = (text: string): unknown[] =>
+  text
+    .split('\n')
+    .map((line, index) => ({ line: line.trim(), index }))
+    .filter(({ line }) => line !== '')
+    .map(({ line, index }) => parsedJson(line, `line ${index + 1}`));
+
+function parsedJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw badRequest(`${what} is not JSON`);
+  }
+}
+
+/** The route as OpenAPI 3.1 describes it: an object for `paths`. */
+export const FEEDBACK_PATHS = {
+  [PATH]: {
+    post: {
+      operationId: 'feedback',
+      summary: 'Tell what turned out to be true',
+      description:
+        'By the id of a request, or by entity and time; days or weeks later. Sent again it counts once: the latest one wins.',
+      tags: ['feedback'],
+      parameters: [
+        {
+          name: 'endpoint',
+          in: 'path',
+          required: true,
+          schema: { type: 'string', minLength: 1, maxLength: 100 },
+        },
+      ],
+      requestBody: {
+        required: true,
+        content: {
+          'application/json': {
+            schema: {
+              type: 'array',
+              minItems: 1,
+              maxItems: FEEDBACK_LIMITS.records,
+              items: schemaOf(feedback),
+            },
+          },
+          ...Object.fromEntries(
+            JSON_LINES.map((type) => [
+              type,
+              { schema: { type: 'string', description: 'One such object on each line.' } },
+            ]),
+          ),
+        },
+      },
+      responses: {
+        202: {
+          description: 'All of it is on disk.',
+          content: { 'application/json': { schema: schemaOf(feedbackAnswer) } },
+        },
+        ...Object.fromEntries(
+          Object.entries({
+            400: 'A record is wrong; nothing was recorded.',
+            401: 'No or a wrong key.',
+            403: 'The key does not have the role feedback.',
+            404: 'There is no such endpoint.',
+            413: 'Too many records or bytes.',
+            415: 'Neither JSON nor JSON Lines.',
+            503: 'It cannot be put on disk now; send all of it again later.',
+          }).map(([status, description]) => [
+            status,
+            {
+              description,
+              content: {
+                'application/json': {
+                  schema: { type: 'object', required: ['error'], properties: { error: { type: 'string' } } },
+                },
+              },
+            },
+          ]),
+        ),
+      },
+    },
+  },
+};
+
+/** Without the reference to the dialect, which is that of OpenAPI 3.1 itself. */
+function schemaOf(schema: z.ZodType): object {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: 'input' });
+  return rest;
+}
