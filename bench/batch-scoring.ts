@@ -52,7 +52,8 @@ async function bare(signature: ModelSignature): Promise<Map<number, number>> {
       for (let from = 0; from < rows; from += size) {
         const count = Math.min(size, rows - from);
         const feeds = columns.map(
-          ({ name, values }) => [name, new Tensor('float32', values.subarray(from, from + count), [count])] as const,
+          ({ name, values }) =>
+            [name, new Tensor('float32', values.subarray(from, from + count), [count])] as const,
         );
         await session.run(Object.fromEntries(feeds));
       }
@@ -81,7 +82,8 @@ function peaks(): { own: number; children: number[] } {
   return { own: peakOf(readFileSync('/proc/self/status', 'utf8')), children };
 }
 
-const peakOf = (status: string): number => Math.round((Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1]) * 1_024) / MIB);
+const peakOf = (status: string): number =>
+  Math.round((Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1]) * 1_024) / MIB);
 
 async function batch(signature: ModelSignature, rows: number, folder: string) {
   const store = await ArtifactStore.create(join(folder, 'artifacts'));
@@ -119,7 +121,9 @@ async function batch(signature: ModelSignature, rows: number, folder: string) {
       return store.path(artifact);
     };
     // The processes are there, with the model, as on a worker that is at work.
-    await Promise.all(Array.from({ length: LANES }, (_, lane) => score({ from: lane, before: lane + 1 }, -1 - lane)));
+    await Promise.all(
+      Array.from({ length: LANES }, (_, lane) => score({ from: lane, before: lane + 1 }, -1 - lane)),
+    );
     const started = performance.now();
     const files = await inLanes([...chunks.entries()], LANES, ([at, range]) => score(range, at));
     const scored = performance.now();
@@ -131,7 +135,11 @@ async function batch(signature: ModelSignature, rows: number, folder: string) {
     );
     if (written !== rows) throw new Error(`of ${rows} rows ${written} were written`);
     const ended = performance.now();
-    return { scoring: (rows / (scored - started)) * 1_000, whole: (rows / (ended - started)) * 1_000, ...peaks() };
+    return {
+      scoring: (rows / (scored - started)) * 1_000,
+      whole: (rows / (ended - started)) * 1_000,
+      ...peaks(),
+    };
   } finally {
     database.close();
   }
@@ -144,7 +152,9 @@ const rounded = (value: number): string => Math.round(value).toLocaleString('en-
 const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-batch-'));
 try {
   const measured = await batch(signature, ROWS, folder);
-  console.log(`${machine()}, ${signature.inputs.length} inputs, ${rounded(ROWS)} rows, ${LANES} chunks at a time\n`);
+  console.log(
+    `${machine()}, ${signature.inputs.length} inputs, ${rounded(ROWS)} rows, ${LANES} chunks at a time\n`,
+  );
   console.log(
     table(
       ['', 'rows/s', 'of the bare engine at its best'],
@@ -155,11 +165,17 @@ try {
           (speed / best).toFixed(2),
         ]),
         ['batch scoring, chunks alone', rounded(measured.scoring), (measured.scoring / best).toFixed(2)],
-        ['batch scoring, with the output written', rounded(measured.whole), (measured.whole / best).toFixed(2)],
+        [
+          'batch scoring, with the output written',
+          rounded(measured.whole),
+          (measured.whole / best).toFixed(2),
+        ],
       ],
     ),
   );
-  console.log(`\nmost memory: this process ${measured.own} MiB, scoring processes ${measured.children.join(', ')} MiB`);
+  console.log(
+    `\nmost memory: this process ${measured.own} MiB, scoring processes ${measured.children.join(', ')} MiB`,
+  );
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

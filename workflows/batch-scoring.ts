@@ -8,6 +8,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { WrittenOutput } from '../contracts/batch-output.ts';
 import {
   type BatchProgress,
   type BatchRequest,
@@ -17,7 +18,6 @@ import {
   type OpenedBatch,
   type ScoredChunk,
   type TakenBatch,
-  type WrittenOutput,
 } from '../contracts/batch-scoring.ts';
 import { durationMs } from '../contracts/durations.ts';
 import type { ErrorCode } from '../contracts/errors.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, lstat, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import { type BatchFormat, formatOfName, type WrittenOutput } from '../../../contracts/batch-scoring.ts';
+import { type BatchFormat, formatOfName, type WrittenOutput } from '../../../contracts/batch-output.ts';
 import { PerennialError } from '../../../contracts/errors.ts';
 import { sha256OfFile } from '../../store/digest.ts';
 import { isWithin } from '../../store/store-location.ts';

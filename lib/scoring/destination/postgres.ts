@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import type { PostgresOutput, WrittenOutput } from '../../../contracts/batch-scoring.ts';
+import type { PostgresOutput, WrittenOutput } from '../../../contracts/batch-output.ts';
 import { durationMs } from '../../../contracts/durations.ts';
 import { PerennialError } from '../../../contracts/errors.ts';
 import { type Database, refused } from '../../duckdb/database.ts';

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { S3Client } from '@aws-sdk/client-s3';
-import type { S3Output, WrittenOutput } from '../../../contracts/batch-scoring.ts';
+import type { S3Output, WrittenOutput } from '../../../contracts/batch-output.ts';
 import type { Secrets } from '../../secrets.ts';
 import { type HostRules, hostPortOf } from '../../sources/hosts.ts';
 import { s3Client } from '../../sources/s3/client.ts';

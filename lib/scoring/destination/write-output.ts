@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BatchOutput, WrittenOutput } from '../../../contracts/batch-scoring.ts';
+import type { BatchOutput, WrittenOutput } from '../../../contracts/batch-output.ts';
 import { PerennialError } from '../../../contracts/errors.ts';
 import type { PerennialConfig } from '../../config.ts';
 import type { Database } from '../../duckdb/database.ts';

@@ -1,4 +1,4 @@
-import type { BatchFormat } from '../../../contracts/batch-scoring.ts';
+import type { BatchFormat } from '../../../contracts/batch-output.ts';
 import { type Database, refused } from '../../duckdb/database.ts';
 import { quoteLiteral } from '../../duckdb/sql.ts';
 import type { ScoringPlan } from '../plan.ts';
