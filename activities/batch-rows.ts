@@ -95,6 +95,7 @@ export async function takeBatch(
       ...columns,
       features: request.features,
       invalid: request.invalid,
+      cache: request.cache,
       encrypt,
       subject: request.subject,
       modelName: request.model,

@@ -53,7 +53,7 @@ async function chunk(
       codeVersion: 1,
       pipeline: plan.modelName,
       input: chunkIdentity(plan, rows),
-      policy: { mode: 'use' },
+      policy: { mode: plan.cache },
       output: scoredChunk,
     },
     async () => ({

@@ -103,6 +103,7 @@ async function batch(signature: ModelSignature, rows: number, folder: string) {
       ...plannedColumns(columns, signature, { passThrough: ['id'], features: false }),
       features: false,
       invalid: 'fail',
+      cache: 'off',
       encrypt: false,
       subject: [],
       modelName: 'bench',

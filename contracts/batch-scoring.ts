@@ -81,6 +81,10 @@ const request = {
     .regex(/^[A-Za-z0-9][\w.-]{0,99}$/, 'letters, digits, . _ and -, at most 100')
     .optional()
     .meta({ description: 'The id of the batch. Default: the id of the run in Temporal.' }),
+  cache: z.enum(['use', 'refresh', 'off']).default('use').meta({
+    description:
+      'Whether answers that an earlier batch gave for the same rows are taken over, as of a stage.',
+  }),
   startedBy: z.string().max(200).default(''),
 };
 

@@ -26,6 +26,8 @@ export const scoringPlan = z.strictObject({
   /** Whether the inputs of the model are written. */
   features: z.boolean(),
   invalid: z.enum(['fail', 'quarantine']),
+  /** How answers of earlier batches are taken over. */
+  cache: z.enum(['use', 'refresh', 'off']),
   /** Whether answers are encrypted at rest, as the rows are. */
   encrypt: z.boolean(),
   /** By what people are found in the rows, for erasures. */

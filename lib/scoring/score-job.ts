@@ -4,7 +4,14 @@ import { scoringPlan } from './plan.ts';
 
 /** What a scoring process is asked: answers for a range of rows, as a Parquet file. */
 export const scoreJob = z.strictObject({
-  plan: scoringPlan.omit({ table: true, slices: true, encrypt: true, subject: true, modelName: true }),
+  plan: scoringPlan.omit({
+    cache: true,
+    table: true,
+    slices: true,
+    encrypt: true,
+    subject: true,
+    modelName: true,
+  }),
   /** A file with rows of the batch. */
   parquetPath: z.string(),
   /** The rows of that file that are scored. */

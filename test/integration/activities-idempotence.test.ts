@@ -282,6 +282,7 @@ function batchRequest(story: Story) {
     sql: `WITH bank AS (SELECT * FROM source) SELECT * FROM (${story.spec.data.sql}) WHERE call % 50 = 0`,
     output: `${story.platform.folder}/scores/`,
     invalid: 'quarantine',
+    cache: 'off',
   });
   return request;
 }

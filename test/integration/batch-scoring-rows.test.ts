@@ -77,7 +77,9 @@ describe('the answers of a batch', () => {
   });
 
   it('do not hang on how the rows are cut into chunks, nor on encryption', async () => {
-    const whole = await (await ground.score(await ground.plan(ROWS, CHURN), [{ from: 0, before: 5_000 }])).rows();
+    const whole = await (
+      await ground.score(await ground.plan(ROWS, CHURN), [{ from: 0, before: 5_000 }])
+    ).rows();
     const plan = await ground.plan(ROWS, CHURN, { encrypt: true });
     const cut = await ground.score(
       plan,
@@ -182,7 +184,9 @@ it('a chunk that is cancelled ends at once, and what cannot be loaded is told', 
   stop.abort(new Error('enough'));
   await expect(scoring).rejects.toThrow('enough');
   const broken = { ...CHURN, onnx: new Uint8Array([1, 2, 3]) };
-  await expect(ground.score(await ground.plan(ROWS, broken), [{ from: 0, before: 1 }])).rejects.toMatchObject({
-    code: 'ModelInvalid',
-  });
+  await expect(ground.score(await ground.plan(ROWS, broken), [{ from: 0, before: 1 }])).rejects.toMatchObject(
+    {
+      code: 'ModelInvalid',
+    },
+  );
 });

@@ -57,6 +57,7 @@ export class BatchGround {
       ...planned,
       features: rest.features ?? false,
       invalid,
+      cache: 'off',
       encrypt,
       subject: [],
       modelName: 'churn',
@@ -64,7 +65,11 @@ export class BatchGround {
   }
 
   /** The answers for ranges of rows, and what is invalid in each. */
-  async score(plan: ScoringPlan, ranges: readonly RowRange[], signal = new AbortController().signal) {
+  async score(
+    plan: ScoringPlan,
+    ranges: readonly RowRange[],
+    signal: AbortSignal = new AbortController().signal,
+  ) {
     const scratchDir = join(this.folder, `scratch-${this.#tables++}`);
     await mkdir(scratchDir);
     const store = this.store.within(scratchDir);
