@@ -149,7 +149,12 @@ describe('a batch that cannot be done', () => {
     ['a source that is not there', { source: '/tmp/none.csv' }, 'SourceNotFound', 'none.csv'],
     ['SQL that is none', { sql: 'DROP TABLE source' }, 'SqlInvalid', 'sql: only a SELECT'],
     ['rows without inputs', { sql: 'SELECT 1 AS x' }, 'ColumnMissing', 'none of the model'],
-    ['a column that is not there', { passThrough: ['call_id'] }, 'ColumnMissing', 'but the source has called_on, call, age'],
+    [
+      'a column that is not there',
+      { passThrough: ['call_id'] },
+      'ColumnMissing',
+      'but the source has called_on, call, age',
+    ],
   ])('%s is told', async (_what, changes, code, words) => {
     const { workflowId } = await batches.start(inputOf(changes));
     const { type, message } = await failure(batches.result(workflowId));
