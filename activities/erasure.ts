@@ -154,7 +154,7 @@ async function runningLifecycles(
 ): Promise<string[]> {
   if (pipelines.length === 0) return [];
   const running: string[] = [];
-  for (const type of [WORKFLOW_TYPES.lifecycle, WORKFLOW_TYPES.reproduction]) {
+  for (const type of [WORKFLOW_TYPES.lifecycle, WORKFLOW_TYPES.reproduction, WORKFLOW_TYPES.batchScoring]) {
     const query = runningOn(config.taskQueue, type);
     for await (const { workflowId, searchAttributes } of client().workflow.list({ query })) {
       const [pipeline] = searchAttributes[SEARCH_ATTRIBUTES.pipeline.name] ?? [];

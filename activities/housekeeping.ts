@@ -29,6 +29,7 @@ const IN_USE: readonly { type: string; queries: readonly string[] }[] = [
   { type: WORKFLOW_TYPES.reproduction, queries: [QUERIES.outputs] },
   { type: WORKFLOW_TYPES.endpoint, queries: [QUERIES.endpoint] },
   { type: WORKFLOW_TYPES.eventLog, queries: [QUERIES.batches] },
+  { type: WORKFLOW_TYPES.batchScoring, queries: [QUERIES.outputs] },
 ];
 
 /** Another team's workflow type may have the same name; ours have ids of their own. */

@@ -1,6 +1,7 @@
 import type { PerennialActivities } from '../contracts/activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import { proposed } from '../trainers/proposals.ts';
+import { batchActivities } from './batch-scoring.ts';
 import { aliasActivities } from './champion.ts';
 import { dataActivities } from './data.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -41,6 +42,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...erasureActivities(deps),
     ...cacheActivities(deps),
     ...lineageActivities(deps),
+    ...batchActivities(deps),
   };
 }
 

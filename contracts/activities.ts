@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { BatchActivities } from './batch-scoring.ts';
 import type {
   CacheList,
   CachePolicy,
@@ -245,7 +246,8 @@ export type PerennialActivities = DataActivities &
   HousekeepingActivities &
   ErasureActivities &
   CacheActivities &
-  LineageActivities;
+  LineageActivities &
+  BatchActivities;
 
 /** Update and query shapes of an endpoint, for typed clients. */
 export interface EndpointHandlers {

@@ -38,6 +38,12 @@ export const ERROR_CODES = {
   PrecheckFailed: 'The loaded model did not give the expected answers within the limits.',
   RolloutFailed: 'The endpoint could not apply its routes; the previous ones are in force again.',
   CandidateStale: 'Another version came into production since the candidate was judged.',
+  OutputDenied:
+    'A batch is to write where the worker does not allow it, or the destination refuses the credentials.',
+  OutputExists: 'What a batch is to write is there already.',
+  OutputUnwritable: 'The destination of a batch cannot take its rows.',
+  OutputUnavailable: 'The destination of a batch cannot be reached, or answers 429 or 5xx. Retried.',
+  DeadlineExceeded: 'A batch did not end within its deadline.',
   StageFailed: 'A stage failed for a reason that has no code of its own.',
 } as const;
 

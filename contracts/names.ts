@@ -16,6 +16,7 @@ export const WORKFLOW_TYPES = {
   lineage: 'lineage',
   reproduction: 'reproduction',
   eventLog: 'eventLog',
+  batchScoring: 'batchScoring',
 } as const;
 
 export const SIGNALS = {
@@ -43,6 +44,7 @@ export const QUERIES = {
   endpoint: 'endpoint',
   batches: 'batches',
   search: 'search',
+  progress: 'progress',
 } as const;
 
 /** Custom search attributes; `perennial up` registers them, `docs/operations.md` has the command for other clusters. */

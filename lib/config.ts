@@ -22,6 +22,10 @@ export interface PerennialConfig {
   sourceHosts?: readonly string[];
   /** Those of them that may have a private address; default none. */
   sourcePrivateHosts?: readonly string[];
+  /** Folders that batches may write files to; default none. */
+  outputRoots?: readonly string[];
+  /** Hosts of S3 and PostgreSQL that batches may write to, as `sourceHosts`; default none. */
+  outputHosts?: readonly string[];
   mlflowTrackingUri: string;
   /** Address of the MLflow UI for links; by default the tracking URI. */
   mlflowUi: string;
@@ -55,6 +59,9 @@ export const CONFIG_VARIABLES = {
     'hosts that sources may name, separated by commas: example.org, *.example.org, example.org:8443 (default: none)',
   PERENNIAL_SOURCE_PRIVATE_HOSTS:
     'those of them that may have a loopback, private or link-local address (default: none)',
+  PERENNIAL_OUTPUT_ROOTS: `folders that batch scoring may write files to, separated by "${delimiter}" (default: the working directory)`,
+  PERENNIAL_OUTPUT_HOSTS:
+    'hosts of S3 and PostgreSQL that batch scoring may write to, as PERENNIAL_SOURCE_HOSTS (default: none)',
   PERENNIAL_TASK_QUEUE: `Temporal task queue (default ${DEFAULT_TASK_QUEUE})`,
   PERENNIAL_MLFLOW_UI: 'address of the MLflow UI for links (default MLFLOW_TRACKING_URI)',
   PERENNIAL_MODULES:
@@ -90,15 +97,14 @@ export function configFromEnv(
   return {
     dataDir: resolve(cwd, env.PERENNIAL_DATA_DIR ?? '.perennial'),
     python: env.PERENNIAL_PYTHON ?? (existsSync(venv) ? venv : 'python3'),
-    sourceRoots: (env.PERENNIAL_SOURCE_ROOTS ?? cwd)
-      .split(delimiter)
-      .filter(Boolean)
-      .map((root) => resolve(cwd, root)),
+    sourceRoots: foldersOf(env.PERENNIAL_SOURCE_ROOTS ?? cwd, cwd),
     sourceHosts: hostPatterns(env.PERENNIAL_SOURCE_HOSTS ?? '', 'PERENNIAL_SOURCE_HOSTS'),
     sourcePrivateHosts: hostPatterns(
       env.PERENNIAL_SOURCE_PRIVATE_HOSTS ?? '',
       'PERENNIAL_SOURCE_PRIVATE_HOSTS',
     ),
+    outputRoots: foldersOf(env.PERENNIAL_OUTPUT_ROOTS ?? cwd, cwd),
+    outputHosts: hostPatterns(env.PERENNIAL_OUTPUT_HOSTS ?? '', 'PERENNIAL_OUTPUT_HOSTS'),
     mlflowTrackingUri,
     mlflowUi: env.PERENNIAL_MLFLOW_UI ?? withoutCredentials(mlflowTrackingUri),
     taskQueue: env.PERENNIAL_TASK_QUEUE ?? DEFAULT_TASK_QUEUE,
@@ -110,6 +116,12 @@ export function configFromEnv(
     ...storeOf(env, cwd),
   };
 }
+
+const foldersOf = (text: string, cwd: string): string[] =>
+  text
+    .split(delimiter)
+    .filter(Boolean)
+    .map((root) => resolve(cwd, root));
 
 /** An empty variable is one that is not set: so do deployments leave out what they do not need. */
 function storeOf(

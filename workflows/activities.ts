@@ -11,7 +11,9 @@ import type {
   ModelServerActivities,
   TrackingActivities,
 } from '../contracts/activities.ts';
+import type { BatchActivities } from '../contracts/batch-scoring.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
+import type { RowRange } from '../contracts/refs.ts';
 import type { RemoteTrainerRequest } from '../contracts/trainer.ts';
 import type { TrainingActivities } from '../contracts/training-activities.ts';
 import { POLICIES } from './policies.ts';
@@ -38,6 +40,7 @@ const tidying = stub<HousekeepingActivities>();
 const erasing = stub<ErasureActivities>();
 const cached = stub<CacheActivities>();
 const lineage = stub<LineageActivities>();
+const batch = stub<BatchActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
@@ -99,6 +102,14 @@ export const openReproduction = lineage(
   'Find what the version was made of',
 );
 export const closeReproduction = lineage('closeReproduction', POLICIES.tracker, 'Write the verdict');
+
+export const openBatch = batch('openBatch', POLICIES.delivery, 'Find the model, look at the destination');
+export const takeBatch = batch('takeBatch', POLICIES.data, 'Snapshot the rows');
+export const scoreChunk = ({ from, before }: RowRange): BatchActivities['scoreChunk'] =>
+  batch('scoreChunk', POLICIES.data, `Score rows ${from} to ${Math.max(from, before - 1)}`);
+export const gatherChunks = batch('gatherChunks', POLICIES.data, 'Write down what is scored');
+export const writeBatch = batch('writeBatch', POLICIES.delivery, 'Write the answers');
+export const closeBatch = batch('closeBatch', POLICIES.tracker, 'Close the MLflow run');
 
 /** Activities of one model server run on that server's own queue. */
 export const serverActivities = (taskQueue: string): ModelServerActivities => ({

@@ -1,4 +1,5 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { BatchProgress } from '../contracts/batch-scoring.ts';
 import type { EndpointState } from '../contracts/endpoint.ts';
 import type { Appended, EventLogStatus } from '../contracts/events.ts';
 import type { RunStatus } from '../contracts/lifecycle.ts';
@@ -26,4 +27,6 @@ export const handlers = {
   stop: defineUpdate<SearchReport>(UPDATES.stop),
   rung: defineUpdate<boolean, [unknown]>(UPDATES.rung),
   batches: defineQuery<EventLogStatus>(QUERIES.batches),
+  progress: defineQuery<BatchProgress>(QUERIES.progress),
+  batchOutputs: defineQuery<unknown>(QUERIES.outputs),
 };

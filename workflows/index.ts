@@ -1,4 +1,5 @@
 /** The workflows of Perennial. A worker of your own adds `export * from 'perennial-mlops/workflow'` to its workflow module. */
+export { batchScoring } from './batch-scoring.ts';
 export { cache } from './cache.ts';
 export { endpoint } from './endpoint.ts';
 export { erasure } from './erasure.ts';

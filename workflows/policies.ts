@@ -1,4 +1,4 @@
-import type { ActivityOptions } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions } from '@temporalio/workflow';
 
 /**
  * Every time-out and retry policy of the house, by the kind of work. Errors that cannot be mended by trying
@@ -48,6 +48,16 @@ export const POLICIES = {
   erasure: {
     startToCloseTimeout: '12h',
     heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5m', maximumAttempts: 150 },
+  },
+  /**
+   * Writes to a place of somebody else, as bulk work on data; an outage there is waited for, half a day at the most.
+   * Who cancels it hears of it when it has ended one way or the other.
+   */
+  delivery: {
+    startToCloseTimeout: '12h',
+    heartbeatTimeout: '20s',
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5m', maximumAttempts: 150 },
   },
   /** Work on an event log: an outage of the store of any length is waited for, no batch is given up for it. */

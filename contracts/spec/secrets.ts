@@ -5,6 +5,8 @@ export const SECRET_REFERENCE = /\$\{env:(PERENNIAL_SECRET_[A-Z0-9_]+)\}/g;
 const ALLOWED: readonly RegExp[] = [
   /^data\.sources\.[^.]+(\.(path|url|headers\..+|credentials\.(accessKeyId|secretAccessKey|sessionToken)|postgres\.(url|password)))?$/,
   /^privacy\.pseudonymKey$/,
+  // Of a batch: what opens its destination.
+  /^output\.(credentials\.(accessKeyId|secretAccessKey|sessionToken)|postgres\.(url|password))$/,
 ];
 
 /** What is wrong with one `${env:…}` in a spec. */

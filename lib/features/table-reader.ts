@@ -32,7 +32,9 @@ export async function* readBatches(
   const feeds = (rows: number) =>
     Object.fromEntries(buffers.map((buffer) => [buffer.name, buffer.tensor(rows)]));
   let filled = 0;
+  let next = job.range?.from;
   for await (const chunk of orderedChunks((connection) => rawQuery(connection, job))) {
+    if (next !== undefined) next = inOrder(chunk, buffers.length, next);
     for (let start = 0; start < chunk.rowCount; ) {
       const count = Math.min(chunk.rowCount - start, batchRows - filled);
       buffers.forEach((buffer, index) => {
@@ -47,6 +49,19 @@ export async function* readBatches(
     }
   }
   if (filled > 0) yield { rows: filled, feeds: feeds(filled) };
+}
+
+/**
+ * The number of the row after a chunk's. Rows that come in another order would get each other's answers.
+ *
+ * @throws PerennialError `StageFailed`
+ */
+function inOrder(chunk: DuckDBDataChunk, column: number, first: number): number {
+  const numbers = new Float64Array(chunk.rowCount);
+  copyNumbers(chunk, column, 0, chunk.rowCount, numbers, 0);
+  if (numbers.some((number, row) => number !== first + row))
+    throw new PerennialError('StageFailed', 'The rows of the table were not read in their order.');
+  return first + chunk.rowCount;
 }
 
 async function rawQuery(
@@ -75,6 +90,7 @@ async function rawQuery(
   const values = [
     rawColumnsSql(columns, types),
     ...(computed ? [`CAST(${computed.sql} AS FLOAT) AS ${quoteIdent(computed.name)}`] : []),
+    ...(range ? [`CAST(${ROW_NUMBER} AS DOUBLE)`] : []),
   ];
   const where = range ? ` WHERE ${ROW_NUMBER} >= ${range.from} AND ${ROW_NUMBER} < ${range.before}` : '';
   return `SELECT ${values.join(', ')} FROM ${relation}${where}`;

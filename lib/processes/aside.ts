@@ -14,8 +14,9 @@ export interface AsideOptions {
   niceness?: number;
 }
 
-/** What a program beside the worker answers: a result, or why there is none. */
+/** What a program beside the worker answers: how far it is, as often as it likes; then a result, or why there is none. */
 export type AsideAnswer =
+  | { progress: unknown }
   | { result: unknown }
   | { failed: { code: ErrorCode; message: string; retryable: boolean } };
 
@@ -50,13 +51,18 @@ export class Aside {
 
   /**
    * @param signal aborting kills the process
+   * @param onProgress is told what the program says before its answer
    * @throws PerennialError with the code that the program gave; `StageFailed`, retryable, where it ends without a word
    */
-  async ask(question: object, signal?: AbortSignal): Promise<unknown> {
+  async ask(
+    question: object,
+    signal?: AbortSignal,
+    onProgress?: (progress: unknown) => void,
+  ): Promise<unknown> {
     signal?.throwIfAborted();
     const child = this.#take();
     try {
-      const answer = await this.#answer(child, question, signal);
+      const answer = await this.#answer(child, question, signal, onProgress);
       this.#release(child);
       if ('result' in answer) return answer.result;
       const { code, message, retryable } = answer.failed;
@@ -112,7 +118,12 @@ export class Aside {
     this.#free.push({ child, timer });
   }
 
-  #answer(child: ChildProcess, question: object, signal?: AbortSignal): Promise<AsideAnswer> {
+  #answer(
+    child: ChildProcess,
+    question: object,
+    signal: AbortSignal | undefined,
+    onProgress: ((progress: unknown) => void) | undefined,
+  ): Promise<Exclude<AsideAnswer, { progress: unknown }>> {
     return new Promise((resolve, reject) => {
       const kill = (): void => void child.kill('SIGKILL');
       const leave = (): void => {
@@ -129,14 +140,19 @@ export class Aside {
       };
       signal?.addEventListener('abort', kill, { once: true });
       // Node hands messages on as what they were sent as; the program is our own.
-      const onMessage = (answer: unknown): void => {
+      const onMessage = (said: unknown): void => {
+        const answer = said as AsideAnswer;
+        if ('progress' in answer) {
+          onProgress?.(answer.progress);
+          return;
+        }
         leave();
-        resolve(answer as AsideAnswer);
+        resolve(answer);
       };
       const onError = (): void => settle('could not be started');
       const onExit = (code: number | null, end: NodeJS.Signals | null): void =>
         settle(end ? `was ended by ${end} (out of memory?)` : `ended with code ${code} and no answer`);
-      child.once('message', onMessage).once('error', onError).once('exit', onExit);
+      child.on('message', onMessage).once('error', onError).once('exit', onExit);
       child.send(question, (error) => {
         if (error) settle('could not be asked');
       });
@@ -144,11 +160,18 @@ export class Aside {
   }
 }
 
-/** The other side: a program that answers questions until nobody is there to ask. */
-export function answering(answer: (question: unknown) => Promise<unknown>): void {
+/**
+ * The other side: a program that answers questions until nobody is there to ask.
+ *
+ * @param answer may say how far it is by its second argument
+ */
+export function answering(
+  answer: (question: unknown, progress: (value: unknown) => void) => Promise<unknown>,
+): void {
   process.once('disconnect', () => process.exit());
+  const tell = (said: AsideAnswer): void => void process.send?.(said);
   process.on('message', async (question) => {
-    const said: AsideAnswer = await answer(question).then(
+    const said: AsideAnswer = await answer(question, (progress) => tell({ progress })).then(
       (result) => ({ result }),
       (error: unknown) => {
         const known = error instanceof PerennialError;
@@ -161,6 +184,6 @@ export function answering(answer: (question: unknown) => Promise<unknown>): void
         };
       },
     );
-    process.send?.(said);
+    tell(said);
   });
 }

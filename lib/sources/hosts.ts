@@ -42,6 +42,8 @@ export class HostRules {
   constructor(
     private readonly hosts: readonly string[] = [],
     private readonly privateHosts: readonly string[] = [],
+    /** The variable that names the hosts, for messages. */
+    private readonly variable = 'PERENNIAL_SOURCE_HOSTS',
   ) {}
 
   /**
@@ -54,7 +56,7 @@ export class HostRules {
     if (!this.hosts.some((pattern) => matches(pattern, place)))
       throw new PerennialError(
         'SourceDenied',
-        `${where}: this worker does not allow the host ${shown(place)}; name it in PERENNIAL_SOURCE_HOSTS on the worker, or take another source`,
+        `${where}: this worker does not allow the host ${shown(place)}; name it in ${this.variable} on the worker, or take another one`,
       );
     const address = bare(place.hostname);
     if (isIP(address) > 0 && !isPublicAddress(address) && !this.allowsPrivate(place))

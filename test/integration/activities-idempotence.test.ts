@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadSpec } from '../../client/spec-file.ts';
 import { artifactDigests } from '../../contracts/artifact-digests.ts';
+import { batchScoringInput } from '../../contracts/batch-scoring.ts';
 import type { EventBatch } from '../../contracts/events.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
@@ -197,6 +198,36 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     message: 'version 1 is in production',
     artifacts: artifactDigests([story.data, story.of('finishCandidate'), story.of('evaluate')]),
   }),
+  openBatch: (story) => ({
+    request: batchRequest(story),
+    batchId: 'batch-1',
+    run: { workflowId: 'batch-1', runId: RUN.runId },
+  }),
+  takeBatch: (story) => ({
+    request: batchRequest(story),
+    model: story.of('openBatch').model,
+    version: story.of('openBatch').version,
+  }),
+  scoreChunk: (story) => ({
+    plan: story.of('takeBatch').plan,
+    rows: { from: 0, before: story.of('takeBatch').rows },
+  }),
+  gatherChunks: (story) => ({ chunks: [story.of('scoreChunk')] }),
+  writeBatch: (story) => ({
+    request: batchRequest(story),
+    batchId: 'batch-1',
+    at: AS_OF,
+    opened: story.of('openBatch'),
+    taken: story.of('takeBatch'),
+    manifests: [story.of('gatherChunks').manifest],
+  }),
+  closeBatch: (story) => ({
+    tracking: story.of('openBatch').tracking,
+    result: null,
+    status: 'FAILED',
+    message: 'test',
+    endedAt: AS_OF,
+  }),
   collectGarbage: () => ({ keepFailedRuns: '7d', keepUnnamed: '7d', keepCache: '30d' }),
   suppressPerson: ({ person }) => ({ request: person, certificate: CERTIFICATE, at: AS_OF }),
   planErasure: ({ person }) => ({ request: person, certificate: CERTIFICATE }),
@@ -236,6 +267,25 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   openEventLog: () => ({ log: 'calls' }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
+
+/** Some rows of the bank, scored with the registered version. */
+function batchRequest(story: Story) {
+  const {
+    carried: _carried,
+    chunksPerRun: _chunks,
+    parallel: _lanes,
+    ...request
+  } = batchScoringInput.parse({
+    model: story.of('register').modelName,
+    version: story.of('register').version,
+    source: story.spec.data.sources.bank,
+    sql: `WITH bank AS (SELECT * FROM source) SELECT * FROM (${story.spec.data.sql}) WHERE call % 50 = 0`,
+    output: `${story.platform.folder}/scores/`,
+    invalid: 'quarantine',
+    cache: 'off',
+  });
+  return request;
+}
 
 /** A trial of a trainer that is an activity of somebody's own worker. */
 function remoteTrial(story: Story) {

@@ -165,6 +165,7 @@ export class ChaosPlatform {
       MLFLOW_TRACKING_URI: this.proxy.url,
       PERENNIAL_DATA_DIR: this.dataDir,
       PERENNIAL_SOURCE_ROOTS: BANK,
+      PERENNIAL_OUTPUT_ROOTS: this.folder,
       PERENNIAL_PYTHON: findPython(undefined),
       PERENNIAL_SERVER_ID: SERVER_ID,
       PERENNIAL_SERVER_PORT: '0',

@@ -65,7 +65,7 @@ export class TestPlatform {
   /** @param more where its artifacts lie (by default in its folder), the custom checks and the hosts of sources that are allowed */
   static async start(
     more: Omit<StoreSettings, 'dataDir'> &
-      Pick<PerennialConfig, 'modules' | 'sourceHosts' | 'sourcePrivateHosts'> = {},
+      Pick<PerennialConfig, 'modules' | 'sourceHosts' | 'sourcePrivateHosts' | 'outputHosts'> = {},
   ): Promise<TestPlatform> {
     quietRuntime();
     const folder = await mkdtemp(join(tmpdir(), 'perennial-integration-'));
@@ -85,6 +85,7 @@ export class TestPlatform {
         dataDir,
         python: findPython(undefined),
         sourceRoots: [ROOT, folder],
+        outputRoots: [folder],
         mlflowTrackingUri: mlflowUri,
         mlflowUi: mlflowUri,
         taskQueue: DEFAULT_TASK_QUEUE,

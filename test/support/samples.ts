@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
+import type { BatchOutput, WrittenOutput } from '../../contracts/batch-output.ts';
+import type { OpenedBatch, ScoredChunk, TakenBatch } from '../../contracts/batch-scoring.ts';
 import type { ErasurePlan } from '../../contracts/erasure.ts';
 import { NO_SLICES } from '../../contracts/evaluation-report.ts';
-import { type ArtifactRef, MEDIA_TYPES, type MediaType, type TableRef } from '../../contracts/refs.ts';
+import {
+  type ArtifactRef,
+  MEDIA_TYPES,
+  type MediaType,
+  type RowRange,
+  type TableRef,
+} from '../../contracts/refs.ts';
 import { expectationResult } from '../../contracts/reports.ts';
 import type { Tracking } from '../../contracts/run.ts';
 import type { ModelSignature, ServedModel } from '../../contracts/serving.ts';
@@ -252,3 +260,35 @@ export const nothingToErase: ErasurePlan = {
   findings: { found: [], unsearched: [], pipelines: [], models: [], modelCount: 0 },
   running: [],
 };
+
+export const openedBatch: OpenedBatch = {
+  tracking,
+  version: '7',
+  digest: artifact('model 7', MEDIA_TYPES.onnx).sha256,
+  model: artifact('model of a batch', MEDIA_TYPES.json),
+};
+
+/** The rows of a batch. */
+export const takenBatch = (rows: number): TakenBatch => ({
+  plan: artifact('plan of a batch', MEDIA_TYPES.json),
+  table: artifact('rows of a batch'),
+  rows,
+  source: { kind: 'file', origin: 'customers.csv', sha256: artifact('customers.csv').sha256 },
+  suppressed: 0,
+  missingInputs: [],
+});
+
+export const scoredChunk = (rows: RowRange): ScoredChunk => ({
+  rows,
+  artifact: artifact(`answers ${rows.from}`),
+  invalid: 0,
+});
+
+export const writtenBatch = (output: BatchOutput, rows: number): WrittenOutput => ({
+  kind: 'file',
+  destination: 'path' in output ? output.path : '',
+  format: 'parquet',
+  rows,
+  bytes: 4_096,
+  sha256: artifact('answers').sha256,
+});

@@ -90,6 +90,14 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     artifactStates: async ({ digests }) => ({ states: digests.map(storedArtifact) }),
     openReproduction: async () => reproductionPlan(),
     closeReproduction: async () => undefined,
+    openBatch: async () => samples.openedBatch,
+    takeBatch: async () => samples.takenBatch(250),
+    scoreChunk: async ({ rows }) => samples.scoredChunk(rows),
+    gatherChunks: async ({ chunks }) => ({
+      manifest: samples.artifact(JSON.stringify(chunks), 'application/json'),
+    }),
+    writeBatch: async ({ request, taken }) => samples.writtenBatch(request.output, taken.rows),
+    closeBatch: async () => undefined,
     holdLease: heldUntilCancelled,
     applyRoutes: async ({ table }) => ({
       serverId: world.serverOfTask(),

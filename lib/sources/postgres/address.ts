@@ -24,7 +24,7 @@ export interface PostgresAddress {
  */
 export function postgresAddress(
   where: string,
-  { postgres }: PostgresSource,
+  { postgres }: { postgres: Pick<PostgresSource['postgres'], 'url' | 'password'> },
   { hosts, secrets }: { hosts: HostRules; secrets: Secrets },
 ): PostgresAddress {
   const text = secrets.resolve(postgres.url);

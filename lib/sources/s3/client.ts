@@ -14,7 +14,7 @@ import { type SourceOptions, timeoutsOf } from '../source.ts';
  */
 export async function s3Client(
   where: string,
-  source: S3Source,
+  source: Pick<S3Source, 'credentials' | 'endpoint' | 'region' | 'pathStyle'>,
   options: Pick<SourceOptions, 'hosts' | 'secrets' | 'timeouts'>,
 ): Promise<S3Client> {
   const { hosts, secrets } = options;

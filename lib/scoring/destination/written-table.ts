@@ -1,0 +1,54 @@
+import type { BatchFormat } from '../../../contracts/batch-output.ts';
+import { type Database, refused } from '../../duckdb/database.ts';
+import { quoteLiteral } from '../../duckdb/sql.ts';
+import type { ScoringPlan } from '../plan.ts';
+
+/** What every row of a batch says of it. */
+export interface BatchFacts {
+  batchId: string;
+  /** ISO time of the start. */
+  at: string;
+}
+
+/**
+ * All rows of a batch in their order, with the columns of the prediction log before what the chunks hold.
+ *
+ * @param chunks Parquet files of the chunks, in order
+ */
+export function answersQuery(
+  chunks: readonly string[],
+  { model, modelName }: Pick<ScoringPlan, 'model' | 'modelName'>,
+  { batchId, at }: BatchFacts,
+): string {
+  const text = (value: string): string => quoteLiteral(value);
+  return `SELECT ${text(batchId)} AS request_id, row,
+    CAST(${text(at.replace('T', ' ').replace('Z', ''))} AS TIMESTAMP) AS at,
+    ${text(modelName)} AS endpoint, ${text(model.version)} AS version, ${text(model.onnx.sha256)} AS digest,
+    NULL::INTEGER AS generation, 'batch' AS role, NULL::VARCHAR AS reason, NULL::VARCHAR AS instead_of,
+    NULL::DOUBLE AS latency_ms, * EXCLUDE (row)
+    FROM read_parquet([${chunks.map(text).join(', ')}])`;
+}
+
+/**
+ * Writes rows to a local file.
+ *
+ * @returns how many
+ */
+export async function writeRows(
+  database: Database,
+  query: string,
+  path: string,
+  format: BatchFormat,
+): Promise<number> {
+  if (format === 'parquet') return database.copyToParquet(query, path, 'OutputUnwritable', 'the output');
+  const options = format === 'csv' ? 'FORMAT csv, HEADER true' : 'FORMAT json, ARRAY false';
+  const { rows: counted } = await copied(database, `COPY (${query}\n) TO ${quoteLiteral(path)} (${options})`);
+  return counted;
+}
+
+async function copied(database: Database, sql: string): Promise<{ rows: number }> {
+  const reader = await database.connection
+    .runAndReadAll(sql)
+    .catch(refused('OutputUnwritable', 'the output'));
+  return { rows: Number(reader.getRowsJS()[0]?.[0] ?? 0) };
+}
