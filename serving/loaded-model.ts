@@ -14,6 +14,9 @@ import { type InputLimits, InputSchema } from './input/input-schema.ts';
 import type { ModelRunner } from './model-runner.ts';
 import { AnswerWriter } from './output/answer-writer.ts';
 
+/** Where models' bytes come from: an artifact store, or the folder of an exported model. */
+export type ModelStore = Pick<ArtifactStore, 'bytes'>;
+
 /** How models are loaded. */
 export interface LoadOptions {
   /** Threads of one run, default 1. */
@@ -38,7 +41,7 @@ export class LoadedModel {
    */
   static async load(
     served: ServedModel,
-    store: ArtifactStore,
+    store: ModelStore,
     options: LoadOptions = {},
   ): Promise<LoadedModel> {
     const { onnx, signature, version } = served;

@@ -9,8 +9,7 @@ import {
   type ServedModel,
   servedModel,
 } from '../contracts/serving.ts';
-import type { ArtifactStore } from '../lib/store/artifact-store.ts';
-import { LoadedModel, type LoadOptions } from './loaded-model.ts';
+import { LoadedModel, type LoadOptions, type ModelStore } from './loaded-model.ts';
 import type { Prediction, PredictionCall } from './prediction.ts';
 import { RequestError } from './request-error.ts';
 import { RoutesFile } from './routes-file.ts';
@@ -21,7 +20,7 @@ import { stickyPoint } from './sticky-point.ts';
 export interface ModelHostOptions extends LoadOptions {
   readonly serverId: string;
   /** Where the models' bytes are. */
-  readonly store: ArtifactStore;
+  readonly store: ModelStore;
   /** Path of the file that keeps the routes over restarts; its folder is made where it is missing. */
   readonly routesFile: string;
   readonly logger: Logger;
