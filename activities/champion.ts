@@ -2,7 +2,12 @@ import { log } from '@temporalio/activity';
 import type { TrackingActivities } from '../contracts/activities.ts';
 import { loggedModelOf } from '../contracts/lineage.ts';
 import { artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
-import { SERVING_FILE, type ServingFile, servingFile, VERSION_TAGS } from '../contracts/registered-version.ts';
+import {
+  SERVING_FILE,
+  type ServingFile,
+  servingFile,
+  VERSION_TAGS,
+} from '../contracts/registered-version.ts';
 import type { ServedModel } from '../contracts/serving.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import {

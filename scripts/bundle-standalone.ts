@@ -2,8 +2,8 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
-import { lockOf } from './standalone/lock.ts';
 import { packagesOf, thirdPartyLicenses } from './standalone/licenses.ts';
+import { lockOf } from './standalone/lock.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
@@ -69,7 +69,10 @@ export async function bundleStandalone(target: string): Promise<void> {
     const own = { name: 'perennial-standalone', version, private: true, type: 'module' };
     await write('package.json', `${JSON.stringify(own, null, 2)}\n`);
     await write('runtime-lock.json', `${JSON.stringify(await lockOf(ROOT, NATIVE), null, 2)}\n`);
-    await write('THIRD-PARTY-LICENSES.txt', await thirdPartyLicenses(ROOT, [...packagesOf(metafile), NATIVE]));
+    await write(
+      'THIRD-PARTY-LICENSES.txt',
+      await thirdPartyLicenses(ROOT, [...packagesOf(metafile), NATIVE]),
+    );
     await write('LICENSE', await readFile(join(ROOT, 'LICENSE'), 'utf8'));
     await rm(target, { recursive: true, force: true });
     await rename(next, target);

@@ -39,11 +39,7 @@ export class LoadedModel {
    *
    * @throws PerennialError `ArtifactMissing`, `ArtifactCorrupt`, `ModelInvalid`
    */
-  static async load(
-    served: ServedModel,
-    store: ModelStore,
-    options: LoadOptions = {},
-  ): Promise<LoadedModel> {
+  static async load(served: ServedModel, store: ModelStore, options: LoadOptions = {}): Promise<LoadedModel> {
     const { onnx, signature, version } = served;
     const bytes = await store.bytes(onnx);
     if (createHash('sha256').update(bytes).digest('hex') !== onnx.sha256)

@@ -34,7 +34,9 @@ export async function thirdPartyLicenses(root: string, folders: readonly string[
     [...new Set(folders)].map(async (name) => {
       const folder = join(root, 'node_modules', name);
       const facts = manifest.parse(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')));
-      const files = (await readdir(folder)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file)).sort();
+      const files = (await readdir(folder))
+        .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
+        .sort();
       const texts = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
       if (!facts.license && texts.length === 0) throw new Error(`${name} names no licence`);
       const { repository } = facts;
@@ -43,7 +45,11 @@ export async function thirdPartyLicenses(root: string, folders: readonly string[
       const words = texts.map((text) => text.replaceAll('\r\n', '\n').trim());
       return {
         key: `${facts.name} ${facts.version}`,
-        text: [title, ...(source ? [source] : []), ...(words.length > 0 ? ['', words.join('\n\n')] : [])].join('\n'),
+        text: [
+          title,
+          ...(source ? [source] : []),
+          ...(words.length > 0 ? ['', words.join('\n\n')] : []),
+        ].join('\n'),
       };
     }),
   );
