@@ -18,6 +18,8 @@ const ENTRIES: Readonly<Record<string, string>> = {
 
 /** What the programs load at run time: native code, which each platform has its own of. */
 const NATIVE = 'onnxruntime-node';
+/** What of it lies in an export beside the bundle. */
+const BESIDE = [NATIVE, 'onnxruntime-common'];
 
 /** What a server that needs neither Temporal nor a store has no use for. */
 const FOREIGN = /^(@temporalio\/|@duckdb\/|@aws-sdk\/|@smithy\/|pg$|pg-|vega|esbuild$)/;
@@ -71,7 +73,7 @@ export async function bundleStandalone(target: string): Promise<void> {
     await write('runtime-lock.json', `${JSON.stringify(await lockOf(ROOT, NATIVE), null, 2)}\n`);
     await write(
       'THIRD-PARTY-LICENSES.txt',
-      await thirdPartyLicenses(ROOT, [...packagesOf(metafile), NATIVE]),
+      await thirdPartyLicenses(ROOT, [...packagesOf(metafile), ...BESIDE]),
     );
     await write('LICENSE', await readFile(join(ROOT, 'LICENSE'), 'utf8'));
     await rm(target, { recursive: true, force: true });

@@ -47,7 +47,8 @@ export async function writeWhole<T>(
       throw refused(`${target} cannot be written: ${cause.message}`, cause);
     throw cause;
   } finally {
-    await rm(next, { recursive: true, force: true });
+    // Where its parent is no folder, there is nothing to remove, which Node calls an error.
+    await rm(next, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 

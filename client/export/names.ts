@@ -4,21 +4,14 @@ import { PerennialError } from '../../contracts/errors.ts';
 const LONGEST = 50;
 
 /**
- * A model's name as Kubernetes and npm take it (RFC 1035): small letters, digits and hyphens, a letter first.
+ * An endpoint's name as Kubernetes and npm take it (RFC 1035): a letter first, no hyphen at the end.
  *
  * @example
- * resourceName('Flights Delay') // flights-delay
+ * resourceName('flights-delay') // flights-delay
  * resourceName('2024') // model-2024
  */
-export function resourceName(model: string): string {
-  const words = model
-    .normalize('NFKD')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '');
-  const name = /^[a-z]/.test(words) ? words : `model-${words}`;
-  return name.slice(0, LONGEST).replace(/-+$/, '');
-}
+export const resourceName = (endpoint: string): string =>
+  (/^[a-z]/.test(endpoint) ? endpoint : `model-${endpoint}`).slice(0, LONGEST).replace(/-+$/, '');
 
 /** An image's name and tag or digest, as `docker build --tag` and `docker pull` take it. */
 const IMAGE =
