@@ -39,9 +39,13 @@ const BANNER = [
  * package.json, the lock of the native package, and the licences of what was bundled.
  *
  * @param target folder; what is in it is replaced
+ * @param entries sources by the name of their program
  * @throws Error where code got in that a standalone server must not have, with the imports that lead to it
  */
-export async function bundleStandalone(target: string): Promise<void> {
+export async function bundleStandalone(
+  target: string,
+  entries: Readonly<Record<string, string>> = ENTRIES,
+): Promise<void> {
   const { version } = await manifest(join(ROOT, 'package.json'));
   const next = `${target}.next`;
   await rm(next, { recursive: true, force: true });
@@ -49,7 +53,7 @@ export async function bundleStandalone(target: string): Promise<void> {
   try {
     const { metafile } = await build({
       absWorkingDir: ROOT,
-      entryPoints: Object.entries(ENTRIES).map(([out, source]) => ({ out, in: source })),
+      entryPoints: Object.entries(entries).map(([out, source]) => ({ out, in: source })),
       outdir: next,
       bundle: true,
       splitting: true,
@@ -66,7 +70,7 @@ export async function bundleStandalone(target: string): Promise<void> {
       metafile: true,
       logLevel: 'silent',
     });
-    refuseForeign(metafile);
+    refuseForeign(metafile, Object.values(entries));
     const write = (name: string, text: string): Promise<void> => writeFile(join(next, name), text);
     const own = { name: 'perennial-standalone', version, private: true, type: 'module' };
     await write('package.json', `${JSON.stringify(own, null, 2)}\n`);
@@ -84,12 +88,12 @@ export async function bundleStandalone(target: string): Promise<void> {
 }
 
 /** @throws Error that names a way from an entry to the package */
-function refuseForeign({ inputs }: Metafile): void {
+function refuseForeign({ inputs }: Metafile, entries: readonly string[]): void {
   const isForeign = (path: string): boolean => {
     const [, name = ''] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path) ?? [];
     return FOREIGN.test(name);
   };
-  const seen = new Map<string, string | undefined>(Object.values(ENTRIES).map((path) => [path, undefined]));
+  const seen = new Map<string, string | undefined>(entries.map((path) => [path, undefined]));
   for (const path of seen.keys()) {
     if (isForeign(path)) {
       const way = [path];
