@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, rmSync } from 'node:fs';
 import { access, chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { PerennialError } from '../../contracts/errors.ts';
 import { STANDALONE_FILES } from '../../contracts/standalone.ts';
 
 const CHECKSUMS = 'SHA256SUMS';
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 const refused = (message: string, cause?: unknown): PerennialError =>
   new PerennialError('InputInvalid', message, false, { cause });
@@ -29,6 +30,12 @@ export async function writeWhole<T>(
   const aside = (what: string): string =>
     join(dirname(target), `.${basename(target)}.${randomUUID()}.${what}`);
   const next = aside('partial');
+  // Who presses Ctrl-C is left nothing to clean up.
+  const interrupted = (): void => {
+    rmSync(next, { recursive: true, force: true });
+    process.exit(130);
+  };
+  for (const name of SIGNALS) process.once(name, interrupted);
   try {
     await mkdir(dirname(target), { recursive: true });
     await mkdir(next);
@@ -47,6 +54,7 @@ export async function writeWhole<T>(
       throw refused(`${target} cannot be written: ${cause.message}`, cause);
     throw cause;
   } finally {
+    for (const name of SIGNALS) process.off(name, interrupted);
     // Where its parent is no folder, there is nothing to remove, which Node calls an error.
     await rm(next, { recursive: true, force: true }).catch(() => undefined);
   }

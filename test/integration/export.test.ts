@@ -73,7 +73,7 @@ describe('the folder', () => {
     const before = await digests(moved);
     // Node's permission model refuses every other file, each write, and each child process.
     const args = [
-      '--experimental-permission',
+      process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission',
       '--allow-addons',
       `--allow-fs-read=${moved}/*`,
       join(moved, 'server', 'server.js'),
