@@ -95,7 +95,7 @@ describe('manifests', () => {
       requests: { cpu: '500m', memory: '320Mi' },
       limits: { memory: '640Mi' },
     });
-    expect(deployment(100 * 1024 * 1024).resources.requests.memory).toBe('1088Mi');
+    expect(deployment(100 * 1024 * 1024).resources.requests.memory).toBe('1856Mi');
   });
 
   it('give a container no rights and no secret but by reference', () => {
