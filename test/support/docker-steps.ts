@@ -24,9 +24,10 @@ export interface Image {
  * @param scratch folder to work in; must be missing
  */
 export async function buildBySteps(exported: string, scratch: string): Promise<Image> {
-  const [context, stage, home, folder] = ['context', 'stage', 'home', 'image'].map((name) =>
-    join(scratch, name),
-  ) as [string, string, string, string];
+  const context = join(scratch, 'context');
+  const stage = join(scratch, 'stage');
+  const home = join(scratch, 'home');
+  const folder = join(scratch, 'image');
   for (const path of [stage, home]) await mkdir(path, { recursive: true });
   const allowed = (await readFile(join(exported, '.dockerignore'), 'utf8')).match(/(?<=^!).+$/gm) ?? [];
   for (const name of allowed) await cp(join(exported, name), join(context, name), { recursive: true });
