@@ -1,10 +1,14 @@
 import { log } from '@temporalio/activity';
-import { z } from 'zod';
 import type { TrackingActivities } from '../contracts/activities.ts';
 import { loggedModelOf } from '../contracts/lineage.ts';
 import { artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
-import { modelSignature, type ServedModel, servedModel } from '../contracts/serving.ts';
-import { task } from '../contracts/spec/task.ts';
+import {
+  SERVING_FILE,
+  type ServingFile,
+  servingFile,
+  VERSION_TAGS,
+} from '../contracts/registered-version.ts';
+import { type ServedModel, servedModel } from '../contracts/serving.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import {
   collect,
@@ -18,31 +22,6 @@ import { keyOf } from './mlflow-runs.ts';
 
 /** Aliases that Perennial writes. */
 export const ALIASES = { champion: 'champion', challenger: 'challenger' } as const;
-
-/** Tags of a model version that say what is served. */
-export const VERSION_TAGS = {
-  key: 'perennial.key',
-  onnx: 'perennial.onnx',
-  /** What explains single predictions: `ServedModel.explanation`. */
-  explanation: 'perennial.explanation',
-  /** Its training rows, to compare new data with. */
-  training: 'perennial.train',
-  outcome: 'perennial.outcome',
-} as const;
-
-/** The file in the model directory that tells a server what the graph's inputs and outputs are. */
-export const SERVING_FILE = 'serving.json';
-
-/** What {@link SERVING_FILE} holds. */
-export const servingFile = z.object({
-  signature: modelSignature,
-  task,
-  classNames: z.array(z.string()),
-  positiveClass: z.string().nullable(),
-  /** Binary: from which probability on the answer is the positive class; left out: 0.5. */
-  threshold: z.number().optional(),
-});
-type ServingFile = z.infer<typeof servingFile>;
 
 const undefinedWhereMissing = (error: unknown): undefined => {
   if (error instanceof MlflowError && error.isNotFound) return undefined;

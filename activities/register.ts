@@ -1,6 +1,7 @@
 import type { TrackingActivities } from '../contracts/activities.ts';
 import { LINEAGE_FILE } from '../contracts/lineage.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
+import { SERVING_FILE, servingFile, VERSION_TAGS } from '../contracts/registered-version.ts';
 import type { ServedModel } from '../contracts/serving.ts';
 import type { RegisterOutput } from '../contracts/stages.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
@@ -15,7 +16,7 @@ import { modelCard } from '../lib/report/model-card/card.ts';
 import type { ReportFacts } from '../lib/report/model-card/facts.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { collect, type MlflowClient, type ModelVersion } from '../packages/mlflow-client-ts/src/index.ts';
-import { ALIASES, SERVING_FILE, servingFile, VERSION_TAGS, versionByKey } from './champion.ts';
+import { ALIASES, versionByKey } from './champion.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { keyOf } from './mlflow-runs.ts';
 import { lineageOf } from './model-lineage.ts';

@@ -76,7 +76,7 @@ export async function connect(dataDir: string, env: NodeJS.ProcessEnv = process.
     address,
     connectTimeout: CONNECT_TIMEOUT_MS,
   }).catch(nobody);
-  const mlflowUri = env.MLFLOW_TRACKING_URI ?? platform?.mlflowUri;
+  const mlflowUri = mlflowUriOf(platform, env);
   const taskQueue = env.PERENNIAL_TASK_QUEUE ?? DEFAULT_TASK_QUEUE;
   return {
     dataDir,
@@ -85,17 +85,31 @@ export async function connect(dataDir: string, env: NodeJS.ProcessEnv = process.
     temporalUi: platform?.temporalUi,
     mlflowUri,
     perennial: new PerennialClient(new Client({ connection, namespace }), taskQueue),
-    mlflow: () => {
-      if (!mlflowUri)
-        throw new PerennialError(
-          'InputInvalid',
-          'no MLflow server is known; start the platform with `perennial up`, or set MLFLOW_TRACKING_URI',
-        );
-      return MlflowClient.fromEnv(env, { trackingUri: mlflowUri });
-    },
+    mlflow: () => mlflowAt(mlflowUri, env),
     close: () => connection.close(),
   };
 }
+
+const mlflowUriOf = (
+  platform: Pick<PlatformStatus, 'mlflowUri'> | undefined,
+  env: NodeJS.ProcessEnv,
+): string | undefined => env.MLFLOW_TRACKING_URI ?? platform?.mlflowUri;
+
+function mlflowAt(trackingUri: string | undefined, env: NodeJS.ProcessEnv): MlflowClient {
+  if (trackingUri) return MlflowClient.fromEnv(env, { trackingUri });
+  throw new PerennialError(
+    'InputInvalid',
+    'no MLflow server is known; start the platform with `perennial up`, or set MLFLOW_TRACKING_URI',
+  );
+}
+
+/**
+ * MLflow alone, for commands that need no Temporal.
+ *
+ * @throws PerennialError `InputInvalid` where no MLflow server is known
+ */
+export const mlflowOf = (dataDir: string, env: NodeJS.ProcessEnv = process.env): MlflowClient =>
+  mlflowAt(mlflowUriOf(runningPlatform(dataDir), env), env);
 
 /** Whether this machine has nobody at a loopback address. Other hosts may lie behind a proxy. */
 function isRefused(address: string): Promise<boolean> {

@@ -42,15 +42,9 @@ export async function tracedVersion(
   model: string,
   wanted?: string,
 ): Promise<TracedVersion> {
-  const [, name = model, inName] = /^([^@/]+)[@/](.+)$/.exec(model) ?? [];
-  if (inName !== undefined && wanted !== undefined)
-    throw refused(`${model} names a version already; leave ${wanted} out`);
-  const found = await versionOf(mlflow, name, (wanted ?? inName)?.replace(/^@/, ''));
-  const { version, tags, aliases } = found;
+  const found = await registeredVersion(mlflow, model, wanted);
+  const { name, version, tags, aliases, modelId } = found;
   const of = `version ${version} of ${name}`;
-  const modelId = loggedModelOf(found);
-  if (modelId === undefined)
-    throw refused(`${of} was not registered by Perennial, so nobody knows what it was made of`);
   const bytes = await mlflow.artifacts
     .downloadBytes({ modelId, path: LINEAGE_FILE })
     .catch((cause: unknown) => {
@@ -64,6 +58,30 @@ export async function tracedVersion(
     outcome: tags['perennial.outcome'] ?? '',
     lineage: parseLineage(Buffer.from(bytes).toString('utf8'), of),
   };
+}
+
+/** A version of a registered model that Perennial made. */
+export type PerennialVersion = ModelVersion & { modelId: string };
+
+/**
+ * A version of a registered model; the arguments are those of {@link tracedVersion}.
+ *
+ * @throws PerennialError `InputInvalid` where there is none, or Perennial did not register it
+ */
+export async function registeredVersion(
+  mlflow: MlflowClient,
+  model: string,
+  wanted?: string,
+): Promise<PerennialVersion> {
+  const [, name = model, inName] = /^([^@/]+)[@/](.+)$/.exec(model) ?? [];
+  if (inName !== undefined && wanted !== undefined)
+    throw refused(`${model} names a version already; leave ${wanted} out`);
+  const found = await versionOf(mlflow, name, (wanted ?? inName)?.replace(/^@/, ''));
+  const modelId = loggedModelOf(found);
+  if (modelId !== undefined) return { ...found, modelId };
+  throw refused(
+    `version ${found.version} of ${name} was not registered by Perennial, so nobody knows what it was made of`,
+  );
 }
 
 async function versionOf(

@@ -146,3 +146,6 @@ export type RouteAck = z.infer<typeof routeAck>;
 /** One live model server. */
 export const modelServerInfo = z.strictObject({ serverId: z.string(), url: z.url(), taskQueue: z.string() });
 export type ModelServerInfo = z.infer<typeof modelServerInfo>;
+
+/** The file that keeps a server's routes over restarts. */
+export const routesFileContent = z.strictObject({ formatVersion: z.literal(1), tables: z.array(routeTable) });

@@ -14,6 +14,9 @@ import type { BatchingOptions } from './micro-batcher.ts';
 import type { ModelRunner } from './model-runner.ts';
 import { AnswerWriter } from './output/answer-writer.ts';
 
+/** Where models' bytes come from: an artifact store, or the folder of an exported model. */
+export type ModelStore = Pick<ArtifactStore, 'bytes'>;
+
 /** How models are loaded. */
 export interface LoadOptions {
   /** Threads of one run, default 1. */
@@ -67,11 +70,7 @@ export class LoadedModel {
    *
    * @throws PerennialError `ArtifactMissing`, `ArtifactCorrupt`, `ModelInvalid`
    */
-  static async load(
-    served: ServedModel,
-    store: ArtifactStore,
-    options: LoadOptions = {},
-  ): Promise<LoadedModel> {
+  static async load(served: ServedModel, store: ModelStore, options: LoadOptions = {}): Promise<LoadedModel> {
     const { onnx, signature, version } = served;
     const bytes = await store.bytes(onnx);
     if (createHash('sha256').update(bytes).digest('hex') !== onnx.sha256)
@@ -92,7 +91,7 @@ export class LoadedModel {
    */
   static async isolated(
     served: ServedModel,
-    store: ArtifactStore,
+    store: ModelStore,
     place: Exclude<RouteRole, 'champion'>,
     options: LoadOptions & { logger?: Logger | undefined; start?: 'background' | undefined } = {},
   ): Promise<LoadedModel> {

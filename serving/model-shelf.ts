@@ -1,8 +1,7 @@
 import type { Logger } from 'pino';
 import type { RouteRole, ServedModel } from '../contracts/serving.ts';
-import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { QueueDepth } from './batch-queue.ts';
-import { LoadedModel, type LoadOptions } from './loaded-model.ts';
+import { LoadedModel, type LoadOptions, type ModelStore } from './loaded-model.ts';
 import type { BatcherListener } from './micro-batcher.ts';
 
 const NOTHING_WAITS: QueueDepth = { requests: 0, rows: 0 };
@@ -10,7 +9,7 @@ const NOTHING_WAITS: QueueDepth = { requests: 0, rows: 0 };
 /** What a {@link ModelShelf} needs. */
 export interface ModelShelfOptions extends LoadOptions {
   /** Where the models' bytes are. */
-  readonly store: ArtifactStore;
+  readonly store: ModelStore;
   readonly logger: Logger;
   /** Makes the listener of each model that computes in this process. */
   readonly watchRuns?: WatchRuns | undefined;

@@ -1,9 +1,6 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { z } from 'zod';
-import { type RouteTable, routeTable } from '../contracts/serving.ts';
-
-const content = z.strictObject({ formatVersion: z.literal(1), tables: z.array(routeTable) });
+import { type RouteTable, routesFileContent } from '../contracts/serving.ts';
 
 /** The last good routes on disk: what a server serves after a restart, before or without Temporal. */
 export class RoutesFile {
@@ -24,7 +21,7 @@ export class RoutesFile {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { tables: [] };
       throw error;
     }
-    const parsed = content.safeParse(parse(text));
+    const parsed = routesFileContent.safeParse(parse(text));
     if (parsed.success) return { tables: parsed.data.tables };
     await rename(this.path, `${this.path}.invalid`);
     return {

@@ -35,5 +35,7 @@ function madeUp(column: ColumnPlan | undefined, kind: string, i: number): number
     return categories[i % Math.max(categories.length, 1)] ?? 'a';
   }
   const { fill, scale } = value && 'fill' in value ? value : { fill: 0, scale: 1 };
-  return (fill ?? 0) + (kind === 'boolean' ? 0 : i * scale);
+  // A mean of truth values is none itself, and servers refuse it.
+  if (kind === 'boolean') return (fill ?? 0) >= 0.5 ? 1 : 0;
+  return (fill ?? 0) + i * scale;
 }

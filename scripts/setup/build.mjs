@@ -11,6 +11,8 @@ const DIST = join(ROOT, 'dist');
 const NEXT = join(ROOT, 'dist.next');
 const STAMP = '.perennial-build.sha256';
 const CONFIG = ['tsconfig.json', 'tsconfig.build.json'];
+// The standalone server, bundled from the sources; the scripts that do it count as sources of the build.
+const STANDALONE = 'scripts/bundle-standalone.ts';
 
 /** Compiles where a source, a setting or a package has changed. A build that fails leaves the last one in place. */
 export async function buildTypeScript(progress) {
@@ -35,6 +37,7 @@ export async function buildTypeScript(progress) {
     rmSync(NEXT, { recursive: true, force: true });
   }
   await bundleWorkflows(progress);
+  await bundleStandalone(progress);
   writeFileSync(stamp, `${digest}\n`);
   return 'built';
 }
@@ -49,11 +52,20 @@ async function bundleWorkflows(progress) {
     throw new SetupError(`The workflows cannot be bundled. "node dist/workers/bundle.js" said:\n${tail}`);
 }
 
+/** Bundles the server that `perennial export` puts into a folder. */
+async function bundleStandalone(progress) {
+  progress('bundling the standalone server');
+  const tsx = join(ROOT, 'node_modules', 'tsx', 'dist', 'cli.mjs');
+  const { code, tail } = await execute(process.execPath, [tsx, join(ROOT, STANDALONE)], { progress });
+  if (code !== 0)
+    throw new SetupError(`The standalone server cannot be bundled. "tsx ${STANDALONE}" said:\n${tail}`);
+}
+
 function sourceDigest() {
   const hash = createHash('sha256').update(lockDigest());
   for (const name of CONFIG) hash.update(readFileSync(join(ROOT, name)));
   const { include } = JSON.parse(readFileSync(join(ROOT, 'tsconfig.build.json'), 'utf8'));
-  for (const folder of include.flatMap(expand).sort()) {
+  for (const folder of [...include, STANDALONE, 'scripts/standalone'].flatMap(expand).sort()) {
     for (const path of sourcesIn(folder)) hash.update(`\0${path}\0`).update(readFileSync(join(ROOT, path)));
   }
   return hash.digest('hex');

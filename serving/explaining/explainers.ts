@@ -1,10 +1,11 @@
 import { explainerFile } from '../../contracts/explanation.ts';
+import type { ArtifactRef } from '../../contracts/refs.ts';
 import { sampleSet } from '../../contracts/samples.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { Aside } from '../../lib/processes/aside.ts';
 import { ownScript } from '../../lib/processes/own-script.ts';
-import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import type { ModelStore } from '../loaded-model.ts';
 import { RequestError } from '../request-error.ts';
 import { type ExplainedModel, type Explanations, explainAnswer } from './explain-question.ts';
 
@@ -47,7 +48,7 @@ export class Explainers {
   readonly #limits: typeof DEFAULTS;
 
   constructor(
-    private readonly store: ArtifactStore,
+    private readonly store: ModelStore,
     limits: ExplainerLimits = {},
   ) {
     this.#limits = {
@@ -159,7 +160,7 @@ export class Explainers {
 
   async #explained({ version, onnx, signature, explanation }: ServedModel): Promise<ExplainedModel> {
     if (!explanation) throw new Error('checked before');
-    const { rows } = sampleSet.parse(await this.store.json(explanation.samples));
+    const { rows } = sampleSet.parse(await this.#json(explanation.samples));
     if (rows.length === 0)
       throw new RequestError(
         404,
@@ -171,9 +172,13 @@ export class Explainers {
       signature,
       rows,
       ...(explanation.explainer && {
-        file: explainerFile.parse(await this.store.json(explanation.explainer)),
+        file: explainerFile.parse(await this.#json(explanation.explainer)),
       }),
     };
+  }
+
+  async #json(ref: ArtifactRef): Promise<unknown> {
+    return JSON.parse((await this.store.bytes(ref)).toString('utf8'));
   }
 }
 

@@ -2,6 +2,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ModelExport } from '../../client/export/model-export.ts';
 import type { PlatformStatus } from '../../client/platform/state.ts';
 import type { EndpointState } from '../../contracts/endpoint.ts';
 import type { LifecycleResult, RunStatus } from '../../contracts/lifecycle.ts';
@@ -11,6 +12,7 @@ import { processesWith, registryFacts, runFacts, servedFacts, storedBlob } from 
 import { looksBack } from '../support/e2e-lineage.ts';
 import { ownFolder, pidOf, removePlatform, UpPlatform } from '../support/e2e-platform.ts';
 import { BANK, BANK_ROW, BANK_SPEC, bankSpecFile, LONG_TRAINING } from '../support/e2e-spec.ts';
+import { nodeAlone, startExported } from '../support/exported-server.ts';
 
 const MINUTE = 60_000;
 const ENDPOINT = 'bank-subscription';
@@ -221,6 +223,30 @@ describe.sequential('the main job by the command line', () => {
     expect(1 / (1 + Math.exp(-sum))).toBeCloseTo(predictions[0]?.probability ?? Number.NaN, 6);
     const text = await cli(['explain', ENDPOINT], { ...options, input });
     expect(text.stdout).toMatch(/^row 0: label .*\nprobability in log odds \(exact\)\non average/);
+  });
+
+  it('exports a version that serves without all of this', { timeout: 2 * MINUTE }, async () => {
+    const to = join(folder, 'exported');
+    const found = await cliJson<ModelExport>(['export', `${ENDPOINT}@champion`, '--to', to], options);
+    const asked = { body: JSON.stringify({ dataframe_records: [BANK_ROW] }), method: 'POST' };
+    const headers = { 'content-type': 'application/json' };
+    const server = await startExported({
+      program: join(to, 'start.sh'),
+      cwd: '/',
+      env: { PATH: await nodeAlone(folder) },
+    });
+    try {
+      const [theirs, ours] = await Promise.all(
+        [server.url, serverUrl()].map((url) => fetch(`${url}/invocations`, { ...asked, headers })),
+      );
+      expect(theirs?.headers.get('perennial-model-version')).toBe(found.version);
+      expect(await theirs?.json()).toEqual(await ours?.json());
+    } finally {
+      await server.stop();
+    }
+    const again = await cli(['export', ENDPOINT, '--to', to], options);
+    expect(again).toMatchObject({ code: 2, stdout: '' });
+    expect(again.stderr).toContain('--force');
   });
 
   it('lists models and versions, shows the endpoint, and rolls it back', { timeout: MINUTE }, async () => {
