@@ -78,5 +78,7 @@ function decoded(request: FastifyRequest, payload: Readable, decoder: Transform)
       new RequestError(400, 'the body is not what its Content-Encoding says, or ends too early'),
     ),
   );
+  // Whoever was refused before his body was read to the end has his answer; nobody listens any more.
+  counted.on('error', () => undefined);
   return counted;
 }

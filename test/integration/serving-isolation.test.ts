@@ -17,7 +17,7 @@ import type { Prediction } from '../../serving/prediction.ts';
 import { FAULT_ABOVE, hangingModel, hungryModel, nanModel } from './serving-faulty-models.ts';
 import { plusModel } from './serving-models.ts';
 
-const BAD = FAULT_ABOVE + 1;
+const BAD = FAULT_ABOVE + 89_123;
 const HEADERS = {
   headerRoutes: [
     { header: 'x-to', value: 'challenger', version: '2' },

@@ -34,16 +34,17 @@ describe('/metrics', () => {
     await fixture.post('/invocations', { dataframe_records: [{ age: 'x' }] }, { 'x-try': 'new' });
     expect(await lines('perennial_requests_total')).toEqual([
       'perennial_requests_total{endpoint="churn",version="3",role="champion",code="200"} 1',
+      // The champion refused it as well.
+      'perennial_requests_total{endpoint="churn",version="3",role="",code="400"} 1',
       'perennial_requests_total{endpoint="churn",version="4",role="challenger",code="200"} 1',
-      'perennial_requests_total{endpoint="churn",version="4",role="",code="400"} 1',
     ]);
     expect(await lines('perennial_routed_total')).toEqual([
       'perennial_routed_total{endpoint="churn",version="3",reason="sole"} 1',
       'perennial_routed_total{endpoint="churn",version="4",reason="header"} 1',
     ]);
     expect(await lines('perennial_invalid_inputs_total')).toEqual([
-      'perennial_invalid_inputs_total{endpoint="churn",version="3"} 0',
-      'perennial_invalid_inputs_total{endpoint="churn",version="4"} 1',
+      'perennial_invalid_inputs_total{endpoint="churn",version="3"} 1',
+      'perennial_invalid_inputs_total{endpoint="churn",version="4"} 0',
     ]);
     expect(await lines('perennial_route_weight')).toEqual([
       'perennial_route_weight{endpoint="churn",version="3",role="champion"} 100',

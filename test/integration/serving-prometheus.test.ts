@@ -172,8 +172,8 @@ describe.skipIf('missing' in programs)('Prometheus', () => {
         await sum('perennial_requests_total{version="4",role="challenger",code="200"}'),
       ).toBeGreaterThanOrEqual(versions.get('4') ?? 0);
       expect(await sum('perennial_routed_total{version="4",reason="header"}')).toBe(10);
-      expect(await sum('perennial_invalid_inputs_total{version="4"}')).toBe(5);
-      expect(await sum('perennial_requests_total{version="4",code="400"}')).toBe(5);
+      expect(await sum('perennial_invalid_inputs_total{version="3"}')).toBe(5);
+      expect(await sum('perennial_requests_total{version="3",code="400"}')).toBe(5);
       expect(await sum('sum(perennial_request_duration_seconds_count)')).toBe(answered);
       expect(await sum('perennial_request_duration_seconds_bucket{version="3",le="+Inf"}')).toBe(
         await sum('perennial_requests_total{version="3",code="200"}'),

@@ -120,8 +120,7 @@ describe('/metrics', () => {
     expect(lines).toContain(
       'perennial_requests_total{endpoint="churn",version="3",role="champion",code="200"} 2',
     );
-    expect(lines).toContain('perennial_requests_total{endpoint="churn",version="3",role="",code="400"} 1');
-    expect(lines).toContain('perennial_requests_total{endpoint="churn",version="",role="",code="400"} 1');
+    expect(lines).toContain('perennial_requests_total{endpoint="churn",version="3",role="",code="400"} 2');
     expect(lines).toContain('perennial_requests_total{endpoint="",version="",role="",code="404"} 1');
     expect(lines).toContain('perennial_rows_total{endpoint="churn",version="3"} 4');
     expect(lines).toContain('perennial_request_duration_seconds_count{endpoint="churn",version="3"} 2');
