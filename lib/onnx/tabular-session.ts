@@ -131,7 +131,8 @@ export class TabularSession {
    *
    * @throws PerennialError `InputInvalid` where a column is absent, has another type or another length
    */
-  pack({ rows, columns, numbers }: ColumnBatch): PackedBatch {
+  pack(batch: ColumnBatch): PackedBatch {
+    const { rows, numbers } = batch;
     const expected = this.numberColumns * rows;
     if (numbers !== undefined && !(numbers instanceof Float32Array && numbers.length === expected))
       throw new PerennialError(
@@ -144,7 +145,8 @@ export class TabularSession {
     for (const { name, kind } of this.signature.inputs) {
       const isNumber = isNumberInput(kind);
       if (isNumber && numbers !== undefined) continue;
-      const column = columns.get(name);
+      // Not before it is needed: the views of a batch may be made when they are asked for.
+      const column = batch.columns.get(name);
       if (column === undefined) throw badColumn(name, 'is not in the batch');
       if (column.length !== rows)
         throw badColumn(name, `has ${column.length} values, the batch ${rows} rows`);

@@ -1,6 +1,6 @@
 import type { ModelInput } from '../../contracts/serving.ts';
 import { isEpochSeconds, parseIsoSeconds } from './datetime.ts';
-import type { PackedBatch } from './packed-batch.ts';
+import type { RequestBatch } from './request-batch.ts';
 
 /**
  * One column while a request is read. `write` puts one JSON value (never `null`) into a row and says in words what
@@ -14,7 +14,7 @@ export interface ColumnBuffer {
 export const FLOAT32_MAX = 3.4028234663852886e38;
 
 /** Writes into the column of `batch` that stands at this place among those of its group. */
-export function columnBuffer(kind: ModelInput['kind'], batch: PackedBatch, place: number): ColumnBuffer {
+export function columnBuffer(kind: ModelInput['kind'], batch: RequestBatch, place: number): ColumnBuffer {
   const numbers = (): Float32Array => batch.numbers.subarray(place * batch.rows, (place + 1) * batch.rows);
   switch (kind) {
     case 'numeric':

@@ -3,7 +3,7 @@ import type { ModelInput, ModelSignature } from '../../contracts/serving.ts';
 import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { badRequest, RequestError } from '../request-error.ts';
 import { type ColumnBuffer, columnBuffer } from './column-buffer.ts';
-import { BatchLayout, PackedBatch } from './packed-batch.ts';
+import { BatchLayout, RequestBatch } from './request-batch.ts';
 
 /** How much one request may bring. */
 export interface InputLimits {
@@ -131,7 +131,7 @@ export class InputSchema {
 
 /** The columns of one request, filled value by value. */
 export class BatchBuilder {
-  readonly #batch: PackedBatch;
+  readonly #batch: RequestBatch;
   readonly #buffers: readonly ColumnBuffer[];
 
   constructor(
@@ -139,7 +139,7 @@ export class BatchBuilder {
     readonly rows: number,
   ) {
     const { layout } = schema;
-    this.#batch = new PackedBatch(layout, rows, true);
+    this.#batch = new RequestBatch(layout, rows, true);
     this.#buffers = schema.inputs.map((input, index) =>
       columnBuffer(input.kind, this.#batch, layout.places[index] ?? 0),
     );

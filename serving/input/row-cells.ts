@@ -4,7 +4,7 @@ import { isEpochSeconds, parseIsoSeconds } from './datetime.ts';
 import { DOUBT } from './doubt.ts';
 import { BYTE } from './json-bytes.ts';
 import type { JsonScanner } from './json-scanner.ts';
-import { type BatchLayout, PackedBatch } from './packed-batch.ts';
+import { type BatchLayout, RequestBatch } from './request-batch.ts';
 
 const NULL = Buffer.from('null');
 const TRUE = Buffer.from('true');
@@ -162,7 +162,7 @@ export class RowCells {
     const rows = this.#rows;
     if (rows === 0) throw DOUBT;
     const { layout } = this;
-    const batch = new PackedBatch(layout, rows, false);
+    const batch = new RequestBatch(layout, rows, false);
     for (let index = 0; index < this.#width; index++) {
       const slot = slots[index] ?? -1;
       const place = layout.places[index] ?? 0;

@@ -6,7 +6,7 @@ import { describe } from './column-buffer.ts';
 import { DATATYPES, METADATA_DATATYPES, NUMBER_SIZES, numberAt } from './datatypes.ts';
 import type { BatchBuilder, InputSchema } from './input-schema.ts';
 import { asObject, isObject, type JsonObject } from './json.ts';
-import { groupOf } from './packed-batch.ts';
+import { groupOf } from './request-batch.ts';
 import { type RequestedOutput, requestedOutputs } from './requested-outputs.ts';
 import { unwrapped } from './rows.ts';
 

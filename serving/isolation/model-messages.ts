@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../contracts/errors.ts';
 import type { ModelSignature } from '../../contracts/serving.ts';
-import type { PackedBatch } from './packed-columns.ts';
+import type { SentBatch } from './packed-columns.ts';
 
 /** The first message to a model's process: what to load. */
 export interface LoadMessage {
@@ -13,7 +13,7 @@ export interface LoadMessage {
 }
 
 /** Every further message: one batch. */
-export interface RunMessage extends PackedBatch {
+export interface RunMessage extends SentBatch {
   /** Given back with the answer. */
   readonly id: number;
 }

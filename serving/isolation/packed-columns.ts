@@ -15,7 +15,7 @@ import type {
  * A batch as it crosses to another process: few large arrays instead of many small ones, since each array costs as
  * much as hundreds of values.
  */
-export interface PackedBatch {
+export interface SentBatch {
   readonly rows: number;
   /** All columns that feed a float32, in the signature's order, one after the other. */
   readonly numbers: Float32Array;
@@ -34,16 +34,19 @@ const partOf = ({ kind }: ModelInput): Part =>
   isTextInput(kind) ? 'texts' : kind === 'datetime' ? 'dates' : 'numbers';
 
 /** @throws TypeError where a column is absent or has another type or length than the signature says */
-export function packed(batch: ColumnBatch, { inputs }: ModelSignature): PackedBatch {
+export function packed(batch: ColumnBatch, { inputs }: ModelSignature): SentBatch {
   const { rows } = batch;
   const count = (part: Part): number => inputs.filter((input) => partOf(input) === part).length;
-  const numbers = new Float32Array(count('numbers') * rows);
+  const numbers = batch.numbers ?? new Float32Array(count('numbers') * rows);
   const dates = new Float64Array(count('dates') * rows);
   const texts: string[] = [];
+  if (numbers.length !== count('numbers') * rows)
+    throw new TypeError('the block of numbers does not fit the signature');
   const at = { numbers: 0, dates: 0 };
   for (const input of inputs) {
-    const column = batch.columns.get(input.name);
     const part = partOf(input);
+    if (part === 'numbers' && batch.numbers) continue;
+    const column = batch.columns.get(input.name);
     if (column?.length !== rows) throw misfit(input.name);
     if (part === 'texts' && isTexts(column)) for (const text of column) texts.push(text);
     else if (part === 'numbers' && column instanceof Float32Array) numbers.set(column, at.numbers);
@@ -56,7 +59,7 @@ export function packed(batch: ColumnBatch, { inputs }: ModelSignature): PackedBa
 
 /** The batch on the other side; its columns are views. */
 export function unpacked(
-  { rows, numbers, dates, texts }: PackedBatch,
+  { rows, numbers, dates, texts }: SentBatch,
   { inputs }: ModelSignature,
 ): ColumnBatch {
   const columns = new Map<string, InputColumn>();
@@ -68,7 +71,7 @@ export function unpacked(
     if (part === 'texts') columns.set(input.name, texts.slice(from, at[part]));
     else columns.set(input.name, (part === 'dates' ? dates : numbers).subarray(from, at[part]));
   }
-  return { rows, columns };
+  return { rows, columns, numbers };
 }
 
 /** What a model gave, without what the other side knows. */

@@ -133,7 +133,7 @@ export class Access {
    */
   caller(authorization: string | undefined, internalOnly = false): Caller | Promise<Caller> {
     if (!this.#required && !internalOnly) return ANYBODY;
-    const token = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+    const token = /^bearer +(.+?) *$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) return this.#refuse();
     const now = Date.now();
     for (const keys of [...this.#own, this.#keys]) {

@@ -1,7 +1,7 @@
 import { isTextInput, type ModelInput } from '../../contracts/serving.ts';
 import type { ColumnBatch, InputColumn } from '../../lib/onnx/tabular-session.ts';
 
-/** Where the values of each input stand in a {@link PackedBatch}. Made once for each loaded model. */
+/** Where the values of each input stand in a {@link RequestBatch}. Made once for each loaded model. */
 export class BatchLayout {
   /** The input's place among the inputs of its own group: numbers, dates or texts. */
   readonly places: readonly number[];
@@ -23,7 +23,7 @@ export class BatchLayout {
  * A batch whose numeric and boolean columns share one array, as {@link ColumnBatch.numbers} says: the model takes it
  * as one tensor. The views of single columns are made when somebody asks for them.
  */
-export class PackedBatch implements ColumnBatch {
+export class RequestBatch implements ColumnBatch {
   readonly numbers: Float32Array;
   /** By place. */
   readonly dates: readonly Float64Array[];
