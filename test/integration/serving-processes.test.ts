@@ -152,8 +152,12 @@ describe('two processes as one server', () => {
     });
     for (let i = 0; i < 5; i++) {
       const { text } = await ask(server.url, '/metrics');
-      expect(metric(text, 'perennial_requests_total{endpoint="churn",version="1",role="champion",code="200"}')).toBe(30);
-      expect(metric(text, 'perennial_requests_total{endpoint="churn",version="2",role="champion",code="200"}')).toBe(30);
+      expect(
+        metric(text, 'perennial_requests_total{endpoint="churn",version="1",role="champion",code="200"}'),
+      ).toBe(30);
+      expect(
+        metric(text, 'perennial_requests_total{endpoint="churn",version="2",role="champion",code="200"}'),
+      ).toBe(30);
       expect(metric(text, 'perennial_routes_generation{endpoint="churn"}')).toBe(2);
       expect(metric(text, 'perennial_server_processes')).toBe(2);
     }
