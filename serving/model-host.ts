@@ -296,6 +296,7 @@ export class ModelHost {
     } catch (error) {
       // The generation is kept: the server must not fall behind it, and applying it again loads the models.
       this.#tables.enforce(table, undefined);
+      this.#shelf.release(current?.models ?? []);
       const reason = error instanceof Error ? error.message : String(error);
       this.options.logger.error({ endpoint, generation, reason }, 'the last routes cannot be restored');
     }

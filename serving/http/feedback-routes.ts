@@ -7,6 +7,9 @@ import type { PredictionLog } from '../log/prediction-log.ts';
 import { badRequest, RequestError } from '../request-error.ts';
 import type { RouteContext } from './route-context.ts';
 
+/** Empty ones included. */
+const MAX_LINES = 2 * FEEDBACK_LIMITS.records;
+
 const PATH = '/v1/endpoints/{endpoint}/feedback';
 const JSON_LINES = ['application/x-ndjson', 'application/jsonl'] as const;
 const MEDIA_TYPES = ['application/json', ...JSON_LINES] as const;
@@ -71,10 +74,7 @@ function itemsOf(text: string, lines: boolean): Feedback[] {
   const values = lines ? linesOf(text) : listOf(text);
   if (values.length === 0) throw badRequest('there is no feedback in the body');
   if (values.length > FEEDBACK_LIMITS.records)
-    throw new RequestError(
-      413,
-      `the body has ${values.length} records, at most ${FEEDBACK_LIMITS.records} are taken; send several requests, or use \`perennial feedback\``,
-    );
+    throw tooMany(lines ? `more than ${FEEDBACK_LIMITS.records} records` : `${values.length} records`);
   return values.map((value, index) => {
     const parsed = feedback.safeParse(value);
     if (parsed.success) return parsed.data;
@@ -92,12 +92,29 @@ function listOf(text: string): unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
-const linesOf = (text: string): unknown[] =>
-  text
-    .split('\n')
-    .map((line, index) => ({ line: line.trim(), index }))
-    .filter(({ line }) => line !== '')
-    .map(({ line, index }) => parsedJson(line, `line ${index + 1}`));
+/** One line after the other, and no more of them than are taken: a body of empty lines is read in no time. */
+function linesOf(text: string): unknown[] {
+  const values: unknown[] = [];
+  let lines = 0;
+  for (let start = 0; start < text.length; ) {
+    const next = text.indexOf('\n', start);
+    const end = next < 0 ? text.length : next;
+    const line = text.slice(start, end).trim();
+    start = end + 1;
+    lines += 1;
+    if (lines > MAX_LINES) throw tooMany(`more than ${MAX_LINES} lines`);
+    if (line === '') continue;
+    values.push(parsedJson(line, `line ${lines}`));
+    if (values.length > FEEDBACK_LIMITS.records) break;
+  }
+  return values;
+}
+
+const tooMany = (what: string): RequestError =>
+  new RequestError(
+    413,
+    `the body has ${what}, at most ${FEEDBACK_LIMITS.records} records are taken; send several requests, or use \`perennial feedback\``,
+  );
 
 function parsedJson(text: string, what: string): unknown {
   try {

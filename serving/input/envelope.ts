@@ -34,9 +34,10 @@ const scanner = new JsonScanner();
  */
 export function readEnvelope(body: JsonBody, protocol: keyof typeof FIELDS): Envelope {
   const wanted = protocol === 'v2' ? [ENTITY, ID] : [ENTITY];
-  if (!names(body.bytes, wanted)) return NOTHING;
+  const last = lastPlace(body.bytes, wanted);
+  if (last < 0) return NOTHING;
   const field = FIELDS[protocol];
-  const fields = unlessInDoubt(() => topLevel(body.bytes, ['id', field], wanted)) ?? asObject(body.value);
+  const fields = unlessInDoubt(() => topLevel(body.bytes, ['id', field], last)) ?? asObject(body.value);
   const { id } = fields;
   const parameters = fields[field];
   return {
@@ -54,21 +55,19 @@ function entityOf(entity: unknown, field: string): string | undefined {
   return entity;
 }
 
-/** Whether any of these keys may stand in the text. */
-function names(bytes: Buffer, keys: readonly Buffer[]): boolean {
-  if (keys.some((key) => bytes.includes(key))) return true;
-  return bytes.includes(BYTE.escape) && LETTERS.some((letter) => bytes.includes(letter));
+/** The last place where one of these keys may stand in the text; -1 where there is none. */
+function lastPlace(bytes: Buffer, keys: readonly Buffer[]): number {
+  const sought = bytes.includes(BYTE.escape) ? [...keys, ...LETTERS] : keys;
+  return Math.max(...sought.map((key) => bytes.lastIndexOf(key)));
 }
 
 /**
  * These fields of an object. What stands behind the last place where one of the keys may be is not looked at: the
  * reader of the rows refuses what is wrong there.
+ *
+ * @param last that place
  */
-function topLevel(
-  bytes: Buffer,
-  wanted: readonly string[],
-  keys: readonly Buffer[],
-): Record<string, unknown> {
+function topLevel(bytes: Buffer, wanted: readonly string[], last: number): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   scanner.start(bytes);
   scanner.take(BYTE.objectStart);
@@ -79,7 +78,7 @@ function topLevel(
       if (Object.hasOwn(found, key)) throw DOUBT;
       found[key] = scanner.value();
     } else {
-      if (!names(bytes.subarray(scanner.at), keys)) return found;
+      if (scanner.at > last) return found;
       scanner.pass();
     }
   } while (scanner.more(BYTE.objectEnd));

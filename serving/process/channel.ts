@@ -86,7 +86,7 @@ export class Channel {
         void this.#answer(data.id, data.kind, data.payload);
         return;
       case 'tell':
-        void this.#handlers.get(data.kind)?.(data.payload);
+        void this.#hear(data.kind, data.payload);
         return;
       case 'answer':
         this.#take(data.id)?.resolve(data.value);
@@ -102,6 +102,15 @@ export class Channel {
     this.#closed ??= new PerennialError('ServerUnavailable', reason, true);
     for (const { reject } of this.#waiting.values()) reject(this.#closed);
     this.#waiting.clear();
+  }
+
+  /** News that its handler refuses are dropped: what the other side says must not end this one. */
+  async #hear(kind: string, payload: unknown): Promise<void> {
+    try {
+      await this.#handlers.get(kind)?.(payload);
+    } catch {
+      // Nobody waits for an answer.
+    }
   }
 
   async #answer(id: number, kind: string, payload: unknown): Promise<void> {

@@ -104,11 +104,11 @@ async function start(settings: ServingSettings): Promise<(reason: string) => voi
     }),
   });
   const { rates } = running;
-  if (settings.processes > 1)
-    setInterval(() => {
-      const usage = rates.usage();
-      if (usage) channel.tell('usage', usage);
-    }, USAGE_MS).unref();
+  // Alone it tells nobody, but forgets what it counted.
+  setInterval(() => {
+    const usage = rates.usage();
+    if (usage && settings.processes > 1) channel.tell('usage', usage);
+  }, USAGE_MS).unref();
   return (reason) => logger.error({ reason }, 'a candidate cannot be restored');
 }
 
