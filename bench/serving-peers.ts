@@ -65,7 +65,8 @@ const own = (name: string, processes: number, body = 'split', path = '/invocatio
     env: {
       ...model.ownEnvironment,
       PERENNIAL_SERVER_PORT: String(port),
-      ...(processes > 1 ? { PERENNIAL_SERVER_PROCESSES: String(processes) } : {}),
+      // Unset, it would be one for each core.
+      PERENNIAL_SERVER_PROCESSES: String(processes),
     },
   }),
 });
