@@ -217,12 +217,14 @@ describe.sequential('the main job by the command line', () => {
     });
     expect(model_version).toBe('2');
     const [{ method, unit, attributions } = { method: '', unit: '', attributions: [] }] = explanations;
-    expect([method, unit]).toEqual(['tree', 'log_odds']);
+    // Exact where the better candidate is one of trees, which one trial each does not settle.
+    expect(['tree log_odds', 'sampled probability']).toContain(`${method} ${unit}`);
     const { base, contributions } = attributions[0] ?? { base: 0, contributions: [] };
     const sum = contributions.reduce((total, { value }) => total + value, base);
-    expect(1 / (1 + Math.exp(-sum))).toBeCloseTo(predictions[0]?.probability ?? Number.NaN, 6);
+    const answer = unit === 'log_odds' ? 1 / (1 + Math.exp(-sum)) : sum;
+    expect(answer).toBeCloseTo(predictions[0]?.probability ?? Number.NaN, 6);
     const text = await cli(['explain', ENDPOINT], { ...options, input });
-    expect(text.stdout).toMatch(/^row 0: label .*\nprobability in log odds \(exact\)\non average/);
+    expect(text.stdout).toMatch(/^row 0: label .*\nprobability.* \((exact|sampled.*)\)\non average/);
   });
 
   it('exports a version that serves without all of this', { timeout: 2 * MINUTE }, async () => {
