@@ -1,18 +1,17 @@
 /**
  * Rows per second of batch scoring, and the most memory of its processes, beside onnxruntime alone in one thread with
- * the same model and rows that are in memory already. Variables: `MODEL` and `SIGNATURE` (an ONNX model with columns as
- * inputs, and its signature), `ROWS`, `LANES`.
+ * the same model and rows that are in memory already. The model is that of bench/serving.ts. Variables: `ROWS`, `LANES`.
  *
- * MODEL=composed.onnx SIGNATURE=signature.json npx tsx bench/batch-scoring.ts
+ * npx tsx bench/batch-scoring.ts
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { DEFAULT_CHUNK_ROWS } from '../contracts/batch-scoring.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
-import { type ModelSignature, modelSignature } from '../contracts/serving.ts';
+import type { ModelSignature } from '../contracts/serving.ts';
 import { nextChunks } from '../domain/batch-chunks.ts';
 import { seededRandom } from '../domain/random.ts';
 import { Database } from '../lib/duckdb/database.ts';
@@ -23,20 +22,14 @@ import { scoreChunk } from '../lib/scoring/score-chunk.ts';
 import { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { inLanes } from '../workflows/lanes.ts';
 import { machine, table } from './figures.ts';
+import { servingModel } from './serving-model.ts';
 
-const { MODEL = 'composed.onnx', SIGNATURE = 'signature.json' } = process.env;
+const { composed: MODEL, served } = await servingModel(join(import.meta.dirname, 'peers', '.peers'));
 const ROWS = Number(process.env.ROWS ?? 1_000_000);
 const LANES = Number(process.env.LANES ?? Math.min(2, availableParallelism()));
 const BARE_ROWS = 122_880;
 const BARE_BATCHES = [100, 1_000, 4_096, 16_384];
 const MIB = 2 ** 20;
-
-async function numbersOf(path: string): Promise<ModelSignature> {
-  const signature = modelSignature.parse(JSON.parse(await readFile(path, 'utf8')));
-  if (signature.inputs.some(({ kind }) => kind !== 'numeric'))
-    throw new Error('the rows of this bench are numbers; take a model of numbers');
-  return signature;
-}
 
 /** Rows per second, and per second of processor time: the latter says something on a machine with other work, too. */
 interface Speed {
@@ -171,7 +164,7 @@ async function batch(signature: ModelSignature, rows: number, folder: string) {
   }
 }
 
-const signature = await numbersOf(SIGNATURE);
+const { signature } = served;
 const alone = await bare(signature);
 const best: Speed = {
   wall: Math.max(...[...alone.values()].map(({ wall }) => wall)),

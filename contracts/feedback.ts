@@ -39,6 +39,12 @@ export const feedback = z
     metrics: z
       .record(z.string().regex(/^\w{1,50}$/, 'expected letters, digits and _'), z.number())
       .refine((metrics) => Object.keys(metrics).length <= FEEDBACK_LIMITS.metrics, 'too many metrics')
+      .refine(
+        (metrics) =>
+          new Set(Object.keys(metrics).map((name) => name.toLowerCase())).size ===
+          Object.keys(metrics).length,
+        'names of metrics must differ in more than their case',
+      )
       .nullish()
       .meta({ description: 'Further numbers, such as the revenue that followed.' }),
   })

@@ -15,7 +15,7 @@ import { decodeBody } from './http/encoded-body.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
 import { registerExplainRoutes } from './http/explain-routes.ts';
-import { type FeedbackSink, registerFeedbackRoutes } from './http/feedback-routes.ts';
+import { type FeedbackSink, feedbackDescription, registerFeedbackRoutes } from './http/feedback-routes.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { registerMetricsRoute, ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
@@ -194,7 +194,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   registerV2Routes(app, context);
   registerRepositoryRoutes(app, context);
   registerMlflowRoutes(app, context);
-  registerOpenApiRoutes(app, context);
+  registerOpenApiRoutes(app, context, options.feedback ? [feedbackDescription] : []);
   if (options.explainers) {
     const explanations = new ExplanationMetrics(options.explainers);
     metrics.add(explanations);

@@ -295,7 +295,8 @@ export class MicroBatcher implements ModelRunner {
 
   #shed(reason: ShedReason, milliseconds = 0): RequestError {
     this.options.listener?.shed?.(reason);
-    return new RequestError(503, REFUSALS[reason], Math.max(Math.ceil(milliseconds / 1_000), 1));
+    const retryAfter = Math.max(Math.ceil(milliseconds / 1_000), 1);
+    return new RequestError(503, REFUSALS[reason], retryAfter, reason === 'full' ? 'queue' : 'deadline');
   }
 }
 

@@ -101,12 +101,8 @@ function deployment(facts: ManifestFacts): Record<string, unknown> {
       template: {
         metadata: {
           labels: labelsOf(facts),
-          annotations: {
-            ...modelAnnotations(facts),
-            'prometheus.io/scrape': 'true',
-            'prometheus.io/path': '/metrics',
-            'prometheus.io/port': String(STANDALONE_PORT),
-          },
+          // None for scraping: /metrics asks for the token, which annotations cannot carry.
+          annotations: modelAnnotations(facts),
         },
         spec: {
           automountServiceAccountToken: false,
@@ -176,12 +172,7 @@ function inferenceService(facts: ManifestFacts): Record<string, unknown> {
     metadata: {
       name: facts.name,
       labels: labelsOf(facts),
-      annotations: {
-        ...modelAnnotations(facts),
-        'serving.kserve.io/enable-prometheus-scraping': 'true',
-        'prometheus.kserve.io/port': String(STANDALONE_PORT),
-        'prometheus.kserve.io/path': '/metrics',
-      },
+      annotations: modelAnnotations(facts),
     },
     spec: {
       predictor: {

@@ -79,7 +79,7 @@ A date is ISO 8601 text or epoch seconds, and UTC where it names no offset. A mi
 | --- | --- | --- |
 | \`PERENNIAL_SERVER_HOST\` | \`127.0.0.1\` | address to listen on; any that others can reach needs a token |
 | \`PERENNIAL_SERVER_PORT\` | \`${STANDALONE_PORT}\` | \`0\`: any free port |
-| \`PERENNIAL_SECRET_SERVER_TOKEN\` | | who predicts must send it as a bearer token; health, metadata and metrics stay open |
+| \`PERENNIAL_SECRET_SERVER_TOKEN\` | | who predicts must send it as a bearer token; metadata and metrics ask for it as well, health does not |
 | \`PERENNIAL_SERVER_ID\` | \`standalone\` | name of the server in its log |
 | \`PERENNIAL_LOG_LEVEL\` | \`info\` | \`trace\`, \`debug\`, \`info\`, \`warn\`, \`error\`, \`fatal\`, \`silent\` |
 

@@ -1,5 +1,6 @@
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
+import { LOG_COLUMN_TYPES } from './log-columns.ts';
 
 /** Files that the views read; each list may be empty. */
 export interface LogViewFiles {
@@ -20,20 +21,7 @@ export interface LogViewRange {
   readonly horizonMs: number;
 }
 
-const PREDICTION_COLUMNS = [
-  'NULL::VARCHAR AS request_id',
-  'NULL::INTEGER AS row',
-  'NULL::TIMESTAMP AS time',
-  'NULL::VARCHAR AS endpoint',
-  'NULL::VARCHAR AS version',
-  'NULL::VARCHAR AS digest',
-  'NULL::BIGINT AS generation',
-  'NULL::VARCHAR AS role',
-  'NULL::VARCHAR AS reason',
-  'NULL::VARCHAR AS instead_of',
-  'NULL::FLOAT AS latency_ms',
-  'NULL::VARCHAR AS entity',
-];
+const PREDICTION_COLUMNS = Object.entries(LOG_COLUMN_TYPES).map(([name, type]) => `NULL::${type} AS ${name}`);
 const TRUTH_COLUMNS = [
   'NULL::VARCHAR AS request_id',
   'NULL::INTEGER AS row',

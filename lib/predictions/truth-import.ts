@@ -38,7 +38,6 @@ export async function importTruth(
 ): Promise<number> {
   const store = await openStore(config);
   const folder = segmentsFolder(config);
-  const key = await EntityKey.open(store, folder);
   const sealing = await logKey(config, store.keyring);
   const segment = await Segment.begin(serverFolder(folder, 'import'), writerName(), 0, sealing);
   const spool = new Spool();
@@ -49,10 +48,14 @@ export async function importTruth(
     }
   };
   let records = 0;
+  let key: EntityKey | undefined;
   try {
     for await (const value of format === 'jsonl' ? linesOf(file) : rowsOf(file, format, tempDir)) {
       records += 1;
-      spool.addTruth(truthOf(endpoint, checked(value, records), key));
+      const item = checked(value, records);
+      // Truth by request needs no pseudonym, and so no keyring.
+      if (item.entity != null) key ??= await EntityKey.open(store, folder);
+      spool.addTruth(truthOf(endpoint, item, key));
       if (records % BATCH === 0) await written();
     }
     await written();

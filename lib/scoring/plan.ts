@@ -5,6 +5,7 @@ import { artifactRef, rowRange, type TableRef } from '../../contracts/refs.ts';
 import { type ModelSignature, servedModel } from '../../contracts/serving.ts';
 import { rawColumnsSql } from '../features/raw-sql.ts';
 import { ROW_NUMBER } from '../features/table-job.ts';
+import { LOG_COLUMNS } from '../predictions/log-columns.ts';
 
 /** Encrypted rows are kept chunk by chunk: each would have to decrypt all of them otherwise. */
 const slice = z.strictObject({ rows: rowRange, artifact: artifactRef });
@@ -36,22 +37,6 @@ export const scoringPlan = z.strictObject({
   modelName: z.string(),
 });
 export type ScoringPlan = z.infer<typeof scoringPlan>;
-
-/** Columns of the prediction log that every answer has, in their order. */
-export const LOG_COLUMNS = [
-  'request_id',
-  'row',
-  'at',
-  'endpoint',
-  'version',
-  'digest',
-  'generation',
-  'role',
-  'reason',
-  'instead_of',
-  'latency_ms',
-  'entity',
-] as const;
 
 /** Why a row has no answer; NULL where it has one. */
 export const ERROR_COLUMN = 'error';

@@ -5,6 +5,7 @@ import { FEEDBACK_LIMITS, type Feedback, feedback, feedbackAnswer } from '../../
 import { truthOf } from '../../lib/predictions/truth.ts';
 import type { PredictionLog } from '../log/prediction-log.ts';
 import { badRequest, RequestError } from '../request-error.ts';
+import type { OpenApiSource } from './openapi.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** Empty ones included. */
@@ -124,8 +125,10 @@ function parsedJson(text: string, what: string): unknown {
   }
 }
 
-/** The route as OpenAPI 3.1 describes it: an object for `paths`. */
-export const FEEDBACK_PATHS = {
+/** The route as OpenAPI describes it. */
+export const feedbackDescription: OpenApiSource = () => ({ paths: FEEDBACK_PATHS });
+
+const FEEDBACK_PATHS = {
   [PATH]: {
     post: {
       operationId: 'feedback',

@@ -36,10 +36,18 @@ const START = "SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui', dee
 /** The page's files out of the package. */
 const ASSETS = { 'swagger-ui.css': 'text/css', 'swagger-ui-bundle.js': 'text/javascript' } as const;
 
-/** `GET /openapi.json`: what this server serves at the moment, as OpenAPI 3.1. `GET /docs`: the same for people. */
-export function registerOpenApiRoutes(app: FastifyInstance, context: RouteContext): void {
+/**
+ * `GET /openapi.json`: what this server serves at the moment, as OpenAPI 3.1. `GET /docs`: the same for people.
+ *
+ * @param more of routes that not every server has
+ */
+export function registerOpenApiRoutes(
+  app: FastifyInstance,
+  context: RouteContext,
+  more: readonly OpenApiSource[] = [],
+): void {
   const { dataPlane, version } = context;
-  app.get('/openapi.json', context.guarded('predict'), () => openApiDocument(dataPlane, version));
+  app.get('/openapi.json', context.guarded('predict'), () => openApiDocument(dataPlane, version, more));
 
   const page = (body: string | Buffer, type: string) => ({
     body,
@@ -81,9 +89,13 @@ function assetFolder(): string {
 }
 
 /** The document; the models in it are those that are loaded now. */
-export function openApiDocument(dataPlane: DataPlane, version: string): object {
+export function openApiDocument(
+  dataPlane: DataPlane,
+  version: string,
+  more: readonly OpenApiSource[] = [],
+): object {
   const models = dataPlane.endpoints().flatMap((endpoint) => metadataOf(dataPlane, endpoint));
-  const parts = DESCRIPTIONS.map((describe) => describe(models));
+  const parts = [...DESCRIPTIONS, ...more].map((describe) => describe(models));
   return {
     openapi: '3.1.0',
     info: {

@@ -15,7 +15,12 @@ export class RequestsUnderWay {
    */
   enter(caller: Caller | null, response: ServerResponse): void {
     if (this.#count >= this.limit && caller?.id !== 'the server')
-      throw new RequestError(503, `the server has ${this.limit} requests to answer; come again later`);
+      throw new RequestError(
+        503,
+        `the server has ${this.limit} requests to answer; come again later`,
+        undefined,
+        'queue',
+      );
     this.#count += 1;
     response.once('close', this.#leave);
   }

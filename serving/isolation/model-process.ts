@@ -1,9 +1,9 @@
 /** One model in a process of its own; {@link ModelLink} starts it and talks to it. */
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { ModelSignature } from '../../contracts/serving.ts';
+import { watchParent } from '../../lib/processes/orphan.ts';
 import { localRunner } from '../local-runner.ts';
 import type { ModelRunner } from '../model-runner.ts';
 import type { FailedWords, LoadMessage, ProcessMessage, RunMessage } from './model-messages.ts';
@@ -61,16 +61,6 @@ function wordsOf(error: unknown): FailedWords {
 }
 
 const pick = ({ code, message, retryable }: PerennialError): FailedWords => ({ code, message, retryable });
-
-/**
- * A run that never ends holds the event loop, so that the parent's end would never be heard of: another thread looks
- * for it. Its source is here, as the loader of TypeScript does not reach threads.
- */
-function watchParent(): void {
-  const source = `setInterval(() => { if (process.ppid !== ${process.ppid}) process.kill(process.pid, 'SIGKILL'); }, 500);`;
-  const url = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
-  new Worker(url, { stdin: false, resourceLimits: { maxOldGenerationSizeMb: 16 } }).unref();
-}
 
 /** Where memory runs out, Linux ends this process and not the one that serves. */
 function dieFirst(): void {

@@ -74,7 +74,8 @@ export class StandIn {
     const state = this.host.state(call.endpoint);
     const model = state?.champion;
     const nobody = `version ${insteadOf} cannot answer now, and its champion cannot stand in; try again later`;
-    if (!(state && model) || performance.now() >= deadline) throw new RequestError(503, nobody);
+    if (!(state && model)) throw new RequestError(503, nobody, undefined, 'unavailable');
+    if (performance.now() >= deadline) throw new RequestError(503, nobody, undefined, 'deadline');
     const { generation } = state.table;
     const batch = rows.read(model);
     const outputs = await model.run(batch, deadline).catch((error: unknown) => {

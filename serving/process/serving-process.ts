@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.ts';
 import { routeTable } from '../../contracts/serving.ts';
 import type { PredictionSettings } from '../../lib/predictions/settings.ts';
+import { watchParent } from '../../lib/processes/orphan.ts';
 import { openStore } from '../../lib/store/open-store.ts';
 import { createPredictionLog } from '../log/prediction-log.ts';
 import type { PreparedRoutes } from '../prepared-routes.ts';
@@ -11,7 +12,6 @@ import { ModelServer } from '../server.ts';
 import { metricFamily } from '../telemetry/metric-source.ts';
 import { Channel } from './channel.ts';
 import { relayedEvents } from './event-relay.ts';
-import { watchParent } from './orphan.ts';
 import {
   candidatePayload,
   closePayload,

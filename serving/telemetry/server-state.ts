@@ -39,7 +39,8 @@ export class ServerState implements MetricSource {
         'perennial_routes_generation',
         'Generation of the routes in force.',
         generations.map(([endpoint, value]) => ({ labels: { endpoint }, value })),
-        'max',
+        // The one that all processes have reached: one that is left behind must be seen.
+        'min',
       ),
       gauge(
         'perennial_route_weight',

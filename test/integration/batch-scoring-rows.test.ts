@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { ModelSignature } from '../../contracts/serving.ts';
 import { OnnxGraphBuilder } from '../../lib/onnx/graph.ts';
+import { LOG_COLUMNS } from '../../lib/predictions/log-columns.ts';
 import { BatchGround } from '../support/batch-ground.ts';
 import { AppFixture } from './serving-fixture.ts';
 import { CHURN_SIGNATURE, churnModel } from './serving-models.ts';
@@ -53,15 +54,14 @@ describe('the answers of a batch', () => {
     ]);
     const scored = await rows();
     expect(Object.keys(scored[0] ?? {})).toEqual([
-      ...['request_id', 'row', 'at', 'endpoint', 'version', 'digest', 'generation', 'role', 'reason'],
-      ...['instead_of', 'latency_ms', 'entity'],
+      ...LOG_COLUMNS,
       ...['input_age', 'input_city', 'input_active', 'input_joined', 'output_label', 'output_probability'],
       ...['error', 'id', 'age', 'city', 'active', 'joined', 'source_row'],
     ]);
     expect(scored.map(({ row }) => row)).toEqual(Array.from({ length: 5_000 }, (_, row) => row));
     expect(scored[4_000]).toMatchObject({
       request_id: 'monday',
-      at: new Date('2026-01-05T06:07:08.090Z'),
+      time: new Date('2026-01-05T06:07:08.090Z'),
       endpoint: 'churn',
       version: '3',
       digest: plan.model.onnx.sha256,

@@ -100,7 +100,7 @@ describe('a batch', () => {
     const [first, second] = [await score({ batchId: 'a' }), await score({ batchId: 'b' })];
     const rows = (result: BatchScoringResult) =>
       database.rows(
-        `SELECT * EXCLUDE (request_id, "at") FROM read_parquet('${result.output.destination}') ORDER BY row`,
+        `SELECT * EXCLUDE (request_id, time) FROM read_parquet('${result.output.destination}') ORDER BY row`,
       );
     expect(await rows(second)).toEqual(await rows(first));
     const { total } = await platform.run('listCache', { limit: 500, stage: 'score' });

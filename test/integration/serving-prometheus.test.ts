@@ -25,6 +25,7 @@ const RULES = deploy('prometheus/perennial-rules.yml');
 const ROW = { age: 30, city: 'Ulm', active: true, joined: 1_700_000_000 };
 
 const programs = await prometheusPrograms();
+if ('missing' in programs && process.env.CI) throw new Error(`there is no Prometheus: ${programs.missing}`);
 if ('missing' in programs) console.warn(`Tests with a real Prometheus are SKIPPED: ${programs.missing}`);
 const { prometheus, promtool } = 'missing' in programs ? { prometheus: '', promtool: '' } : programs;
 

@@ -1,6 +1,7 @@
 import type { BatchFormat } from '../../../contracts/batch-output.ts';
 import { type Database, refused } from '../../duckdb/database.ts';
 import { quoteLiteral } from '../../duckdb/sql.ts';
+import { LOG_COLUMN_TYPES } from '../../predictions/log-columns.ts';
 import type { ScoringPlan } from '../plan.ts';
 
 /** What every row of a batch says of it. */
@@ -22,10 +23,10 @@ export function answersQuery(
 ): string {
   const text = (value: string): string => quoteLiteral(value);
   return `SELECT ${text(batchId)} AS request_id, row,
-    CAST(${text(at.replace('T', ' ').replace('Z', ''))} AS TIMESTAMP) AS at,
+    CAST(${text(at.replace('T', ' ').replace('Z', ''))} AS TIMESTAMP) AS time,
     ${text(modelName)} AS endpoint, ${text(model.version)} AS version, ${text(model.onnx.sha256)} AS digest,
-    NULL::INTEGER AS generation, 'batch' AS role, NULL::VARCHAR AS reason, NULL::VARCHAR AS instead_of,
-    NULL::DOUBLE AS latency_ms, * EXCLUDE (row)
+    NULL::${LOG_COLUMN_TYPES.generation} AS generation, 'batch' AS role, NULL::VARCHAR AS reason, NULL::VARCHAR AS instead_of,
+    NULL::${LOG_COLUMN_TYPES.latency_ms} AS latency_ms, * EXCLUDE (row)
     FROM read_parquet([${chunks.map(text).join(', ')}])`;
 }
 
