@@ -19,6 +19,15 @@ export class CallRows {
   }
 
   /**
+   * Whom or what the rows are about: as the request says itself, or by the table's column, whatever the route is.
+   *
+   * @param known of the request, or of its routing
+   */
+  entity(known: string | undefined, model: LoadedModel, column: string | undefined): string | undefined {
+    return known ?? (column === undefined ? undefined : this.shared(model, column));
+  }
+
+  /**
    * The value of a column where all rows agree on it, as text. A number is the 32-bit float that the model sees.
    *
    * @returns `undefined` where the rows differ, or the value is missing

@@ -84,7 +84,7 @@ export class DataPlane {
       role,
       reason,
       generation: table?.generation,
-      entity,
+      entity: rows.entity(entity, model, table?.entityColumn),
       batch,
       outputs,
       ...(invalid > 0 && { invalidRows: invalid }),

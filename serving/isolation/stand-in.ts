@@ -43,7 +43,16 @@ export class StandIn {
       const outputs = await model.run(batch, deadline - (deadline - performance.now()) / 2);
       const invalid = invalidRows(outputs);
       if (invalid === 0)
-        return { call, model, role, reason, generation: table.generation, entity, batch, outputs };
+        return {
+          call,
+          model,
+          role,
+          reason,
+          generation: table.generation,
+          entity: rows.entity(entity, model, table.entityColumn),
+          batch,
+          outputs,
+        };
       failing = {
         kind: 'invalid-output',
         reason: `${invalid} of ${outputs.rows} rows have an output that is no number, or no label`,
@@ -88,7 +97,7 @@ export class StandIn {
       reason: 'fallback',
       generation,
       insteadOf,
-      entity,
+      entity: rows.entity(entity, model, state.table.entityColumn),
       batch,
       outputs,
       invalidRows: invalidRows(outputs),

@@ -33,12 +33,13 @@ afterEach(async () => {
   await fixture.close();
 });
 
-const serve = async (policy: object = {}, generation = 1, version = '3', bias = 1) =>
+const serve = async (policy: object = {}, generation = 1, version = '3', bias = 1, more: object = {}) =>
   host.applyRoutes({
     endpoint: 'churn',
     generation,
     routes: [{ model: await churnServed(fixture.store, version, bias), weight: 100 }],
     log: policy,
+    ...more,
   });
 
 const ask = async (rows: object[], headers: Record<string, string> = {}) => {
@@ -146,6 +147,27 @@ describe('answers on record', () => {
     expect(await fixture.rows('SELECT * FROM predictions', { until: hourAgo })).toEqual([]);
     expect(await fixture.rows('SELECT * FROM predictions', { since: hourAgo })).toHaveLength(4);
     expect(await fixture.rows('SELECT * FROM labelled', {}, 'unknown')).toEqual([]);
+  });
+
+  it('have the entity by its column, also where one version answers all', async () => {
+    await serve({}, 1, '3', 1, { entityColumn: 'city' });
+    await ask([{ age: 4, city: 'Ulm' }], { 'x-request-id': 'one' });
+    await ask(
+      [
+        { age: 4, city: 'Ulm' },
+        { age: 5, city: 'Bonn' },
+      ],
+      { 'x-request-id': 'several' },
+    );
+    await log.close();
+    const ulm = (await log.entityKey()).pseudonym('Ulm');
+    expect(await fixture.rows('SELECT request_id, entity FROM predictions ORDER BY request_id, row')).toEqual(
+      [
+        { request_id: 'one', entity: ulm },
+        { request_id: 'several', entity: null },
+        { request_id: 'several', entity: null },
+      ],
+    );
   });
 
   it('never hold the entity, and nothing on disk is readable without the keyring', async () => {

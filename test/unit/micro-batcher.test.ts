@@ -256,6 +256,7 @@ describe('refusals', () => {
       status: 503,
       code: 'ServerUnavailable',
       retryAfterSeconds: 1,
+      shedding: message.startsWith('too many') ? 'queue' : 'deadline',
       message: expect.stringContaining(message),
     });
   };
