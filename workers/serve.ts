@@ -28,8 +28,9 @@ export async function runServer(signal: AbortSignal): Promise<void> {
   await mkdir(folder, { recursive: true });
   const drain = drainFromEnv(env);
   const relay: { current?: EventRelay } = {};
-  const temporal: { client?: Client } = {};
+  const temporal: { client?: Client; lastWords?: () => Promise<void> } = {};
   const incidents = new IncidentSender(() => temporal.client, logger);
+  temporal.lastWords = () => incidents.close();
   const server = await startServing({
     ...servingFromEnv(env, config),
     serverId,

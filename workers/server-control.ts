@@ -21,7 +21,7 @@ export type Surroundings = Pick<Parameters<typeof modelServerActivities>[0], 'co
   /** Where pushed rows are told of while there is a connection. */
   relay: { current?: EventRelay };
   /** Tells endpoints of failing challengers while there is a connection. */
-  incidents: { client?: Client };
+  incidents: { client?: Client; lastWords?: () => Promise<void> };
 };
 
 /** Lets Temporal control a server that runs, until `signal` aborts. It comes and goes; serving does not depend on it. */
@@ -55,6 +55,8 @@ async function underControl(
   try {
     await workUnderLease(server, surroundings, link, signal);
   } finally {
+    // While the connection is there: afterwards nobody can be told.
+    if (signal.aborted) await incidents.lastWords?.();
     delete relay.current;
     delete incidents.client;
     await link.connection
