@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,7 +32,7 @@ describe('the bundle of the standalone server', () => {
     );
     expect(imports).toContain('onnxruntime-node');
     const outside = imports.filter(
-      (name) => !/^(node:|\.\/chunk-)/.test(name) && name !== 'onnxruntime-node',
+      (name) => !isBuiltin(name) && !name.startsWith('./chunk-') && name !== 'onnxruntime-node',
     );
     expect(outside).toEqual([]);
     expect(await readdir(bundle)).toEqual(
