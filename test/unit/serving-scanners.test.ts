@@ -6,6 +6,7 @@ import { InputSchema } from '../../serving/input/input-schema.ts';
 import { InvocationScanner } from '../../serving/input/invocation-scanner.ts';
 import { readInvocation } from '../../serving/input/invocations.ts';
 import { JsonBody } from '../../serving/input/json.ts';
+import { BYTE } from '../../serving/input/json-bytes.ts';
 import { JsonScanner } from '../../serving/input/json-scanner.ts';
 import { TensorScanner } from '../../serving/input/tensor-scanner.ts';
 import { readTensors } from '../../serving/input/tensors.ts';
@@ -189,7 +190,16 @@ describe('JsonScanner', () => {
         (texts) => {
           const found = new Float64Array(texts.length);
           scanner.start(Buffer.from(`${texts.join(', ')}]`));
-          expect(scanner.numberRun(found, 0, 1, texts.length)).toBe(texts.length);
+          for (let read = 0; ; scanner.take(BYTE.comma)) {
+            const run = scanner.numberRun(found, read, 1, texts.length - read);
+            read += run;
+            // What a run leaves has an exponent, or very many digits.
+            if (run === 0) {
+              expect(texts[read]).toMatch(/e|\d{10}/i);
+              scanner.numberInto(found, read++, true);
+            }
+            if (read === texts.length) break;
+          }
           const expected = texts.map((text) => Number(text));
           expect(Float32Array.from(found)).toEqual(Float32Array.from(expected));
           // The range is checked on the double: at the edge of float32 it must be the exact one.
