@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -27,8 +27,9 @@ export interface ServingModel {
   readonly onnx: string;
   /** The same trees composed with the preprocessing of their columns. */
   readonly composed: string;
-  /** Environment of our server's process, which serves the composed model of the same trees. */
-  readonly ownEnvironment: Readonly<Record<string, string>>;
+  /** A data directory with the composed model of the same trees and the routes of a server. */
+  readonly dataDir: string;
+  readonly serverId: string;
   /** Ours as a route names it. */
   readonly served: ServedModel;
   /** A file with a request of so many rows. */
@@ -72,13 +73,9 @@ export async function servingModel(folder: string): Promise<ServingModel> {
   });
   writeFileSync(join(serving, 'composed.onnx'), onnx);
 
-  const ownEnvironment = {
-    PERENNIAL_DATA_DIR: join(folder, 'data'),
-    PERENNIAL_SERVER_ID: 'bench',
-    // Nobody listens there: a server serves without Temporal and MLflow.
-    TEMPORAL_ADDRESS: '127.0.0.1:1',
-  };
-  const config = configFromEnv({ ...process.env, ...ownEnvironment });
+  const [dataDir, serverId] = [join(serving, 'data'), 'bench'];
+  rmSync(dataDir, { recursive: true, force: true });
+  const config = configFromEnv({ ...process.env, PERENNIAL_DATA_DIR: dataDir });
   const store = await openStore(config);
   const model: ServedModel = {
     version: '1',
@@ -90,7 +87,7 @@ export async function servingModel(folder: string): Promise<ServingModel> {
     generation: 1,
     routes: [{ model, weight: 100 }],
   });
-  const state = join(config.dataDir, 'servers', 'bench');
+  const state = join(dataDir, 'servers', serverId);
   mkdirSync(state, { recursive: true });
   await new RoutesFile(join(state, 'routes.json')).write([routes]);
 
@@ -104,7 +101,8 @@ export async function servingModel(folder: string): Promise<ServingModel> {
     folder: serving,
     onnx: join(serving, 'model.onnx'),
     composed: join(serving, 'composed.onnx'),
-    ownEnvironment,
+    dataDir,
+    serverId,
     served: model,
     body: (kind, count) => join(serving, `${kind}${count}.json`),
     headerLength: (count) => headers.get(count) ?? 0,

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
@@ -60,15 +60,24 @@ const own = (name: string, processes: number, body = 'split', path = '/invocatio
   body,
   path,
   ready: '/v2/health/ready',
-  start: (model, port) => ({
-    command: [process.execPath, join(ROOT, 'dist', 'workers', 'main.js'), 'serve'],
-    env: {
-      ...model.ownEnvironment,
-      PERENNIAL_SERVER_PORT: String(port),
-      // Unset, it would be one for each core.
-      PERENNIAL_SERVER_PROCESSES: String(processes),
-    },
-  }),
+  start: (model, port, folder) => {
+    // A data directory of its own: what an earlier run put on record is not archived in this one.
+    const data = join(folder, 'data');
+    rmSync(data, { recursive: true, force: true });
+    cpSync(model.dataDir, data, { recursive: true });
+    return {
+      command: [process.execPath, join(ROOT, 'dist', 'workers', 'main.js'), 'serve'],
+      env: {
+        PERENNIAL_DATA_DIR: data,
+        PERENNIAL_SERVER_ID: model.serverId,
+        // Nobody listens there: a server serves without Temporal and MLflow.
+        TEMPORAL_ADDRESS: '127.0.0.1:1',
+        PERENNIAL_SERVER_PORT: String(port),
+        // Unset, it would be one for each core.
+        PERENNIAL_SERVER_PROCESSES: String(processes),
+      },
+    };
+  },
 });
 
 const MLSERVER: ServerKind = {
@@ -188,7 +197,7 @@ export class RunningServer {
     return this.#processes().reduce((sum, pid) => sum + (statusNumber(pid, 'VmRSS') ?? 0), 0) / 1_024;
   }
 
-  /** Seconds of processor time that it and all its processes have used. */
+  /** Seconds of processor time that it and all its processes have used, those that have ended included. */
   get processorSeconds(): number {
     return this.#processes().reduce((sum, pid) => sum + processorTicks(pid) / TICKS_PER_SECOND, 0);
   }
@@ -234,11 +243,11 @@ function statusNumber(pid: number, field: string): number | undefined {
   }
 }
 
-/** User and system time; see proc_pid_stat(5). The name of the program before them may hold anything but `)`. */
+/** User and system time, its own and its ended children's; see proc_pid_stat(5). The name of the program before them may hold anything but `)`. */
 function processorTicks(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    return Number(fields[11]) + Number(fields[12]);
+    return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   } catch {
     return 0;
   }
