@@ -290,6 +290,20 @@ describe('a challenger', () => {
     expect(await server.ask(BAD, { 'perennial-timeout-ms': '100' }, '3')).toMatchObject({ status: 503 });
   });
 
+  it('is not to blame for a thread that is held while its answer lies in the pipe', async () => {
+    const server = await Server.start();
+    const [one, two] = [await plusModel(store, '1', 10), await plusModel(store, '2', 20)];
+    await server.host.applyRoutes(tableOf(one, two, { deadlineMs: 2_000 }));
+    const pid = server.pid('2');
+    const batch = { rows: 1, columns: new Map([['x', new Float32Array([5])]]) };
+    const run = server.host.version('plus', '2').run(batch, performance.now() + 1_000);
+    // Longer than the deadline, and than the watchdog's patience.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_300);
+    expect((await run).columns[0]?.data[0]).toBe(25);
+    expect(await server.toChallenger(5)).toMatchObject({ status: 200, prediction: 25 });
+    expect([server.pid('2'), server.failed]).toEqual([pid, []]);
+  });
+
   it('is not to blame for a client that gives it no time', async () => {
     const server = await Server.start();
     const [one, two] = [await plusModel(store, '1', 10), await hangingModel(store, '2', 20)];
