@@ -25,6 +25,8 @@ export interface ModelMetadata {
   readonly versions: readonly VersionMetadata[];
   /** The version that was asked for, or else the one with the greatest weight. */
   readonly model: ServedModel;
+  /** The most rows of one request to it. */
+  readonly maxRows: number;
 }
 
 /** Of requests to a candidate of an endpoint without a table. */
@@ -106,7 +108,7 @@ export class DataPlane {
     const state = this.host.state(endpoint);
     const routes = state?.models ? state.table.routes : [];
     const candidates = this.host.candidates(endpoint);
-    const { served } = this.model(endpoint, version);
+    const { served, schema } = this.model(endpoint, version);
     return {
       endpoint,
       generation: state?.table.generation,
@@ -125,6 +127,7 @@ export class DataPlane {
         })),
       ],
       model: served,
+      maxRows: schema.limits.maxRows,
     };
   }
 
