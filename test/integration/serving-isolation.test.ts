@@ -285,9 +285,12 @@ describe('a challenger', () => {
     expect(answer.headers.get('retry-after')).toBe('1');
     expect(answer.text).toContain('this version cannot answer now');
     expect(answer.text).not.toContain(String(BAD));
+    expect(server.failed).toMatchObject([{ version: '2', role: 'challenger', kind: 'deadline' }]);
     await server.host.loadCandidate('plus', await hangingModel(store, '3', 30));
     expect(await server.ask(1, {}, '3')).toMatchObject({ status: 200, prediction: 31 });
     expect(await server.ask(BAD, { 'perennial-timeout-ms': '100' }, '3')).toMatchObject({ status: 503 });
+    // A candidate has no part in the table that could be taken from it.
+    expect(server.failed).toHaveLength(1);
   });
 
   it('is not to blame for a thread that is held while its answer lies in the pipe', async () => {
