@@ -102,16 +102,6 @@ export class DataPlane {
     };
   }
 
-  #failedAlone({ model, role }: Routed, { endpoint, generation }: RouteTable, failing: Failing): void {
-    const { kind, reason } = failing;
-    if (!kind || (role !== 'challenger' && role !== 'shadow')) return;
-    this.#failed({ endpoint, generation, version: model.served.version, role, kind, count: 1, reason });
-  }
-
-  #failed(incident: Incident): void {
-    for (const listener of this.#listeners) listener.failed?.(incident);
-  }
-
   /**
    * A loaded version; where none is named, the champion.
    *
@@ -205,5 +195,15 @@ export class DataPlane {
     if (version === undefined) return state?.ready === true;
     if (state?.version(version)) return state.version(version)?.available === true;
     return this.host.candidates(endpoint).includes(version) && this.host.version(endpoint, version).available;
+  }
+
+  #failedAlone({ model, role }: Routed, { endpoint, generation }: RouteTable, failing: Failing): void {
+    const { kind, reason } = failing;
+    if (!kind || (role !== 'challenger' && role !== 'shadow')) return;
+    this.#failed({ endpoint, generation, version: model.served.version, role, kind, count: 1, reason });
+  }
+
+  #failed(incident: Incident): void {
+    for (const listener of this.#listeners) listener.failed?.(incident);
   }
 }
