@@ -1,11 +1,13 @@
-import type { ChallengerIncident, RouteRole, ServedModel } from '../contracts/serving.ts';
+import type { RouteRole, RouteTable, ServedModel } from '../contracts/serving.ts';
+import type { OutputColumns } from '../lib/onnx/tabular-session.ts';
 import { CallRows } from './call-rows.ts';
+import { type Failing, failingOf, invalidOutput } from './isolation/failing.ts';
 import { invalidRows } from './isolation/invalid-rows.ts';
 import { ShadowCopies } from './isolation/shadow-copies.ts';
 import { StandIn } from './isolation/stand-in.ts';
 import type { LoadedModel } from './loaded-model.ts';
-import type { ModelHost } from './model-host.ts';
-import type { Prediction, PredictionCall, PredictionListener } from './prediction.ts';
+import type { ModelHost, Routed } from './model-host.ts';
+import type { Incident, Prediction, PredictionCall, PredictionListener } from './prediction.ts';
 import { RequestError } from './request-error.ts';
 
 /** One loaded version as {@link DataPlane.metadata} describes it. */
@@ -25,6 +27,8 @@ export interface ModelMetadata {
   readonly versions: readonly VersionMetadata[];
   /** The version that was asked for, or else the one with the greatest weight. */
   readonly model: ServedModel;
+  /** The most rows of one request to it. */
+  readonly maxRows: number;
 }
 
 /** Of requests to a candidate of an endpoint without a table. */
@@ -39,9 +43,7 @@ export class DataPlane {
   #draining = false;
 
   constructor(private readonly host: ModelHost) {
-    const failed = (incident: Omit<ChallengerIncident, 'serverId'>): void => {
-      for (const listener of this.#listeners) listener.failed?.(incident);
-    };
+    const failed = (incident: Incident): void => this.#failed(incident);
     const shadowed = (prediction: Prediction, seconds: number): void => {
       for (const listener of this.#listeners) listener.shadowed?.(prediction, seconds);
     };
@@ -76,8 +78,17 @@ export class DataPlane {
     if (table && role === 'challenger' && reason !== 'version')
       return this.#standIn.predict(call, rows, { ...routed, table }, deadline);
     const batch = rows.read(model);
-    const outputs = await model.run(batch, deadline);
+    // A challenger or a shadow that is asked by its version: nobody stands in for it, but what it does is told.
+    const beside = role === 'challenger' || role === 'shadow' ? table : undefined;
+    let outputs: OutputColumns;
+    try {
+      outputs = await model.run(batch, deadline);
+    } catch (error) {
+      if (beside) this.#failedAlone(routed, beside, failingOf(error, call, beside));
+      throw error;
+    }
     const invalid = invalidRows(outputs);
+    if (beside && invalid > 0) this.#failedAlone(routed, beside, invalidOutput(invalid, outputs.rows));
     return {
       call,
       model,
@@ -106,7 +117,7 @@ export class DataPlane {
     const state = this.host.state(endpoint);
     const routes = state?.models ? state.table.routes : [];
     const candidates = this.host.candidates(endpoint);
-    const { served } = this.model(endpoint, version);
+    const { served, schema } = this.model(endpoint, version);
     return {
       endpoint,
       generation: state?.table.generation,
@@ -125,6 +136,7 @@ export class DataPlane {
         })),
       ],
       model: served,
+      maxRows: schema.limits.maxRows,
     };
   }
 
@@ -183,5 +195,15 @@ export class DataPlane {
     if (version === undefined) return state?.ready === true;
     if (state?.version(version)) return state.version(version)?.available === true;
     return this.host.candidates(endpoint).includes(version) && this.host.version(endpoint, version).available;
+  }
+
+  #failedAlone({ model, role }: Routed, { endpoint, generation }: RouteTable, failing: Failing): void {
+    const { kind, reason } = failing;
+    if (!kind || (role !== 'challenger' && role !== 'shadow')) return;
+    this.#failed({ endpoint, generation, version: model.served.version, role, kind, count: 1, reason });
+  }
+
+  #failed(incident: Incident): void {
+    for (const listener of this.#listeners) listener.failed?.(incident);
   }
 }

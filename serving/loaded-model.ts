@@ -10,7 +10,7 @@ import { type InputLimits, InputSchema } from './input/input-schema.ts';
 import { IsolatedRunner } from './isolation/isolated-runner.ts';
 import { type LinkOptions, ProcessLink } from './isolation/model-link.ts';
 import { localRunner } from './local-runner.ts';
-import type { BatchingOptions } from './micro-batcher.ts';
+import type { BatcherListener, BatchingLimits } from './micro-batcher.ts';
 import type { ModelRunner } from './model-runner.ts';
 import { AnswerWriter } from './output/answer-writer.ts';
 
@@ -22,8 +22,8 @@ export interface LoadOptions {
   /** Threads of one run, default 1. */
   readonly threads?: number | undefined;
   readonly limits?: InputLimits | undefined;
-  /** How requests share runs. */
-  readonly batching?: BatchingOptions | undefined;
+  /** How requests share runs, in this process and in those of challengers. */
+  readonly batching?: BatchingLimits | undefined;
   /**
    * Resident bytes above which the process of a challenger, a shadow or a candidate is ended. Default: 1 GiB and four
    * times the model's size. Watched on Linux only.
@@ -70,7 +70,11 @@ export class LoadedModel {
    *
    * @throws PerennialError `ArtifactMissing`, `ArtifactCorrupt`, `ModelInvalid`
    */
-  static async load(served: ServedModel, store: ModelStore, options: LoadOptions = {}): Promise<LoadedModel> {
+  static async load(
+    served: ServedModel,
+    store: ModelStore,
+    { listener, ...options }: LoadOptions & { listener?: BatcherListener | undefined } = {},
+  ): Promise<LoadedModel> {
     const { onnx, signature, version } = served;
     const bytes = await store.bytes(onnx);
     if (createHash('sha256').update(bytes).digest('hex') !== onnx.sha256)
@@ -78,7 +82,8 @@ export class LoadedModel {
         'ArtifactCorrupt',
         `version ${version}: the bytes of ${onnx.uri} do not have the route's digest; restore the artifact`,
       );
-    const runner = await localRunner(bytes, signature, options);
+    const { threads, batching } = options;
+    const runner = await localRunner(bytes, signature, { threads, batching: { ...batching, listener } });
     return new LoadedModel(served, 'champion', runner, options);
   }
 
@@ -96,13 +101,18 @@ export class LoadedModel {
     options: LoadOptions & { logger?: Logger | undefined; start?: 'background' | undefined } = {},
   ): Promise<LoadedModel> {
     const { onnx, signature, version } = served;
-    const { threads = 1, isolatedMemoryBytes: memoryBytes = GIB + 4 * onnx.bytes, logger } = options;
+    const {
+      threads = 1,
+      batching,
+      isolatedMemoryBytes: memoryBytes = GIB + 4 * onnx.bytes,
+      logger,
+    } = options;
     const { nice, ...shares } = SHARES[place];
     const isolation = {
       ...shares,
       start: async () => {
         const bytes = await store.bytes(onnx);
-        const load = { bytes, sha256: onnx.sha256, version, signature, threads };
+        const load = { bytes, sha256: onnx.sha256, version, signature, threads, batching };
         return ProcessLink.start(load, { loadMs: LOAD_MS, memoryBytes, nice });
       },
       onChange: ({ event, ...what }: { event: string }) =>

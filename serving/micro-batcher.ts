@@ -22,14 +22,18 @@ export interface BatcherListener {
   shed?(reason: ShedReason): void;
 }
 
-/** How requests share runs of a model. */
-export interface BatchingOptions {
+/** How long requests wait to share a run of a model, and how many may. */
+export interface BatchingLimits {
   /** The longest time in milliseconds that a request is held back for company, default 1; 0 never waits. */
   readonly maxWaitMs?: number | undefined;
   /** Requests that may wait, default 2,000. */
   readonly maxRequests?: number | undefined;
   /** Rows that may wait, default 200,000; a single request of more may wait alone. */
   readonly maxRows?: number | undefined;
+}
+
+/** How requests share runs of a model. */
+export interface BatchingOptions extends BatchingLimits {
   readonly listener?: BatcherListener | undefined;
 }
 

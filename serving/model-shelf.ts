@@ -63,13 +63,13 @@ export class ModelShelf {
     start: 'background' | undefined,
   ): Promise<{ model: LoadedModel; forget?: () => void }> {
     const { store, threads, limits, isolatedMemoryBytes, logger, batching, watchRuns } = this.options;
-    const options = { threads, limits, isolatedMemoryBytes };
+    const options = { threads, limits, isolatedMemoryBytes, batching };
     if (role !== 'champion')
       return { model: await LoadedModel.isolated(served, store, role, { ...options, logger, start }) };
     let model: LoadedModel | undefined;
     const listener = watchRuns?.(endpoint, served.version, () => model?.waiting ?? NOTHING_WAITS);
     try {
-      model = await LoadedModel.load(served, store, { ...options, batching: { ...batching, listener } });
+      model = await LoadedModel.load(served, store, { ...options, listener });
     } catch (error) {
       listener?.forget();
       throw error;

@@ -50,7 +50,15 @@ export function servingFromEnv(
       headersMs: milliseconds(env, 'PERENNIAL_SERVER_HEADERS_TIMEOUT'),
       bodyMs: milliseconds(env, 'PERENNIAL_SERVER_BODY_TIMEOUT'),
       connections: whole(env, 'PERENNIAL_SERVER_MAX_CONNECTIONS', 1, 1_000_000),
+      answerMs: milliseconds(env, 'PERENNIAL_SERVER_ANSWER_TIMEOUT'),
       underWay: whole(env, 'PERENNIAL_SERVER_MAX_REQUESTS', 1, 1_000_000),
+    }),
+    threads: whole(env, 'PERENNIAL_SERVER_THREADS', 1, 1_024),
+    maxRows: whole(env, 'PERENNIAL_SERVER_MAX_ROWS', 1, 1_000_000_000),
+    batching: definedOf({
+      maxWaitMs: waitOf(env),
+      maxRequests: whole(env, 'PERENNIAL_SERVER_MAX_QUEUE', 1, 1_000_000),
+      maxRows: whole(env, 'PERENNIAL_SERVER_MAX_QUEUE_ROWS', 1, 1_000_000_000),
     }),
     supervision: definedOf({ hangMs }),
   };
@@ -89,6 +97,14 @@ function milliseconds(env: Environment, variable: string): number | undefined {
   if (/^0(ms|s|m|h)?$/.test(text)) return 0;
   if (duration.safeParse(text).success) return durationMs(text);
   throw refused(variable, 'a duration such as 500ms, 10s or 2m');
+}
+
+/** For company in a run; longer ones would only be a delay. */
+function waitOf(env: Environment): number | undefined {
+  const variable = 'PERENNIAL_SERVER_BATCH_WAIT';
+  const value = milliseconds(env, variable);
+  if (value === undefined || value <= 1_000) return value;
+  throw refused(variable, 'a duration of a second at most, such as 2ms, or 0');
 }
 
 function bytes(env: Environment, variable: string): number | undefined {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { Tensor } from 'onnxruntime-node';
 import { PerennialError } from '../../contracts/errors.ts';
 import {
@@ -103,8 +104,12 @@ export class TabularSession {
       logSeverityLevel: 4,
     } as const;
     const onnx = typeof model === 'string' ? await readFile(model).catch(unloadable) : model;
+    // Each step holds the thread; between them, others have it.
+    await setImmediate();
     requireLoadable(onnx);
+    await setImmediate();
     const { onnx: served, ...call } = servingGraph(onnx, signature);
+    await setImmediate();
     const fetches = signature.outputs.map(({ name }) => call.coded.get(name)?.output ?? name);
     const session = await openEngineSession(served, sessionOptions, fetches).catch(unloadable);
     try {

@@ -1,5 +1,4 @@
 import type { ModelMetadata } from '../data-plane.ts';
-import { DEFAULT_INPUT_LIMITS } from '../input/input-schema.ts';
 import { inputSchema, outputSchema, recordSchema } from './column-schemas.ts';
 import {
   ANSWER_HEADERS,
@@ -15,16 +14,10 @@ import {
   textResponse,
 } from './openapi.ts';
 
-const rowList = (items: Schema): Schema => ({
-  type: 'array',
-  items,
-  minItems: 1,
-  maxItems: DEFAULT_INPUT_LIMITS.maxRows,
-});
-
 /** The four shapes of a body. Other fields are passed over. */
-function requestSchema({ model: { signature } }: ModelMetadata): Schema {
+function requestSchema({ model: { signature }, maxRows }: ModelMetadata): Schema {
   const { inputs } = signature;
+  const rowList = (items: Schema): Schema => ({ type: 'array', items, minItems: 1, maxItems: maxRows });
   const record = recordSchema(inputs);
   const list: Schema = {
     type: 'array',

@@ -1,6 +1,5 @@
 import type { ModelMetadata } from '../data-plane.ts';
 import { DATATYPES } from '../input/datatypes.ts';
-import { DEFAULT_INPUT_LIMITS } from '../input/input-schema.ts';
 import { BINARY_TYPE } from './body-parsers.ts';
 import { inputSchema, outputSchema } from './column-schemas.ts';
 import {
@@ -18,7 +17,6 @@ import {
 } from './openapi.ts';
 
 const TAGS = ['Open Inference Protocol'] as const;
-const { maxRows } = DEFAULT_INPUT_LIMITS;
 
 const ready: Schema = {
   type: 'object',
@@ -51,7 +49,7 @@ const modelMetadata: Schema = {
 };
 
 /** One tensor for each input; a single one of all columns, and binary ones, are told in words. */
-function requestSchema({ model: { signature } }: ModelMetadata): Schema {
+function requestSchema({ model: { signature }, maxRows }: ModelMetadata): Schema {
   const length = { type: 'integer', minimum: 1, maximum: maxRows };
   return {
     type: 'object',

@@ -8,6 +8,10 @@ import type { ModelLink } from './model-link.ts';
 
 /** However short the endpoint's deadline: a machine that is busy can keep a sound process silent for so long. */
 const SILENCE_FLOOR_MS = 1_000;
+/** Looks at a process that is silent before it counts as hanging. */
+const LOOKS = 4;
+/** A timer that is so late says that this thread was held, for example by the champion: who waited is not to blame. */
+const HELD_MS = 100;
 /** How long one that is closed may take for what it has been asked. */
 const CLOSE_MS = 10_000;
 
@@ -38,6 +42,9 @@ type State =
  * A version in a process of its own: it may crash, hang or eat memory without hurting any other. Who asks gets an
  * answer or a {@link ChallengerFailure} within the deadline. A process that is silent for too long is killed; one that
  * ended is started again, each time after a longer wait, until that is not worth while.
+ *
+ * The champion computes on this thread, and while it does, an answer lies unread in the pipe. So nothing is judged
+ * before the pipe has been read, and silence is counted in looks at it, not by the clock.
  */
 export class IsolatedRunner implements ModelRunner {
   /** Silence of so many milliseconds, while it has something to do, means that it hangs; at least a second counts. */
@@ -50,6 +57,9 @@ export class IsolatedRunner implements ModelRunner {
   /** Requests that somebody still waits for. */
   #awaited = 0;
   #busySince = 0;
+  /** When it last gave a sign, as far as the looks have seen, and how many have seen none since. */
+  #sign = 0;
+  #looks = 0;
   #watch: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
 
@@ -145,12 +155,20 @@ export class IsolatedRunner implements ModelRunner {
     this.#enter(batch.rows);
     return new Promise((resolve, reject) => {
       // A timer counts whole milliseconds and may be early by one.
-      const timer = Number.isFinite(timeout)
-        ? setTimeout(
-            () => reject(new ChallengerFailure('deadline', 'it did not answer in its time')),
-            Math.max(1, Math.floor(timeout)),
-          )
-        : undefined;
+      const wait = Math.max(1, Math.floor(timeout));
+      const due = performance.now() + wait;
+      const expired = (): void => {
+        const held = performance.now() - due > HELD_MS;
+        // By then the pipe has been read.
+        setImmediate(() =>
+          reject(
+            held
+              ? new ChallengerFailure(undefined, 'the serving process was busy beyond its time')
+              : new ChallengerFailure('deadline', 'it did not answer in its time'),
+          ),
+        );
+      };
+      const timer = Number.isFinite(timeout) ? setTimeout(expired, wait) : undefined;
       link
         .ask(batch)
         .then(resolve, (error: unknown) => {
@@ -174,7 +192,7 @@ export class IsolatedRunner implements ModelRunner {
     if (this.#requests === 0) this.#busySince = performance.now();
     this.#requests += 1;
     this.#rows += rows;
-    this.#watch ??= this.#watchAgainIn(this.#patience);
+    this.#watch ??= this.#lookLater();
   }
 
   #leave(rows: number): void {
@@ -186,18 +204,21 @@ export class IsolatedRunner implements ModelRunner {
     return Math.max(this.patienceMs, SILENCE_FLOOR_MS);
   }
 
-  #watchAgainIn(ms: number): NodeJS.Timeout {
-    return setTimeout(() => this.#lookAtSilence(), Math.max(1, Math.ceil(ms)));
+  #lookLater(): NodeJS.Timeout {
+    // The look itself comes after the pipe has been read.
+    return setTimeout(() => setImmediate(() => this.#look()), Math.ceil(this.#patience / LOOKS));
   }
 
-  #lookAtSilence(): void {
+  #look(): void {
     this.#watch = undefined;
     const state = this.#state;
     if (state.name !== 'running' || this.#requests === 0) return;
-    const silent = performance.now() - Math.max(this.#busySince, state.link.lastHeard);
-    const left = this.#patience - silent;
-    if (left > 0) {
-      this.#watch = this.#watchAgainIn(left);
+    const sign = Math.max(this.#busySince, state.link.lastHeard);
+    this.#looks = sign === this.#sign ? this.#looks + 1 : 1;
+    this.#sign = sign;
+    const silent = performance.now() - sign;
+    if (this.#looks < LOOKS || silent < this.#patience) {
+      this.#watch = this.#lookLater();
       return;
     }
     this.#failure = {

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../contracts/errors.ts';
 import type { ModelSignature } from '../../contracts/serving.ts';
+import type { BatchingLimits } from '../micro-batcher.ts';
 import type { SentBatch } from './packed-columns.ts';
 
 /** The first message to a model's process: what to load. */
@@ -10,6 +11,7 @@ export interface LoadMessage {
   readonly version: string;
   readonly signature: ModelSignature;
   readonly threads: number;
+  readonly batching?: BatchingLimits | undefined;
 }
 
 /** Every further message: one batch. */

@@ -32,13 +32,20 @@ async function serve(load: LoadMessage): Promise<void> {
 }
 
 /** The digest is taken of the very bytes that become the model. */
-async function loaded({ bytes, sha256, version, signature, threads }: LoadMessage): Promise<ModelRunner> {
+async function loaded({
+  bytes,
+  sha256,
+  version,
+  signature,
+  threads,
+  batching,
+}: LoadMessage): Promise<ModelRunner> {
   if (createHash('sha256').update(bytes).digest('hex') !== sha256)
     throw new PerennialError(
       'ArtifactCorrupt',
       `version ${version}: the model's bytes do not have the route's digest; restore the artifact`,
     );
-  return localRunner(bytes, signature, { threads });
+  return localRunner(bytes, signature, { threads, batching });
 }
 
 async function answer(runner: ModelRunner, signature: ModelSignature, message: RunMessage): Promise<void> {

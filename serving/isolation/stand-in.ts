@@ -1,18 +1,10 @@
-import { PerennialError } from '../../contracts/errors.ts';
-import type { ChallengerIncident, IncidentKind, RouteTable } from '../../contracts/serving.ts';
+import type { ChallengerIncident, RouteTable } from '../../contracts/serving.ts';
 import type { CallRows } from '../call-rows.ts';
 import type { ModelHost, Routed } from '../model-host.ts';
 import type { Prediction, PredictionCall } from '../prediction.ts';
 import { RequestError } from '../request-error.ts';
-import { ChallengerFailure } from './challenger-failure.ts';
+import { type Failing, failingOf, invalidOutput } from './failing.ts';
 import { invalidRows } from './invalid-rows.ts';
-
-/** A challenger that did not give an answer that can be used. */
-interface Failing {
-  /** `undefined` where nothing is to be told. */
-  readonly kind: IncidentKind | undefined;
-  readonly reason: string;
-}
 
 /**
  * Requests of a challenger's share: its answer, or that of the champion where it has none in half of the time that is
@@ -53,12 +45,9 @@ export class StandIn {
           batch,
           outputs,
         };
-      failing = {
-        kind: 'invalid-output',
-        reason: `${invalid} of ${outputs.rows} rows have an output that is no number, or no label`,
-      };
+      failing = invalidOutput(invalid, outputs.rows);
     } catch (error) {
-      failing = this.#failing(error, call, table);
+      failing = failingOf(error, call, table);
     }
     const told = { endpoint: table.endpoint, generation: table.generation, version: model.served.version };
     const tell = (): void => {
@@ -102,23 +91,5 @@ export class StandIn {
       outputs,
       invalidRows: invalidRows(outputs),
     };
-  }
-
-  /** @throws whatever is a mistake of ours */
-  #failing(error: unknown, { timeoutMs }: PredictionCall, { deadlineMs }: RouteTable): Failing {
-    if (error instanceof ChallengerFailure) {
-      // A client that gives less time than the endpoint does says nothing about the version.
-      const hurried = error.kind === 'deadline' && timeoutMs !== undefined && timeoutMs < deadlineMs;
-      return { kind: hurried ? undefined : error.kind, reason: error.reason };
-    }
-    if (error instanceof RequestError)
-      return error.status === 503
-        ? { kind: 'overload', reason: error.message }
-        : {
-            kind: 'refused-input',
-            reason: 'it refuses rows that the champion takes; compare their signatures',
-          };
-    if (error instanceof PerennialError) return { kind: 'error', reason: error.message };
-    throw error;
   }
 }

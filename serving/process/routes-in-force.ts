@@ -29,8 +29,14 @@ export interface RoutesSnapshot {
 }
 
 /**
+ * A model is loaded on the thread that answers: while some processes prepare a change, the others answer. In so many
+ * groups, not one by one, so that a change does not take longer the more processes there are.
+ */
+const GROUPS = 4;
+
+/**
  * The routes of several processes that answer as one server. A change is prepared in all of them (models loaded and
- * warm), written to the routes file, and then committed in all; where any of them cannot prepare it, or ends
+ * warm), group after group, written to the routes file, and then committed in all; where any of them cannot prepare it, or ends
  * meanwhile, all abort and the old routes stay. From the moment of the file on the new table is in force: a process
  * that ends before it commits comes back with it.
  */
@@ -166,11 +172,17 @@ export class RoutesInForce {
     undo: RouteQuestion,
     undoPayload: unknown,
   ): Promise<void> {
-    const results = await Promise.allSettled(members.map((member) => member.ask(kind, payload)));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (!failed) return;
-    await Promise.allSettled(members.map((member) => member.ask(undo, undoPayload)));
-    throw failed.reason;
+    // Candidates are loaded elsewhere, which stops nobody.
+    const size = kind === 'prepare' ? Math.ceil(members.length / GROUPS) : members.length;
+    for (let start = 0; start < members.length; start += size) {
+      const group = members.slice(start, start + size);
+      const results = await Promise.allSettled(group.map((member) => member.ask(kind, payload)));
+      const failed = results.find((result) => result.status === 'rejected');
+      if (!failed) continue;
+      const asked = members.slice(0, start + size);
+      await Promise.allSettled(asked.map((member) => member.ask(undo, undoPayload)));
+      throw failed.reason;
+    }
   }
 
   #oneAtATime<T>(change: () => Promise<T>): Promise<T> {

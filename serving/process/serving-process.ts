@@ -71,6 +71,7 @@ async function start(settings: ServingSettings): Promise<(reason: string) => voi
     port: settings.port,
     internalPort: settings.internalPort,
     threads: settings.threads,
+    batching: settings.batching,
     ...(maxRows === undefined ? {} : { limits: { maxRows } }),
     access: settings.access,
     tls: settings.tls,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { routeTable, servedModel } from '../../contracts/serving.ts';
+import type { BatchingLimits } from '../micro-batcher.ts';
 import { requestLimits } from '../request-limits.ts';
 import { accessSettings } from '../security/access.ts';
 import { tlsSettings } from '../security/tls.ts';
@@ -26,6 +27,13 @@ export const storeSettings = z.strictObject({
 });
 export type StoreSettings = z.infer<typeof storeSettings>;
 
+/** As {@link BatchingLimits}. */
+const batchingSettings = z.strictObject({
+  maxWaitMs: z.number().min(0).max(1_000).optional(),
+  maxRequests: z.number().int().min(1).optional(),
+  maxRows: z.number().int().min(1).optional(),
+}) satisfies z.ZodType<BatchingLimits>;
+
 /** What a serving process is told at its start. Plain data: it goes through a pipe. */
 export const servingSettings = z.strictObject({
   serverId: z.string(),
@@ -44,6 +52,8 @@ export const servingSettings = z.strictObject({
   requests: requestLimits,
   /** Threads of one run of a model. */
   threads: z.number().int().min(1).optional(),
+  /** How requests share runs of a model. */
+  batching: batchingSettings,
   /** The most rows of one request. */
   maxRows: z.number().int().min(1).optional(),
   logLevel: z.string(),

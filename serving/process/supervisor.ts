@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { RouteAck, RouteTable, RouteTableInput, ServedModel } from '../../contracts/serving.ts';
 import { CLOSE_GRACE_MS, type CloseOptions } from '../close-options.ts';
+import type { BatchingLimits } from '../micro-batcher.ts';
 import { type RequestLimits, requestLimits } from '../request-limits.ts';
 import { type AccessSettingsInput, accessSettings } from '../security/access.ts';
 import type { TlsSettings } from '../security/tls.ts';
@@ -41,6 +42,8 @@ export interface ServingOptions {
   readonly requests?: Partial<RequestLimits> | undefined;
   /** Threads of one run of a model, default 1. */
   readonly threads?: number | undefined;
+  /** How requests share runs of a model, and how many may wait for it. */
+  readonly batching?: BatchingLimits | undefined;
   /** The most rows of one request, default 10,000. */
   readonly maxRows?: number | undefined;
   /** Puts answers on record in segments below the store's data directory; without it nothing is. */
@@ -270,6 +273,7 @@ export class ServingSupervisor {
       allowAnonymous: options.allowAnonymous ?? false,
       requests: requestLimits.parse(options.requests ?? {}),
       threads: options.threads,
+      batching: options.batching ?? {},
       maxRows: options.maxRows,
       logLevel: options.logLevel ?? 'info',
       predictions: options.predictions,

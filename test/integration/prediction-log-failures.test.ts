@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { segmentFiles } from '../../lib/predictions/segments.ts';
 import { segmentsFolder } from '../../lib/predictions/settings.ts';
 import { PredictionLogFixture } from '../support/prediction-log-fixture.ts';
 import { ServingWithLog } from '../support/serving-with-log.ts';
+import { SmallDisk } from '../support/small-disk.ts';
 
 const PROCESS = fileURLToPath(new URL('./prediction-log-process.ts', import.meta.url));
 const ROLLER = fileURLToPath(new URL('./prediction-roll-process.ts', import.meta.url));
@@ -35,21 +36,12 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(10);
 }
 
-/** A small disk of its own, where this may be had. */
-function mounted(path: string, megabytes: number): boolean {
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'none', path], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 describe('the disk of the log', () => {
   it('may be full: serving goes on, what is lost is counted, and it recovers by itself', async (context) => {
     const folder = join(fixture.config.dataDir, 'predictions');
     await mkdir(folder, { recursive: true });
-    if (!mounted(folder, 3)) return context.skip('a tmpfs cannot be mounted here');
+    const disk = SmallDisk.mount(folder, 3);
+    if (!disk) return context.skip('a tmpfs cannot be mounted here');
     const said: string[] = [];
     const logger = {
       warn: (facts: object) => said.push(`warn ${JSON.stringify(facts)}`),
@@ -86,14 +78,15 @@ describe('the disk of the log', () => {
       expect((await fixture.roll()).rows).toBe(recorded * 20 + log.stats().truths);
       expect(await recordedIds()).toHaveLength(recorded);
     } finally {
-      execFileSync('umount', ['-l', folder]);
+      disk.unmount();
     }
   });
 
   it('may be read-only, and come back', async (context) => {
     const folder = join(fixture.config.dataDir, 'predictions');
     await mkdir(folder, { recursive: true });
-    if (!mounted(folder, 8)) return context.skip('a tmpfs cannot be mounted here');
+    const disk = SmallDisk.mount(folder, 8);
+    if (!disk) return context.skip('a tmpfs cannot be mounted here');
     try {
       const serving = await ServingWithLog.create(fixture, { writeMs: 5 });
       const { log } = serving;
@@ -101,16 +94,16 @@ describe('the disk of the log', () => {
       expect(await log.flush()).toBe(true);
       // Somebody who writes keeps a disk from being made read-only: the segment is closed first.
       await log.close();
-      execFileSync('mount', ['-o', 'remount,ro', folder]);
+      disk.remount('ro');
       const next = await ServingWithLog.create(fixture, { writeMs: 5 }, { generation: 2 });
       for (let i = 0; i < 50; i++) await next.ask(`during-${i}`);
       expect(await next.log.flush()).toBe(false);
       expect(next.log.stats()).toMatchObject({ healthy: false, recorded: 50 });
-      execFileSync('mount', ['-o', 'remount,rw', folder]);
+      disk.remount('rw');
       await until(() => next.log.stats().healthy && next.log.stats().bufferedBytes === 0);
       expect(await recordedIds()).toHaveLength(51);
     } finally {
-      execFileSync('umount', ['-l', folder]);
+      disk.unmount();
     }
   });
 

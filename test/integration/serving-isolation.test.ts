@@ -285,9 +285,26 @@ describe('a challenger', () => {
     expect(answer.headers.get('retry-after')).toBe('1');
     expect(answer.text).toContain('this version cannot answer now');
     expect(answer.text).not.toContain(String(BAD));
+    expect(server.failed).toMatchObject([{ version: '2', role: 'challenger', kind: 'deadline' }]);
     await server.host.loadCandidate('plus', await hangingModel(store, '3', 30));
     expect(await server.ask(1, {}, '3')).toMatchObject({ status: 200, prediction: 31 });
     expect(await server.ask(BAD, { 'perennial-timeout-ms': '100' }, '3')).toMatchObject({ status: 503 });
+    // A candidate has no part in the table that could be taken from it.
+    expect(server.failed).toHaveLength(1);
+  });
+
+  it('is not to blame for a thread that is held while its answer lies in the pipe', async () => {
+    const server = await Server.start();
+    const [one, two] = [await plusModel(store, '1', 10), await plusModel(store, '2', 20)];
+    await server.host.applyRoutes(tableOf(one, two, { deadlineMs: 2_000 }));
+    const pid = server.pid('2');
+    const batch = { rows: 1, columns: new Map([['x', new Float32Array([5])]]) };
+    const run = server.host.version('plus', '2').run(batch, performance.now() + 1_000);
+    // Longer than the deadline, and than the watchdog's patience.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_300);
+    expect((await run).columns[0]?.data[0]).toBe(25);
+    expect(await server.toChallenger(5)).toMatchObject({ status: 200, prediction: 25 });
+    expect([server.pid('2'), server.failed]).toEqual([pid, []]);
   });
 
   it('is not to blame for a client that gives it no time', async () => {

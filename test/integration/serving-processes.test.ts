@@ -131,6 +131,8 @@ describe('two processes as one server', () => {
       processes: 2,
       access: { keysFile: join(folder, 'server-keys.json') },
       supervision: { pingMs: 200, hangMs: 3_000, restartMs: 50 },
+      maxRows: 200,
+      batching: { maxWaitMs: 0, maxRows: 300 },
     });
   });
   afterAll(async () => {
@@ -161,6 +163,23 @@ describe('two processes as one server', () => {
       expect(metric(text, 'perennial_routes_generation{endpoint="churn"}')).toBe(2);
       expect(metric(text, 'perennial_server_processes')).toBe(2);
     }
+  });
+
+  it('hold to the limits that they were started with', async () => {
+    const rows = async (count: number): Promise<{ status: number; text: string }> => {
+      const instances = new Array(count).fill({ age: 30 });
+      const headers = { 'content-type': 'application/json' };
+      const body = JSON.stringify({ instances });
+      const answer = await fetch(`${server.url}/invocations`, { method: 'POST', headers, body });
+      return { status: answer.status, text: await answer.text() };
+    };
+    expect(await rows(201)).toEqual({ status: 413, text: expect.stringContaining('more than the 200') });
+    expect((await (await fetch(`${server.url}/openapi.json`)).text()).includes('"maxItems":200')).toBe(true);
+    // Two of them do not fit where the model is waited for.
+    await until(async () => {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => rows(200)));
+      return answers.some(({ status, text }) => status === 503 && text.includes('too many requests wait'));
+    });
   });
 
   it('keep the old routes in all processes where one table cannot be loaded', async () => {

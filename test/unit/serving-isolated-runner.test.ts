@@ -272,6 +272,19 @@ describe('IsolatedRunner', () => {
     expect(link(0).asked).toHaveLength(0);
   });
 
+  it('blames nobody, and kills nobody, for a time in which this thread was held', async () => {
+    vi.useRealTimers();
+    const { runner, link } = await started();
+    const [late, run] = [failing(runner.run(batch(), inMs(50))), runner.run(batch(), inMs(60_000))];
+    // Longer than the least patience.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_100);
+    expect(await late).toMatchObject({ kind: undefined, status: 503 });
+    expect(link(0).killed).toBe(false);
+    link(0).answer(1);
+    expect(await run).toEqual(outputs());
+    await runner.close();
+  });
+
   it('answers what is under way when it is closed, and nothing after', async () => {
     const { runner, link, start } = await started();
     const run = runner.run(batch(), inMs(5_000));

@@ -36,9 +36,14 @@ class Member implements RouteMember {
   fails: RouteQuestion | undefined;
   replaced = false;
 
+  /** @param busy those that are preparing at this moment */
+  constructor(private readonly busy: { now: number; most: number } = { now: 0, most: 0 }) {}
+
   async ask(kind: RouteQuestion, payload: unknown): Promise<unknown> {
     this.asked.push(kind);
-    await Promise.resolve();
+    if (kind === 'prepare') this.busy.most = Math.max(this.busy.most, ++this.busy.now);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (kind === 'prepare') this.busy.now -= 1;
     if (kind === this.fails) throw new PerennialError('ServerUnavailable', 'it ended', true);
     if (kind === 'join')
       this.inForce = (payload as { tables: RouteTable[] }).tables.find(
@@ -85,6 +90,29 @@ describe('RoutesInForce', () => {
     await routes.apply(table(2));
     expect([one, two].map(({ inForce }) => inForce?.generation)).toEqual([2, 2]);
     expect(await generationOnDisk()).toBe(2);
+  });
+
+  it.each([
+    [2, 1],
+    [4, 1],
+    [9, 3],
+  ])('of %i members lets %i prepare at a time, so that the others answer', async (count, together) => {
+    const busy = { now: 0, most: 0 };
+    const members = Array.from({ length: count }, () => new Member(busy));
+    for (const member of members) await routes.join(member);
+    await routes.apply(table(1));
+    expect(busy).toEqual({ now: 0, most: together });
+    for (const { asked } of members) expect(asked).toEqual(['join', 'prepare', 'commit']);
+  });
+
+  it('aborts only where it was prepared; the others are not asked any more', async () => {
+    const members = Array.from({ length: 4 }, () => new Member());
+    for (const member of members) await routes.join(member);
+    const [, second] = members;
+    if (second) second.fails = 'prepare';
+    await expect(routes.apply(table(1))).rejects.toMatchObject({ code: 'ServerUnavailable' });
+    const failed = ['join', 'prepare', 'abort'];
+    expect(members.map(({ asked }) => asked)).toEqual([failed, failed, ['join'], ['join']]);
   });
 
   it('aborts where the file cannot be written', async () => {

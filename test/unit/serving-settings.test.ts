@@ -35,11 +35,20 @@ describe('servingFromEnv', () => {
       PERENNIAL_SERVER_TLS_KEY: '/b.pem',
       PERENNIAL_SECRET_SERVER_TOKEN: 'hunter2hunter2',
       PERENNIAL_SERVER_KEYS: 'keys.json',
+      PERENNIAL_SERVER_THREADS: '2',
+      PERENNIAL_SERVER_MAX_ROWS: '500',
+      PERENNIAL_SERVER_BATCH_WAIT: '0',
+      PERENNIAL_SERVER_MAX_QUEUE: '50',
+      PERENNIAL_SERVER_MAX_QUEUE_ROWS: '5000',
+      PERENNIAL_SERVER_ANSWER_TIMEOUT: '7s',
     });
     expect(options).toMatchObject({
       processes: 3,
+      threads: 2,
+      maxRows: 500,
+      batching: { maxWaitMs: 0, maxRequests: 50, maxRows: 5_000 },
       access: { rate: { perSecond: 50, burst: 100 }, keysFile: '/work/keys.json', keysRequired: true },
-      requests: { bodyBytes: 2_000_000, headersMs: 5_000 },
+      requests: { bodyBytes: 2_000_000, headersMs: 5_000, answerMs: 7_000 },
       tls: { cert: '/work/a.pem', key: '/b.pem' },
     });
     expect(JSON.stringify(options)).not.toContain('hunter2');
@@ -54,6 +63,9 @@ describe('servingFromEnv', () => {
   it.each([
     ['PERENNIAL_SERVER_PROCESSES', '0'],
     ['PERENNIAL_SERVER_PORT', '70000'],
+    ['PERENNIAL_SERVER_THREADS', '0'],
+    ['PERENNIAL_SERVER_BATCH_WAIT', '2s'],
+    ['PERENNIAL_SERVER_MAX_QUEUE', '0'],
     ['PERENNIAL_SERVER_RATE', '0'],
     ['PERENNIAL_SERVER_RATE', '1/2/3'],
     ['PERENNIAL_SERVER_MAX_BODY', 'big'],
