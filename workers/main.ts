@@ -9,7 +9,10 @@ type Role = (signal: AbortSignal) => Promise<void>;
  */
 const ROLES: Record<string, () => Promise<Role>> = {
   worker: async () => (await import('./worker.ts')).runWorker,
-  serve: async () => (await import('./serve.ts')).runServer,
+  serve: async () => {
+    (await import('../serving/process/serving-fork.ts')).forkAhead();
+    return (await import('./serve.ts')).runServer;
+  },
   check: async () => (await import('./check.ts')).runCheck,
   person: async () => (await import('./person.ts')).runPerson,
   intake: async () => (await import('./intake.ts')).runIntake,

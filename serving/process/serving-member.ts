@@ -1,9 +1,8 @@
-import cluster, { type Worker } from 'node:cluster';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import type { Worker } from 'node:cluster';
 import { Channel } from './channel.ts';
 import type { CountingMember } from './metrics-sum.ts';
 import type { RouteMember } from './routes-in-force.ts';
+import { forkServing, type ServingFork } from './serving-fork.ts';
 
 /** How patient the supervisor is with serving processes. */
 export interface SupervisionLimits {
@@ -51,7 +50,7 @@ export class ServingMember implements RouteMember, CountingMember {
   #reason: MemberEnd['reason'] = 'crash';
   #why = '';
 
-  private constructor(worker: Worker, limits: SupervisionLimits) {
+  private constructor({ worker, said }: ServingFork, limits: SupervisionLimits) {
     this.#worker = worker;
     this.#limits = limits;
     this.channel = new Channel((message) => {
@@ -60,6 +59,7 @@ export class ServingMember implements RouteMember, CountingMember {
       });
     });
     this.#listens = new Promise((resolve) => this.channel.handle('hello', resolve));
+    for (const message of said) this.channel.receive(message);
     worker.on('message', (message: unknown) => this.channel.receive(message));
     const pings = setInterval(() => this.#ping(), limits.pingMs);
     this.ended = new Promise((resolve) => {
@@ -76,20 +76,9 @@ export class ServingMember implements RouteMember, CountingMember {
     });
   }
 
-  /**
-   * Starts a process. It shares the listening sockets of its siblings, each of which accepts by itself: one that hangs
-   * keeps no connection from the others, and a busy supervisor none at all.
-   *
-   * @param entry the program; default the package's own
-   */
-  static fork(limits: SupervisionLimits, entry = servingEntry()): ServingMember {
-    cluster.schedulingPolicy = cluster.SCHED_NONE;
-    cluster.setupPrimary({
-      exec: entry,
-      args: [],
-      execArgv: entry.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [],
-    });
-    return new ServingMember(cluster.fork(), limits);
+  /** See {@link forkServing}. */
+  static fork(limits: SupervisionLimits, entry?: string): ServingMember {
+    return new ServingMember(forkServing(entry), limits);
   }
 
   get pid(): number | undefined {
@@ -152,9 +141,4 @@ export class ServingMember implements RouteMember, CountingMember {
   #gone(): string {
     return `the serving process ${this.pid ?? ''} ended${this.#why && `: ${this.#why}`}`;
   }
-}
-
-function servingEntry(): string {
-  const built = fileURLToPath(new URL('./serving-process.js', import.meta.url));
-  return existsSync(built) ? built : fileURLToPath(new URL('./serving-process.ts', import.meta.url));
 }
