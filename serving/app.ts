@@ -100,6 +100,13 @@ export function createApp(options: AppOptions): FastifyInstance {
     clientErrorHandler: clientErrorAnswer,
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),
   });
+  // Before anything else: nobody's key is asked for here, so that nothing of the body may be read.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) return done();
+    return reply
+      .code(404)
+      .send({ error: `there is no ${request.method} on this path; see docs/serving.md` });
+  });
   const metrics = options.metrics ?? new ServingMetrics(dataPlane, { version: options.version });
   dataPlane.listen(metrics.predictions);
   app.decorateRequest('clock', undefined);
@@ -141,9 +148,6 @@ export function createApp(options: AppOptions): FastifyInstance {
     );
   };
   app.setErrorHandler(refuse);
-  app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ error: `there is no ${request.method} on this path; see docs/serving.md` }),
-  );
 
   // The bytes are parsed by the handler: a parser that fails here would cost the client its connection.
   registerJsonParser(app);

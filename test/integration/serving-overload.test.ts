@@ -171,6 +171,32 @@ describe('too much at once', () => {
   });
 });
 
+describe('a path that there is not', () => {
+  it('is answered before its body is read', async () => {
+    const url = await serve();
+    const { socket, received } = await open(url);
+    const bomb = gzipSync(Buffer.alloc(10_000_000));
+    const head = (length: number, type: string): string =>
+      `POST /nope HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-encoding: gzip\r\ncontent-length: ${length}\r\n\r\n`;
+    // All of the body but its last byte: whoever reads it has it in memory, and waits.
+    socket.write(head(bomb.length, 'application/json'));
+    socket.write(bomb.subarray(0, -1));
+    await until(
+      async () => received(),
+      (text) => text.includes('there is no POST on this path'),
+    );
+    expect(received()).toMatch(/^HTTP\/1\.1 404 .*\r\ncontent-type: application\/json/s);
+    // Nor is its type looked at. What is left of the first body is passed over.
+    socket.write(bomb.subarray(-1));
+    socket.write(head(5, 'text/csv'));
+    await until(
+      async () => received(),
+      (text) => text.split('HTTP/1.1 404').length === 3,
+    );
+    socket.destroy();
+  });
+});
+
 describe('compressed bodies', () => {
   it('are read', async () => {
     const url = await serve();
