@@ -103,16 +103,14 @@ export function createApp(options: AppOptions): FastifyInstance {
   // Before anything else: nobody's key is asked for here, so that nothing of the body may be read.
   app.addHook('onRequest', (request, reply, done) => {
     if (!request.is404) return done();
-    return reply
-      .code(404)
-      .send({ error: `there is no ${request.method} on this path; see docs/serving.md` });
+    return reply.code(404).send({ error: `there is no ${request.method} on this path; see docs/serving.md` });
   });
   const metrics = options.metrics ?? new ServingMetrics(dataPlane, { version: options.version });
   dataPlane.listen(metrics.predictions);
   app.decorateRequest('clock', undefined);
   options.tracing?.attach(app);
   const access = options.access ?? Access.ofToken(options.token, logger);
-  const underWay = new RequestsUnderWay(limits.underWay);
+  const underWay = new RequestsUnderWay(limits);
   const guarding = {
     access,
     rates: options.rates ?? new RateLimits(access.settings.rate),
@@ -121,6 +119,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       options.tls !== undefined && !('encrypted' in request.raw.socket),
   };
   app.decorateRequest('caller', null);
+  app.decorateRequest('bodyGrows', undefined);
   app.addHook('preParsing', decodeBody);
 
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -155,10 +154,12 @@ export function createApp(options: AppOptions): FastifyInstance {
   const context: RouteContext = {
     dataPlane,
     version: options.version,
-    guarded: (role) => ({ onRequest: guardOf(guarding, role) }),
+    guarded: (role, body) => ({
+      onRequest: guardOf(guarding, role, body && ((request, reply) => underWay.enter(request, reply, body))),
+    }),
     inference: (protocol) => ({
       config: { protocol, predicts: true },
-      onRequest: guardOf(guarding, 'predict', (request, reply) => underWay.enter(request.caller, reply.raw)),
+      ...context.guarded('predict', 'held'),
     }),
     allowed: ({ caller }, endpoint, version) => {
       checkEndpoint(caller, endpoint);
@@ -206,19 +207,24 @@ export function createApp(options: AppOptions): FastifyInstance {
   }
   if (options.feedback) registerFeedbackRoutes(app, context, options.feedback);
   if (options.events)
-    registerEventRoutes(app, options.events.sink, eventGuard(options.events.token, context));
+    registerEventRoutes(app, options.events.sink, eventGuard(options.events.token, context, underWay));
   const { allMetrics = async () => [await metrics.families()] } = options;
   registerMetricsRoute(app, context.guarded('operate'), allMetrics);
   return app;
 }
 
 /** A token for events alone shuts out all others. */
-function eventGuard(token: string | undefined, context: RouteContext): ReturnType<RouteContext['guarded']> {
-  if (token === undefined) return context.guarded('feedback');
+function eventGuard(
+  token: string | undefined,
+  context: RouteContext,
+  underWay: RequestsUnderWay,
+): ReturnType<RouteContext['guarded']> {
+  if (token === undefined) return context.guarded('feedback', 'streamed');
   const check = bearerCheck(token);
   return {
-    onRequest: (request, _reply, done) => {
+    onRequest: (request, reply, done) => {
       check(request.headers.authorization);
+      underWay.enter(request, reply, 'streamed');
       done();
     },
   };

@@ -71,8 +71,7 @@ export class DataPlane {
     const rows = new CallRows(call);
     const routed = this.host.route(call, rows);
     const { model, role, reason, table, entity } = routed;
-    const limit = Math.min(call.timeoutMs ?? Infinity, table?.deadlineMs ?? CANDIDATE_DEADLINE_MS);
-    const deadline = call.arrived + limit;
+    const deadline = this.deadline(call);
     if (table && role === 'challenger' && reason !== 'version')
       return this.#standIn.predict(call, rows, { ...routed, table }, deadline);
     const batch = rows.read(model);
@@ -89,6 +88,16 @@ export class DataPlane {
       outputs,
       ...(invalid > 0 && { invalidRows: invalid }),
     };
+  }
+
+  /** When the model must have answered (`performance.now`): as its endpoint says, or earlier where the client does. */
+  deadline({
+    endpoint,
+    arrived,
+    timeoutMs,
+  }: Pick<PredictionCall, 'endpoint' | 'arrived' | 'timeoutMs'>): number {
+    const { deadlineMs = CANDIDATE_DEADLINE_MS } = this.host.state(endpoint)?.table ?? {};
+    return arrived + Math.min(timeoutMs ?? Infinity, deadlineMs);
   }
 
   /**

@@ -43,7 +43,11 @@ export function registerFeedbackRoutes(
     );
     scope.post(
       PATH.replace('{endpoint}', ':endpoint'),
-      { ...context.guarded('feedback'), bodyLimit: FEEDBACK_LIMITS.bytes, config: { protocol: 'v2' } },
+      {
+        ...context.guarded('feedback', 'held'),
+        bodyLimit: FEEDBACK_LIMITS.bytes,
+        config: { protocol: 'v2' },
+      },
       async (request, reply) => {
         const { endpoint } = params.parse(request.params);
         context.allowed(request, endpoint, undefined);

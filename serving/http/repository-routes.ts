@@ -38,7 +38,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, context: RouteCon
   // Encapsulated: Triton's client sends these bodies without a content type.
   void app.register((scope, _options, registered) => {
     registerTensorParsers(scope);
-    scope.post('/v2/repository/index', context.guarded('predict'), (request: FastifyRequest) => {
+    scope.post('/v2/repository/index', context.guarded('predict', 'held'), (request: FastifyRequest) => {
       const empty =
         request.body === undefined || (Buffer.isBuffer(request.body) && request.body.length === 0);
       const parsed = indexRequest.safeParse(empty ? {} : JsonBody.of(request.body).value);
@@ -47,7 +47,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, context: RouteCon
       return index(parsed.data.ready);
     });
     for (const action of ['load', 'unload'])
-      scope.post(`/v2/repository/models/:name/${action}`, context.guarded('predict'), () => {
+      scope.post(`/v2/repository/models/:name/${action}`, context.guarded('predict', 'held'), () => {
         throw badRequest(
           `models are not ${action}ed by request: the endpoint's routes say which versions are loaded; deploy or roll back a version instead`,
         );

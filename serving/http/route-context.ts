@@ -33,8 +33,13 @@ export interface RouteContext {
   readonly dataPlane: DataPlane;
   /** This package's version. */
   readonly version: string;
-  /** Options of a route that only callers with a role may use; without authentication, anybody may. */
-  guarded(role: ServerRole): Pick<RouteShorthandOptions, 'onRequest'>;
+  /**
+   * Options of a route that only callers with a role may use; without authentication, anybody may.
+   *
+   * @param body of a route that takes one: whether it is held in memory as a whole, or streamed; its requests are then
+   *   among those under way
+   */
+  guarded(role: ServerRole, body?: 'held' | 'streamed'): Pick<RouteShorthandOptions, 'onRequest'>;
   /** Options of a route that predicts: protocol of its errors, authentication, limits. */
   inference(protocol: Protocol): RouteShorthandOptions;
   /**

@@ -171,6 +171,59 @@ describe('too much at once', () => {
   });
 });
 
+describe('the bytes of bodies', () => {
+  const BIG = JSON.stringify({ instances: [ROW] }).padEnd(300_000);
+
+  it('are bounded all together, before they are read; small bodies pass', async () => {
+    const url = await serve({ allBodyBytes: 400_000 });
+    const { socket, received } = await open(url);
+    socket.write(HEAD(BIG.length) + BIG.slice(0, -1));
+    const refused = await until(
+      () => post(url, BIG),
+      ({ status }) => status === 503,
+    );
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect(await refused.json()).toMatchObject({
+      error_code: 'TEMPORARILY_UNAVAILABLE',
+      message: expect.stringContaining('bytes'),
+    });
+    // Of these nobody knows the length before they are there.
+    const zipped = new Uint8Array(gzipSync(BIG));
+    expect((await post(url, zipped, { 'content-encoding': 'gzip' })).status).toBe(503);
+    const chunked = await fetch(`${url}/invocations`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: new Blob([BIG]).stream(),
+      duplex: 'half',
+    });
+    expect(chunked.status).toBe(503);
+    expect((await post(url, BODY)).status).toBe(200);
+    expect((await post(url, new Uint8Array(gzipSync(BODY)), { 'content-encoding': 'gzip' })).status).toBe(
+      200,
+    );
+    // Too large for the route is too large, also when the server is full.
+    expect((await post(url, ' '.repeat(11_000_000))).status).toBe(413);
+    socket.write(' ');
+    await until(
+      async () => received(),
+      (text) => text.includes('200 OK'),
+    );
+    socket.destroy();
+    // Each gives its bytes back, answered or refused.
+    for (let i = 0; i < 3; i++)
+      for (const [body, headers] of [
+        [BIG, {}],
+        [zipped, { 'content-encoding': 'gzip' }],
+      ] as const)
+        expect((await post(url, body, headers)).status).toBe(200);
+  });
+
+  it('one alone is taken whatever the bound', async () => {
+    const url = await serve({ allBodyBytes: 1 });
+    for (let i = 0; i < 3; i++) expect((await post(url, BIG)).status).toBe(200);
+  });
+});
+
 describe('a path that there is not', () => {
   it('is answered before its body is read', async () => {
     const url = await serve();
