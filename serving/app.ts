@@ -11,15 +11,17 @@ import type { Explainers } from './explaining/explainers.ts';
 import { bearerCheck, checkEndpoint, guardOf } from './http/authentication.ts';
 import { registerJsonParser } from './http/body-parsers.ts';
 import { clientErrorAnswer } from './http/client-error.ts';
+import { registerDocsPage } from './http/docs-page.ts';
 import { decodeBody } from './http/encoded-body.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
 import { registerExplainRoutes } from './http/explain-routes.ts';
-import { type FeedbackSink, feedbackDescription, registerFeedbackRoutes } from './http/feedback-routes.ts';
+import { type FeedbackSink, registerFeedbackRoutes } from './http/feedback-routes.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { registerMetricsRoute, ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
-import { registerOpenApiRoutes } from './http/openapi-routes.ts';
+import type { OpenApiSource } from './http/openapi.ts';
+import { registerOpenApiRoute } from './http/openapi-route.ts';
 import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
 import { registerRepositoryRoutes } from './http/repository-routes.ts';
 import { RequestsUnderWay } from './http/requests-under-way.ts';
@@ -151,9 +153,11 @@ export function createApp(options: AppOptions): FastifyInstance {
   // The bytes are parsed by the handler: a parser that fails here would cost the client its connection.
   registerJsonParser(app);
 
+  const descriptions: OpenApiSource[] = [];
   const context: RouteContext = {
     dataPlane,
     version: options.version,
+    describe: (source) => descriptions.push(source),
     guarded: (role, body) => ({
       onRequest: guardOf(guarding, role, body && ((request, reply) => underWay.enter(request, reply, body))),
     }),
@@ -199,7 +203,6 @@ export function createApp(options: AppOptions): FastifyInstance {
   registerV2Routes(app, context);
   registerRepositoryRoutes(app, context);
   registerMlflowRoutes(app, context);
-  registerOpenApiRoutes(app, context, options.feedback ? [feedbackDescription] : []);
   if (options.explainers) {
     const explanations = new ExplanationMetrics(options.explainers);
     metrics.add(explanations);
@@ -207,9 +210,16 @@ export function createApp(options: AppOptions): FastifyInstance {
   }
   if (options.feedback) registerFeedbackRoutes(app, context, options.feedback);
   if (options.events)
-    registerEventRoutes(app, options.events.sink, eventGuard(options.events.token, context, underWay));
+    registerEventRoutes(
+      app,
+      context,
+      options.events.sink,
+      eventGuard(options.events.token, context, underWay),
+    );
   const { allMetrics = async () => [await metrics.families()] } = options;
-  registerMetricsRoute(app, context.guarded('operate'), allMetrics);
+  registerMetricsRoute(app, context, allMetrics);
+  registerOpenApiRoute(app, context, descriptions);
+  registerDocsPage(app);
   return app;
 }
 

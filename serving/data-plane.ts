@@ -137,24 +137,30 @@ export class DataPlane {
     };
   }
 
-  /** Endpoints that have routes. */
-  endpoints(): string[] {
-    return this.host.endpoints();
+  /**
+   * Endpoints that have routes.
+   *
+   * @param only those that the caller may know of; default all
+   */
+  endpoints(only?: ReadonlySet<string>): string[] {
+    const endpoints = this.host.endpoints();
+    return only ? endpoints.filter((endpoint) => only.has(endpoint)) : endpoints;
   }
 
   /**
    * The endpoint of a request that names none.
    *
+   * @param only those that the caller may ask; default all
    * @throws RequestError 400 where there are several, 503 where there is none
    */
-  soleEndpoint(): string {
-    const endpoints = this.endpoints();
+  soleEndpoint(only?: ReadonlySet<string>): string {
+    const endpoints = this.endpoints(only);
     const [sole] = endpoints;
     if (sole === undefined) throw new RequestError(503, 'no model is served yet; try again later');
     if (endpoints.length > 1)
       throw new RequestError(
         400,
-        `several models are served; POST to /endpoints/<model>/invocations with one of ${endpoints.join(', ')}`,
+        'several models are served; POST to /endpoints/<model>/invocations, GET /v2/models lists them',
       );
     return sole;
   }

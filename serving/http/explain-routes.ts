@@ -8,6 +8,7 @@ import type { LoadedModel } from '../loaded-model.ts';
 import { RequestError } from '../request-error.ts';
 import type { ExplanationMetrics } from '../telemetry/explanation-metrics.ts';
 import type { Protocol } from './errors.ts';
+import { explainDescription } from './explain-openapi.ts';
 import { predictionCall } from './prediction-call.ts';
 import type { RouteContext } from './route-context.ts';
 
@@ -44,6 +45,7 @@ export function registerExplainRoutes(
   explainers: Explainers,
   metrics: ExplanationMetrics,
 ): void {
+  context.describe(explainDescription);
   const explain =
     (protocol: Protocol) =>
     async (request: FastifyRequest<{ Params: ModelPath }>, reply: FastifyReply): Promise<FastifyReply> => {

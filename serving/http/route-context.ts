@@ -4,6 +4,7 @@ import type { DataPlane } from '../data-plane.ts';
 import type { Prediction, PredictionCall } from '../prediction.ts';
 import type { Caller } from '../security/caller.ts';
 import type { Protocol } from './errors.ts';
+import type { OpenApiSource } from './openapi.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -33,6 +34,8 @@ export interface RouteContext {
   readonly dataPlane: DataPlane;
   /** This package's version. */
   readonly version: string;
+  /** Puts what a file of routes says of itself into the OpenAPI document. */
+  describe(source: OpenApiSource): void;
   /**
    * Options of a route that only callers with a role may use; without authentication, anybody may.
    *
