@@ -123,6 +123,12 @@ export function createApp(options: AppOptions): FastifyInstance {
   app.decorateRequest('caller', null);
   app.decorateRequest('bodyGrows', undefined);
   app.addHook('preParsing', decodeBody);
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    // What the system's own buffers take is gone at once; a long answer waits for whoever reads it.
+    const long = (typeof payload === 'string' || Buffer.isBuffer(payload)) && payload.length > LONG_ANSWER;
+    if (long) reply.raw.setTimeout(limits.answerMs, () => reply.raw.destroy());
+    done(null, payload);
+  });
 
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const failure = failureOf(error, request.routeOptions?.bodyLimit ?? limits.bodyBytes);
@@ -186,8 +192,6 @@ export function createApp(options: AppOptions): FastifyInstance {
       const seconds = (clock.written - call.arrived) / 1000;
       for (const listener of dataPlane.listeners) listener.answered?.(prediction, seconds, clock);
       options.tracing?.answered(request, prediction, clock);
-      // What the system's own buffers take is gone at once; a long answer waits for whoever reads it.
-      if (body.length > LONG_ANSWER) reply.raw.setTimeout(limits.answerMs, () => reply.raw.destroy());
       if (prediction.generation !== undefined) reply.header('perennial-generation', prediction.generation);
       return reply
         .header('content-type', asked.contentType ?? 'application/json; charset=utf-8')
