@@ -11,15 +11,17 @@ import type { Explainers } from './explaining/explainers.ts';
 import { bearerCheck, checkEndpoint, guardOf } from './http/authentication.ts';
 import { registerJsonParser } from './http/body-parsers.ts';
 import { clientErrorAnswer } from './http/client-error.ts';
+import { registerDocsPage } from './http/docs-page.ts';
 import { decodeBody } from './http/encoded-body.ts';
 import { failureBody, failureOf } from './http/errors.ts';
 import { type EventSink, registerEventRoutes } from './http/event-routes.ts';
 import { registerExplainRoutes } from './http/explain-routes.ts';
-import { type FeedbackSink, feedbackDescription, registerFeedbackRoutes } from './http/feedback-routes.ts';
+import { type FeedbackSink, registerFeedbackRoutes } from './http/feedback-routes.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { registerMetricsRoute, ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
-import { registerOpenApiRoutes } from './http/openapi-routes.ts';
+import type { OpenApiSource } from './http/openapi.ts';
+import { registerOpenApiRoute } from './http/openapi-route.ts';
 import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
 import { registerRepositoryRoutes } from './http/repository-routes.ts';
 import { RequestsUnderWay } from './http/requests-under-way.ts';
@@ -100,12 +102,17 @@ export function createApp(options: AppOptions): FastifyInstance {
     clientErrorHandler: clientErrorAnswer,
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),
   });
+  // Before anything else: nobody's key is asked for here, so that nothing of the body may be read.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) return done();
+    return reply.code(404).send({ error: `there is no ${request.method} on this path; see docs/serving.md` });
+  });
   const metrics = options.metrics ?? new ServingMetrics(dataPlane, { version: options.version });
   dataPlane.listen(metrics.predictions);
   app.decorateRequest('clock', undefined);
   options.tracing?.attach(app);
   const access = options.access ?? Access.ofToken(options.token, logger);
-  const underWay = new RequestsUnderWay(limits.underWay);
+  const underWay = new RequestsUnderWay(limits);
   const guarding = {
     access,
     rates: options.rates ?? new RateLimits(access.settings.rate),
@@ -114,7 +121,14 @@ export function createApp(options: AppOptions): FastifyInstance {
       options.tls !== undefined && !('encrypted' in request.raw.socket),
   };
   app.decorateRequest('caller', null);
+  app.decorateRequest('bodyGrows', undefined);
   app.addHook('preParsing', decodeBody);
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    // What the system's own buffers take is gone at once; a long answer waits for whoever reads it.
+    const long = (typeof payload === 'string' || Buffer.isBuffer(payload)) && payload.length > LONG_ANSWER;
+    if (long) reply.raw.setTimeout(limits.answerMs, () => reply.raw.destroy());
+    done(null, payload);
+  });
 
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const failure = failureOf(error, request.routeOptions?.bodyLimit ?? limits.bodyBytes);
@@ -141,20 +155,21 @@ export function createApp(options: AppOptions): FastifyInstance {
     );
   };
   app.setErrorHandler(refuse);
-  app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ error: `there is no ${request.method} on this path; see docs/serving.md` }),
-  );
 
   // The bytes are parsed by the handler: a parser that fails here would cost the client its connection.
   registerJsonParser(app);
 
+  const descriptions: OpenApiSource[] = [];
   const context: RouteContext = {
     dataPlane,
     version: options.version,
-    guarded: (role) => ({ onRequest: guardOf(guarding, role) }),
+    describe: (source) => descriptions.push(source),
+    guarded: (role, body) => ({
+      onRequest: guardOf(guarding, role, body && ((request, reply) => underWay.enter(request, reply, body))),
+    }),
     inference: (protocol) => ({
       config: { protocol, predicts: true },
-      onRequest: guardOf(guarding, 'predict', (request, reply) => underWay.enter(request.caller, reply.raw)),
+      ...context.guarded('predict', 'held'),
     }),
     allowed: ({ caller }, endpoint, version) => {
       checkEndpoint(caller, endpoint);
@@ -177,8 +192,6 @@ export function createApp(options: AppOptions): FastifyInstance {
       const seconds = (clock.written - call.arrived) / 1000;
       for (const listener of dataPlane.listeners) listener.answered?.(prediction, seconds, clock);
       options.tracing?.answered(request, prediction, clock);
-      // What the system's own buffers take is gone at once; a long answer waits for whoever reads it.
-      if (body.length > LONG_ANSWER) reply.raw.setTimeout(limits.answerMs, () => reply.raw.destroy());
       if (prediction.generation !== undefined) reply.header('perennial-generation', prediction.generation);
       return reply
         .header('content-type', asked.contentType ?? 'application/json; charset=utf-8')
@@ -194,7 +207,6 @@ export function createApp(options: AppOptions): FastifyInstance {
   registerV2Routes(app, context);
   registerRepositoryRoutes(app, context);
   registerMlflowRoutes(app, context);
-  registerOpenApiRoutes(app, context, options.feedback ? [feedbackDescription] : []);
   if (options.explainers) {
     const explanations = new ExplanationMetrics(options.explainers);
     metrics.add(explanations);
@@ -202,19 +214,31 @@ export function createApp(options: AppOptions): FastifyInstance {
   }
   if (options.feedback) registerFeedbackRoutes(app, context, options.feedback);
   if (options.events)
-    registerEventRoutes(app, options.events.sink, eventGuard(options.events.token, context));
+    registerEventRoutes(
+      app,
+      context,
+      options.events.sink,
+      eventGuard(options.events.token, context, underWay),
+    );
   const { allMetrics = async () => [await metrics.families()] } = options;
-  registerMetricsRoute(app, context.guarded('operate'), allMetrics);
+  registerMetricsRoute(app, context, allMetrics);
+  registerOpenApiRoute(app, context, descriptions);
+  registerDocsPage(app);
   return app;
 }
 
 /** A token for events alone shuts out all others. */
-function eventGuard(token: string | undefined, context: RouteContext): ReturnType<RouteContext['guarded']> {
-  if (token === undefined) return context.guarded('feedback');
+function eventGuard(
+  token: string | undefined,
+  context: RouteContext,
+  underWay: RequestsUnderWay,
+): ReturnType<RouteContext['guarded']> {
+  if (token === undefined) return context.guarded('feedback', 'streamed');
   const check = bearerCheck(token);
   return {
-    onRequest: (request, _reply, done) => {
+    onRequest: (request, reply, done) => {
       check(request.headers.authorization);
+      underWay.enter(request, reply, 'streamed');
       done();
     },
   };

@@ -73,8 +73,7 @@ export class DataPlane {
     const rows = new CallRows(call);
     const routed = this.host.route(call, rows);
     const { model, role, reason, table, entity } = routed;
-    const limit = Math.min(call.timeoutMs ?? Infinity, table?.deadlineMs ?? CANDIDATE_DEADLINE_MS);
-    const deadline = call.arrived + limit;
+    const deadline = this.deadline(call);
     if (table && role === 'challenger' && reason !== 'version')
       return this.#standIn.predict(call, rows, { ...routed, table }, deadline);
     const batch = rows.read(model);
@@ -100,6 +99,16 @@ export class DataPlane {
       outputs,
       ...(invalid > 0 && { invalidRows: invalid }),
     };
+  }
+
+  /** When the model must have answered (`performance.now`): as its endpoint says, or earlier where the client does. */
+  deadline({
+    endpoint,
+    arrived,
+    timeoutMs,
+  }: Pick<PredictionCall, 'endpoint' | 'arrived' | 'timeoutMs'>): number {
+    const { deadlineMs = CANDIDATE_DEADLINE_MS } = this.host.state(endpoint)?.table ?? {};
+    return arrived + Math.min(timeoutMs ?? Infinity, deadlineMs);
   }
 
   /**
@@ -140,24 +149,30 @@ export class DataPlane {
     };
   }
 
-  /** Endpoints that have routes. */
-  endpoints(): string[] {
-    return this.host.endpoints();
+  /**
+   * Endpoints that have routes.
+   *
+   * @param only those that the caller may know of; default all
+   */
+  endpoints(only?: ReadonlySet<string>): string[] {
+    const endpoints = this.host.endpoints();
+    return only ? endpoints.filter((endpoint) => only.has(endpoint)) : endpoints;
   }
 
   /**
    * The endpoint of a request that names none.
    *
+   * @param only those that the caller may ask; default all
    * @throws RequestError 400 where there are several, 503 where there is none
    */
-  soleEndpoint(): string {
-    const endpoints = this.endpoints();
+  soleEndpoint(only?: ReadonlySet<string>): string {
+    const endpoints = this.endpoints(only);
     const [sole] = endpoints;
     if (sole === undefined) throw new RequestError(503, 'no model is served yet; try again later');
     if (endpoints.length > 1)
       throw new RequestError(
         400,
-        `several models are served; POST to /endpoints/<model>/invocations with one of ${endpoints.join(', ')}`,
+        'several models are served; POST to /endpoints/<model>/invocations, GET /v2/models lists them',
       );
     return sole;
   }

@@ -202,10 +202,7 @@ export class ModelHost {
           503,
           `the endpoint "${endpoint}" has no model to serve at the moment; try again later`,
         )
-      : new RequestError(
-          404,
-          `no such model is served; this server serves: ${this.endpoints().join(', ') || 'none'}`,
-        );
+      : new RequestError(404, 'no such model is served; GET /v2/models lists those that are');
   }
 
   /** Names of the endpoints that have routes. */

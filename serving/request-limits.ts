@@ -16,7 +16,9 @@ export const requestLimits = z.strictObject({
   answerMs: milliseconds.default(30_000),
   /** Open connections; one more is closed at once. */
   connections: count.default(10_000),
-  /** Requests for predictions that are read, computed or answered; one more gets 503. */
+  /** Requests with a body that are read, computed or answered; one more gets 503. */
   underWay: count.default(1_024),
+  /** Bytes of the bodies above 64 KiB of those requests, as sent or decompressed; one more body gets 503. */
+  allBodyBytes: count.default(256 * 1024 * 1024),
 });
 export type RequestLimits = z.infer<typeof requestLimits>;

@@ -11,13 +11,13 @@ import { type AppOptions, createApp } from './app.ts';
 import { CLOSE_GRACE_MS, type CloseOptions } from './close-options.ts';
 import { DataPlane } from './data-plane.ts';
 import { type ExplainerLimits, Explainers } from './explaining/explainers.ts';
+import { clientErrorAnswer } from './http/client-error.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { ServingMetrics } from './http/metrics.ts';
 import type { PredictionLog, PredictionLogOptions } from './log/prediction-log.ts';
 import { ModelHost, type ModelHostOptions } from './model-host.ts';
 import type { PreparedRoutes } from './prepared-routes.ts';
 import { requestLimits } from './request-limits.ts';
-
 import { Access, type AccessSettingsInput } from './security/access.ts';
 import { RateLimits } from './security/rate-limits.ts';
 import { readTls, type TlsSettings, watchTls } from './security/tls.ts';
@@ -187,6 +187,7 @@ export class ModelServer {
       if (tls && internalPort !== undefined) {
         const limits = requestLimits.parse(this.options.requests ?? {});
         this.#internal = createHttpServer(limits, undefined, this.app.routing);
+        this.#internal.on('clientError', clientErrorAnswer);
         this.#internal.listen({ host: '127.0.0.1', port: internalPort });
         await once(this.#internal, 'listening');
       }

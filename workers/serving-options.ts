@@ -47,6 +47,7 @@ export function servingFromEnv(
     allowAnonymous: flag(env, 'PERENNIAL_SERVER_ALLOW_ANONYMOUS'),
     requests: definedOf({
       bodyBytes: bytes(env, 'PERENNIAL_SERVER_MAX_BODY'),
+      allBodyBytes: bytes(env, 'PERENNIAL_SERVER_MAX_BODIES'),
       headersMs: milliseconds(env, 'PERENNIAL_SERVER_HEADERS_TIMEOUT'),
       bodyMs: milliseconds(env, 'PERENNIAL_SERVER_BODY_TIMEOUT'),
       connections: whole(env, 'PERENNIAL_SERVER_MAX_CONNECTIONS', 1, 1_000_000),

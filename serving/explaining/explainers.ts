@@ -68,10 +68,16 @@ export class Explainers {
    * For each row and each numeric output, what the columns contributed.
    *
    * @param timeoutMs what the client gives, where it is less than the limit
+   * @param arrived from when on the time counts (`performance.now`)
    * @throws RequestError 404 where the version has nothing to explain it by, 503 where too many wait or the time is
    *   over; PerennialError `ArtifactMissing`, `ArtifactErased`, `ModelInvalid`
    */
-  async explain(model: ServedModel, batch: ColumnBatch, timeoutMs = Infinity): Promise<Explanations> {
+  async explain(
+    model: ServedModel,
+    batch: ColumnBatch,
+    timeoutMs = Infinity,
+    arrived = performance.now(),
+  ): Promise<Explanations> {
     const desk = this.#desk(model);
     if (desk.waiting >= this.#limits.waiting)
       throw new RequestError(
@@ -81,7 +87,8 @@ export class Explainers {
         'queue',
       );
     const limit = Math.min(timeoutMs, this.#limits.timeoutMs);
-    const signal = AbortSignal.timeout(limit);
+    const left = arrived + limit - performance.now();
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(left)));
     desk.waiting += 1;
     const answer = desk.last.then(() => this.#ask(desk.aside, model, batch, signal));
     desk.last = answer.catch(() => undefined).finally(() => (desk.waiting -= 1));
@@ -104,12 +111,9 @@ export class Explainers {
     this.#desks.clear();
   }
 
-  #desk({ version, onnx, explanation }: ServedModel): Desk {
-    if (!explanation)
-      throw new RequestError(
-        404,
-        `version ${version} was put into service without what explains it; a version that a pipeline run registers has it`,
-      );
+  #desk(model: ServedModel): Desk {
+    const { onnx } = model;
+    const explanation = explanationOf(model);
     const key = [onnx, explanation.samples, explanation.explainer].map((ref) => ref?.sha256).join();
     const known = this.#desks.get(key);
     const desk = known ?? { aside: this.#aside(), last: Promise.resolve(), waiting: 0 };
@@ -158,8 +162,9 @@ export class Explainers {
     return second;
   }
 
-  async #explained({ version, onnx, signature, explanation }: ServedModel): Promise<ExplainedModel> {
-    if (!explanation) throw new Error('checked before');
+  async #explained(model: ServedModel): Promise<ExplainedModel> {
+    const { version, onnx, signature } = model;
+    const explanation = explanationOf(model);
     const { rows } = sampleSet.parse(await this.#json(explanation.samples));
     if (rows.length === 0)
       throw new RequestError(
@@ -181,6 +186,21 @@ export class Explainers {
     return JSON.parse((await this.store.bytes(ref)).toString('utf8'));
   }
 }
+
+/**
+ * What a version is explained by.
+ *
+ * @throws RequestError 404 where it came without
+ */
+export function explanationOf({ version, explanation }: ServedModel): ModelExplanation {
+  if (explanation) return explanation;
+  throw new RequestError(
+    404,
+    `version ${version} was put into service without what explains it; a version that a pipeline run registers has it`,
+  );
+}
+
+type ModelExplanation = NonNullable<ServedModel['explanation']>;
 
 const aborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));

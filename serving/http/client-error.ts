@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** Codes of Node's HTTP parser that are told in other words than "malformed". */
 const ANSWERS: Readonly<Record<string, { status: number; message: string }>> = {
@@ -17,6 +18,11 @@ export function clientErrorAnswer(error: Error, socket: Socket): void {
     return;
   }
   const { status, message } = ANSWERS[code] ?? MALFORMED;
+  answerAndEnd(socket, status, message);
+}
+
+/** Writes an error answer onto a connection that has no response of its own, and ends it. */
+export function answerAndEnd(socket: Duplex, status: number, message: string): void {
   const body = JSON.stringify({ error: message });
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,

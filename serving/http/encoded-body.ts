@@ -16,15 +16,17 @@ export const ACCEPTED_ENCODINGS = 'gzip, deflate, br';
 
 /**
  * Reads compressed bodies (`Content-Encoding` gzip, deflate or br) as they arrive. What comes out is bounded like a
- * plain body, by the route's limit: reading ends at the first byte beyond it, however little was sent (a zip bomb).
+ * plain body, by the route's limit and by that of all bodies: reading ends at the first byte beyond it, however little
+ * was sent (a zip bomb). Plain bodies of an unknown length (chunked) are counted likewise.
  */
 export const decodeBody: preParsingHookHandler = (request, _reply, payload, done) => {
-  const encoding = request.headers['content-encoding'];
-  if (encoding === undefined) {
+  const { 'content-encoding': encoding, 'content-length': length } = request.headers;
+  // One of a known length has its place already; one that is not kept needs none.
+  if (encoding === undefined && (length !== undefined || !request.bodyGrows)) {
     done(null, payload);
     return;
   }
-  const decoder = DECODERS[encoding.trim().toLowerCase()];
+  const decoder = DECODERS[(encoding ?? 'identity').trim().toLowerCase()];
   if (!decoder) {
     done(
       new RequestError(
@@ -45,14 +47,17 @@ function decoded(request: FastifyRequest, payload: Readable, decoder: Transform)
     new Transform({
       transform(chunk: Buffer, _encoding, done) {
         made += chunk.length;
-        if (made > limit)
-          done(
-            new RequestError(
+        try {
+          if (made > limit)
+            throw new RequestError(
               413,
               `the body is larger than ${limit} bytes when decompressed; send less at once`,
-            ),
-          );
-        else done(null, chunk);
+            );
+          request.bodyGrows?.(made);
+          done(null, chunk);
+        } catch (error) {
+          done(error instanceof Error ? error : new Error('the body cannot be taken'));
+        }
       },
     }),
     // Fastify compares this with Content-Length instead of what came out.

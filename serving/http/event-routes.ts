@@ -10,6 +10,8 @@ import {
   eventLogName,
 } from '../../contracts/events.ts';
 import { RequestError } from '../request-error.ts';
+import { eventDescription } from './event-openapi.ts';
+import type { RouteContext } from './route-context.ts';
 
 /** What the routes of events do, without HTTP. */
 export interface EventSink {
@@ -48,9 +50,11 @@ const query = z.strictObject({ batchId: eventBatchId.optional() });
  */
 export function registerEventRoutes(
   app: FastifyInstance,
+  context: RouteContext,
   sink: EventSink,
   guard: Pick<RouteShorthandOptions, 'onRequest'>,
 ): void {
+  context.describe(eventDescription);
   const options: RouteShorthandOptions = {
     bodyLimit: EVENT_LIMITS.bytes,
     config: { protocol: 'v2' },

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ColumnBatch, OutputColumns } from '../../lib/onnx/tabular-session.ts';
-import type { Explainers } from '../explaining/explainers.ts';
+import { type Explainers, explanationOf } from '../explaining/explainers.ts';
 import { readInvocation } from '../input/invocations.ts';
 import { parseJson } from '../input/json.ts';
 import { readTensors } from '../input/tensors.ts';
@@ -8,6 +8,7 @@ import type { LoadedModel } from '../loaded-model.ts';
 import { RequestError } from '../request-error.ts';
 import type { ExplanationMetrics } from '../telemetry/explanation-metrics.ts';
 import type { Protocol } from './errors.ts';
+import { explainDescription } from './explain-openapi.ts';
 import { predictionCall } from './prediction-call.ts';
 import type { RouteContext } from './route-context.ts';
 
@@ -44,13 +45,17 @@ export function registerExplainRoutes(
   explainers: Explainers,
   metrics: ExplanationMetrics,
 ): void {
+  context.describe(explainDescription);
   const explain =
     (protocol: Protocol) =>
     async (request: FastifyRequest<{ Params: ModelPath }>, reply: FastifyReply): Promise<FastifyReply> => {
       const { name, version } = request.params;
       context.allowed(request, name, version);
-      const started = performance.now();
-      const model = context.dataPlane.model(name, version);
+      const arrived = performance.now();
+      const { dataPlane } = context;
+      const model = dataPlane.model(name, version);
+      // What cannot be explained is not computed either.
+      explanationOf(model.served);
       const { batch, id } = READERS[protocol](model, parseJson(request.body));
       if (batch.rows > MOST_ROWS)
         throw new RequestError(
@@ -59,9 +64,9 @@ export function registerExplainRoutes(
         );
       const { timeoutMs } = predictionCall(request, { endpoint: name, read: () => batch, write: () => '' });
       // Before anything is awaited: from now on the model waits for the run before it is freed.
-      const outputs = await model.run(batch);
-      const { confidence, explanations } = await explainers.explain(model.served, batch, timeoutMs);
-      metrics.explained(name, model.served.version, batch.rows, (performance.now() - started) / 1000);
+      const outputs = await model.run(batch, dataPlane.deadline({ endpoint: name, arrived, timeoutMs }));
+      const { confidence, explanations } = await explainers.explain(model.served, batch, timeoutMs, arrived);
+      metrics.explained(name, model.served.version, batch.rows, (performance.now() - arrived) / 1000);
       return reply.send({
         model_name: name,
         model_version: model.served.version,
@@ -74,12 +79,12 @@ export function registerExplainRoutes(
   for (const path of ['/v2/models/:name/explain', '/v2/models/:name/versions/:version/explain'])
     app.post<{ Params: ModelPath }>(
       path,
-      { config: { protocol: 'v2' }, ...context.guarded('predict') },
+      { config: { protocol: 'v2' }, ...context.guarded('predict', 'held') },
       explain('v2'),
     );
   app.post<{ Params: ModelPath }>(
     '/endpoints/:name/explain',
-    { config: { protocol: 'mlflow' }, ...context.guarded('predict') },
+    { config: { protocol: 'mlflow' }, ...context.guarded('predict', 'held') },
     explain('mlflow'),
   );
 }

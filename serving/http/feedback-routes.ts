@@ -3,19 +3,28 @@ import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.ts';
 import { FEEDBACK_LIMITS, type Feedback, feedback, feedbackAnswer } from '../../contracts/feedback.ts';
 import { truthOf } from '../../lib/predictions/truth.ts';
+import type { ModelMetadata } from '../data-plane.ts';
 import type { PredictionLog } from '../log/prediction-log.ts';
 import { badRequest, RequestError } from '../request-error.ts';
-import type { OpenApiSource } from './openapi.ts';
+import {
+  errorResponses,
+  jsonResponse,
+  type OpenApiSource,
+  type Operation,
+  schemaName,
+  schemaOf,
+  schemaReference,
+} from './openapi.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** Empty ones included. */
 const MAX_LINES = 2 * FEEDBACK_LIMITS.records;
 
-const PATH = '/v1/endpoints/{endpoint}/feedback';
+const PATH = '/v1/endpoints/:name/feedback';
 const JSON_LINES = ['application/x-ndjson', 'application/jsonl'] as const;
 const MEDIA_TYPES = ['application/json', ...JSON_LINES] as const;
 
-const params = z.object({ endpoint: z.string() });
+const params = z.object({ name: z.string() });
 
 /** What the route needs of a {@link PredictionLog}. */
 export type FeedbackSink = Pick<PredictionLog, 'recordTruths' | 'entityKey'>;
@@ -30,6 +39,7 @@ export function registerFeedbackRoutes(
   context: RouteContext,
   sink: FeedbackSink,
 ): void {
+  context.describe(feedbackDescription);
   // Encapsulated: these content types are known to this route and no others.
   void app.register((scope, _options, registered) => {
     scope.removeAllContentTypeParsers();
@@ -42,10 +52,14 @@ export function registerFeedbackRoutes(
       ),
     );
     scope.post(
-      PATH.replace('{endpoint}', ':endpoint'),
-      { ...context.guarded('feedback'), bodyLimit: FEEDBACK_LIMITS.bytes, config: { protocol: 'v2' } },
+      PATH,
+      {
+        ...context.guarded('feedback', 'held'),
+        bodyLimit: FEEDBACK_LIMITS.bytes,
+        config: { protocol: 'v2' },
+      },
       async (request, reply) => {
-        const { endpoint } = params.parse(request.params);
+        const { name: endpoint } = params.parse(request.params);
         context.allowed(request, endpoint, undefined);
         if (!context.dataPlane.generations().has(endpoint))
           throw new RequestError(
@@ -125,77 +139,40 @@ function parsedJson(text: string, what: string): unknown {
   }
 }
 
-/** The route as OpenAPI describes it. */
-export const feedbackDescription: OpenApiSource = () => ({ paths: FEEDBACK_PATHS });
+/** The route as OpenAPI describes it, for each endpoint. */
+const feedbackDescription: OpenApiSource = (models) => ({
+  paths: Object.fromEntries(
+    models.map((metadata) => [
+      PATH.replace(':name', encodeURIComponent(metadata.endpoint)),
+      { post: tell(metadata) },
+    ]),
+  ),
+  schemas: { Feedback: schemaOf(feedback), FeedbackAnswer: schemaOf(feedbackAnswer) },
+});
 
-const FEEDBACK_PATHS = {
-  [PATH]: {
-    post: {
-      operationId: 'feedback',
-      summary: 'Tell what turned out to be true',
-      description:
-        'By the id of a request, or by entity and time; days or weeks later. Sent again it counts once: the latest one wins.',
-      tags: ['feedback'],
-      parameters: [
-        {
-          name: 'endpoint',
-          in: 'path',
-          required: true,
-          schema: { type: 'string', minLength: 1, maxLength: 100 },
-        },
-      ],
-      requestBody: {
-        required: true,
-        content: {
-          'application/json': {
-            schema: {
-              type: 'array',
-              minItems: 1,
-              maxItems: FEEDBACK_LIMITS.records,
-              items: schemaOf(feedback),
-            },
+function tell(metadata: ModelMetadata): Operation {
+  const record = schemaReference('Feedback');
+  const lines = { schema: { type: 'string', description: 'One such object on each line.' } };
+  return {
+    operationId: schemaName(metadata, 'feedback'),
+    summary: `Tell what turned out to be true of ${metadata.endpoint}`,
+    description:
+      'By the id of a request, or by entity and time; days or weeks later. Sent again it counts once: the latest one wins.',
+    tags: ['Feedback'],
+    requestBody: {
+      required: true,
+      content: {
+        'application/json': {
+          schema: {
+            anyOf: [record, { type: 'array', minItems: 1, maxItems: FEEDBACK_LIMITS.records, items: record }],
           },
-          ...Object.fromEntries(
-            JSON_LINES.map((type) => [
-              type,
-              { schema: { type: 'string', description: 'One such object on each line.' } },
-            ]),
-          ),
         },
-      },
-      responses: {
-        202: {
-          description: 'All of it is on disk.',
-          content: { 'application/json': { schema: schemaOf(feedbackAnswer) } },
-        },
-        ...Object.fromEntries(
-          Object.entries({
-            400: 'A record is wrong; nothing was recorded.',
-            401: 'No or a wrong key.',
-            403: 'The key does not have the role feedback.',
-            404: 'There is no such endpoint.',
-            413: 'Too many records or bytes.',
-            415: 'Neither JSON nor JSON Lines.',
-            503: 'It cannot be put on disk now; send all of it again later.',
-          }).map(([status, description]) => [
-            status,
-            {
-              description,
-              content: {
-                'application/json': {
-                  schema: { type: 'object', required: ['error'], properties: { error: { type: 'string' } } },
-                },
-              },
-            },
-          ]),
-        ),
+        ...Object.fromEntries(JSON_LINES.map((type) => [type, lines])),
       },
     },
-  },
-};
-
-/** Without the reference to the dialect, which is that of OpenAPI 3.1 itself. */
-function schemaOf(schema: z.ZodType): object {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: 'input' });
-  return rest;
+    responses: {
+      202: jsonResponse('All of it is on disk.', schemaReference('FeedbackAnswer')),
+      ...errorResponses('v2', [400, 401, 403, 404, 413, 415, 429, 503]),
+    },
+  };
 }

@@ -11,6 +11,7 @@ import type { DataPlane } from '../data-plane.ts';
 import { type MetricFamily, type MetricSource, metricFamily } from '../telemetry/metric-source.ts';
 import { PredictionMetrics } from '../telemetry/prediction-metrics.ts';
 import { ServerState } from '../telemetry/server-state.ts';
+import { errorResponses, type OpenApiSource } from './openapi.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** What one process of the server counts. */
@@ -79,15 +80,54 @@ const withoutSuffix = (family: MetricFamily): MetricFamily =>
 /**
  * `GET /metrics`.
  *
- * @param guard who may look, @param collect the metrics of all processes that share the port
+ * @param collect the metrics of all processes that share the port
  */
 export function registerMetricsRoute(
   app: FastifyInstance,
-  guard: ReturnType<RouteContext['guarded']>,
+  context: RouteContext,
   collect: () => Promise<readonly (readonly MetricFamily[])[]>,
 ): void {
-  app.get('/metrics', guard, async ({ headers }, reply) => {
-    const { contentType, text } = await metricsPage(await collect(), headers.accept);
+  context.describe(metricsDescription);
+  app.get('/metrics', context.guarded('operate'), async ({ headers, caller }, reply) => {
+    const { contentType, text } = await metricsPage(
+      seenBy(caller?.endpoints, await collect()),
+      headers.accept,
+    );
     return reply.header('vary', 'accept').type(contentType).send(text);
   });
+}
+
+const metricsDescription: OpenApiSource = () => ({
+  paths: {
+    '/metrics': {
+      get: {
+        operationId: 'metrics',
+        summary: 'What is counted, for Prometheus',
+        tags: ['Operation'],
+        responses: {
+          200: {
+            description: 'In the text format, or as OpenMetrics where that is accepted.',
+            content: {
+              'text/plain': { schema: { type: 'string' } },
+              'application/openmetrics-text': { schema: { type: 'string' } },
+            },
+          },
+          ...errorResponses('v2', [401, 403, 429]),
+        },
+      },
+    },
+  },
+});
+
+/** Without what is counted for endpoints that the caller may not ask. */
+function seenBy(
+  endpoints: ReadonlySet<string> | undefined,
+  processes: readonly (readonly MetricFamily[])[],
+): readonly (readonly MetricFamily[])[] {
+  if (!endpoints) return processes;
+  const seen = ({ labels }: MetricFamily['values'][number]): boolean =>
+    labels.endpoint === undefined || labels.endpoint === '' || endpoints.has(String(labels.endpoint));
+  return processes.map((families) =>
+    families.map((family) => ({ ...family, values: family.values.filter(seen) })),
+  );
 }

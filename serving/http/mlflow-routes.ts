@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { readEnvelope } from '../input/envelope.ts';
 import { JsonBody } from '../input/json.ts';
 import { readInvocationBody } from '../input/request-reader.ts';
+import { mlflowDescription } from './mlflow-openapi.ts';
 import type { RouteContext } from './route-context.ts';
 
 /**
@@ -10,6 +11,7 @@ import type { RouteContext } from './route-context.ts';
  */
 export function registerMlflowRoutes(app: FastifyInstance, context: RouteContext): void {
   const { dataPlane } = context;
+  context.describe(mlflowDescription);
 
   const invoke = async (
     request: FastifyRequest<{ Params: { name?: string } }>,
@@ -17,7 +19,7 @@ export function registerMlflowRoutes(app: FastifyInstance, context: RouteContext
   ): Promise<FastifyReply> => {
     const body = JsonBody.of(request.body);
     return context.predict(request, reply, {
-      endpoint: request.params.name ?? dataPlane.soleEndpoint(),
+      endpoint: request.params.name ?? dataPlane.soleEndpoint(request.caller?.endpoints),
       entity: readEnvelope(body, 'mlflow').entity,
       read: (model) => readInvocationBody(model.schema, body),
       write: ({ model, outputs }) => model.writer.predictions(outputs),

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { ModelMetadata } from '../data-plane.ts';
 import { ENTITY_HEADER, REQUEST_ID_HEADER, TIMEOUT_HEADER } from './prediction-call.ts';
 
@@ -50,9 +51,11 @@ export const textResponse = (description: string): object => ({
 const ERROR_WORDS: Readonly<Record<number, string>> = {
   400: 'The request is wrong: path, header, body, column, type or value.',
   401: 'The credentials are absent or wrong.',
+  403: 'The credentials do not reach so far.',
   404: 'There is no such model or version.',
   413: 'More rows or bytes than one request may bring.',
   415: 'Another content type or encoding than the route takes.',
+  429: 'The caller asks too often.',
   500: 'The server failed on a sound request.',
   503: 'Nothing answers at the moment; try again later.',
 };
@@ -69,7 +72,7 @@ export function errorResponses(
 }
 
 /** What every route that predicts may answer instead of a prediction. */
-export const PREDICTION_REFUSALS = [400, 401, 404, 413, 415, 500, 503] as const;
+export const PREDICTION_REFUSALS = [400, 401, 403, 404, 413, 415, 429, 500, 503] as const;
 
 /** The bodies of refusals, for all parts. */
 export const ERROR_SCHEMAS: Readonly<Record<string, Schema>> = {
@@ -81,6 +84,14 @@ export const ERROR_SCHEMAS: Readonly<Record<string, Schema>> = {
   },
 };
 
+/** How long the client waits. */
+export const TIMEOUT_PARAMETER: object = {
+  name: TIMEOUT_HEADER,
+  in: 'header',
+  description: 'Milliseconds in which the client wants the answer; else 503.',
+  schema: { type: 'integer', minimum: 1 },
+};
+
 /** The headers that every prediction may have. */
 export const PREDICTION_HEADERS: readonly object[] = [
   {
@@ -89,12 +100,7 @@ export const PREDICTION_HEADERS: readonly object[] = [
     description: 'Whom or what the rows are about, percent-encoded UTF-8: for sticky routes and late truth.',
     schema: { type: 'string', pattern: '^[A-Za-z0-9._~-]{1,500}$' },
   },
-  {
-    name: TIMEOUT_HEADER,
-    in: 'header',
-    description: 'Milliseconds in which the client wants the answer; else 503.',
-    schema: { type: 'integer', minimum: 1 },
-  },
+  TIMEOUT_PARAMETER,
   {
     name: REQUEST_ID_HEADER,
     in: 'header',
@@ -127,3 +133,9 @@ export const schemaName = (metadata: ModelMetadata, what: string): string =>
   `${encodeURIComponent(metadata.endpoint).replaceAll(/[^A-Za-z0-9._-]/g, '_')}.${what}`;
 
 export const schemaReference = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+
+/** The schema of what zod checks; without the reference to the dialect, which is that of OpenAPI 3.1 itself. */
+export function schemaOf(schema: z.ZodType): Schema {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: 'input' });
+  return rest;
+}

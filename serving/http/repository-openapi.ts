@@ -28,7 +28,7 @@ export const repositoryDescription: OpenApiSource = () => {
     tags: TAGS,
     parameters: [pathParameter('model', 'An endpoint.')],
     requestBody: { content: { 'application/json': { schema: {} } } },
-    responses: errorResponses('v2', [400, 413, 415]),
+    responses: errorResponses('v2', [400, 401, 403, 413, 415, 429, 503]),
   });
   return {
     paths: {
@@ -46,7 +46,7 @@ export const repositoryDescription: OpenApiSource = () => {
           },
           responses: {
             200: jsonResponse('The versions.', { type: 'array', items: entry }),
-            ...errorResponses('v2', [400, 413, 415]),
+            ...errorResponses('v2', [400, 401, 403, 413, 415, 429, 503]),
           },
         },
       },

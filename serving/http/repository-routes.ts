@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { JsonBody } from '../input/json.ts';
 import { badRequest } from '../request-error.ts';
 import { registerTensorParsers } from './body-parsers.ts';
+import { repositoryDescription } from './repository-openapi.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** `ready`: only models that answer. Anything else is passed over, as the extension says of unknown fields. */
@@ -23,9 +24,10 @@ interface RepositoryEntry {
  */
 export function registerRepositoryRoutes(app: FastifyInstance, context: RouteContext): void {
   const { dataPlane } = context;
+  context.describe(repositoryDescription);
 
-  const index = (ready: boolean): RepositoryEntry[] =>
-    dataPlane.endpoints().flatMap((name): RepositoryEntry[] => {
+  const index = (ready: boolean, only?: ReadonlySet<string>): RepositoryEntry[] =>
+    dataPlane.endpoints(only).flatMap((name): RepositoryEntry[] => {
       // Without its models, an endpoint has no versions to tell of.
       if (!dataPlane.modelReady(name))
         return ready
@@ -38,16 +40,16 @@ export function registerRepositoryRoutes(app: FastifyInstance, context: RouteCon
   // Encapsulated: Triton's client sends these bodies without a content type.
   void app.register((scope, _options, registered) => {
     registerTensorParsers(scope);
-    scope.post('/v2/repository/index', context.guarded('predict'), (request: FastifyRequest) => {
+    scope.post('/v2/repository/index', context.guarded('predict', 'held'), (request: FastifyRequest) => {
       const empty =
         request.body === undefined || (Buffer.isBuffer(request.body) && request.body.length === 0);
       const parsed = indexRequest.safeParse(empty ? {} : JsonBody.of(request.body).value);
       if (!parsed.success)
         throw badRequest('the body must be a JSON object; ready in it must be true or false');
-      return index(parsed.data.ready);
+      return index(parsed.data.ready, request.caller?.endpoints);
     });
     for (const action of ['load', 'unload'])
-      scope.post(`/v2/repository/models/:name/${action}`, context.guarded('predict'), () => {
+      scope.post(`/v2/repository/models/:name/${action}`, context.guarded('predict', 'held'), () => {
         throw badRequest(
           `models are not ${action}ed by request: the endpoint's routes say which versions are loaded; deploy or roll back a version instead`,
         );

@@ -4,6 +4,7 @@ import type { DataPlane } from '../data-plane.ts';
 import type { Prediction, PredictionCall } from '../prediction.ts';
 import type { Caller } from '../security/caller.ts';
 import type { Protocol } from './errors.ts';
+import type { OpenApiSource } from './openapi.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -33,8 +34,15 @@ export interface RouteContext {
   readonly dataPlane: DataPlane;
   /** This package's version. */
   readonly version: string;
-  /** Options of a route that only callers with a role may use; without authentication, anybody may. */
-  guarded(role: ServerRole): Pick<RouteShorthandOptions, 'onRequest'>;
+  /** Puts what a file of routes says of itself into the OpenAPI document. */
+  describe(source: OpenApiSource): void;
+  /**
+   * Options of a route that only callers with a role may use; without authentication, anybody may.
+   *
+   * @param body of a route that takes one: whether it is held in memory as a whole, or streamed; its requests are then
+   *   among those under way
+   */
+  guarded(role: ServerRole, body?: 'held' | 'streamed'): Pick<RouteShorthandOptions, 'onRequest'>;
   /** Options of a route that predicts: protocol of its errors, authentication, limits. */
   inference(protocol: Protocol): RouteShorthandOptions;
   /**

@@ -7,6 +7,7 @@ import type { TensorRequest } from '../input/tensors.ts';
 import { BINARY_TYPE, registerTensorParsers } from './body-parsers.ts';
 import type { RouteContext } from './route-context.ts';
 import { JSON_LENGTH_HEADER, tensorMessage } from './tensor-message.ts';
+import { v2Description } from './v2-openapi.ts';
 
 /** The parts of a path below `/v2/models`. */
 interface ModelPath {
@@ -22,6 +23,7 @@ export const V2_EXTENSIONS = ['binary_tensor_data', 'parameters', 'model_reposit
  */
 export function registerV2Routes(app: FastifyInstance, context: RouteContext): void {
   const { dataPlane } = context;
+  context.describe(v2Description);
 
   app.get('/v2', () => ({ name: 'perennial', version: context.version, extensions: V2_EXTENSIONS }));
   app.get('/v2/health/live', () => ({ live: true }));
@@ -29,7 +31,9 @@ export function registerV2Routes(app: FastifyInstance, context: RouteContext): v
     const ready = dataPlane.ready();
     return reply.code(ready ? 200 : 503).send({ ready });
   });
-  app.get('/v2/models', context.guarded('predict'), () => ({ models: dataPlane.endpoints() }));
+  app.get('/v2/models', context.guarded('predict'), ({ caller }) => ({
+    models: dataPlane.endpoints(caller?.endpoints),
+  }));
 
   const infer = async (
     request: FastifyRequest<{ Params: ModelPath }>,

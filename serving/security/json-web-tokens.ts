@@ -20,6 +20,9 @@ const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).min(1)
 /** Tokens that were found good; checking a signature takes some fifty times as long as looking here. */
 const MAX_REMEMBERED = 1_000;
 
+/** Age at which the keys of an address are fetched again, and tokens that were found good by them are looked at anew. */
+const JWKS_AGE_MS = 5 * 60_000;
+
 /**
  * Checks JSON Web Tokens (RFC 7519) by `jose`: signature, issuer, audience, validity, algorithm. `exp` and `sub` must
  * be there. Unsigned tokens and shared secrets are never taken.
@@ -60,7 +63,9 @@ export class JsonWebTokens {
     if (!verified) return undefined;
     const { payload } = verified;
     const caller = { id: `subject ${payload.sub ?? ''}`, roles: rolesOf(payload, this.settings.rolesClaim) };
-    const until = ((payload.exp ?? 0) + clockToleranceSeconds) * 1_000;
+    const expires = ((payload.exp ?? 0) + clockToleranceSeconds) * 1_000;
+    // The keys of a file are watched; those of an address may be withdrawn without a word.
+    const until = jwtKeysFile(this.settings) === undefined ? Math.min(expires, now + JWKS_AGE_MS) : expires;
     const [oldest] = this.#good.keys();
     if (this.#good.size >= MAX_REMEMBERED && oldest !== undefined) this.#good.delete(oldest);
     this.#good.set(digest, { caller, until });
@@ -94,7 +99,7 @@ async function keysOf({ keys, algorithms }: JwtSettings): Promise<JWTVerifyGetKe
         'InputInvalid',
         'the address of the JWKS must be https: its keys decide who may ask',
       );
-    return createRemoteJWKSet(url);
+    return createRemoteJWKSet(url, { cacheMaxAge: JWKS_AGE_MS });
   }
   const text = await readFile(keys, 'utf8').catch((cause: unknown) => {
     throw new PerennialError('InputInvalid', `the file of public keys ${keys} cannot be read`, false, {

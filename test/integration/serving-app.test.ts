@@ -68,7 +68,7 @@ describe('MLflow scoring protocol', () => {
     const { status, body } = await fixture.post('/invocations', RECORDS);
     expect(status).toBe(400);
     expect(body).toMatchObject({
-      message: 'several models are served; POST to /endpoints/<model>/invocations with one of churn, plus',
+      message: 'several models are served; POST to /endpoints/<model>/invocations, GET /v2/models lists them',
     });
     expect(await fixture.post('/endpoints/plus/invocations', { instances: [1, 2] })).toMatchObject({
       status: 200,
@@ -78,7 +78,7 @@ describe('MLflow scoring protocol', () => {
       status: 404,
       body: {
         error_code: 'RESOURCE_DOES_NOT_EXIST',
-        message: 'no such model is served; this server serves: churn, plus',
+        message: 'no such model is served; GET /v2/models lists those that are',
       },
     });
   });

@@ -4,13 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { ArtifactStore } from '../../lib/store/artifact-store.ts';
-import { ModelServer } from '../../serving/server.ts';
 import { type ClientPrograms, servingClients } from '../support/serving-clients.ts';
-import { churnProbability, churnServed } from './serving-models.ts';
+import { churnProbability } from './serving-models.ts';
+import { WholeApp } from './serving-whole-app.ts';
 
 const run = promisify(execFile);
 const SCRIPT = fileURLToPath(new URL('./serving-clients.py', import.meta.url));
@@ -40,25 +38,24 @@ const COLUMNS = {
 const REFUSED = "the endpoint's routes say which versions are loaded";
 
 let folder: string;
-let server: ModelServer;
+let whole: WholeApp;
+let url: string;
 let programs: ClientPrograms;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'serving-clients-'));
-  const store = await ArtifactStore.create(join(folder, 'store'));
-  const routesFile = join(folder, 'routes.json');
-  server = await ModelServer.create({ serverId: 's1', store, routesFile, logger: pino({ level: 'silent' }) });
-  const model = await churnServed(store, '3');
-  await server.applyRoutes({ endpoint: 'churn', generation: 1, routes: [{ model, weight: 100 }] });
+  whole = await WholeApp.create();
+  await whole.serve();
+  url = await whole.listen();
   programs = await servingClients();
 }, 5 * MINUTE);
 afterAll(async () => {
-  await server.close();
+  await whole.close();
   await rm(folder, { recursive: true, force: true });
 });
 
 describe('unmodified clients', () => {
   it('of Triton, KServe and MLflow get the answers', { timeout: 3 * MINUTE }, async () => {
-    const { stdout } = await run(programs.python, ['-W', 'ignore', SCRIPT, server.url], {
+    const { stdout } = await run(programs.python, ['-W', 'ignore', SCRIPT, url], {
       cwd: folder,
       maxBuffer: 2 ** 24,
       env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', DO_NOT_TRACK: '1' },
@@ -85,7 +82,7 @@ describe('unmodified clients', () => {
       refusals: {
         load: ['400', expect.stringContaining(REFUSED)],
         unload: ['400', expect.stringContaining(REFUSED)],
-        unknown: ['404', 'no such model is served; this server serves: churn'],
+        unknown: ['404', 'no such model is served; GET /v2/models lists those that are'],
         output: ['400', 'outputs[0]: the model has no such output; it has label, probability'],
         classes: ['400', 'outputs[0]: the parameter classification is not supported; leave it out'],
       },
@@ -107,7 +104,7 @@ describe('unmodified clients', () => {
 
   it('made of its own OpenAPI document find nothing', { timeout: 4 * MINUTE }, async () => {
     const fixed = ['--seed', '7', '--no-color', '--suppress-health-check', 'all', '-n', '10'];
-    const args = ['--config-file', CONFIG, 'run', `${server.url}/openapi.json`, ...fixed];
+    const args = ['--config-file', CONFIG, 'run', `${url}/openapi.json`, ...fixed];
     const { stdout } = await run(
       programs.schemathesis,
       [...args, '--phases', 'coverage,fuzzing', '--checks', CHECKS.join(',')],
@@ -115,6 +112,6 @@ describe('unmodified clients', () => {
     ).catch((error: { stdout?: string }) => {
       throw new Error(`schemathesis found:\n${(error.stdout ?? String(error)).slice(-6_000)}`);
     });
-    expect(stdout).toContain('18 selected / 18 total');
+    expect(stdout).toContain('24 selected / 24 total');
   });
 });

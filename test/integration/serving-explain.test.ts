@@ -186,6 +186,8 @@ describe('/explain', () => {
       status: 404,
       body: { message: expect.stringContaining('without what explains it') },
     });
+    // Before anything of the rows is read or computed.
+    expect((await post('/endpoints/churn/explain', 'no rows')).status).toBe(404);
     const model = await explainable();
     await server?.applyRoutes({ endpoint: 'churn', generation: 2, routes: [{ model, weight: 100 }] });
     const samples = model.explanation?.samples.sha256 ?? '';

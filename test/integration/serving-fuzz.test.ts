@@ -1,6 +1,16 @@
-import { request } from 'node:http';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AppFixture } from './serving-fixture.ts';
+import { addServerKey } from '../../client/server-keys.ts';
+import { PerennialError } from '../../contracts/errors.ts';
+import { openStore } from '../../lib/store/open-store.ts';
+import { type ServingSupervisor, startServing } from '../../serving/process/supervisor.ts';
+import { quiet } from '../support/prediction-log-fixture.ts';
+import { churnServed } from './serving-models.ts';
+import { WholeApp } from './serving-whole-app.ts';
 
 const ROW = { age: 30, city: 'Ulm', active: true, joined: '2023-11-14T22:13:20Z' };
 const SEEDS: { url: string; body: object }[] = [
@@ -87,19 +97,59 @@ function mutated(value: unknown, next: (below: number) => number): unknown {
   return copy;
 }
 
-let fixture: AppFixture;
+const COMPRESS = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync } as const;
+const ENCODINGS = ['gzip', 'deflate', 'br'] as const;
+
+/** Other bodies than predictions have: what is explained, what turned out to be true, rows of events. */
+const OTHER_SEEDS: { url: string; type: string; body: object }[] = [
+  { url: '/endpoints/churn/explain', type: 'application/json', body: { dataframe_records: [ROW] } },
+  {
+    url: '/v2/models/churn/explain',
+    type: 'application/json',
+    body: { inputs: [{ name: 'age', shape: [1], datatype: 'FP32', data: [30] }] },
+  },
+  {
+    url: '/v1/endpoints/churn/feedback',
+    type: 'application/json',
+    body: [
+      { requestId: 'r-1', row: 0, label: 'yes' },
+      { entity: 'anna', at: '2026-11-22T10:00:00Z', value: 1, metrics: { revenue: 1.5 } },
+    ],
+  },
+  {
+    url: '/v1/endpoints/churn/feedback',
+    type: 'application/x-ndjson',
+    body: { requestId: 'r-1', value: 1, metrics: { a: 1 } },
+  },
+  { url: '/v1/events/calls', type: 'application/x-ndjson', body: { a: 1, b: 'x', c: [1] } },
+  { url: '/v1/events/calls', type: 'text/csv', body: { a: 1 } },
+  { url: '/v2/repository/index', type: 'application/json', body: { ready: true } },
+];
+
+/** Not JSON.stringify alone, which writes Infinity as null: as 1e999 it stays valid and becomes infinite when read. */
+const textOf = (value: unknown): string =>
+  (
+    JSON.stringify(value, (_key, item: unknown) => (item === Number.POSITIVE_INFINITY ? '1e999!' : item)) ??
+    ''
+  ).replaceAll('"1e999!"', '1e999');
+
+let fixture: WholeApp;
 beforeAll(async () => {
-  fixture = await AppFixture.create();
+  fixture = await WholeApp.create();
   await fixture.serve();
 });
 afterAll(() => fixture.close());
 
-async function send(url: string, payload: string | Buffer): Promise<{ status: number; body: string }> {
+async function send(
+  url: string,
+  payload: string | Buffer,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; body: string }> {
   const answer = await fixture.app.inject({
     method: 'POST',
     url,
     payload,
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...headers },
   });
   return { status: answer.statusCode, body: answer.body };
 }
@@ -122,10 +172,7 @@ describe('garbage bodies', () => {
       const { url, body } = SEEDS[seed % SEEDS.length] ?? { url: '', body: {} };
       let value: unknown = body;
       for (let times = 1 + next(3); times > 0; times--) value = mutated(value, next);
-      // JSON.stringify writes Infinity as null; as 1e999 it stays valid JSON and becomes infinite when read.
-      const payload = JSON.stringify(value, (_key, item: unknown) =>
-        item === Number.POSITIVE_INFINITY ? '1e999!' : item,
-      ).replaceAll('"1e999!"', '1e999');
+      const payload = textOf(value);
       const answer = await send(url, payload);
       expectSound(payload, answer);
       counts.set(answer.status, (counts.get(answer.status) ?? 0) + 1);
@@ -215,8 +262,125 @@ describe('garbage bodies', () => {
     expect(counts.get(400)).toBeGreaterThan(500);
   });
 
-  it('odd methods, paths, types and lengths over sockets are refused, and the server lives', async () => {
-    const url = new URL(await fixture.app.listen({ host: '127.0.0.1', port: 0 }));
+  // A search that begins anew at each key would take minutes.
+  it('bodies of a hundred thousand keys are read once', async () => {
+    const keys = Array.from({ length: 100_000 }, (_, at) => `"k${at}":1`).join(',');
+    const same = new Array(100_000).fill('"a":1').join(',');
+    for (const url of ['/invocations', '/v2/models/churn/infer', '/endpoints/churn/explain'])
+      for (const last of ['"id":"x"', '"z":"entity"', '"\\u0069d":"x"'])
+        expect([url, last, (await send(url, `{${same},${last}}`)).status]).toEqual([url, last, 400]);
+    expect((await send('/v2/models/churn/infer', `{${keys},"id":"x"}`)).status).toBe(400);
+    expect((await send('/v2/repository/index', `{${keys}}`)).status).toBe(200);
+    const row = `{"dataframe_records":[{${keys}}],"params":{${keys}}}`;
+    expect((await send('/invocations', row)).status).toBe(400);
+    expect(
+      (await send('/v1/endpoints/churn/feedback', `[{"requestId":"a","value":1,"metrics":{${keys}}}]`))
+        .status,
+    ).toBe(400);
+  });
+
+  it('compressed bodies, whole, cut off, broken and bombs, are answered or refused', async () => {
+    const counts = new Map<number, number>();
+    for (let seed = 1; seed <= 1_000; seed++) {
+      const next = generator(seed * 49_979_687);
+      const { url, body } = SEEDS[seed % SEEDS.length] ?? { url: '', body: {} };
+      const encoding = ENCODINGS[next(3)] ?? 'gzip';
+      let bytes = COMPRESS[encoding](textOf(next(2) === 0 ? body : mutated(body, next)));
+      if (next(4) === 0) bytes = bytes.subarray(0, next(bytes.length));
+      if (next(4) === 0) bytes[next(bytes.length)] = next(256);
+      if (next(8) === 0) bytes = Buffer.concat([bytes, bytes]);
+      const answer = await send(url, bytes, { 'content-encoding': encoding });
+      expectSound(`compressed ${seed}`, answer);
+      counts.set(answer.status, (counts.get(answer.status) ?? 0) + 1);
+    }
+    expect(counts.get(200)).toBeGreaterThan(200);
+    expect(counts.get(400)).toBeGreaterThan(200);
+    for (const encoding of ENCODINGS) {
+      const bomb = COMPRESS[encoding](Buffer.alloc(11_000_000, ' '));
+      for (const { url } of [...SEEDS, ...OTHER_SEEDS.filter(({ type }) => type === 'application/json')])
+        expect([url, (await send(url, bomb, { 'content-encoding': encoding })).status]).toEqual([url, 413]);
+    }
+  });
+
+  it('explanations, feedback, events and the index are answered or refused likewise', async () => {
+    const counts = new Map<number, number>();
+    for (let seed = 1; seed <= 210; seed++) {
+      const next = generator(seed * 67_867_967);
+      const { url, type, body } = OTHER_SEEDS[seed % OTHER_SEEDS.length] ?? { url: '', type: '', body: {} };
+      let bytes = Buffer.from(textOf(next(8) === 0 ? body : mutated(body, next)));
+      if (next(6) === 0 && bytes.length > 0) bytes[next(bytes.length)] = next(256);
+      const encoding = next(4) === 0 ? ENCODINGS[next(3)] : undefined;
+      if (encoding) bytes = COMPRESS[encoding](bytes);
+      const { status, body: text } = await send(url, bytes, {
+        'content-type': type,
+        ...(encoding && { 'content-encoding': encoding }),
+      });
+      const answer: unknown = JSON.parse(text);
+      if (status >= 300 && (status < 400 || status >= 500 || typeof answer !== 'object'))
+        throw new Error(`${status} ${text} for ${seed}`);
+      counts.set(status, (counts.get(status) ?? 0) + 1);
+    }
+    for (const [status, least] of [
+      [200, 10],
+      [201, 5],
+      [202, 5],
+      [400, 50],
+    ] as const)
+      expect([status, (counts.get(status) ?? 0) >= least]).toEqual([status, true]);
+  });
+
+  it('still answers a sound request as before', async () => {
+    const answer = await send('/invocations', JSON.stringify({ dataframe_records: [ROW] }));
+    expect(JSON.parse(answer.body)).toEqual({
+      predictions: [{ label: 'yes', probability: expect.closeTo(0.88795, 5) }],
+    });
+  });
+});
+
+describe('the real server, with keys', () => {
+  let folder: string;
+  let server: ServingSupervisor;
+  const tokens: Record<'all' | 'bound' | 'feedback', string> = { all: '', bound: '', feedback: '' };
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'serving-fuzz-'));
+    const keysFile = join(folder, 'keys.json');
+    tokens.all = addServerKey(keysFile, { id: 'all', roles: ['predict', 'feedback', 'operate'] }).token;
+    tokens.bound = addServerKey(keysFile, { id: 'bound', roles: ['predict'], endpoints: ['other'] }).token;
+    tokens.feedback = addServerKey(keysFile, { id: 'truth', roles: ['feedback'] }).token;
+    const store = await openStore({ dataDir: folder });
+    const model = {
+      ...(await churnServed(store, '1')),
+      explanation: {
+        samples: await store.putJson({ rows: [{ ...ROW, active: 1, joined: 0 }], expected: {} }),
+      },
+    };
+    server = await startServing({
+      serverId: 'fuzz',
+      store: { dataDir: folder },
+      routesFile: join(folder, 'routes.json'),
+      logger: quiet,
+      logLevel: 'silent',
+      processes: 2,
+      access: { keysFile },
+      predictions: {},
+      events: {
+        relay: {
+          check: () => undefined,
+          append: async (log, { batchId, rows }) => ({ log, batchId, offset: 0, rows, duplicate: false }),
+          send: () => Promise.reject(new PerennialError('ServerUnavailable', 'nobody is there', true)),
+        },
+      },
+    });
+    await server.applyRoutes({ endpoint: 'churn', generation: 1, routes: [{ model, weight: 100 }] });
+  }, 60_000);
+  afterAll(async () => {
+    await server?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('refuses odd methods, paths, types, lengths, bodies and keys over sockets, and no process ends', async () => {
+    const url = new URL(server.url);
     const paths = [
       '/invocations',
       '/v2/models/churn/infer',
@@ -225,20 +389,26 @@ describe('garbage bodies', () => {
       '/endpoints//invocations',
       '/v2/repository/index',
       '/v2/repository/models/x/load',
+      '/v2/models/churn/explain',
+      '/v1/endpoints/churn/feedback',
+      '/v1/events/calls',
+      '/v1/events/%2e%2e',
       '/openapi.json',
       '/nope',
       `/v2/models/${'a'.repeat(5_000)}`,
     ];
     const types = [
       'application/json',
+      'application/json',
       'application/octet-stream',
+      'application/x-ndjson',
       'text/csv',
       'application/json; charset=x',
       ';',
       '',
       undefined,
     ];
-    const encodings = ['gzip', 'deflate', 'br', 'identity', undefined, undefined, undefined];
+    const lies = ['gzip', 'deflate', 'br', 'identity', 'zstd', undefined, undefined, undefined];
     const bodies = [
       '{}',
       '[',
@@ -246,55 +416,110 @@ describe('garbage bodies', () => {
       '\xff',
       '',
       JSON.stringify(SEEDS[0]?.body),
+      JSON.stringify(SEEDS[4]?.body),
+      JSON.stringify(OTHER_SEEDS[2]?.body),
+      '{"a":1}\n{"a":2}\n',
       '{"inputs":'.repeat(500),
-    ];
-    let answered = 0;
+      `{${'"a":1,'.repeat(20_000)}"id":"x"}`,
+      '\n'.repeat(100_000),
+    ].map((text) => Buffer.from(text, 'latin1'));
+    const bombs = ENCODINGS.map((encoding) => ({
+      encoding,
+      bytes: COMPRESS[encoding](Buffer.alloc(11_000_000, '\n')),
+    }));
+    const agent = new Agent({ keepAlive: true, maxSockets: 20 });
+    const counts = new Map<number, number>();
     const ask = (seed: number): Promise<void> =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
         const next = generator(seed * 32_452_843);
         const pick = <T>(of: readonly T[]): T | undefined => of[next(of.length)];
         const type = pick(types);
-        const encoding = pick(encodings);
+        const token = pick([
+          tokens.all,
+          tokens.all,
+          tokens.all,
+          tokens.bound,
+          tokens.feedback,
+          'wrong',
+          'a.b.c',
+          undefined,
+        ]);
+        let encoding = pick(lies);
+        let bytes = pick(bodies) ?? Buffer.alloc(0);
+        const kind = next(16);
+        if (kind === 0) ({ encoding, bytes } = pick(bombs) ?? { encoding, bytes });
+        else if (kind < 5) {
+          const packed = pick(ENCODINGS) ?? 'gzip';
+          encoding = packed;
+          bytes = COMPRESS[packed](bytes);
+          if (next(3) === 0) bytes = bytes.subarray(0, next(bytes.length));
+        }
         const asked = request(
           {
             host: url.hostname,
             port: url.port,
-            method: pick(['GET', 'POST', 'POST', 'POST', 'PUT', 'DELETE', 'OPTIONS']),
+            agent,
+            method: next(4) > 0 ? 'POST' : pick(['GET', 'PUT', 'DELETE', 'OPTIONS']),
             path: pick(paths),
             headers: {
+              ...(token !== undefined && { authorization: `Bearer ${token}` }),
               ...(type !== undefined && { 'content-type': type }),
               ...(encoding !== undefined && { 'content-encoding': encoding }),
               ...(next(8) === 0 && { 'perennial-entity': pick(['%', '%ff', 'a'.repeat(600), 'anna']) }),
-              ...(next(8) === 0 && { 'perennial-timeout-ms': pick(['0', '-1', 'x', '1e3', '9'.repeat(30)]) }),
+              ...(next(8) === 0 && {
+                'perennial-timeout-ms': pick(['0', '-1', 'x', '1e3', '1', '9'.repeat(30)]),
+              }),
               ...(next(8) === 0 && { 'inference-header-content-length': pick(['0', '2', '-2', 'x', '99']) }),
+              ...(next(8) === 0 && { prefer: 'respond-async' }),
               ...(next(8) === 0 && { 'transfer-encoding': 'chunked' }),
             },
           },
           (answer) => {
             const chunks: Buffer[] = [];
             answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+            answer.on('error', () => resolve());
             answer.on('end', () => {
               const text = Buffer.concat(chunks).toString();
-              answered += 1;
               const status = answer.statusCode ?? 0;
-              if (status >= 500 && status !== 503) throw new Error(`${status} ${text} for seed ${seed}`);
-              JSON.parse(text);
-              resolve();
+              counts.set(status, (counts.get(status) ?? 0) + 1);
+              const known = token?.startsWith('pnl_') === true;
+              try {
+                expect([seed, JSON.parse(text), status]).toEqual([
+                  seed,
+                  expect.anything(),
+                  expect.any(Number),
+                ]);
+                if (status >= 500 && status !== 503) throw new Error(`${status} ${text} for seed ${seed}`);
+                if (!known && status < 400) throw new Error(`${status} without a key for seed ${seed}`);
+                resolve();
+              } catch (error) {
+                reject(error);
+              }
             });
           },
         );
         // A server may close a connection on which it has refused what was still being sent.
         asked.on('error', () => resolve());
-        asked.end(pick(bodies), 'latin1');
+        asked.end(bytes);
       });
-    for (let seed = 1; seed <= 3_000; seed += 20)
+    for (let seed = 1; seed <= 2_000; seed += 20)
       await Promise.all(Array.from({ length: 20 }, (_, index) => ask(seed + index)));
-    expect(answered).toBeGreaterThan(2_500);
-  });
+    agent.destroy();
+    expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(1_600);
+    for (const status of [200, 400, 401, 403, 404, 413, 415])
+      expect([status, counts.get(status) ?? 0]).not.toEqual([status, 0]);
 
-  it('still answers a sound request as before', async () => {
-    const answer = await send('/invocations', JSON.stringify({ dataframe_records: [ROW] }));
-    expect(JSON.parse(answer.body)).toEqual({
+    const headers = { authorization: `Bearer ${tokens.all}` };
+    const metrics = await (await fetch(`${server.url}/metrics`, { headers })).text();
+    expect(metrics).toContain('perennial_server_process_ends_total{reason="crash"} 0');
+    expect(metrics).toContain('perennial_server_process_ends_total{reason="hang"} 0');
+    expect(metrics).toContain('perennial_server_processes 2');
+    const sound = await fetch(`${server.url}/invocations`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ dataframe_records: [ROW] }),
+    });
+    expect(await sound.json()).toEqual({
       predictions: [{ label: 'yes', probability: expect.closeTo(0.88795, 5) }],
     });
   });

@@ -41,6 +41,19 @@ it('shows a page that asks no other host', async () => {
   expect((await fixture.get('/docs/start.js')).text).toContain('openapi.json');
 });
 
+it('shows the page without a token where there are keys; the document needs one', async () => {
+  await fixture.close();
+  fixture = await AppFixture.create({ token: 's3cret' });
+  expect((await fixture.get('/openapi.json')).status).toBe(401);
+  for (const path of ['/docs', '/docs/start.js', '/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js'])
+    expect([path, (await fixture.get(path)).status]).toEqual([path, 200]);
+  const page = (await fixture.get('/docs')).text;
+  // The policy forbids what stands in the page itself.
+  expect(page).not.toMatch(/<script(?! src=)|<style| style=| on\w+=/);
+  expect(page).toContain('type="password"');
+  expect((await fixture.get('/docs/start.js')).text).toContain('preauthorizeApiKey');
+});
+
 it('lists the repository, and loads nothing by request', async () => {
   expect((await fixture.post('/v2/repository/index', {})).body).toEqual([]);
   await fixture.serve();

@@ -106,10 +106,26 @@ describe('slow clients', () => {
     // Many answers, so that no buffer on the way takes them all.
     for (let i = 0; i < 12; i++) socket.write(HEAD(body.length) + body);
     // A paused reader sees the end only when it reads on.
-    await sleep(3_000);
+    await sleep(1_500);
     socket.resume();
     await closed;
     expect((await post(url, BODY)).status).toBe(200);
+  });
+
+  it('nor a long page, for which nobody needs a key', async () => {
+    const url = await serve({ answerMs: 300 });
+    const { socket, closed } = await open(url);
+    socket.pause();
+    for (let i = 0; i < 12; i++) socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: x\r\n\r\n');
+    await sleep(1_500);
+    let read = 0;
+    socket.on('data', (part: string) => {
+      read += part.length;
+    });
+    socket.resume();
+    await closed;
+    // All twelve are 18 MB.
+    expect(read).toBeLessThan(12_000_000);
   });
 });
 
@@ -168,6 +184,85 @@ describe('too much at once', () => {
       () => post(url, BODY).catch(() => undefined),
       (answer) => answer?.status === 200,
     );
+  });
+});
+
+describe('the bytes of bodies', () => {
+  const BIG = JSON.stringify({ instances: [ROW] }).padEnd(300_000);
+
+  it('are bounded all together, before they are read; small bodies pass', async () => {
+    const url = await serve({ allBodyBytes: 400_000 });
+    const { socket, received } = await open(url);
+    socket.write(HEAD(BIG.length) + BIG.slice(0, -1));
+    const refused = await until(
+      () => post(url, BIG),
+      ({ status }) => status === 503,
+    );
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect(await refused.json()).toMatchObject({
+      error_code: 'TEMPORARILY_UNAVAILABLE',
+      message: expect.stringContaining('bytes'),
+    });
+    // Of these nobody knows the length before they are there.
+    const zipped = new Uint8Array(gzipSync(BIG));
+    expect((await post(url, zipped, { 'content-encoding': 'gzip' })).status).toBe(503);
+    const chunked = await fetch(`${url}/invocations`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: new Blob([BIG]).stream(),
+      duplex: 'half',
+    });
+    expect(chunked.status).toBe(503);
+    expect((await post(url, BODY)).status).toBe(200);
+    expect((await post(url, new Uint8Array(gzipSync(BODY)), { 'content-encoding': 'gzip' })).status).toBe(
+      200,
+    );
+    // Too large for the route is too large, also when the server is full.
+    expect((await post(url, ' '.repeat(11_000_000))).status).toBe(413);
+    socket.write(' ');
+    await until(
+      async () => received(),
+      (text) => text.includes('200 OK'),
+    );
+    socket.destroy();
+    // Each gives its bytes back, answered or refused.
+    for (let i = 0; i < 3; i++)
+      for (const [body, headers] of [
+        [BIG, {}],
+        [zipped, { 'content-encoding': 'gzip' }],
+      ] as const)
+        expect((await post(url, body, headers)).status).toBe(200);
+  });
+
+  it('one alone is taken whatever the bound', async () => {
+    const url = await serve({ allBodyBytes: 1 });
+    for (let i = 0; i < 3; i++) expect((await post(url, BIG)).status).toBe(200);
+  });
+});
+
+describe('a path that there is not', () => {
+  it('is answered before its body is read', async () => {
+    const url = await serve();
+    const { socket, received } = await open(url);
+    const bomb = gzipSync(Buffer.alloc(10_000_000));
+    const head = (length: number, type: string): string =>
+      `POST /nope HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-encoding: gzip\r\ncontent-length: ${length}\r\n\r\n`;
+    // All of the body but its last byte: whoever reads it has it in memory, and waits.
+    socket.write(head(bomb.length, 'application/json'));
+    socket.write(bomb.subarray(0, -1));
+    await until(
+      async () => received(),
+      (text) => text.includes('there is no POST on this path'),
+    );
+    expect(received()).toMatch(/^HTTP\/1\.1 404 .*\r\ncontent-type: application\/json/s);
+    // Nor is its type looked at. What is left of the first body is passed over.
+    socket.write(bomb.subarray(-1));
+    socket.write(head(5, 'text/csv'));
+    await until(
+      async () => received(),
+      (text) => text.split('HTTP/1.1 404').length === 3,
+    );
+    socket.destroy();
   });
 });
 

@@ -30,6 +30,7 @@ describe('servingFromEnv', () => {
       PERENNIAL_SERVER_PROCESSES: '3',
       PERENNIAL_SERVER_RATE: '50/100',
       PERENNIAL_SERVER_MAX_BODY: '2MB',
+      PERENNIAL_SERVER_MAX_BODIES: '64MiB',
       PERENNIAL_SERVER_HEADERS_TIMEOUT: '5s',
       PERENNIAL_SERVER_TLS_CERT: 'a.pem',
       PERENNIAL_SERVER_TLS_KEY: '/b.pem',
@@ -48,7 +49,7 @@ describe('servingFromEnv', () => {
       maxRows: 500,
       batching: { maxWaitMs: 0, maxRequests: 50, maxRows: 5_000 },
       access: { rate: { perSecond: 50, burst: 100 }, keysFile: '/work/keys.json', keysRequired: true },
-      requests: { bodyBytes: 2_000_000, headersMs: 5_000, answerMs: 7_000 },
+      requests: { bodyBytes: 2_000_000, allBodyBytes: 67_108_864, headersMs: 5_000, answerMs: 7_000 },
       tls: { cert: '/work/a.pem', key: '/b.pem' },
     });
     expect(JSON.stringify(options)).not.toContain('hunter2');
