@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { access, copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
@@ -7,6 +7,7 @@ import { bundleOptions, workflowsPath as ownWorkflows } from '../../workers/bund
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CACHE = join(ROOT, 'node_modules', '.cache', 'perennial-tests');
+const KEPT_MS = 86_400_000;
 /** All that can get into a bundle. */
 const SOURCES = ['contracts', 'domain', 'packages', 'workers', 'workflows', 'test/replay', 'test/support'];
 
@@ -23,6 +24,7 @@ export async function sharedBundle(workflowsPath: string = ownWorkflows()): Prom
     () => false,
   );
   if (isThere) return shared;
+  await forgetOld();
   const { code } = await bundleWorkflowCode({
     ...bundleOptions(),
     workflowsPath,
@@ -40,6 +42,15 @@ export async function sharedBundle(workflowsPath: string = ownWorkflows()): Prom
 export async function bundleTo(file: string, workflowsPath: string = ownWorkflows()): Promise<string> {
   await copyFile(await sharedBundle(workflowsPath), file);
   return file;
+}
+
+/** Bundles of sources as they were have some megabytes each. */
+async function forgetOld(): Promise<void> {
+  for (const name of await readdir(CACHE).catch(() => [])) {
+    const path = join(CACHE, name);
+    const { mtimeMs = Date.now() } = (await stat(path).catch(() => undefined)) ?? {};
+    if (Date.now() - mtimeMs > KEPT_MS) await rm(path, { force: true });
+  }
 }
 
 async function digestOf(workflowsPath: string): Promise<string> {
