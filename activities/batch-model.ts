@@ -1,23 +1,30 @@
 import type { BatchActivities, BatchRequest } from '../contracts/batch-scoring.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { servedModel } from '../contracts/serving.ts';
-import { MlflowError, type ModelVersion } from '../packages/mlflow-client-ts/src/index.ts';
+import { type MlflowClient, MlflowError, type ModelVersion } from '../packages/mlflow-client-ts/src/index.ts';
 import { ALIASES, loadableModel, versionByAlias } from './champion.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { findOrCreateRun } from './mlflow-runs.ts';
+import { findOrCreateRun, runWithKey } from './mlflow-runs.ts';
 import { runUrl } from './tracking.ts';
 
 /** The experiment with the batches of a model; that of its training is called like its pipeline. */
 export const batchExperiment = (model: string): string => `${model}/batch-scoring`;
 
-/** Resolves the version that a batch is scored with, and opens the MLflow run of the batch. */
+const VERSION_TAG = 'perennial.batch_version';
+
+/**
+ * Resolves the version that a batch is scored with, and opens the MLflow run of the batch. A later attempt takes the
+ * version of the one before, wherever the alias points by then. A batch that is started again has a run of its own.
+ */
 export async function openBatch(
   deps: ActivityDependencies,
   { request, batchId, run }: Parameters<BatchActivities['openBatch']>[0],
 ): Promise<Awaited<ReturnType<BatchActivities['openBatch']>>> {
   const mlflow = deps.mlflow();
   const store = await deps.store();
-  const version = await versionOf(deps, request);
+  const key = `batch/${run.workflowId}/${run.runId}/${batchId}`;
+  const opened = await openedVersion(mlflow, request.model, key);
+  const version = await versionOf(deps, opened === undefined ? request : { ...request, version: opened });
   const loadable = await loadableModel(mlflow, store, version);
   if (!loadable)
     throw new PerennialError(
@@ -27,10 +34,12 @@ export async function openBatch(
   const { onnx, signature } = loadable;
   const model = servedModel.parse({ version: version.version, onnx, signature });
   const experimentId = await mlflow.experiments.getOrCreate({ name: batchExperiment(request.model) });
-  const { runId } = await findOrCreateRun(mlflow, experimentId, `batch/${run.workflowId}/${batchId}`, {
+  const { runId } = await findOrCreateRun(mlflow, experimentId, key, {
     name: batchId,
     tags: {
       'perennial.batch': batchId,
+      // From its beginning: parameters of a run cannot be changed any more.
+      [VERSION_TAG]: model.version,
       'perennial.workflow_id': run.workflowId,
       'perennial.workflow_run_id': run.runId,
       ...(request.startedBy ? { 'perennial.started_by': request.startedBy } : {}),
@@ -55,15 +64,25 @@ export async function openBatch(
   };
 }
 
+const unlessMissing = (error: unknown): undefined => {
+  if (error instanceof MlflowError && error.isNotFound) return undefined;
+  throw error;
+};
+
+/** The version that an earlier attempt of the same activity took. */
+async function openedVersion(mlflow: MlflowClient, model: string, key: string): Promise<string | undefined> {
+  const name = batchExperiment(model);
+  const experiment = await mlflow.experiments.getByName({ name }).catch(unlessMissing);
+  if (experiment === undefined) return undefined;
+  const run = await runWithKey(mlflow, experiment.experimentId, key);
+  return run?.data.tags[VERSION_TAG];
+}
+
 async function versionOf(
   deps: ActivityDependencies,
   { model: name, version, alias = ALIASES.champion }: BatchRequest,
 ): Promise<ModelVersion> {
   const mlflow = deps.mlflow();
-  const unlessMissing = (error: unknown): undefined => {
-    if (error instanceof MlflowError && error.isNotFound) return undefined;
-    throw error;
-  };
   const found =
     version === undefined
       ? await versionByAlias(mlflow, name, alias)

@@ -24,7 +24,10 @@ export function batchActivities(deps: ActivityDependencies): BatchActivities {
     openBatch: framed(config, async (input, frame) => {
       const { output } = input.request;
       const { batchId } = input;
-      await checkOutput({ config, output, batchId, scratchDir: await frame.scratch(), signal: frame.signal });
+      const { signal } = frame;
+      await withDatabase(frame, (database, scratchDir) =>
+        checkOutput(database, { config, output, batchId, scratchDir, signal }),
+      );
       return openBatch(deps, input);
     }),
     takeBatch: framed(config, (input, frame) => takeBatch(deps, input, frame)),
@@ -95,7 +98,8 @@ async function write(
     return writeOutput(
       database,
       {
-        query: answersQuery(files, plan, { batchId, at }),
+        query: (since) => answersQuery(files, plan, { batchId, at: since }),
+        at,
         rows: taken.rows,
         chunks: chunks.map(({ artifact }) => artifact.sha256),
       },

@@ -49,7 +49,12 @@ export async function findOrCreateRun(
   return { runId: info.runId, startTime: info.startTime ?? 0 };
 }
 
-async function runWithKey(mlflow: MlflowClient, experimentId: string, key: string): Promise<Run | undefined> {
+/** The run with a key, where an earlier attempt created one. */
+export async function runWithKey(
+  mlflow: MlflowClient,
+  experimentId: string,
+  key: string,
+): Promise<Run | undefined> {
   const filter = `tags.\`${KEY_TAG}\` = '${keyOf(key)}'`;
   const [found] = await collect(mlflow.runs.search({ experimentIds: [experimentId], filter, limit: 1 }));
   return found;

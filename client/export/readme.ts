@@ -82,6 +82,10 @@ A date is ISO 8601 text or epoch seconds, and UTC where it names no offset. A mi
 | \`PERENNIAL_SECRET_SERVER_TOKEN\` | | who predicts must send it as a bearer token; metadata and metrics ask for it as well, health does not |
 | \`PERENNIAL_SERVER_ID\` | \`standalone\` | name of the server in its log |
 | \`PERENNIAL_LOG_LEVEL\` | \`info\` | \`trace\`, \`debug\`, \`info\`, \`warn\`, \`error\`, \`fatal\`, \`silent\` |
+| \`OTEL_EXPORTER_OTLP_ENDPOINT\` | | where traces of requests go (OTLP over HTTP); the other \`OTEL_…\` variables are those of OpenTelemetry |
+
+What the server of a platform has and this one has not: new versions without a restart, challengers and shadows, the log
+of predictions with feedback, explanations, several processes, several keys with roles and rates, TLS.
 
 SIGTERM and SIGINT end it when the requests under way are answered. Put a TLS proxy in front of a server that is reached over a network.
 

@@ -26,7 +26,7 @@ export type MetricFamily = z.infer<typeof metricFamily>;
  * Something that is counted. Asked when somebody reads the metrics, not when something happens: on the way of a
  * request plain numbers are added up.
  *
- * @example metrics.add({ collect: () => [gauge('perennial_batch_queue_rows', 'Rows that wait.', [{ labels, value }])] })
+ * @example metrics.add({ collect: () => [gauge('perennial_queue_rows', 'Rows that wait.', [{ labels, value }])] })
  */
 export interface MetricSource {
   /** Must neither throw nor wait. */

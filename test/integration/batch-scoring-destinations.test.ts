@@ -1,9 +1,22 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { batchOutput } from '../../contracts/batch-output.ts';
-import { checkOutput, type OutputPlace, writeOutput } from '../../lib/scoring/destination/write-output.ts';
+import { batchOutput, type S3Output } from '../../contracts/batch-output.ts';
+import { writeS3Output } from '../../lib/scoring/destination/s3.ts';
+import {
+  checkOutput as checked,
+  type OutputPlace,
+  writeOutput,
+} from '../../lib/scoring/destination/write-output.ts';
+import { Secrets } from '../../lib/secrets.ts';
+import { HostRules } from '../../lib/sources/hosts.ts';
 import { BatchGround } from '../support/batch-ground.ts';
 import { PostgresServer } from '../support/postgres-server.ts';
 import { S3Server } from '../support/s3-server.ts';
@@ -37,8 +50,15 @@ const place = (output: unknown, more: Partial<OutputPlace['config']> = {}, batch
   scratchDir: ground.folder,
   signal: new AbortController().signal,
 });
-const write = (at: OutputPlace, query = QUERY, rows = 3) =>
-  writeOutput(ground.database, { query, rows, chunks: [query] }, at);
+const checkOutput = (at: OutputPlace) => checked(ground.database, at);
+/** The rows of a batch that began at `since`. */
+const write = (at: OutputPlace, query = QUERY, rows = 3, since = '2026-01-05T06:07:08.090Z') => {
+  const timed = (time: string) =>
+    `SELECT CAST('${time.replace('T', ' ').replace('Z', '')}' AS TIMESTAMP) AS "time", * FROM (${query})`;
+  return writeOutput(ground.database, { query: timed, at: since, rows, chunks: [query] }, at);
+};
+/** The same batch is started again later. */
+const LATER = '2026-01-05T19:00:00.000Z';
 
 describe('a file', () => {
   it.each([
@@ -55,13 +75,33 @@ describe('a file', () => {
       [1, 'two\nlines'],
       [2, '\\.'],
     ]);
+    await checkOutput(place(path));
+    expect(await write(place(path), QUERY, 3, LATER)).toEqual(written);
+    await expect(checkOutput(place(path, {}, 'b2'))).rejects.toMatchObject({ code: 'OutputExists' });
+    await expect(write(place(path), `${QUERY} LIMIT 2`, 2, LATER)).rejects.toMatchObject({
+      code: 'OutputExists',
+    });
+  });
+
+  it('of JSON lines holds JSON, whatever the numbers are', async () => {
+    const path = join(roots, 'numbers.jsonl');
+    const numbers = `SELECT 'b1' AS request_id, 'nan'::FLOAT AS a, ['inf'::DOUBLE, 2.5] AS b, {"x y": '-inf'::DOUBLE, z: [{k: 'nan'::FLOAT}]} AS c,
+      MAP {'NaN': 'nan'::DOUBLE} AS d, array_value('inf'::FLOAT) AS e, NULL::STRUCT(q DOUBLE) AS f, 0.1::DOUBLE AS g, 'NaN' AS h`;
+    await write(place(path), numbers, 1);
+    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({
+      time: '2026-01-05 06:07:08.09',
+      request_id: 'b1',
+      ...{ a: null, b: [null, 2.5], c: { 'x y': null, z: [{ k: null }] }, d: { NaN: null } },
+      ...{ e: [null], f: null, g: 0.1, h: 'NaN' },
+    });
   });
 
   it('of a folder is called like the batch, and the same batch finds its own', async () => {
     const folder = `${roots}/daily/`;
     const first = await write(place(folder));
     expect(first.destination).toBe(`${roots}/daily/b1.parquet`);
-    expect(await write(place(folder))).toEqual(first);
+    await checkOutput(place(folder));
+    expect(await write(place(folder), QUERY, 3, LATER)).toEqual(first);
     await write(place(folder, {}, 'b2'));
     await expect(write(place(folder), `${QUERY} LIMIT 2`, 2)).rejects.toMatchObject({ code: 'OutputExists' });
     expect((await readdir(folder)).sort()).toEqual(['b1.parquet', 'b2.parquet']);
@@ -74,7 +114,7 @@ describe('a file', () => {
     await expect(write(place(path))).rejects.toMatchObject({ code: 'OutputExists' });
     expect(await readFile(path, 'utf8')).toBe('mine');
     await write(place({ path, overwrite: true }));
-    expect(await readFile(path, 'utf8')).toContain('request_id,row');
+    expect(await readFile(path, 'utf8')).toContain('time,request_id,row');
   });
 
   it('is there as a whole or not at all', async () => {
@@ -151,7 +191,8 @@ describe('an object of S3', () => {
     expect((await Body?.transformToString())?.length).toBe(written.bytes);
     const head = () => client.send(new HeadObjectCommand({ Bucket: 'scores', Key: 'daily/b1.csv' }));
     const before = await head();
-    expect(await write(at)).toEqual(written);
+    await checkOutput(at);
+    expect(await write(at, QUERY, 3, LATER)).toEqual(written);
     expect((await head()).LastModified).toEqual(before.LastModified);
     await expect(write(at, `${QUERY} LIMIT 2`, 2)).rejects.toMatchObject({ code: 'OutputExists' });
     await write(
@@ -160,6 +201,51 @@ describe('an object of S3', () => {
       2,
     );
     expect((await head()).ContentLength).toBeLessThan(written.bytes ?? 0);
+  });
+
+  it('of another batch is seen before any row is scored', async () => {
+    const at = (batchId: string) => place(object('s3://scores/one.csv'), {}, batchId);
+    await write(at('b1'));
+    await checkOutput(at('b1'));
+    await expect(checkOutput(at('b2'))).rejects.toMatchObject({ code: 'OutputExists' });
+    await checkOutput(place(object('s3://scores/one.csv', { overwrite: true }), {}, 'b2'));
+  });
+
+  it.each([
+    ['one request', 'small.csv', 1],
+    ['several parts', 'parts.csv', 17 << 20],
+  ])('that comes while this batch is on its way stays: %s', async (_how, key, bytes) => {
+    const output = batchOutput.parse(object(`s3://scores/${key}`)) as S3Output;
+    const send = (batchId: string, before: () => Promise<unknown>) =>
+      writeS3Output(
+        output,
+        {
+          batchId,
+          identity: batchId,
+          rows: 1,
+          write: async (path) => {
+            await before();
+            await writeFile(path, batchId.repeat(bytes));
+            return 1;
+          },
+        },
+        {
+          hosts: new HostRules(['127.0.0.1'], ['127.0.0.1'], 'PERENNIAL_OUTPUT_HOSTS'),
+          secrets: new Secrets(process.env),
+          scratchDir: join(roots, batchId),
+          signal: new AbortController().signal,
+        },
+      );
+    for (const batchId of ['x', 'y']) await mkdir(join(roots, batchId), { recursive: true });
+    const nothing = async () => undefined;
+    await expect(send('x', () => send('y', nothing))).rejects.toMatchObject({ code: 'OutputExists' });
+    const { Body } = await client.send(
+      new GetObjectCommand({ Bucket: 'scores', Key: key, Range: 'bytes=0-0' }),
+    );
+    expect(await Body?.transformToString()).toBe('y');
+    // A batch that finds its own on the way is done.
+    await client.send(new DeleteObjectCommand({ Bucket: 'scores', Key: key }));
+    expect(await send('x', () => send('x', nothing))).toMatchObject({ bytes });
   });
 
   it('of many parts is whole', async () => {
@@ -219,7 +305,7 @@ describe('a table of PostgreSQL', () => {
 
   it('gets all rows or none', async () => {
     await server.client.query(
-      'CREATE TABLE strict (request_id text, row bigint, at timestamp, entity text, output_probability real, note varchar(8))',
+      'CREATE TABLE strict (time timestamp, request_id text, row bigint, at timestamp, entity text, output_probability real, note varchar(8))',
     );
     await expect(write(place(table('strict')))).rejects.toMatchObject({ code: 'OutputUnwritable' });
     expect(await rowsOf('strict')).toEqual([]);

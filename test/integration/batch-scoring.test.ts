@@ -4,7 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { BatchClient } from '../../client/batch-scoring.ts';
 import { loadSpec } from '../../client/spec-file.ts';
-import type { BatchScoringInput, BatchScoringResult } from '../../contracts/batch-scoring.ts';
+import {
+  type BatchScoringInput,
+  type BatchScoringResult,
+  batchScoringInput,
+} from '../../contracts/batch-scoring.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { quoteIdent } from '../../lib/duckdb/sql.ts';
@@ -105,6 +109,37 @@ describe('a batch', () => {
     expect(await rows(second)).toEqual(await rows(first));
     const { total } = await platform.run('listCache', { limit: 500, stage: 'score' });
     expect(total).toBe(first.chunks);
+  });
+
+  it('that is started again finds its own output, and another one is refused at once', async () => {
+    const output = `${platform.folder}/again.csv`;
+    const first = await score({ batchId: 'again', output });
+    // With other words than before: each start is on record by itself.
+    const second = await score({ batchId: 'again', output, invalid: 'quarantine' });
+    expect(second.output).toEqual(first.output);
+    expect(second.run.runId).not.toBe(first.run.runId);
+    const { workflowId } = await batches.start(inputOf({ batchId: 'other', output }));
+    expect(await failure(batches.result(workflowId))).toMatchObject({ type: 'OutputExists' });
+  });
+
+  it('keeps the version that it was opened with, wherever its alias goes', async () => {
+    const mlflow = platform.deps.mlflow();
+    const alias = { name: run.register.modelName, alias: 'nightly' };
+    await mlflow.registeredModels.setAlias({ ...alias, version: run.register.version });
+    const {
+      carried: _c,
+      chunksPerRun: _n,
+      parallel: _p,
+      ...request
+    } = batchScoringInput.parse(inputOf({ alias: 'nightly' }));
+    const input = { request, batchId: 'moved', run: { workflowId: 'moved', runId: 'r1' } };
+    const opened = await platform.run('openBatch', input);
+    expect(opened.version).toBe(run.register.version);
+    await mlflow.registeredModels.deleteAlias(alias);
+    expect(await platform.run('openBatch', input)).toEqual(opened);
+    await expect(
+      platform.run('openBatch', { ...input, run: { ...input.run, runId: 'r2' } }),
+    ).rejects.toMatchObject({ type: 'InputInvalid' });
   });
 
   it('is encrypted at rest where its rows are personal, in the store alone', async () => {

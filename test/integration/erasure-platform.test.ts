@@ -21,7 +21,7 @@ import { PSEUDONYM_KEY } from '../support/erasure-fixture.ts';
 import { NO_CACHE } from '../support/integration-lifecycle.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
 import { linearCongruential } from '../support/integration-random.ts';
-import { sightings, type Traces } from '../support/sightings.ts';
+import { sightings, sightingsOfAll, type Traces } from '../support/sightings.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Where source files may lie; outside of the data directory. */
@@ -190,7 +190,7 @@ describe('a person who went through whole lifecycles', () => {
     await mkdir(join(remembered, 'an-address'), { recursive: true });
     await writeFile(join(remembered, 'an-address', 'body'), people());
 
-    const before = await sightings(platform, TRACES);
+    const [before = [], others = []] = await sightingsOfAll(platform, [TRACES, OTHER]);
     // What an array of labels holds of the person cannot be told from others; a page shows no row of the person here.
     expect(await kindsOf(before)).toEqual([
       'batch',
@@ -208,7 +208,6 @@ describe('a person who went through whole lifecycles', () => {
       'validated',
       'validation',
     ]);
-    const others = await sightings(platform, OTHER);
     const store = await platform.deps.store();
     // As float32 it is 987654.3125.
     const samples = first.evaluate?.samples;
@@ -255,8 +254,8 @@ describe('a person who went through whole lifecycles', () => {
     expect(erasureText(result)).toContain('champion');
     expect(existsSync(remembered)).toBe(false);
 
-    expect(await sightings(platform, TRACES)).toEqual([]);
-    const after = await sightings(platform, OTHER);
+    const [left, after = []] = await sightingsOfAll(platform, [TRACES, OTHER]);
+    expect(left).toEqual([]);
     expect(decoded(after)).toEqual(decoded(others));
     const tags = (await platform.deps.mlflow().modelVersions.get({ name: 'clients', version: '1' })).tags;
     expect(tags['perennial.erasure']).toBe(result.certificate);

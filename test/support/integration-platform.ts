@@ -32,8 +32,10 @@ import type { ModelServerInfo } from '../../contracts/serving.ts';
 import type { PerennialConfig } from '../../lib/config.ts';
 import { openStore, type StoreSettings } from '../../lib/store/open-store.ts';
 import { ModelServer } from '../../serving/server.ts';
+import { sharedBundle } from './workflow-code.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const WORKFLOWS = fileURLToPath(new URL('./integration-workflows.ts', import.meta.url));
 const SERVER_ID = 'test-server';
 
 /** Every activity that there is, in whatever process it runs. */
@@ -111,7 +113,7 @@ export class TestPlatform {
           await Worker.create({
             connection,
             taskQueue: config.taskQueue,
-            workflowsPath: fileURLToPath(new URL('./integration-workflows.ts', import.meta.url)),
+            workflowBundle: { codePath: await sharedBundle(WORKFLOWS) },
             activities: registered(activities),
             interceptors: losingFirstAttempts(losing),
           }),

@@ -20,20 +20,32 @@ export interface Traces {
   number: number;
 }
 
+/** The {@link sightingsOfAll} of one person. */
+export async function sightings(platform: SearchedPlatform, traces: Traces): Promise<string[]> {
+  const [found = []] = await sightingsOfAll(platform, [traces]);
+  return found;
+}
+
+type SearchedPlatform = {
+  config: Pick<TestPlatform['config'], 'dataDir' | 'python'>;
+  client: TestPlatform['client'];
+};
+
 /**
- * Every place below a platform's data directory, in its MLflow and in its Temporal that shows the person: all files as
+ * Every place below a platform's data directory, in its MLflow and in its Temporal that shows a person, for each of some: all files as
  * they are, logs and the SQLite files of both servers with their write-ahead logs among them, and encrypted ones as
  * ciphertext; artifacts also decrypted and decoded; the histories of all workflows with their payloads decoded.
  */
-export async function sightings(
-  platform: { config: Pick<TestPlatform['config'], 'dataDir' | 'python'>; client: TestPlatform['client'] },
-  traces: Traces,
-): Promise<string[]> {
+export async function sightingsOfAll(
+  platform: SearchedPlatform,
+  people: readonly Traces[],
+): Promise<string[][]> {
   const { dataDir, python } = platform.config;
-  const found = new Set<string>();
+  const found = people.map((traces) => ({ traces, places: new Set<string>() }));
   const look = (place: string, text: string): void => {
-    for (const trace of [...traces.texts, `${Math.floor(traces.number)}.`])
-      if (text.includes(trace)) found.add(place);
+    for (const { traces, places } of found)
+      for (const trace of [...traces.texts, `${Math.floor(traces.number)}.`])
+        if (text.includes(trace)) places.add(place);
   };
   const keyring = new Keyring(join(dataDir, 'keyring.json'), { create: true });
   const work = await mkdtemp(join(tmpdir(), 'perennial-sightings-'));
@@ -47,7 +59,7 @@ export async function sightings(
       const place = relative(dataDir, path);
       look(place, raw.toString('utf8'));
       const bytes = path.endsWith('.sealed') ? (await unsealBytes(path, keyring)).content : raw;
-      look(place, bytes.toString('utf8'));
+      if (bytes !== raw) look(place, bytes.toString('utf8'));
       if (bytes[0] === 0x1f && bytes[1] === 0x8b) look(`${place} (gzip)`, gunzipSync(bytes).toString('utf8'));
       const copy = join(work, 'artifact');
       await writeFile(copy, bytes);
@@ -57,7 +69,8 @@ export async function sightings(
       } else if (bytes.subarray(1, 6).toString() === 'NUMPY') {
         const { data } = await readNpy(copy);
         // float32 has seven digits.
-        if (data.some((value) => Math.abs(value - traces.number) < 1)) found.add(`${place} (npy)`);
+        for (const { traces, places } of found)
+          if (data.some((value) => Math.abs(value - traces.number) < 1)) places.add(`${place} (npy)`);
       }
     }
   } finally {
@@ -72,7 +85,7 @@ export async function sightings(
     const history = await platform.client.workflow.getHandle(workflowId, runId).fetchHistory();
     look(`history of ${workflowId}`, textsIn(history));
   }
-  return [...found].sort();
+  return found.map(({ places }) => [...places].sort());
 }
 
 /** All texts and payloads inside a value. */

@@ -8,14 +8,33 @@ import { settingsFromEnv } from '../../serving/standalone/settings.ts';
 
 describe('names', () => {
   it.each([
-    ['flights-delay', 'flights-delay'],
-    ['2024', 'model-2024'],
-    ['late-', 'late'],
-    ['a'.repeat(63), 'a'.repeat(50)],
-    [`${'a'.repeat(49)}-b`, 'a'.repeat(49)],
+    ['flights-delay', /^flights-delay$/],
+    ['a'.repeat(50), /^a{50}$/],
+    ['2024', /^model-2024-[0-9a-f]{8}$/],
+    ['late-', /^late-[0-9a-f]{8}$/],
+    ['a'.repeat(63), /^a{41}-[0-9a-f]{8}$/],
+    [`${'a'.repeat(40)}-${'b'.repeat(20)}`, /^a{40}-[0-9a-f]{8}$/],
+    ['Churn', /^churn-[0-9a-f]{8}$/],
+    ['my_model', /^my-model-[0-9a-f]{8}$/],
+    ['my model', /^my-model-[0-9a-f]{8}$/],
+    ['Ümlaut', /^model-mlaut-[0-9a-f]{8}$/],
+    ['模型', /^model-[0-9a-f]{8}$/],
   ])('of resources: %s', (endpoint, name) => {
-    expect(resourceName(endpoint)).toBe(name);
-    expect(name).toMatch(/^[a-z]([-a-z0-9]*[a-z0-9])?$/);
+    expect(resourceName(endpoint)).toMatch(name);
+    expect(resourceName(endpoint)).toMatch(/^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$/);
+    expect(imageName(imageName(undefined, endpoint, '3'), endpoint, '3')).toMatch(/:3$/);
+  });
+
+  it('of resources differ where those of the models do', () => {
+    const names = [
+      'my model',
+      'my_model',
+      'my-model',
+      'My-model',
+      `${'a'.repeat(60)}1`,
+      `${'a'.repeat(60)}2`,
+    ];
+    expect(new Set(names.map(resourceName)).size).toBe(names.length);
   });
 
   it.each([
@@ -28,7 +47,7 @@ describe('names', () => {
   });
 
   it('of an image by default', () => {
-    expect(imageName(undefined, '2024', '3')).toBe('model-2024:3');
+    expect(imageName(undefined, 'churn', '3')).toBe('churn:3');
   });
 
   it.each(['', 'Churn', 'a b', 'a:', '-a', 'a:3:4x!', `a${'b'.repeat(300)}`, 'a\nRUN x'])(

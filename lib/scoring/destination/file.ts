@@ -92,14 +92,14 @@ async function realPlace(path: string): Promise<string> {
  * Writes a batch's file: beside its place first, then under its name, whole or not at all. The same batch once more
  * finds its own file and leaves it.
  *
- * @param write writes the rows to a path and says how many there are
+ * @param write writes the rows to its first path, which becomes the second, and says how many there are
  * @throws PerennialError `OutputExists`, `OutputDenied`, `OutputUnwritable`
  */
 export async function writeFileOutput(
   output: FileOutput,
   batchId: string,
   rules: OutputRules,
-  write: (path: string) => Promise<number>,
+  write: (partial: string, path: string) => Promise<number>,
 ): Promise<Omit<WrittenOutput, 'kind'>> {
   const path = await allowedPath(output, batchId, rules);
   const where = `output ${path}`;
@@ -111,7 +111,7 @@ export async function writeFileOutput(
     // What attempts that were killed left behind.
     for (const name of await readdir(folder))
       if (name.startsWith(prefix) && name.endsWith('.partial')) await rm(join(folder, name), { force: true });
-    const rows = await write(partial);
+    const rows = await write(partial, path);
     const sha256 = await sha256OfFile(partial);
     const { size: bytes } = await stat(partial);
     await synced(partial);

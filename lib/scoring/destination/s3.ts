@@ -16,8 +16,10 @@ const PART_BYTES = 16 << 20;
 const PARTS_AT_ONCE = 4;
 const MOST_PARTS = 9_000;
 
-/** Under which an object tells what it holds, so that the same batch knows its own. */
+/** Under which an object tells what it holds, and of which batch, so that the same batch knows its own. */
 const DIGEST = 'perennial-sha256';
+const BATCH = 'perennial-batch';
+const IDENTITY = 'perennial-identity';
 
 /** What writing to a network needs. */
 export interface NetworkOptions {
@@ -36,28 +38,48 @@ interface Place {
 
 /**
  * Writes a batch's object. It is there as a whole or not at all; the same batch once more finds its own and leaves it.
+ * Of two that write under one name at the same time the store lets the first one in.
  *
- * @param write writes the rows to a local path and says how many there are
+ * @param table `identity` is a digest of what the rows are; `write` writes them to a local path and says how many there
+ *   are
  * @throws PerennialError `OutputExists`, `OutputDenied`, `OutputUnwritable`, `OutputUnavailable`, `SecretMissing`
  */
 export async function writeS3Output(
   output: S3Output,
-  batchId: string,
+  table: {
+    batchId: string;
+    identity: string;
+    rows: number;
+    write: (path: string) => Promise<number>;
+  },
   options: NetworkOptions,
-  write: (path: string) => Promise<number>,
 ): Promise<Omit<WrittenOutput, 'kind'>> {
+  const { batchId, identity, rows } = table;
   const format = formatOf(output.s3, output.format);
   const destination = placeOf(output.s3, format, batchId);
   return withPlace(output, destination, options, async (place) => {
+    const own = async (): Promise<Omit<WrittenOutput, 'kind'> | undefined> => {
+      const there = await headOf(place);
+      if (there?.identity === identity && there.digest !== undefined)
+        return { destination, format, rows, bytes: there.bytes, sha256: there.digest };
+      if (there && !output.overwrite) throw taken(place.where);
+      return undefined;
+    };
+    const known = await own();
+    if (known) return known;
     const path = join(options.scratchDir, `output.${format}`);
     try {
-      const rows = await write(path);
+      await table.write(path);
       const sha256 = await sha256OfFile(path);
       const { size: bytes } = await stat(path);
-      const there = await headOf(place);
-      if (there?.digest !== sha256) {
-        if (there && !output.overwrite) throw taken(place.where);
-        await upload(place, path, bytes, sha256, options.signal);
+      const metadata = { [DIGEST]: sha256, [BATCH]: batchId, [IDENTITY]: identity };
+      try {
+        await upload(place, path, { bytes, metadata, replace: output.overwrite }, options.signal);
+      } catch (error) {
+        // Somebody was quicker: most likely another attempt of this batch.
+        const quicker = isRefusedAsTaken(error) ? await own() : undefined;
+        if (quicker) return quicker;
+        throw error;
       }
       return { destination, format, rows, bytes, sha256 };
     } finally {
@@ -66,7 +88,11 @@ export async function writeS3Output(
   });
 }
 
-/** Whether the place can be looked at; before any row is scored. @throws PerennialError as {@link writeS3Output} */
+/**
+ * Whether the place can be looked at, and is free or this batch's own; before any row is scored.
+ *
+ * @throws PerennialError as {@link writeS3Output}
+ */
 export async function checkS3Output(
   output: S3Output,
   batchId: string,
@@ -74,7 +100,8 @@ export async function checkS3Output(
 ): Promise<void> {
   const destination = placeOf(output.s3, formatOf(output.s3, output.format), batchId);
   await withPlace(output, destination, options, async (place) => {
-    await headOf(place);
+    const there = await headOf(place);
+    if (there && there.batchId !== batchId && !output.overwrite) throw taken(place.where);
   });
 }
 
@@ -101,31 +128,55 @@ async function withPlace<T>(
   }
 }
 
-async function headOf({ client, bucket, key }: Place): Promise<{ digest: string | undefined } | undefined> {
+interface Head {
+  batchId: string | undefined;
+  identity: string | undefined;
+  digest: string | undefined;
+  bytes: number | null;
+}
+
+async function headOf({ client, bucket, key }: Place): Promise<Head | undefined> {
   const { HeadObjectCommand, NotFound } = await import('@aws-sdk/client-s3');
   try {
-    const { Metadata } = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
-    return { digest: Metadata?.[DIGEST] };
+    const { Metadata, ContentLength } = await client.send(
+      new HeadObjectCommand({ Bucket: bucket, Key: key }),
+    );
+    return {
+      batchId: Metadata?.[BATCH],
+      identity: Metadata?.[IDENTITY],
+      digest: Metadata?.[DIGEST],
+      bytes: ContentLength ?? null,
+    };
   } catch (error) {
     if (error instanceof NotFound) return undefined;
     throw error;
   }
 }
 
+/** 412: the name was taken meanwhile; 409: it is being taken at this moment. */
+const isRefusedAsTaken = (error: unknown): boolean =>
+  error instanceof Error && /^(PreconditionFailed|ConditionalRequestConflict)$/.test(error.name);
+
 async function upload(
   { client, bucket, key }: Place,
   path: string,
-  bytes: number,
-  sha256: string,
+  object: { bytes: number; metadata: Record<string, string>; replace: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const { Upload } = await import('@aws-sdk/lib-storage');
   signal.throwIfAborted();
   const sending = new Upload({
     client,
-    params: { Bucket: bucket, Key: key, Body: createReadStream(path), Metadata: { [DIGEST]: sha256 } },
+    // An upload of several parts hands the condition to the request that completes it.
+    params: {
+      Bucket: bucket,
+      Key: key,
+      Body: createReadStream(path),
+      Metadata: object.metadata,
+      ...(object.replace ? {} : { IfNoneMatch: '*' }),
+    },
     queueSize: PARTS_AT_ONCE,
-    partSize: Math.max(PART_BYTES, Math.ceil(bytes / MOST_PARTS)),
+    partSize: Math.max(PART_BYTES, Math.ceil(object.bytes / MOST_PARTS)),
     // Parts of an upload that broke off cost money and are nobody's.
     leavePartsOnError: false,
   });

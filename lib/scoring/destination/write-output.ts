@@ -8,6 +8,7 @@ import type { Database } from '../../duckdb/database.ts';
 import { Secrets } from '../../secrets.ts';
 import { HostRules } from '../../sources/hosts.ts';
 import { sourceOptions } from '../../sources/options.ts';
+import { earlierBatch } from './earlier-batch.ts';
 import { allowedPath, formatOf, type OutputRules, writeFileOutput } from './file.ts';
 import { taken } from './output-errors.ts';
 import { checkPostgresOutput, writePostgresOutput } from './postgres.ts';
@@ -53,48 +54,64 @@ const networkOptions = ({ config, scratchDir, signal }: OutputPlace): NetworkOpt
  *
  * @throws PerennialError `OutputDenied`, `OutputExists`, `OutputUnwritable`, `OutputUnavailable`, `SecretMissing`
  */
-export async function checkOutput(place: OutputPlace): Promise<void> {
+export async function checkOutput(database: Database, place: OutputPlace): Promise<void> {
   const { output, batchId, config } = place;
   if ('s3' in output) return checkS3Output(output, batchId, networkOptions(place));
   if ('postgres' in output) return checkPostgresOutput(output, networkOptions(place));
   const path = await allowedPath(output, batchId, fileRules(config));
   // In a folder the name is the batch's own: who finds it there is told at the end whether it is the same.
   if (output.overwrite || output.path.endsWith('/')) return;
-  if (await stat(path).catch(() => undefined)) throw taken(`output ${path}`);
+  if (!(await stat(path).catch(() => undefined))) return;
+  const earlier = await earlierBatch(database, path, formatOf(output.path, output.format));
+  if (earlier?.batchId !== batchId) throw taken(`output ${path}`);
 }
 
 /**
  * Writes the rows of a query to their destination: all of them once, or none.
  *
- * @param table `chunks` are digests of what the rows are made of
+ * @param table `query` gives the rows of a batch that began at a time, `at` is when this one did, and `chunks` are
+ *   digests of what the rows are made of
  * @throws PerennialError as {@link checkOutput}, and `ColumnMissing` for a table that lacks columns
  */
 export async function writeOutput(
   database: Database,
-  table: { query: string; rows: number; chunks: readonly string[] },
+  table: { query: (at: string) => string; at: string; rows: number; chunks: readonly string[] },
   place: OutputPlace,
 ): Promise<WrittenOutput> {
   const { output, batchId, config } = place;
-  const { query, rows } = table;
+  const { query, at, rows } = table;
   if ('postgres' in output) {
-    const identity = createHash('sha256').update(JSON.stringify(table.chunks)).digest('hex');
     const written = await writePostgresOutput(
       database,
       output,
-      { query, batchId, identity, rows },
+      { query: query(at), batchId, identity: digestOf(table.chunks), rows },
       networkOptions(place),
     );
     return { kind: 'postgres', ...written };
   }
-  const name = 's3' in output ? output.s3 : output.path;
-  const format = formatOf(name, output.format);
-  const write = async (path: string): Promise<number> => {
-    const count = await writeRows(database, query, path, format);
+  const format = formatOf('s3' in output ? output.s3 : output.path, output.format);
+  const write = async (path: string, since: string): Promise<number> => {
+    const count = await writeRows(database, query(since), path, format);
     // Before anybody sees it.
     if (count === rows) return count;
     throw new PerennialError('StageFailed', `of ${rows} rows ${count} were written`);
   };
-  return 's3' in output
-    ? { kind: 's3', ...(await writeS3Output(output, batchId, networkOptions(place), write)) }
-    : { kind: 'file', ...(await writeFileOutput(output, batchId, fileRules(config), write)) };
+  if ('s3' in output) {
+    const identity = digestOf([batchId, format, ...table.chunks]);
+    const written = await writeS3Output(
+      output,
+      { batchId, identity, rows, write: (path) => write(path, at) },
+      networkOptions(place),
+    );
+    return { kind: 's3', ...written };
+  }
+  const written = await writeFileOutput(output, batchId, fileRules(config), async (partial, path) => {
+    // With the time of the batch's earlier start its file has the same bytes.
+    const earlier = output.overwrite ? undefined : await earlierBatch(database, path, format);
+    return write(partial, earlier?.batchId === batchId ? earlier.at : at);
+  });
+  return { kind: 'file', ...written };
 }
+
+const digestOf = (words: readonly string[]): string =>
+  createHash('sha256').update(JSON.stringify(words)).digest('hex');

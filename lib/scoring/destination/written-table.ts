@@ -3,6 +3,7 @@ import { type Database, refused } from '../../duckdb/database.ts';
 import { quoteLiteral } from '../../duckdb/sql.ts';
 import { LOG_COLUMN_TYPES } from '../../predictions/log-columns.ts';
 import type { ScoringPlan } from '../plan.ts';
+import { jsonQuery } from './json-values.ts';
 
 /** What every row of a batch says of it. */
 export interface BatchFacts {
@@ -42,8 +43,11 @@ export async function writeRows(
   format: BatchFormat,
 ): Promise<number> {
   if (format === 'parquet') return database.copyToParquet(query, path, 'OutputUnwritable', 'the output');
-  const options = format === 'csv' ? 'FORMAT csv, HEADER true' : 'FORMAT json, ARRAY false';
-  const { rows: counted } = await copied(database, `COPY (${query}\n) TO ${quoteLiteral(path)} (${options})`);
+  const [rows, options] =
+    format === 'csv'
+      ? [query, 'FORMAT csv, HEADER true']
+      : [await jsonQuery(database, query), 'FORMAT json, ARRAY false'];
+  const { rows: counted } = await copied(database, `COPY (${rows}\n) TO ${quoteLiteral(path)} (${options})`);
   return counted;
 }
 
