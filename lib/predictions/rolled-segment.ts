@@ -55,6 +55,9 @@ export async function rollSegment(
 
 let made = 0;
 
+/** All truth of a file is alike, and so in one table. */
+const TRUTHS = 'truths';
+
 class SegmentTables {
   readonly #files = new Map<string, Map<string, PredictionTable | TruthTable>>();
   readonly #names: string[] = [];
@@ -83,11 +86,10 @@ class SegmentTables {
 
   async addTruth(record: TruthRecord): Promise<void> {
     const tables = this.#tablesOf(record.endpoint, 'truth', record.receivedAt);
-    const key = JSON.stringify(TruthTable.metricsOf(record));
-    let table = tables.get(key);
+    let table = tables.get(TRUTHS);
     if (!(table instanceof TruthTable)) {
-      table = await TruthTable.create(this.database, this.#newName(), record);
-      tables.set(key, table);
+      table = await TruthTable.create(this.database, this.#newName(), record.endpoint);
+      tables.set(TRUTHS, table);
     }
     table.add(record);
   }

@@ -4,6 +4,7 @@ import { logKey } from '../../lib/predictions/log-key.ts';
 import type { TruthRecord } from '../../lib/predictions/records.ts';
 import { type PredictionConfig, segmentsFolder } from '../../lib/predictions/settings.ts';
 import { Spool, type SpoolLimits, type SpoolRefusal } from '../../lib/predictions/spool.ts';
+import { epochMs } from '../../lib/predictions/wall-clock.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import type { Prediction, PredictionListener } from '../prediction.ts';
 import { samplePoint } from '../sampling.ts';
@@ -155,7 +156,7 @@ export class PredictionLog implements PredictionListener {
   #record(prediction: Prediction, seconds: number): void {
     try {
       const { sample } = this.#policyOf(prediction);
-      if (sample < 1 && samplePoint(prediction.call.requestId) >= sample) return;
+      if (sample < 1 && samplePoint(prediction.call.arrived) >= sample) return;
       const refusal = this.#segments.isFull ? 'room' : this.#add(prediction, seconds);
       if (refusal !== undefined) {
         this.#drop(refusal);
@@ -174,7 +175,8 @@ export class PredictionLog implements PredictionListener {
     const { features } = this.#policyOf(prediction);
     return this.#spool.addPrediction({
       layout: this.#layouts.of(call.endpoint, model.served, outputs, features),
-      at: Date.now() - seconds * 1000,
+      // Of copies too: so they are told apart from other requests of the same id.
+      at: epochMs(call.arrived),
       requestId: call.requestId,
       entity: entity === undefined ? undefined : this.#pseudonym(entity),
       role: prediction.role,

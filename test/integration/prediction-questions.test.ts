@@ -123,7 +123,7 @@ describe('feedback from a file', () => {
     }
     expect(await segmentFiles(segmentsFolder(fixture.config))).toMatchObject([{ open: true }]);
     const joined = await fixture.rows(
-      `SELECT request_id, row, truth_label, truth_by, metric_revenue AS revenue FROM labelled
+      `SELECT request_id, row, truth_label, truth_by, metrics['revenue'] AS revenue FROM labelled
        WHERE truth_label IS NOT NULL ORDER BY ALL`,
     );
     expect(joined).toEqual([
