@@ -66,7 +66,7 @@ export async function createLogViews(
     ...(since ? [`time >= ${moment(since)}`] : []),
     ...(until ? [`time < ${moment(until)}`] : []),
   ];
-  const from = since ? `AND time >= ${moment(since)}` : '';
+  const from = since ? `WHERE time >= ${moment(since)}` : '';
   await database.run(
     `CREATE VIEW predictions AS SELECT * FROM ${relation(files.predictions, PREDICTION_COLUMNS)}
      ${within.length > 0 ? `WHERE ${within.join(' AND ')}` : ''}`,
@@ -75,8 +75,8 @@ export async function createLogViews(
   const carried = ['value', 'label', 'observed_at', 'received_at', 'metrics'].map((name) => `t.${name}`);
   await database.run(`CREATE VIEW labelled AS
     WITH asked AS (
-      SELECT ${REQUEST}, entity, role
-      FROM ${relation([...files.predictions, ...files.later], PREDICTION_COLUMNS)} WHERE row = 0 ${from}
+      SELECT ${REQUEST}, any_value(entity) AS entity, bool_or(role <> 'shadow') AS answered
+      FROM ${relation([...files.predictions, ...files.later], PREDICTION_COLUMNS)} ${from} GROUP BY ALL
     ), said AS (
       SELECT t.request_id, a.time, t.row, CASE WHEN t.row IS NULL THEN 'request' ELSE 'row' END AS how, ${carried.join(', ')}
       FROM (SELECT * FROM truth WHERE request_id IS NOT NULL) t
@@ -84,7 +84,7 @@ export async function createLogViews(
       UNION ALL
       SELECT a.request_id, a.time, NULL AS row, 'entity' AS how, ${carried.join(', ')}
       FROM (SELECT * FROM truth WHERE request_id IS NULL) t
-      ASOF JOIN (SELECT * FROM asked WHERE entity IS NOT NULL AND role <> 'shadow') a
+      ASOF JOIN (SELECT * FROM asked WHERE entity IS NOT NULL AND answered) a
         ON t.entity = a.entity AND t.observed_at >= a.time
       WHERE epoch_ms(t.observed_at) - epoch_ms(a.time) <= ${Math.floor(horizonMs)}
     ), measured AS (
