@@ -66,6 +66,15 @@ export class PredictedRows implements PersonalStore {
     const steps: FileStep[] = [];
     await inFolder(tools, async (folder) => {
       const sources = await LogSources.open(this.config, tools.database, folder);
+      const [left] = sources.unreadable;
+      if (left)
+        unsearched.push({
+          store: this.name,
+          kind: 'segments of the prediction log',
+          pipelines: [],
+          places: sources.unreadable.length,
+          why: left.why,
+        });
       for (const endpoint of await sources.endpoints()) {
         const requests = await PersonRequests.create(tools.database);
         try {

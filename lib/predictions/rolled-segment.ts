@@ -25,6 +25,7 @@ const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
  *
  * @param origin what the files are named after
  * @param folder where they go; it exists
+ * @param signal looked at before each block
  * @throws PerennialError as `segmentBlocks`
  */
 export async function rollSegment(
@@ -33,11 +34,13 @@ export async function rollSegment(
   keyring: Keyring,
   origin: string,
   folder: string,
+  signal?: AbortSignal,
 ): Promise<RolledFile[]> {
   const tables = new SegmentTables(database, origin);
   const known: KnownLayouts = new Map();
   try {
     for await (const block of segmentBlocks(segment, keyring)) {
+      signal?.throwIfAborted();
       const predictions: PredictionFrame[] = [];
       const truths: TruthRecord[] = [];
       visitFrames(block, known, {

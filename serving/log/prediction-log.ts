@@ -34,6 +34,8 @@ export interface PredictionLogStats {
   unsyncedSeconds: number;
   /** Bytes of segments in the server's folder, not archived yet. */
   spoolBytes: number;
+  /** Segments there that could not be read and were set aside. */
+  unreadable: number;
   /** Whether records reach the disk. */
   healthy: boolean;
 }
@@ -139,6 +141,7 @@ export class PredictionLog implements PredictionListener {
       bufferedBytes: this.#spool.bytes,
       unsyncedSeconds: this.#segments.unsyncedSeconds,
       spoolBytes: this.#segments.spoolBytes,
+      unreadable: this.#segments.unreadable,
       healthy: this.#segments.failing === undefined && !this.#segments.isFull,
     };
   }

@@ -147,6 +147,7 @@ describe.skipIf('missing' in programs)('Prometheus', () => {
         bytes: recorded * 100,
         bufferedBytes: 10,
         unsyncedSeconds: 0.1,
+        unreadable: 0,
         spoolBytes: 1_000,
         healthy: true,
       })),
