@@ -19,10 +19,14 @@ export const predictionsQuestion = z.strictObject({
 });
 export type PredictionsQuestion = z.infer<typeof predictionsQuestion>;
 
-/** Its answer: rows, or how many were written. */
+/** Its answer: rows, or how many were written; and how many segments and files were left out, as they cannot be read. */
 export const predictionsAnswer = z.union([
-  z.object({ rows: z.array(z.record(z.string(), z.unknown())), more: z.boolean() }),
-  z.object({ written: z.number().int() }),
+  z.object({
+    rows: z.array(z.record(z.string(), z.unknown())),
+    more: z.boolean(),
+    unreadable: z.number().int(),
+  }),
+  z.object({ written: z.number().int(), unreadable: z.number().int() }),
 ]);
 export type PredictionsAnswer = z.infer<typeof predictionsAnswer>;
 
@@ -32,5 +36,7 @@ export const feedbackQuestion = z.strictObject({
   /** With an absolute path. */
   file: z.string(),
   format: z.enum(['csv', 'jsonl', 'parquet']),
+  /** Whether it is taken of an endpoint too that nothing is known of. */
+  newEndpoint: z.boolean(),
 });
 export type FeedbackQuestion = z.infer<typeof feedbackQuestion>;

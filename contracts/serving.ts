@@ -70,7 +70,7 @@ export type HeaderRoute = z.infer<typeof headerRoute>;
 
 /** What of an endpoint's answers is put on record. */
 export const predictionLogPolicy = z.strictObject({
-  /** Share of the requests, 0 to 1. By request id, so that all processes and both halves of a comparison agree. */
+  /** Share of the requests, 0 to 1. By the moment of its arrival, so that both halves of a comparison agree. */
   sample: z.number().min(0).max(1).default(1),
   /** Whether the features are recorded beside the outputs. */
   features: z.boolean().default(true),

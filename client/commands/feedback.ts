@@ -23,6 +23,7 @@ export function registerFeedbackCommand(program: Command): void {
     .argument('<endpoint>', 'name of the endpoint')
     .argument('<file>', `what turned out to be true: ${Object.keys(FORMATS).join(', ')}`)
     .description('tell what turned out to be true, for predictions on record')
+    .option('--new-endpoint', 'take it also where nothing is known of the endpoint yet')
     .addHelpText(
       'after',
       `
@@ -33,12 +34,12 @@ Examples:
   $ perennial feedback churn outcomes.csv
   $ perennial feedback churn returns.parquet`,
     )
-    .action((endpoint: string, file: string, _options: unknown, command: Command) => {
+    .action((endpoint: string, file: string, options: { newEndpoint?: boolean }, command: Command) => {
       const output = outputOf(command);
       return guarded(output.json, async () => {
         const answer = await askDataEngine(
           'feedback',
-          { endpoint, ...(await fileOf(file)) },
+          { endpoint, newEndpoint: options.newEndpoint === true, ...(await fileOf(file)) },
           z.object(feedbackAnswer.shape),
           dataDirOf(command),
         );

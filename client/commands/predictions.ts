@@ -52,6 +52,10 @@ Examples:
           predictionsAnswer,
           dataDirOf(command),
         );
+        if (answer.unreadable > 0)
+          output.notice(
+            `${answer.unreadable} segments or files of the log cannot be read and are left out; see docs/prediction-log.md`,
+          );
         if ('written' in answer)
           output.result(
             { file: options.out, rows: answer.written },

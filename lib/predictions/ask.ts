@@ -35,6 +35,7 @@ export async function askPredictions(
     alsoPaths: out ? [out.path + PART] : [],
   });
   const { database } = opened;
+  const unreadable = opened.unreadable.length;
   try {
     const query = sql === null ? LATEST : await oneSelect(database, sql, '--sql');
     if (!out) {
@@ -43,7 +44,13 @@ export async function askPredictions(
         'SqlInvalid',
         '--sql',
       );
-      return { rows: rows.slice(0, limit), more: rows.length > limit };
+      const maps = (await database.columns(`(${query}\n)`))
+        .filter(({ type }) => type.startsWith('MAP('))
+        .map(({ name }) => name);
+      const shown = rows
+        .slice(0, limit)
+        .map((row) => ({ ...row, ...Object.fromEntries(maps.map((name) => [name, objectOf(row[name])])) }));
+      return { rows: shown, more: rows.length > limit, unreadable };
     }
     const part = out.path + PART;
     try {
@@ -53,13 +60,21 @@ export async function askPredictions(
         '--sql',
       );
       await rename(part, out.path);
-      return { written: Number(Count ?? 0) };
+      return { written: Number(Count ?? 0), unreadable };
     } finally {
       await rm(part, { force: true });
     }
   } finally {
     await opened.close();
   }
+}
+
+/** The engine gives a MAP as a list of its pairs. */
+function objectOf(map: unknown): unknown {
+  if (!Array.isArray(map)) return map;
+  return Object.fromEntries(
+    map.map(({ key, value }: { key: unknown; value: unknown }) => [String(key), value]),
+  );
 }
 
 function moment(text: string, option: string): Date {

@@ -10,8 +10,9 @@ import { openArchive, type PredictionArchive } from './archive.ts';
 import { fileName, type LogFile, type LogKind, parseLogFile } from './log-files.ts';
 import { rollSegment } from './rolled-segment.ts';
 import { isSealed } from './sealed-parquet.ts';
-import { segmentFiles } from './segments.ts';
+import { segmentFiles, unreadableSegments } from './segments.ts';
 import { archiveLocation, type PredictionConfig, segmentsFolder } from './settings.ts';
+import { isOfContent, type Unreadable, unreadable } from './unreadable.ts';
 
 /** Days in UTC, both included: `2026-11-22`. */
 export interface DayRange {
@@ -19,8 +20,12 @@ export interface DayRange {
   readonly to?: string | undefined;
 }
 
+const SET_ASIDE = 'it could not be read and was set aside; see docs/prediction-log.md, "What cannot be read"';
+
 /** Everything that is on record, wherever it lies: archived, or still in segments of this data directory. */
 export class LogSources {
+  /** Segments and files that were left out, since they cannot be read. */
+  readonly unreadable: Unreadable[] = [];
   /** Of segments, by their place in the archive. */
   readonly #unrolled = new Map<string, string>();
 
@@ -42,13 +47,16 @@ export class LogSources {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       // Closed, and so renamed, or archived since it was listed.
       for (const place of [segment.path, segment.path.replace(/\.open$/, '.seg')]) {
-        const rolled = await rollSegment(database, place, sources.keyring, segment.origin, folder).catch(
-          orMissing,
-        );
+        const rolled = await rollSegment(database, place, sources.keyring, segment.origin, folder)
+          .catch(orMissing)
+          .catch((error: unknown) => sources.#leaveOut(segment.origin, error));
         for (const { key, path } of rolled ?? []) sources.#unrolled.set(key, path);
         if (rolled) break;
       }
     }
+    for (const { origin } of await unreadableSegments(segmentsFolder(config)))
+      if (!sources.unreadable.some(({ place }) => place === origin))
+        sources.unreadable.push({ place: origin, why: SET_ASIDE });
     return sources;
   }
 
@@ -58,10 +66,11 @@ export class LogSources {
     return new LogSources(await openArchive(archiveLocation(config)), keyring, scratch);
   }
 
-  /** Names of endpoints that something is on record of. */
-  async endpoints(): Promise<string[]> {
+  /** Names of endpoints that something, or something of a kind, is on record of. */
+  async endpoints(of?: LogKind): Promise<string[]> {
     const names = new Set<string>();
-    for await (const { endpoint } of this.#files('')) names.add(endpoint);
+    for await (const { endpoint, kind } of this.#files(''))
+      if (of === undefined || kind === of) names.add(endpoint);
     return [...names].sort();
   }
 
@@ -78,7 +87,10 @@ export class LogSources {
     for await (const { key, date } of this.#files(`${fileName(endpoint)}/${kind}/`)) {
       if ((days.from !== undefined && date < days.from) || (days.to !== undefined && date > days.to))
         continue;
-      const path = await this.path(key);
+      const path = await this.path(key).catch((error: unknown) => {
+        this.#leaveOut(key, error);
+        return undefined;
+      });
       if (path !== undefined) paths.push(path);
     }
     return paths;
@@ -92,6 +104,13 @@ export class LogSources {
     const plain = join(this.scratch, `${randomUUID()}.parquet`);
     await unsealFile(stored, plain, this.keyring);
     return plain;
+  }
+
+  /** @throws an error that does not lie in what was read */
+  #leaveOut(place: string, error: unknown): [] {
+    if (!isOfContent(error)) throw error;
+    this.unreadable.push(unreadable(place, error));
+    return [];
   }
 
   /** Archived files first, then what is only in segments; each place once. */

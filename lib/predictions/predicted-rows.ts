@@ -16,9 +16,10 @@ import type { ArtifactStore } from '../store/artifact-store.ts';
 import { sha256OfFile } from '../store/digest.ts';
 import { sealFile } from '../store/sealed-file.ts';
 import { EntityKey } from './entity-key.ts';
-import { parseLogFile } from './log-files.ts';
+import { type LogKind, parseLogFile } from './log-files.ts';
 import { logKey } from './log-key.ts';
 import { LogSources } from './log-sources.ts';
+import { PersonRequests } from './person-requests.ts';
 import { alone, rollSegments } from './roll.ts';
 import { requestClose, segmentFiles } from './segments.ts';
 import { type PredictionConfig, segmentsFolder } from './settings.ts';
@@ -46,7 +47,7 @@ interface Searched {
 /**
  * Recorded predictions and their truth. A person is found by the entity's pseudonym, and by the inputs that bear the
  * names of columns that identify people in the tables of pipelines; truth by the entity and by the requests that were
- * found. Segments are archived first, so that there is one place to look through.
+ * found, but not by their ids alone: others may have used them too. Segments are archived first, so that there is one place to look through.
  */
 export class PredictedRows implements PersonalStore {
   readonly name = 'predictions';
@@ -65,40 +66,53 @@ export class PredictedRows implements PersonalStore {
     const steps: FileStep[] = [];
     await inFolder(tools, async (folder) => {
       const sources = await LogSources.open(this.config, tools.database, folder);
+      const [left] = sources.unreadable;
+      if (left)
+        unsearched.push({
+          store: this.name,
+          kind: 'segments of the prediction log',
+          pipelines: [],
+          places: sources.unreadable.length,
+          why: left.why,
+        });
       for (const endpoint of await sources.endpoints()) {
-        const keys = await sources.keys(endpoint);
-        const requests = new Set<string>();
-        // Predictions before truth: the truth about a request that was found goes with it.
-        for (const { key, kind } of keys) {
-          tools.signal.throwIfAborted();
-          const what = {
-            store: this.name,
-            kind: `${kind} of endpoint ${endpoint}`,
-            pipelines: [] as string[],
-          };
-          try {
-            const path = await sources.path(key);
-            if (path === undefined) continue;
-            const { rows, pipelines } = await rowsOf(tools, path, {
-              person,
-              searched,
-              // An endpoint belongs to the pipeline of its name.
-              token: person.concerns([endpoint]) ? token : undefined,
-              requests,
-            });
-            if (rows.length === 0) continue;
-            steps.push({ key, sha256: await sha256OfFile(path), gone: rows });
-            const known = found.get(what.kind) ?? { ...what, places: 0, rows: 0 };
-            found.set(what.kind, {
-              ...known,
-              places: known.places + 1,
-              rows: known.rows + rows.length,
-              pipelines: [...new Set([...known.pipelines, ...pipelines])],
-            });
-          } catch (error) {
-            if (!(error instanceof PerennialError) || error.retryable) throw error;
-            unsearched.push({ ...what, places: 1, why: error.message });
+        const requests = await PersonRequests.create(tools.database);
+        try {
+          // Predictions before truth: the truth about a request that was found goes with it.
+          for (const { key, kind } of await sources.keys(endpoint)) {
+            tools.signal.throwIfAborted();
+            const what = {
+              store: this.name,
+              kind: `${kind} of endpoint ${endpoint}`,
+              pipelines: [] as string[],
+            };
+            try {
+              const path = await sources.path(key);
+              if (path === undefined) continue;
+              const { rows, pipelines } = await rowsOf(tools, path, {
+                kind,
+                person,
+                searched,
+                // An endpoint belongs to the pipeline of its name.
+                token: person.concerns([endpoint]) ? token : undefined,
+                requests,
+              });
+              if (rows.length === 0) continue;
+              steps.push({ key, sha256: await sha256OfFile(path), gone: rows });
+              const known = found.get(what.kind) ?? { ...what, places: 0, rows: 0 };
+              found.set(what.kind, {
+                ...known,
+                places: known.places + 1,
+                rows: known.rows + rows.length,
+                pipelines: [...new Set([...known.pipelines, ...pipelines])],
+              });
+            } catch (error) {
+              if (!(error instanceof PerennialError) || error.retryable) throw error;
+              unsearched.push({ ...what, places: 1, why: error.message });
+            }
           }
+        } finally {
+          await requests.drop();
         }
       }
     });
@@ -175,18 +189,19 @@ export class PredictedRows implements PersonalStore {
 }
 
 interface Search {
+  readonly kind: LogKind;
   readonly person: Person;
   readonly searched: readonly Searched[];
   readonly token: string | undefined;
-  /** Ids of the person's requests; predictions add to them. */
-  readonly requests: Set<string>;
+  /** The person's, of this endpoint; files of predictions add to them. */
+  readonly requests: PersonRequests;
 }
 
 /** The person's rows of one file, ascending. */
 async function rowsOf(
   { database }: SearchTools,
   path: string,
-  { person, searched, token, requests }: Search,
+  { kind, person, searched, token, requests }: Search,
 ): Promise<{ rows: number[]; pipelines: string[] }> {
   const table = `read_parquet(${quoteLiteral(path)}, file_row_number = true)`;
   const names = new Set((await database.columns(table)).map(({ name }) => name));
@@ -204,24 +219,14 @@ async function rowsOf(
         ),
   );
   const pipelines = rows.size > 0 ? present.flatMap((one) => one.pipelines) : [];
-  // Pseudonyms and ids of requests say nothing of a person, so they may stand in a statement.
-  const isTruth = names.has('received_at');
-  const wanted = [
-    ...(token === undefined ? [] : [`entity = ${quoteLiteral(token)}`]),
-    ...(isTruth && requests.size > 0
-      ? [`request_id IN (${[...requests].map(quoteLiteral).join(', ')})`]
-      : []),
-  ];
-  if (wanted.length > 0)
+  // A pseudonym says nothing of a person, so it may stand in a statement.
+  if (token !== undefined)
     for (const { n } of await database.rows(
-      `SELECT file_row_number AS n FROM ${table} WHERE ${wanted.join(' OR ')}`,
+      `SELECT file_row_number AS n FROM ${table} WHERE entity = ${quoteLiteral(token)}`,
     ))
       rows.add(Number(n));
+  if (kind === 'truth') for (const row of await requests.truthIn(path)) rows.add(row);
   const all = [...rows].sort((one, other) => one - other);
-  if (all.length > 0 && !isTruth)
-    for (const { id } of await database.rows(
-      `SELECT DISTINCT request_id AS id FROM ${table} WHERE file_row_number IN (${all.join(', ')})`,
-    ))
-      requests.add(String(id));
+  if (kind === 'predictions') await requests.add(path, all);
   return { rows: all, pipelines };
 }

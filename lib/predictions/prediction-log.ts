@@ -5,6 +5,7 @@ import { Database } from '../duckdb/database.ts';
 import { LogSources } from './log-sources.ts';
 import { createLogViews } from './log-views.ts';
 import type { PredictionConfig } from './settings.ts';
+import type { Unreadable } from './unreadable.ts';
 
 /** What {@link openPredictions} reads. */
 export interface PredictionsQuery {
@@ -28,6 +29,8 @@ export interface OpenPredictions {
   readonly database: Database;
   /** Parquet files that the views read. */
   readonly files: number;
+  /** What is left out, of any endpoint where it is a segment: it cannot be read. */
+  readonly unreadable: readonly Unreadable[];
   close(): Promise<void>;
 }
 
@@ -37,9 +40,9 @@ const dayOf = (at: Date): string => at.toISOString().slice(0, 10);
 
 /**
  * Opens the prediction log of one endpoint: what is archived by any server, and what this data directory's servers have
- * not archived yet.
+ * not archived yet. What cannot be read is left out and named.
  *
- * @throws PerennialError `KeyringInvalid`, `ArtifactCorrupt`, `StoreUnavailable`
+ * @throws PerennialError `KeyringInvalid` where there is no keyring to be had, `StoreUnavailable`
  * @example
  * const log = await openPredictions(config, 'churn', { since, scratchDir });
  * try { await log.database.rows('SELECT version, count(*) AS n FROM predictions GROUP BY version'); }
@@ -69,6 +72,7 @@ export async function openPredictions(
             ? []
             : await sources.paths(endpoint, 'predictions', { from: nextDay(to), to: last }),
         truth: await sources.paths(endpoint, 'truth', { from }),
+        unreadable: sources.unreadable,
       };
     });
     const paths = [...files.predictions, ...files.later, ...files.truth];
@@ -83,7 +87,7 @@ export async function openPredictions(
     };
     try {
       await createLogViews(database, files, { since, until, horizonMs });
-      return { database, files: paths.length, close };
+      return { database, files: paths.length, unreadable: files.unreadable, close };
     } catch (error) {
       database.close();
       throw error;

@@ -29,7 +29,7 @@ export interface FrameLayout {
 /** One answered request, as it is recorded. */
 export interface PredictionRecord {
   readonly layout: FrameLayout;
-  /** When the request arrived, epoch milliseconds. */
+  /** When the request arrived, epoch milliseconds; of a copy for a shadow: the request that was answered. */
   readonly at: number;
   readonly requestId: string;
   /** The pseudonym, never the key itself. */

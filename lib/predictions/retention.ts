@@ -1,11 +1,14 @@
+import { rm } from 'node:fs/promises';
 import { openArchive } from './archive.ts';
 import { parseLogFile } from './log-files.ts';
-import { archiveLocation, DEFAULT_KEEP_MS, type PredictionConfig } from './settings.ts';
+import { unreadableSegments } from './segments.ts';
+import { archiveLocation, DEFAULT_KEEP_MS, type PredictionConfig, segmentsFolder } from './settings.ts';
 
 const DAY_MS = 86_400_000;
 
 /**
- * Deletes the files of days that are over for longer than predictions are kept.
+ * Deletes the files of days that are over for longer than predictions are kept, and segments that were set aside and
+ * last written so long ago.
  *
  * @param asOf epoch milliseconds
  * @returns how many files went
@@ -19,6 +22,11 @@ export async function removeExpiredPredictions(config: PredictionConfig, asOf: n
     const file = parseLogFile(key);
     if (!file || Date.parse(file.date) + DAY_MS > asOf - keepMs) continue;
     await archive.remove(key);
+    removed += 1;
+  }
+  for (const { path, modifiedAt } of await unreadableSegments(segmentsFolder(config))) {
+    if (modifiedAt > asOf - keepMs) continue;
+    await rm(path, { force: true });
     removed += 1;
   }
   return removed;

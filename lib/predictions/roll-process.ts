@@ -2,6 +2,7 @@
 import { constants, setPriority } from 'node:os';
 import { PerennialError } from '../../contracts/errors.ts';
 import { withoutValues } from '../duckdb/engine-words.ts';
+import { removeDeadScratch } from '../scratch.ts';
 import { removeExpiredPredictions } from './retention.ts';
 import { rollSegments } from './roll.ts';
 import type { RollAnswer, RollJob } from './roll-job.ts';
@@ -9,13 +10,19 @@ import type { RollAnswer, RollJob } from './roll-job.ts';
 // Whoever serves goes first.
 setPriority(constants.priority.PRIORITY_LOW);
 
+const ending = new AbortController();
+for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, () => ending.abort());
+
 async function work({ config, expire }: RollJob): Promise<RollAnswer> {
-  const rolled = await rollSegments(config);
+  // What a killed roll left there is not encrypted.
+  await removeDeadScratch(config.dataDir);
+  const rolled = await rollSegments(config, ending.signal);
   const expired = expire ? await removeExpiredPredictions(config, Date.now()) : 0;
   return { done: true, ...rolled, expired };
 }
 
-process.once('disconnect', () => process.exit());
+// Whoever asked is gone: nothing is left behind for that.
+process.once('disconnect', () => ending.abort());
 process.once('message', (job) => {
   // Sent by `roller.ts` alone, over the pipe between the two.
   void work(job as RollJob)
@@ -29,5 +36,8 @@ process.once('message', (job) => {
         retryable: known && error.retryable,
       };
     })
-    .then((answer) => process.send?.(answer, () => process.disconnect?.()));
+    .then((answer) => {
+      if (process.connected) process.send?.(answer, () => process.exit());
+      else process.exit();
+    });
 });

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, utimes } from 'node:fs/promises';
+import { mkdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PerennialError } from '../../contracts/errors.ts';
 import { Database } from '../duckdb/database.ts';
 import { ownScratch } from '../scratch.ts';
 import { whileLocked } from '../store/document-lock.ts';
@@ -12,9 +11,10 @@ import { sealFile } from '../store/sealed-file.ts';
 import type { BlobKey } from '../store/sealed-format.ts';
 import { openArchive, type PredictionArchive } from './archive.ts';
 import { logKey } from './log-key.ts';
-import { rollSegment } from './rolled-segment.ts';
-import { closedSegments, type SegmentFile } from './segments.ts';
+import { type RolledFile, rollSegment } from './rolled-segment.ts';
+import { closedSegments, type SegmentFile, setAside } from './segments.ts';
 import { archiveLocation, type PredictionConfig, segmentsFolder } from './settings.ts';
+import { isOfContent, type Unreadable, unreadable } from './unreadable.ts';
 
 /** What a roll did. */
 export interface RollResult {
@@ -22,7 +22,7 @@ export interface RollResult {
   files: number;
   rows: number;
   /** Segments that cannot be read; they were set aside, and keep their bytes. */
-  unreadable: string[];
+  unreadable: Unreadable[];
 }
 
 const LOCK_BEAT_MS = 10_000;
@@ -32,7 +32,8 @@ const MEMORY = '512MB';
 /**
  * Turns closed segments into Parquet files of the archive, encrypted where there is a keyring. A segment is deleted when
  * all of its files are there for good. Whoever is killed in between leaves the segment: the next roll gives its files
- * the same names, and leaves those that are there as they are, since an erasure may have rewritten them.
+ * the same names, and leaves those that are there as they are, since an erasure may have rewritten them. A segment that
+ * cannot be read, or only now, keeps no other one from being rolled.
  *
  * @throws PerennialError `KeyringInvalid`, `StoreUnavailable` (somebody else is at it, or the archive is away)
  * @example await rollSegments(configFromEnv(process.env));
@@ -50,56 +51,81 @@ export async function rollSegments(config: PredictionConfig, signal?: AbortSigna
     const scratch = join(await ownScratch(config.dataDir), `roll-${randomUUID()}`);
     await mkdir(scratch, { mode: 0o700 });
     const database = await Database.create({ tempDir: join(scratch, 'spill'), memoryLimit: MEMORY });
+    const interrupt = (): void => database.interrupt();
+    signal?.addEventListener('abort', interrupt);
+    const failures: unknown[] = [];
     try {
       for (const segment of segments) {
         signal?.throwIfAborted();
-        await rollOne(segment, { database, keyring, key, archive, scratch }, result);
+        const files = await filesOf(segment, { database, keyring, scratch, signal }, result).catch(
+          (error) => {
+            signal?.throwIfAborted();
+            failures.push(error);
+          },
+        );
+        if (files) await archived(segment, files, { keyring, key, archive }, result);
       }
     } finally {
+      signal?.removeEventListener('abort', interrupt);
       database.close();
       await rm(scratch, { recursive: true, force: true });
     }
+    if (failures.length > 0) throw failures[0];
   });
   return result;
 }
 
-interface Rolling {
+interface Reading {
   readonly database: Database;
   readonly keyring: Keyring;
-  readonly key: BlobKey | undefined;
-  readonly archive: PredictionArchive;
   readonly scratch: string;
+  readonly signal: AbortSignal | undefined;
 }
 
-async function rollOne(segment: SegmentFile, rolling: Rolling, result: RollResult): Promise<void> {
-  const { database, keyring, archive, scratch } = rolling;
+/** The Parquet files of a segment; none of one that was set aside, or is not there any more. */
+async function filesOf(
+  segment: SegmentFile,
+  { database, keyring, scratch, signal }: Reading,
+  result: RollResult,
+): Promise<RolledFile[] | undefined> {
   try {
-    for (const { key, path, rows } of await rollSegment(
-      database,
-      segment.path,
-      keyring,
-      segment.origin,
-      scratch,
-    )) {
-      if (!(await archive.has(key))) {
-        await archive.put(key, await sealed(path, rolling));
-        result.files += 1;
-        result.rows += rows;
-      }
-      await rm(path, { force: true });
-    }
-    await rm(segment.path, { force: true });
-    result.segments += 1;
+    return await rollSegment(database, segment.path, keyring, segment.origin, scratch, signal);
   } catch (error) {
-    if (isMissing(error)) return;
-    if (!(error instanceof PerennialError) || error.code !== 'ArtifactCorrupt') throw error;
-    await rename(segment.path, `${segment.path}.unreadable`);
-    result.unreadable.push(segment.origin);
+    if (isMissing(error)) return undefined;
+    if (!isOfContent(error)) throw error;
+    await setAside(segment);
+    result.unreadable.push(unreadable(segment.origin, error));
+    return undefined;
   }
 }
 
+interface Archiving {
+  readonly keyring: Keyring;
+  readonly key: BlobKey | undefined;
+  readonly archive: PredictionArchive;
+}
+
+/** Puts the files of a segment into the archive, and deletes it. */
+async function archived(
+  segment: SegmentFile,
+  files: readonly RolledFile[],
+  archiving: Archiving,
+  result: RollResult,
+): Promise<void> {
+  for (const { key, path, rows } of files) {
+    if (!(await archiving.archive.has(key))) {
+      await archiving.archive.put(key, await sealed(path, archiving));
+      result.files += 1;
+      result.rows += rows;
+    }
+    await rm(path, { force: true });
+  }
+  await rm(segment.path, { force: true });
+  result.segments += 1;
+}
+
 /** The file as it goes into the archive. */
-async function sealed(path: string, { key, keyring }: Rolling): Promise<string> {
+async function sealed(path: string, { key, keyring }: Archiving): Promise<string> {
   if (key === undefined) return path;
   const target = `${path}.sealed`;
   await sealFile(path, target, keyring);

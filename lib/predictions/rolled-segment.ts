@@ -25,6 +25,7 @@ const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
  *
  * @param origin what the files are named after
  * @param folder where they go; it exists
+ * @param signal looked at before each block
  * @throws PerennialError as `segmentBlocks`
  */
 export async function rollSegment(
@@ -33,11 +34,13 @@ export async function rollSegment(
   keyring: Keyring,
   origin: string,
   folder: string,
+  signal?: AbortSignal,
 ): Promise<RolledFile[]> {
   const tables = new SegmentTables(database, origin);
   const known: KnownLayouts = new Map();
   try {
     for await (const block of segmentBlocks(segment, keyring)) {
+      signal?.throwIfAborted();
       const predictions: PredictionFrame[] = [];
       const truths: TruthRecord[] = [];
       visitFrames(block, known, {
@@ -54,6 +57,9 @@ export async function rollSegment(
 }
 
 let made = 0;
+
+/** All truth of a file is alike, and so in one table. */
+const TRUTHS = 'truths';
 
 class SegmentTables {
   readonly #files = new Map<string, Map<string, PredictionTable | TruthTable>>();
@@ -83,11 +89,10 @@ class SegmentTables {
 
   async addTruth(record: TruthRecord): Promise<void> {
     const tables = this.#tablesOf(record.endpoint, 'truth', record.receivedAt);
-    const key = JSON.stringify(TruthTable.metricsOf(record));
-    let table = tables.get(key);
+    let table = tables.get(TRUTHS);
     if (!(table instanceof TruthTable)) {
-      table = await TruthTable.create(this.database, this.#newName(), record);
-      tables.set(key, table);
+      table = await TruthTable.create(this.database, this.#newName(), record.endpoint);
+      tables.set(TRUTHS, table);
     }
     table.add(record);
   }

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { ownScript } from '../processes/own-script.ts';
+import { removeDeadScratch } from '../scratch.ts';
 import type { RollAnswer, RollJob } from './roll-job.ts';
 import { closedSegments } from './segments.ts';
 import { type PredictionConfig, segmentsFolder } from './settings.ts';
@@ -14,6 +15,8 @@ export interface PredictionRollerOptions {
 
 const EVERY_MS = 30_000;
 const EXPIRE_MS = 86_400_000;
+/** So long a process has to take away what it began; a block is read and a statement interrupted in less. */
+const GRACE_MS = 5_000;
 
 /**
  * Has closed segments rolled by a process of its own, of low priority, that ends when it is done: the serving process
@@ -36,16 +39,33 @@ export class PredictionRoller {
 
   static start(options: PredictionRollerOptions): PredictionRoller {
     const roller = new PredictionRoller(options);
+    roller.#round = roller.#sweep();
     roller.#plan();
     return roller;
   }
 
-  /** Ends the process that may be at it; what it did not finish is done by the next one. */
+  /**
+   * Ends the process that may be at it, and sees to it that none of what it decrypted stays; what it did not finish is
+   * done by the next one.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#child?.kill('SIGKILL');
+    this.#child?.kill('SIGTERM');
+    const killing = setTimeout(() => this.#child?.kill('SIGKILL'), GRACE_MS);
     await this.#round;
+    clearTimeout(killing);
+    if (this.#child?.signalCode) await this.#sweep();
+  }
+
+  /** Scratch files of processes that were killed are not encrypted. */
+  async #sweep(): Promise<void> {
+    await removeDeadScratch(this.options.config.dataDir).catch((error: unknown) =>
+      this.options.logger.warn(
+        { reason: error instanceof Error ? error.message : 'unknown' },
+        'files of processes that are gone cannot be deleted',
+      ),
+    );
   }
 
   #plan(): void {

@@ -27,11 +27,18 @@ const INFO = 'perennial prediction segment 1';
 /** No block is larger than the memory of a spool; a length beyond that was never written. */
 const MAX_BLOCK = 1 << 30;
 
+/**
+ * Memory that all blocks of a segment are built in: new memory of that size is mapped and zeroed each time, which took
+ * more than encrypting. Larger blocks than a spool's common ones get memory of their own.
+ */
+const KEPT = 512 * 1024;
+
 /** Writes the blocks of one segment. */
 export class BlockSealer {
   readonly header = Buffer.alloc(SEGMENT_HEADER);
   readonly #secret: Buffer | undefined;
   #number = 0;
+  #kept: Buffer | undefined;
 
   /** @param key `undefined`: not encrypted */
   constructor(key: BlobKey | undefined) {
@@ -42,20 +49,31 @@ export class BlockSealer {
     this.#secret = secretOf(this.header, key);
   }
 
-  /** The bytes of the next block of the segment. A number is never used for two contents. */
+  /** The bytes of the next block of the segment, valid until the one after it. A number is never used for two contents. */
   seal(frames: Uint8Array): Buffer {
     const number = this.#number++;
-    const payload = this.#secret ? this.#encrypted(this.#secret, frames, number) : frames;
-    const head = Buffer.alloc(BLOCK_HEADER);
-    head.writeUInt32LE(payload.length, 0);
-    head.writeUInt32LE(crc32(payload), 4);
-    head.writeUInt32LE(number, 8);
-    return Buffer.concat([head, payload]);
+    const block = this.#memory(BLOCK_HEADER + frames.length + (this.#secret ? TAG : 0));
+    if (this.#secret) this.#encrypt(this.#secret, frames, number, block);
+    else block.set(frames, BLOCK_HEADER);
+    const payload = block.subarray(BLOCK_HEADER);
+    block.writeUInt32LE(payload.length, 0);
+    block.writeUInt32LE(crc32(payload), 4);
+    block.writeUInt32LE(number, 8);
+    block.writeUInt32LE(0, 12);
+    return block;
   }
 
-  #encrypted(secret: Buffer, frames: Uint8Array, number: number): Buffer {
+  #memory(bytes: number): Buffer {
+    if (bytes > KEPT) return Buffer.allocUnsafeSlow(bytes);
+    this.#kept ??= Buffer.allocUnsafeSlow(KEPT);
+    return this.#kept.subarray(0, bytes);
+  }
+
+  #encrypt(secret: Buffer, frames: Uint8Array, number: number, block: Buffer): void {
     const cipher = createCipheriv('aes-256-gcm', secret, nonceOf(number)).setAAD(this.header);
-    return Buffer.concat([cipher.update(frames), cipher.final(), cipher.getAuthTag()]);
+    block.set(cipher.update(frames), BLOCK_HEADER);
+    cipher.final();
+    block.set(cipher.getAuthTag(), BLOCK_HEADER + frames.length);
   }
 }
 

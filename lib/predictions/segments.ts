@@ -9,6 +9,9 @@ import { BlockSealer } from './segment-format.ts';
 
 const OPEN = '.open';
 const CLOSED = '.seg';
+const UNREADABLE = '.unreadable';
+/** Of a writer that gives it over as a whole: nobody reads it before. */
+const PART = '.part';
 const CLOSE_REQUEST = 'close-request';
 /** An open segment of a process that cannot be seen from here, and that was silent for so long, is nobody's. */
 const SILENT_MS = 3_600_000;
@@ -28,20 +31,29 @@ export interface SegmentFile {
 export const serverFolder = (folder: string, serverId: string): string => join(folder, fileName(serverId));
 
 /** All segments of a data directory, those of one writer in the order in which they were begun. */
-export async function segmentFiles(folder: string): Promise<SegmentFile[]> {
+export const segmentFiles = (folder: string): Promise<SegmentFile[]> => filesOf(folder, [OPEN, CLOSED]);
+
+/** Segments that could not be read and were set aside; nobody looks at them until a person names them as before. */
+export const unreadableSegments = (folder: string): Promise<SegmentFile[]> => filesOf(folder, [UNREADABLE]);
+
+/** Sets a closed segment aside, with all its bytes. */
+export const setAside = (segment: SegmentFile): Promise<void> =>
+  rename(segment.path, `${segment.path}${UNREADABLE}`);
+
+async function filesOf(folder: string, endings: readonly string[]): Promise<SegmentFile[]> {
   const found: SegmentFile[] = [];
   const servers = (await readdir(folder, { withFileTypes: true }).catch(orMissing)) ?? [];
   for (const server of servers) {
     if (!server.isDirectory()) continue;
     for (const name of ((await readdir(join(folder, server.name)).catch(orMissing)) ?? []).sort()) {
-      const ending = name.endsWith(OPEN) ? OPEN : name.endsWith(CLOSED) ? CLOSED : undefined;
+      const ending = endings.find((known) => name.endsWith(known));
       if (ending === undefined) continue;
       const path = join(folder, server.name, name);
       const info = await stat(path).catch(orMissing);
       if (!info) continue;
       found.push({
         path,
-        origin: `${server.name}~${name.slice(0, -ending.length)}`,
+        origin: `${server.name}~${name.replace(/\.\w+(\.unreadable)?$/, '')}`,
         open: ending === OPEN,
         bytes: info.size,
         modifiedAt: info.mtimeMs,
@@ -51,21 +63,42 @@ export async function segmentFiles(folder: string): Promise<SegmentFile[]> {
   return found;
 }
 
-/** Closes the segments of processes that are gone. @returns those that can be rolled */
+/** The bytes of a server's segments that wait to be archived, and how many were set aside. */
+export async function spooled(folder: string): Promise<{ bytes: number; unreadable: number }> {
+  const names = (await readdir(folder).catch(orMissing)) ?? [];
+  const waiting = names.filter((name) => !name.endsWith(UNREADABLE));
+  const infos = await Promise.all(waiting.map((name) => stat(join(folder, name)).catch(orMissing)));
+  return {
+    bytes: infos.reduce((sum, info) => sum + (info?.size ?? 0), 0),
+    unreadable: names.length - waiting.length,
+  };
+}
+
+/**
+ * Closes the segments of processes that are gone, and deletes what they did not give over.
+ *
+ * @returns those that can be rolled
+ */
 export async function closedSegments(folder: string, asOf: number = Date.now()): Promise<SegmentFile[]> {
   const closed: SegmentFile[] = [];
+  for (const part of await filesOf(folder, [PART]))
+    if (isAbandoned(part, asOf)) await rm(part.path, { force: true });
   for (const segment of await segmentFiles(folder)) {
     if (!segment.open) {
       closed.push(segment);
       continue;
     }
-    const [, writer = ''] = segment.origin.split('~');
-    if (!(hasEnded(writer) ?? asOf - segment.modifiedAt > SILENT_MS)) continue;
+    if (!isAbandoned(segment, asOf)) continue;
     const path = `${segment.path.slice(0, -OPEN.length)}${CLOSED}`;
     await rename(segment.path, path);
     closed.push({ ...segment, path, open: false });
   }
   return closed;
+}
+
+function isAbandoned({ origin, modifiedAt }: SegmentFile, asOf: number): boolean {
+  const [, writer = ''] = origin.split('~');
+  return hasEnded(writer) ?? asOf - modifiedAt > SILENT_MS;
 }
 
 /** Asks the writers of this data directory to close what they write to, within a second or so. */
@@ -103,15 +136,17 @@ export class Segment {
    * @param writer from {@link writerName}
    * @param number not used before by this writer
    * @param key `undefined`: not encrypted
+   * @param whole whether it is read only when it is closed: what a killed process leaves of it goes
    */
   static async begin(
     folder: string,
     writer: string,
     number: number,
     key: BlobKey | undefined,
+    whole = false,
   ): Promise<Segment> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const path = join(folder, `${writer}-${String(number).padStart(6, '0')}${OPEN}`);
+    const path = join(folder, `${writer}-${String(number).padStart(6, '0')}${whole ? PART : OPEN}`);
     return new Segment(path, await open(path, 'wx', 0o600), new BlockSealer(key));
   }
 
@@ -138,7 +173,7 @@ export class Segment {
       await this.file.close().catch(() => undefined);
     }
     if (this.bytes === 0) await rm(this.path, { force: true });
-    else await rename(this.path, `${this.path.slice(0, -OPEN.length)}${CLOSED}`);
+    else await rename(this.path, this.path.replace(/\.\w+$/, CLOSED));
   }
 
   /** Deletes it: as if it had never been begun. */

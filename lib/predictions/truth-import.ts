@@ -9,6 +9,7 @@ import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { NO_COMMENTS } from '../sources/read-query.ts';
 import { openStore } from '../store/open-store.ts';
 import { EntityKey } from './entity-key.ts';
+import { requireKnownEndpoint } from './known-endpoints.ts';
 import { logKey } from './log-key.ts';
 import { rollSegments } from './roll.ts';
 import { Segment, serverFolder, writerName } from './segments.ts';
@@ -18,28 +19,29 @@ import { truthOf } from './truth.ts';
 
 const COLUMNS = ['request_id', 'row', 'entity', 'at', 'value', 'label'] as const;
 const METRIC = 'metric_';
-/** Records between two writes. */
-const BATCH = 1_000;
+/** Bytes between two writes. */
+const BATCH = 2 ** 20;
 
 /**
- * Puts the feedback of a file on record and archives it: all of it, or nothing where a record is wrong. The same file
- * again changes nothing, since the latest truth wins.
+ * Puts the feedback of a file on record and archives it: all of it, or nothing where a record is wrong or the process is
+ * killed. The same file again changes nothing, since the latest truth wins.
  *
  * JSON Lines hold what the HTTP path takes; CSV and Parquet have the columns `request_id` (or `requestId`), `row`,
  * `entity`, `at`, `value`, `label` and `metric_<name>`.
  *
  * @param tempDir for what does not fit into memory
- * @throws PerennialError `InputInvalid` with the record; values are never quoted
+ * @throws PerennialError `InputInvalid` with the record, or of an endpoint that is not known; values are never quoted
  */
 export async function importTruth(
   config: PredictionConfig,
-  { endpoint, file, format }: FeedbackQuestion,
+  { endpoint, file, format, newEndpoint }: FeedbackQuestion,
   tempDir: string,
 ): Promise<number> {
+  if (!newEndpoint) await requireKnownEndpoint(config, endpoint, tempDir);
   const store = await openStore(config);
   const folder = segmentsFolder(config);
   const sealing = await logKey(config, store.keyring);
-  const segment = await Segment.begin(serverFolder(folder, 'import'), writerName(), 0, sealing);
+  const segment = await Segment.begin(serverFolder(folder, 'import'), writerName(), 0, sealing, true);
   const spool = new Spool();
   const written = async (): Promise<void> => {
     for (let block = spool.take(); block; block = spool.take()) {
@@ -56,7 +58,7 @@ export async function importTruth(
       // Truth by request needs no pseudonym, and so no keyring.
       if (item.entity != null) key ??= await EntityKey.open(store, folder);
       spool.addTruth(truthOf(endpoint, item, key));
-      if (records % BATCH === 0) await written();
+      if (spool.bytes >= BATCH) await written();
     }
     await written();
   } catch (error) {

@@ -4,19 +4,14 @@ import { timestampSql } from './prediction-table.ts';
 import type { TruthRecord } from './records.ts';
 import { RowTable } from './row-table.ts';
 
-/** What was said to be true, with the same metrics, on its way from a segment to Parquet. */
+/** What was said to be true of an endpoint on one day, on its way from a segment to Parquet. */
 export class TruthTable {
   private constructor(
     private readonly endpoint: string,
-    private readonly metrics: readonly string[],
     private readonly table: RowTable,
   ) {}
 
-  /** Names of the metrics of a record: those with the same ones share a table. */
-  static metricsOf = ({ metrics }: TruthRecord): string[] => Object.keys(metrics).sort();
-
-  static async create(database: Database, name: string, record: TruthRecord): Promise<TruthTable> {
-    const metrics = TruthTable.metricsOf(record);
+  static async create(database: Database, name: string, endpoint: string): Promise<TruthTable> {
     const table = await RowTable.create(database, name, [
       'text', // request_id
       'double', // row
@@ -25,9 +20,9 @@ export class TruthTable {
       'double', // received_at
       'double', // value
       'text', // label
-      ...metrics.map(() => 'double' as const),
+      'text', // metrics, as JSON: whoever tells gives them their names, so they are no columns
     ]);
-    return new TruthTable(record.endpoint, metrics, table);
+    return new TruthTable(endpoint, table);
   }
 
   add(record: TruthRecord): void {
@@ -40,8 +35,7 @@ export class TruthTable {
     table.number(4, to, record.receivedAt);
     table.number(5, to, record.value ?? Number.NaN);
     table.text(6, to, record.label);
-    for (const [i, metric] of this.metrics.entries())
-      table.number(7 + i, to, record.metrics[metric] ?? Number.NaN);
+    table.text(7, to, Object.keys(record.metrics).length === 0 ? null : JSON.stringify(record.metrics));
   }
 
   close(): Promise<void> {
@@ -60,7 +54,7 @@ export class TruthTable {
       `${quoteLiteral(this.endpoint)} AS endpoint`,
       `${present('c5')} AS value`,
       'c6 AS label',
-      ...this.metrics.map((metric, i) => `${present(`c${7 + i}`)} AS ${quoteIdent(`metric_${metric}`)}`),
+      'CAST(CAST(c7 AS JSON) AS MAP(VARCHAR, DOUBLE)) AS metrics',
     ].join(', ')} FROM ${quoteIdent(this.table.name)}`;
   }
 }

@@ -1,6 +1,7 @@
 import type { Feedback } from '../../contracts/feedback.ts';
 import type { EntityKey } from './entity-key.ts';
 import type { TruthRecord } from './records.ts';
+import { epochMs } from './wall-clock.ts';
 
 /** A thousandth of a millisecond: the order of what comes in one request is kept. */
 const STEP_MS = 1e-3;
@@ -8,7 +9,7 @@ let last = 0;
 
 /** When something was received: never the same twice in one process, so that the later one counts. */
 function receivedNow(): number {
-  last = Math.max(Date.now(), last + STEP_MS);
+  last = Math.max(epochMs(), last + STEP_MS);
   return last;
 }
 

@@ -18,8 +18,8 @@ export interface ShadowAudience {
 
 /**
  * Sends copies of answered requests to the shadows of their endpoint, after the answer has been sent. What there is no
- * room for is dropped, and told as overload. Which requests are copied is decided by their ids: the same in every
- * process, and again.
+ * room for is dropped, and told as overload. Which requests are copied is decided as it is of their records, so that a
+ * sampled log has both sides of a comparison.
  */
 export class ShadowCopies implements PredictionListener {
   #waiting = 0;
@@ -34,7 +34,7 @@ export class ShadowCopies implements PredictionListener {
     const state = this.host.state(call.endpoint);
     // Who asks for a version asks no other.
     if (!state || state.shadows.length === 0 || reason === 'version') return;
-    const point = samplePoint(call.requestId) * 100;
+    const point = samplePoint(call.arrived) * 100;
     for (const shadow of state.shadows) {
       if (point >= shadow.weight) continue;
       if (this.#waiting >= MAX_WAITING) {

@@ -4,6 +4,7 @@ import { logKey } from '../../lib/predictions/log-key.ts';
 import type { TruthRecord } from '../../lib/predictions/records.ts';
 import { type PredictionConfig, segmentsFolder } from '../../lib/predictions/settings.ts';
 import { Spool, type SpoolLimits, type SpoolRefusal } from '../../lib/predictions/spool.ts';
+import { epochMs } from '../../lib/predictions/wall-clock.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import type { Prediction, PredictionListener } from '../prediction.ts';
 import { samplePoint } from '../sampling.ts';
@@ -33,6 +34,8 @@ export interface PredictionLogStats {
   unsyncedSeconds: number;
   /** Bytes of segments in the server's folder, not archived yet. */
   spoolBytes: number;
+  /** Segments there that could not be read and were set aside. */
+  unreadable: number;
   /** Whether records reach the disk. */
   healthy: boolean;
 }
@@ -138,6 +141,7 @@ export class PredictionLog implements PredictionListener {
       bufferedBytes: this.#spool.bytes,
       unsyncedSeconds: this.#segments.unsyncedSeconds,
       spoolBytes: this.#segments.spoolBytes,
+      unreadable: this.#segments.unreadable,
       healthy: this.#segments.failing === undefined && !this.#segments.isFull,
     };
   }
@@ -155,7 +159,7 @@ export class PredictionLog implements PredictionListener {
   #record(prediction: Prediction, seconds: number): void {
     try {
       const { sample } = this.#policyOf(prediction);
-      if (sample < 1 && samplePoint(prediction.call.requestId) >= sample) return;
+      if (sample < 1 && samplePoint(prediction.call.arrived) >= sample) return;
       const refusal = this.#segments.isFull ? 'room' : this.#add(prediction, seconds);
       if (refusal !== undefined) {
         this.#drop(refusal);
@@ -174,7 +178,8 @@ export class PredictionLog implements PredictionListener {
     const { features } = this.#policyOf(prediction);
     return this.#spool.addPrediction({
       layout: this.#layouts.of(call.endpoint, model.served, outputs, features),
-      at: Date.now() - seconds * 1000,
+      // Of copies too: so they are told apart from other requests of the same id.
+      at: epochMs(call.arrived),
       requestId: call.requestId,
       entity: entity === undefined ? undefined : this.#pseudonym(entity),
       role: prediction.role,

@@ -1,8 +1,11 @@
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { closeRequestedAt, Segment, serverFolder, writerName } from '../../lib/predictions/segments.ts';
+import {
+  closeRequestedAt,
+  Segment,
+  serverFolder,
+  spooled,
+  writerName,
+} from '../../lib/predictions/segments.ts';
 import type { Block, Spool } from '../../lib/predictions/spool.ts';
-import { orMissing } from '../../lib/store/durable-file.ts';
 import type { BlobKey } from '../../lib/store/sealed-format.ts';
 
 /** How a {@link SegmentLog} writes. */
@@ -37,6 +40,8 @@ export class SegmentLog {
   bytes = 0;
   /** Bytes of all segments in the server's folder, as of the last look. */
   spoolBytes = 0;
+  /** Segments there that could not be read and were set aside, as of the last look. They do not count as bytes. */
+  unreadable = 0;
   /** Why nothing can be written now, as a code of the system such as `ENOSPC`. */
   failing: string | undefined;
   readonly #writer = writerName();
@@ -172,7 +177,7 @@ export class SegmentLog {
     if (this.#unsyncedSince !== undefined) await this.#segment?.sync();
     this.#unsyncedSince = undefined;
     this.#syncedAt = performance.now();
-    this.spoolBytes = await sizeOf(this.#folder);
+    ({ bytes: this.spoolBytes, unreadable: this.unreadable } = await spooled(this.#folder));
   }
 
   async #isDone(segment: Segment): Promise<boolean> {
@@ -196,11 +201,4 @@ export class SegmentLog {
     this.failing = failing;
     this.options.onChange?.(failing);
   }
-}
-
-async function sizeOf(folder: string): Promise<number> {
-  let bytes = 0;
-  for (const name of (await readdir(folder).catch(orMissing)) ?? [])
-    bytes += (await stat(join(folder, name)).catch(orMissing))?.size ?? 0;
-  return bytes;
 }

@@ -11,6 +11,7 @@ interface LogCounts {
   readonly bufferedBytes: number;
   readonly unsyncedSeconds: number;
   readonly spoolBytes: number;
+  readonly unreadable: number;
   readonly healthy: boolean;
 }
 
@@ -55,6 +56,12 @@ export class LogMetrics implements MetricSource {
         'perennial_log_spool_bytes',
         'Bytes of segments that are not archived yet.',
         one(stats.spoolBytes),
+        'max',
+      ),
+      gauge(
+        'perennial_log_unreadable_segments',
+        'Segments that cannot be read and were set aside.',
+        one(stats.unreadable),
         'max',
       ),
       gauge('perennial_log_healthy', 'Whether records reach the disk.', one(Number(stats.healthy)), 'min'),

@@ -95,6 +95,36 @@ describe('a person in the prediction log', () => {
     expect(await ids('predictions')).toEqual([]);
   });
 
+  it('takes no truth of other people along, whose requests or rows bear the same id', async () => {
+    const spec = personalSpec({ subject: 'city', columns: { city: 'keep' } });
+    const artifact = await fixture.store.putJson({ a: 1 });
+    const subject = subjectColumns(spec, ['city'], { state: 'raw' });
+    await new RowCatalogue(fixture.store.documents).record(spec, { artifact, kind: 'snapshot', subject });
+    const serving = await ServingWithLog.create(fixture);
+    const tell = (label: string, row?: number) =>
+      serving.log.recordTruths([truthOf('churn', { requestId: '1', row, label }, undefined)]);
+    await tell('of nobody that is known: it can be about this id alone');
+    await serving.ask('1', 1, 'ann');
+    await tell('of ann', 0);
+    await tell('of ann');
+    await serving.ask('1', 1, 'bob');
+    await tell('of bob');
+    await tell('of bob', 0);
+    await serving.ask('1', ['Bonn', 'Jena'], 'carl');
+    await tell('of Bonn', 0);
+    await tell('of Jena', 1);
+    const labels = async () =>
+      (await fixture.rows('SELECT DISTINCT label FROM truth ORDER BY 1')).map(({ label }) => label);
+    await erase(person('ann'));
+    expect(await labels()).toEqual(['of Bonn', 'of Jena', 'of bob']);
+    await erase(person('Bonn'));
+    expect(await labels()).toEqual(['of Jena', 'of bob']);
+    expect(await fixture.rows('SELECT row, truth_label AS label FROM labelled ORDER BY row')).toEqual([
+      { row: 0, label: 'of bob' },
+      { row: 1, label: 'of Jena' },
+    ]);
+  });
+
   it('of another pipeline than was asked for stays', async () => {
     const serving = await ServingWithLog.create(fixture);
     await serving.ask('ann-1', 1, 'ann');

@@ -1,13 +1,19 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { segmentFiles } from '../../lib/predictions/segments.ts';
+import { FRAME } from '../../lib/predictions/frames.ts';
+import { openPredictions } from '../../lib/predictions/prediction-log.ts';
+import { removeExpiredPredictions } from '../../lib/predictions/retention.ts';
+import { PredictionRoller } from '../../lib/predictions/roller.ts';
+import { Segment, segmentFiles } from '../../lib/predictions/segments.ts';
 import { segmentsFolder } from '../../lib/predictions/settings.ts';
+import { ownProcessName } from '../../lib/processes/process-name.ts';
 import { PredictionLogFixture } from '../support/prediction-log-fixture.ts';
 import { ServingWithLog } from '../support/serving-with-log.ts';
 import { SmallDisk } from '../support/small-disk.ts';
@@ -252,14 +258,74 @@ describe('rolling that is killed', () => {
     expect(await recordedIds()).toEqual([{ request_id: 'r-1', rows: 2 }]);
   });
 
-  it('sets aside what is no segment, and goes on with the others', async () => {
+  it('sets aside what cannot be read, and goes on with the others', async () => {
     const serving = await ServingWithLog.create(fixture);
     await serving.ask('r-1');
     await serving.log.close();
     const folder = join(segmentsFolder(fixture.config), 's1');
-    await writeFile(join(folder, 'broken-000001.seg'), Buffer.alloc(500, 7));
-    const { unreadable, segments } = await fixture.roll();
-    expect({ unreadable, segments }).toEqual({ unreadable: ['s1~broken-000001'], segments: 1 });
+    await writeFile(join(folder, '000-broken-000001.seg'), Buffer.alloc(500, 7));
+    const lost = { id: 'lost', secret: randomBytes(32) };
+    const frame = Buffer.alloc(16);
+    frame.writeUInt32LE(16, 0);
+    frame[4] = FRAME.truth;
+    frame.write('\x02\0\0\0{}', 8, 'latin1');
+    for (const [writer, key] of [
+      ['001-lost', lost],
+      ['002-other', undefined],
+    ] as const) {
+      const segment = await Segment.begin(folder, writer, 1, key);
+      await segment.append(frame);
+      await segment.close();
+    }
+    const names = ['000-broken', '001-lost', '002-other'].map((name) => `s1~${name}-000001`);
+    const left = async () => {
+      const { scratchDir } = fixture;
+      await mkdir(scratchDir, { recursive: true });
+      const opened = await openPredictions(fixture.config, 'churn', { scratchDir });
+      await opened.close();
+      return opened.unreadable.map(({ place }) => place);
+    };
+    expect(await left()).toEqual(names);
     expect(await recordedIds()).toHaveLength(1);
+    const { unreadable, segments } = await fixture.roll();
+    expect(unreadable.map(({ place }) => place)).toEqual(names);
+    expect(unreadable.map(({ why }) => why)).toEqual([
+      expect.stringContaining('is no segment'),
+      expect.stringContaining('does not hold the key "lost"'),
+      expect.stringContaining('not what this version writes'),
+    ]);
+    expect(segments).toBe(1);
+    expect(await left()).toEqual(names);
+    const next = await fixture.log('s1');
+    await next.recordTruths([truth('r-1')]);
+    await next.flush();
+    expect(next.stats()).toMatchObject({ unreadable: 3, healthy: true });
+    expect(next.stats().spoolBytes).toBeLessThan(500);
+    expect(await removeExpiredPredictions(fixture.config, Date.now() + 100 * 86_400_000)).toBe(4);
+    expect(await left()).toEqual([]);
+  });
+
+  it('leaves nothing in clear when it is ended, and takes away what a killed one left', async () => {
+    const serving = await ServingWithLog.create(fixture, { rotateBytes: 100_000 });
+    for (let i = 0; i < 60; i++) {
+      await serving.ask(`r-${i}`, 500);
+      await serving.log.flush();
+    }
+    await serving.log.close();
+    const scratch = join(fixture.config.dataDir, 'scratch');
+    const [where] = ownProcessName().split('.');
+    await mkdir(join(scratch, `${where}.1.1.dead`), { recursive: true });
+    await writeFile(join(scratch, `${where}.1.1.dead`, 'left.parquet'), 'PAR1');
+    const said: object[] = [];
+    const logger = { warn: (facts: object) => said.push(facts) };
+    const roller = PredictionRoller.start({ config: fixture.config, everyMs: 10, logger });
+    const inClear = async (): Promise<number> =>
+      (await readdir(scratch, { recursive: true })).filter((name) => name.endsWith('.parquet')).length;
+    while ((await inClear()) > 0) await sleep(1);
+    while ((await inClear()) === 0) await sleep(1);
+    await roller.close();
+    expect(await inClear()).toBe(0);
+    expect(said).toEqual([]);
+    expect(await recordedIds()).toHaveLength(60);
   });
 });

@@ -1,10 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { InputColumn } from '../../lib/onnx/tabular-session.ts';
 import { createApp } from '../../serving/app.ts';
 import { DataPlane } from '../../serving/data-plane.ts';
 import type { PredictionLog } from '../../serving/log/prediction-log.ts';
 import { ModelHost } from '../../serving/model-host.ts';
+import type { Prediction } from '../../serving/prediction.ts';
 import { PredictionLogFixture, quiet } from '../support/prediction-log-fixture.ts';
 import { churnProbability, churnServed } from './serving-models.ts';
 
@@ -51,6 +53,23 @@ const ask = async (rows: object[], headers: Record<string, string> = {}) => {
   });
   expect(answer.statusCode).toBe(200);
 };
+
+const call = ({ requestId, entity, age }: { requestId: string; entity?: string; age: number }) => ({
+  endpoint: 'churn',
+  requestId,
+  entity,
+  arrived: performance.now(),
+  header: () => undefined,
+  read: () => ({
+    rows: 1,
+    columns: new Map<string, InputColumn>([
+      ['age', new Float32Array([age])],
+      ['city', ['Ulm']],
+      ['active', new Float32Array(1)],
+      ['joined', new Float64Array(1)],
+    ]),
+  }),
+});
 
 const tell = async (payload: unknown, type = 'application/json') => {
   const answer = await app.inject({
@@ -113,19 +132,15 @@ describe('answers on record', () => {
     expect(await fixture.roll()).toMatchObject({ segments: 0, files: 0 });
   });
 
-  it('are sampled by request id, and without features where the policy says so', async () => {
+  it('are sampled, also where a client gives all its requests one id, and without features where the policy says so', async () => {
     await serve({ sample: 0.3, features: false });
-    for (let i = 0; i < 200; i++) await ask([{ age: i }], { 'x-request-id': `id-${i}` });
+    for (let i = 0; i < 200; i++) await ask([{ age: i }], { 'x-request-id': 'always-the-same' });
     await log.flush();
-    const once = await fixture.rows('SELECT request_id FROM predictions ORDER BY ALL');
-    expect(once.length).toBeGreaterThan(30);
-    expect(once.length).toBeLessThan(90);
-    for (let i = 0; i < 200; i++) await ask([{ age: i }], { 'x-request-id': `id-${i}` });
-    await log.flush();
-    expect(await fixture.rows('SELECT DISTINCT request_id FROM predictions ORDER BY ALL')).toEqual(once);
-    const columns = (await fixture.rows('SELECT * FROM predictions LIMIT 1'))[0];
-    expect(Object.keys(columns ?? {}).filter((name) => name.startsWith('input_'))).toEqual([]);
-    expect(columns).toHaveProperty('output_probability');
+    const taken = await fixture.rows('SELECT * FROM predictions');
+    expect(taken.length).toBeGreaterThan(30);
+    expect(taken.length).toBeLessThan(90);
+    expect(Object.keys(taken[0] ?? {}).filter((name) => name.startsWith('input_'))).toEqual([]);
+    expect(taken[0]).toHaveProperty('output_probability');
   });
 
   it('of several servers and versions are one view; time prunes it', async () => {
@@ -215,7 +230,7 @@ describe('feedback', () => {
     await say({ entity: 'ann', at: weeks, value: 1 });
     await say({ entity: 'bob', at: '2020-01-01', value: 1 });
     await say({ entity: 'bob', at: new Date(Date.now() + 200 * 86_400_000).toISOString(), value: 0 });
-    const labelled = `SELECT request_id, row, truth_label, truth_value, truth_by, metric_revenue AS revenue
+    const labelled = `SELECT request_id, row, truth_label, truth_value, truth_by, metrics['revenue'] AS revenue
       FROM labelled ORDER BY ALL`;
     const expected = [
       { request_id: 'r1', row: 0, truth_label: null, truth_value: null, truth_by: null, revenue: null },
@@ -227,6 +242,53 @@ describe('feedback', () => {
     await later.close();
     await fixture.roll();
     expect(await fixture.rows(labelled)).toEqual(expected);
+  });
+
+  it('goes to the right one of requests of the same id, and to its copies', async () => {
+    await serve();
+    const requests: Prediction[] = [];
+    for (const entity of ['ann', 'bob']) {
+      const prediction = await dataPlane.predict(call({ requestId: '1', entity, age: requests.length }));
+      log.answered(prediction, 0.001);
+      log.shadowed({ ...prediction, role: 'shadow', reason: 'shadow' }, 0.002);
+      requests.push(prediction);
+      await tell({ requestId: '1', label: `of ${entity}`, metrics: { told: requests.length } });
+    }
+    const sql = `SELECT input_age AS age, role, truth_label AS label, truth_by AS found, metrics['told'] AS told
+      FROM labelled ORDER BY age, role`;
+    expect(await fixture.rows(sql)).toEqual(
+      ['ann', 'bob'].flatMap((entity, age) =>
+        ['champion', 'shadow'].map((role) => ({
+          age,
+          role,
+          label: `of ${entity}`,
+          found: 'request',
+          told: age + 1,
+        })),
+      ),
+    );
+    await tell({ entity: 'ann', at: new Date(Date.now() + 1_000).toISOString(), metrics: { seen: 1 } });
+    expect(
+      await fixture.rows("SELECT DISTINCT input_age AS age FROM labelled WHERE metrics['seen'] = 1"),
+    ).toEqual([{ age: 0 }]);
+  });
+
+  it('has metrics by whatever names, as many as there are', async () => {
+    await serve();
+    await ask([{ age: 1 }], { 'x-request-id': 'r1' });
+    const names = Array.from({ length: 1_000 }, (_, i) => `m${i}`);
+    await tell(names.map((name, i) => ({ requestId: 'r1', metrics: { [name]: i } })));
+    await tell([
+      { requestId: 'r1', metrics: { M7: -7 } },
+      { requestId: 'r1', row: 0, metrics: { m8: -8 } },
+    ]);
+    const sql = `SELECT cardinality(metrics) AS n, metrics['m7'] AS m7, metrics['M7'] AS upper, metrics['m8'] AS m8,
+      truth_by FROM labelled`;
+    const expected = [{ n: 1_001, m7: 7, upper: -7, m8: -8, truth_by: null }];
+    expect(await fixture.rows(sql)).toEqual(expected);
+    await log.close();
+    await fixture.roll();
+    expect(await fixture.rows(sql)).toEqual(expected);
   });
 
   it('about an entity belongs to its latest prediction at or before it, also where only earlier ones are asked for', async () => {

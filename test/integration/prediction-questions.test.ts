@@ -1,15 +1,20 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PredictionsQuestion } from '../../contracts/prediction-questions.ts';
+import { routeTable } from '../../contracts/serving.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { askPredictions } from '../../lib/predictions/ask.ts';
 import { PredictionRoller } from '../../lib/predictions/roller.ts';
-import { segmentFiles } from '../../lib/predictions/segments.ts';
+import { Segment, segmentFiles, serverFolder, writerName } from '../../lib/predictions/segments.ts';
 import { segmentsFolder } from '../../lib/predictions/settings.ts';
+import { Spool } from '../../lib/predictions/spool.ts';
+import { truthOf } from '../../lib/predictions/truth.ts';
 import { importTruth } from '../../lib/predictions/truth-import.ts';
+import { RoutesFile } from '../../serving/routes-file.ts';
 import { PredictionLogFixture } from '../support/prediction-log-fixture.ts';
 import { ServingWithLog } from '../support/serving-with-log.ts';
+import { churnServed } from './serving-models.ts';
 
 let fixture: PredictionLogFixture;
 let serving: ServingWithLog;
@@ -31,11 +36,12 @@ const ask = (changes: Partial<PredictionsQuestion> = {}) =>
     fixture.scratchDir,
   );
 
-const tell = (name: string) =>
+const tell = (name: string, endpoint = 'churn', newEndpoint = false) =>
   importTruth(
     fixture.config,
     {
-      endpoint: 'churn',
+      endpoint,
+      newEndpoint,
       file: join(folder, name),
       format: name.endsWith('csv') ? 'csv' : name.endsWith('parquet') ? 'parquet' : 'jsonl',
     },
@@ -54,13 +60,14 @@ describe('a question about predictions', () => {
     expect(await ask({ sql: 'SELECT count(*) AS n FROM predictions; -- all' })).toEqual({
       rows: [{ n: 10 }],
       more: false,
+      unreadable: 0,
     });
-    expect(await ask({ until: '2020-01-01' })).toEqual({ rows: [], more: false });
+    expect(await ask({ until: '2020-01-01' })).toEqual({ rows: [], more: false, unreadable: 0 });
   });
 
   it.each(['csv', 'json', 'parquet'] as const)('writes all of it as %s, and over nothing', async (format) => {
     const path = join(folder, `out.${format}`);
-    expect(await ask({ out: { path, format } })).toEqual({ written: 10 });
+    expect(await ask({ out: { path, format } })).toEqual({ written: 10, unreadable: 0 });
     const database = await Database.create({ tempDir: folder });
     const [row] = await database.rows(
       `SELECT count(*) AS n, count(DISTINCT request_id) AS ids FROM '${path}'`,
@@ -122,13 +129,11 @@ describe('feedback from a file', () => {
       expect(distinct).toHaveLength(2);
     }
     expect(await segmentFiles(segmentsFolder(fixture.config))).toMatchObject([{ open: true }]);
-    const joined = await fixture.rows(
-      `SELECT request_id, row, truth_label, truth_by, metric_revenue AS revenue FROM labelled
-       WHERE truth_label IS NOT NULL ORDER BY ALL`,
-    );
-    expect(joined).toEqual([
-      { request_id: 'r-0', row: 1, truth_label: 'yes', truth_by: 'row', revenue: 1.5 },
-    ]);
+    const sql =
+      'SELECT request_id, row, truth_label, truth_by, metrics FROM labelled WHERE truth_label IS NOT NULL';
+    expect(await ask({ sql })).toMatchObject({
+      rows: [{ request_id: 'r-0', row: 1, truth_label: 'yes', truth_by: 'row', metrics: { revenue: 1.5 } }],
+    });
   });
 
   it('keeps a label as it is written, and takes nothing of a file with a wrong record', async () => {
@@ -151,6 +156,52 @@ describe('feedback from a file', () => {
         origin.startsWith('import'),
       ),
     ).toEqual([]);
+  });
+});
+
+describe('feedback for a name that is not known', () => {
+  beforeEach(() => writeFile(join(folder, 'a.csv'), 'request_id,value\nr-1,1\n'));
+
+  it('is refused with the name that is probably meant, and taken where that is wanted', async () => {
+    await expect(tell('a.csv', 'chrun')).rejects.toThrow(/no endpoint chrun is known.*did you mean churn\?/);
+    expect(await fixture.rows('SELECT * FROM truth', {}, 'chrun')).toEqual([]);
+    expect(await tell('a.csv', 'chrun', true)).toBe(1);
+    expect(await fixture.rows('SELECT * FROM truth', {}, 'chrun')).toHaveLength(1);
+    // It is no better for having been told once.
+    await expect(tell('a.csv', 'chrun')).rejects.toThrow(/did you mean churn\?/);
+  });
+
+  it('is taken of an endpoint that is served, before its first prediction', async () => {
+    const server = join(fixture.config.dataDir, 'servers', 's2');
+    const table = routeTable.parse({
+      endpoint: 'fresh',
+      generation: 1,
+      routes: [{ model: await churnServed(fixture.store, '3'), weight: 100 }],
+    });
+    await new RoutesFile(join(server, 'routes.json')).write([table]);
+    expect(await tell('a.csv', 'fresh')).toBe(1);
+  });
+});
+
+describe('an import that is killed', () => {
+  it('leaves nothing that is read, or that stays', async () => {
+    const segments = segmentsFolder(fixture.config);
+    const importing = serverFolder(segments, 'import');
+    const writer = writerName();
+    const segment = await Segment.begin(importing, writer, 0, undefined, true);
+    const spool = new Spool();
+    spool.addTruth(truthOf('churn', { requestId: 'r-1', label: 'half of a file' }, undefined));
+    const block = spool.take();
+    await segment.append(block?.buffer.written() ?? Buffer.alloc(0));
+    await fixture.roll();
+    expect(await truths()).toEqual([]);
+    const [name = ''] = await readdir(importing);
+    // As it is after its process has ended: another one's that was begun in its place.
+    const [where, pid, , ...rest] = name.split('.');
+    await rename(join(importing, name), join(importing, [where, pid, '1', ...rest].join('.')));
+    await fixture.roll();
+    expect(await readdir(importing)).toEqual([]);
+    await segment.discard();
   });
 });
 

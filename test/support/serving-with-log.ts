@@ -29,8 +29,10 @@ export class ServingWithLog {
     return new ServingWithLog(host, dataPlane, log);
   }
 
-  /** Predicts `rows` rows, as a route does. */
-  async ask(requestId: string, rows = 1, entity?: string): Promise<void> {
+  /** Predicts so many rows, or one for each city, as a route does. */
+  async ask(requestId: string, asked: number | readonly string[] = 1, entity?: string): Promise<void> {
+    const cities = typeof asked === 'number' ? new Array<string>(asked).fill('Ulm') : [...asked];
+    const rows = cities.length;
     const arrived = performance.now();
     const prediction = await this.dataPlane.predict({
       endpoint: 'churn',
@@ -42,7 +44,7 @@ export class ServingWithLog {
         rows,
         columns: new Map<string, Float32Array | Float64Array | string[]>([
           ['age', new Float32Array(rows).fill(40)],
-          ['city', new Array<string>(rows).fill('Ulm')],
+          ['city', cities],
           ['active', new Float32Array(rows)],
           ['joined', new Float64Array(rows)],
         ]),

@@ -1,0 +1,17 @@
+/** A clock that was set by less than this is not followed: what was told by both clocks stays in order. */
+const STEP_MS = 5;
+
+let offset = performance.timeOrigin;
+
+/**
+ * When something happened, epoch milliseconds with fractions. `Date.now()` knows whole milliseconds only, too few to
+ * tell what came first; the same moment always gives the same number, until somebody sets the machine's clock.
+ *
+ * @param at milliseconds of `performance.now()`
+ * @example epochMs(call.arrived)
+ */
+export function epochMs(at: number = performance.now()): number {
+  const now = Date.now() - performance.now();
+  if (Math.abs(now - offset) > STEP_MS) offset = now;
+  return offset + at;
+}
