@@ -8,13 +8,6 @@ export interface ServingFork {
   readonly said: readonly unknown[];
 }
 
-/**
- * The most MiB of each half of the memory for new objects; the engine's default is 16. The values of a request lie
- * outside of that memory, and are freed when it is swept: in larger halves they pile up until everything is swept,
- * which takes ten times as long (measured at 100 rows: five of those sweeps a second, and none with this).
- */
-const SEMI_SPACE_MIB = 4;
-
 let ahead: (ServingFork & { readonly stop: () => void }) | undefined;
 
 /**
@@ -51,10 +44,7 @@ function fork(entry: string): Worker {
   cluster.setupPrimary({
     exec: entry,
     args: [],
-    execArgv: [
-      `--max-semi-space-size=${SEMI_SPACE_MIB}`,
-      ...(entry.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : []),
-    ],
+    execArgv: entry.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [],
   });
   return cluster.fork();
 }
