@@ -65,7 +65,8 @@ export default defineConfig({
         test: {
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
-          fileParallelism: false,
+          // Each file has a platform of its own, and waits most of its time.
+          maxWorkers: 2,
           testTimeout: 600 * SECOND,
           hookTimeout: 300 * SECOND,
         },
