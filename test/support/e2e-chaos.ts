@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import getPort from 'get-port';
 import { expect } from 'vitest';
 import { z } from 'zod';
 import { PerennialClient } from '../../client/perennial-client.ts';
 import { readyUrl } from '../../client/platform/own-part.ts';
 import { Platform } from '../../client/platform/platform.ts';
+import type { Ports } from '../../client/platform/ports.ts';
 import { findPython, packageRoot } from '../../client/platform/programs.ts';
 import { trainingWorkflowId } from '../../contracts/names.ts';
 import { type RunningCommand, startNode } from './e2e-cli.ts';
@@ -35,7 +37,11 @@ export class ChaosPlatform {
 
   static async create(name: string): Promise<ChaosPlatform> {
     const folder = ownFolder(`chaos-${name}`);
-    const platform = await Platform.start({ dataDir: join(folder, 'data'), parts: ['temporal', 'mlflow'] });
+    const platform = await Platform.start({
+      dataDir: join(folder, 'data'),
+      parts: ['temporal', 'mlflow'],
+      ports: await freePorts(),
+    });
     const { mlflowUri = '', temporalAddress } = platform.status();
     const proxy = await MlflowProxy.start(mlflowUri);
     const connection = await Connection.connect({ address: temporalAddress });
@@ -172,4 +178,9 @@ export class ChaosPlatform {
       PERENNIAL_CHECKPOINT_SECONDS: '0.5',
     };
   }
+}
+
+/** Other tests start beside these: the usual ports, which are free for both, would be taken by one of them. */
+async function freePorts(): Promise<Partial<Ports>> {
+  return { temporal: await getPort(), temporalUi: await getPort(), mlflow: await getPort() };
 }
