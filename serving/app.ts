@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -126,7 +127,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   app.addHook('onSend', (_request, reply, payload, done) => {
     // What the system's own buffers take is gone at once; a long answer waits for whoever reads it.
     const long = (typeof payload === 'string' || Buffer.isBuffer(payload)) && payload.length > LONG_ANSWER;
-    if (long) reply.raw.setTimeout(limits.answerMs, () => reply.raw.destroy());
+    if (long) endAfter(limits.answerMs, reply.raw);
     done(null, payload);
   });
 
@@ -225,6 +226,15 @@ export function createApp(options: AppOptions): FastifyInstance {
   registerOpenApiRoute(app, context, descriptions);
   registerDocsPage(app);
   return app;
+}
+
+/**
+ * Ends the connection where an answer is not read in time. A timer of its own: that of the socket begins anew with each
+ * byte that comes, and who does not read may send on.
+ */
+function endAfter(milliseconds: number, response: ServerResponse): void {
+  const timer = setTimeout(() => response.destroy(), milliseconds).unref();
+  response.once('close', () => clearTimeout(timer));
 }
 
 /** A token for events alone shuts out all others. */

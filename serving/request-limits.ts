@@ -12,7 +12,7 @@ export const requestLimits = z.strictObject({
   headersMs: milliseconds.default(10_000),
   /** Milliseconds for the body after that: then 408. */
   bodyMs: milliseconds.default(30_000),
-  /** Milliseconds in which the reader of a long answer takes none of it: then the connection is ended. */
+  /** Milliseconds for reading an answer of more than 64 KiB: then the connection is ended. */
   answerMs: milliseconds.default(30_000),
   /** Open connections; one more is closed at once. */
   connections: count.default(10_000),
