@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PerennialError } from '../contracts/errors.ts';
 import { configFromEnv, type PerennialConfig } from '../lib/config.ts';
+import { ownScratch } from '../lib/scratch.ts';
 
 /** What a question of the CLI is answered with. */
 export interface QuestionSetting {
@@ -18,7 +20,7 @@ export function answering(
   return async () => {
     const config = configFromEnv(process.env);
     const text = Buffer.concat(await process.stdin.toArray()).toString('utf8');
-    const tempDir = await mkdtemp(join(tmpdir(), 'perennial-'));
+    const tempDir = await emptyFolder(config.dataDir);
     try {
       const answer = await work(JSON.parse(text), { config, tempDir });
       await say({ ok: true, ...answer });
@@ -29,6 +31,11 @@ export function answering(
       await rm(tempDir, { recursive: true, force: true });
     }
   };
+}
+
+/** In a data directory that there is: what a killed process decrypted is swept there. */
+function emptyFolder(dataDir: string): Promise<string> {
+  return existsSync(dataDir) ? ownScratch(dataDir) : mkdtemp(join(tmpdir(), 'perennial-'));
 }
 
 /** A long line goes through a pipe in parts; the process must not leave before the last. */

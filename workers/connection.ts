@@ -15,7 +15,8 @@ export interface WorkerConnection {
  * Connects as the Temporal environment configuration says (profile, address, TLS, API key). The SDK does not repeat
  * a first connect, so this does, until `signal` aborts.
  *
- * @param onRetry is told why each try failed: a server that is still away looks different from a wrong key
+ * @param onRetry is told why a try failed, once for each reason: a server that is still away looks different from a
+ *   wrong key
  * @throws Error where the configuration cannot be read, for example a profile that does not exist
  * @see https://docs.temporal.io/develop/environment-configuration
  */
@@ -25,11 +26,16 @@ export async function connect(
 ): Promise<WorkerConnection> {
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const address = connectionOptions.address ?? 'localhost:7233';
+  let told = '';
   const connection = await untilDone(
     () => NativeConnection.connect(connectionOptions),
     BACKOFF,
     signal,
-    (error) => onRetry(address, error instanceof Error ? error.message : String(error)),
+    (error) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason !== told) onRetry(address, reason);
+      told = reason;
+    },
   );
   return { connection, namespace, address };
 }
