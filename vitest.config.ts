@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './test/support/longest-first.ts';
 
 const SECOND = 1_000;
 const results = process.env.PERENNIAL_TEST_RESULTS;
@@ -10,6 +11,7 @@ export default defineConfig({
     // More than CI's two cores: tests with servers and child processes wait a third of their time.
     maxWorkers: 3,
     unstubEnvs: true,
+    sequence: { sequencer: LongestFirst },
     // A folder in which CI adds the counts up.
     reporters: results
       ? ['default', ['json', { outputFile: join(results, `${process.pid}.json`) }]]
