@@ -319,8 +319,11 @@ describe('rolling that is killed', () => {
     const said: object[] = [];
     const logger = { warn: (facts: object) => said.push(facts) };
     const roller = PredictionRoller.start({ config: fixture.config, everyMs: 10, logger });
-    const inClear = async (): Promise<number> =>
-      (await readdir(scratch, { recursive: true })).filter((name) => name.endsWith('.parquet')).length;
+    const inClear = async (): Promise<number> => {
+      // A folder may go while it is listed: its files are then looked for again.
+      const names = await readdir(scratch, { recursive: true }).catch(() => undefined);
+      return names ? names.filter((name) => name.endsWith('.parquet')).length : inClear();
+    };
     while ((await inClear()) > 0) await sleep(1);
     while ((await inClear()) === 0) await sleep(1);
     await roller.close();
