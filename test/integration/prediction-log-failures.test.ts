@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -320,9 +321,15 @@ describe('rolling that is killed', () => {
     const logger = { warn: (facts: object) => said.push(facts) };
     const roller = PredictionRoller.start({ config: fixture.config, everyMs: 10, logger });
     const inClear = async (): Promise<number> => {
-      // A folder may go while it is listed: its files are then looked for again.
-      const names = await readdir(scratch, { recursive: true }).catch(() => undefined);
-      return names ? names.filter((name) => name.endsWith('.parquet')).length : inClear();
+      try {
+        const names = await readdir(scratch, { recursive: true });
+        return names.filter((name) => name.endsWith('.parquet')).length;
+      } catch (error) {
+        // A folder below may go while it is listed: then its files are looked for again.
+        if (existsSync(scratch) && error instanceof Error && error.message.startsWith('ENOENT'))
+          return inClear();
+        throw error;
+      }
     };
     while ((await inClear()) > 0) await sleep(1);
     while ((await inClear()) === 0) await sleep(1);
