@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { AuditAppend } from './audit.ts';
 import type { BatchActivities } from './batch-scoring.ts';
 import type {
   CacheList,
@@ -8,19 +9,31 @@ import type {
   listCacheInput,
   removeCachedInput,
 } from './cache.ts';
-import type { DeployUpdate, EndpointState, RollbackUpdate } from './endpoint.ts';
+import type {
+  AdmitAnswer,
+  AdmitUpdate,
+  EndpointAnswer,
+  PromoteUpdate,
+  ShiftUpdate,
+  WithdrawUpdate,
+} from './endpoint.ts';
 import type { ErasureFindings, ErasurePlan, ErasureResult } from './erasure.ts';
 import type { AppendVerdict, EventBatch, EventLogHead } from './events.ts';
 import type { HousekeepingResult, housekeepingInput } from './housekeeping.ts';
 import type { CodeVersion } from './lifecycle.ts';
 import type { artifactStates, lineageInput } from './lineage.ts';
+import type { NoticeOfRun } from './notices.ts';
+import type { ServerCheck } from './prechecks.ts';
 import type { ArtifactRef } from './refs.ts';
 import type { ReproductionPlan, ReproductionResult, reproductionInput } from './reproduction.ts';
+import type { TrafficReport, TruthReport } from './rollout-evidence.ts';
 import type { RunIdentity, Tracking } from './run.ts';
 import type { ModelServerInfo, RouteAck, RouteTable, ServedModel } from './serving.ts';
+import type { DeploymentSpec } from './spec/deployment.ts';
 import type { PipelineSpec } from './spec/pipeline.ts';
+import type { RowMetric } from './spec/rollout.ts';
+import type { Task } from './spec/task.ts';
 import type {
-  DeployOutput,
   EvaluateOutput,
   ExplainOutput,
   GatesOutput,
@@ -33,6 +46,7 @@ import type {
   ValidateOutput,
 } from './stages.ts';
 import type { TrainingActivities } from './training-activities.ts';
+import type { VoteVerdict } from './votes.ts';
 
 /** What the version in production was trained on. */
 export interface ChampionTraining {
@@ -142,6 +156,10 @@ export interface TrackingActivities {
   championTraining(input: { modelName: string }): Promise<{ champion: ChampionTraining | null }>;
   /** The version that the alias `champion` names, as a server needs it. */
   currentChampion(input: { modelName: string }): Promise<{ model: ServedModel | null }>;
+  /** A registered version as a server needs it; `null` where there is none of that name, or it was not made here. */
+  registeredVersion(input: { modelName: string; version: string }): Promise<{ model: ServedModel | null }>;
+  /** Sets tags of a registered version. */
+  tagVersion(input: { modelName: string; version: string; tags: Record<string, string> }): Promise<void>;
 }
 
 /** Activities that reach other workflows. */
@@ -149,8 +167,54 @@ export interface DeploymentActivities {
   listModelServers(input: Record<string, never>): Promise<{ servers: ModelServerInfo[] }>;
   /** Tells every endpoint workflow that a server joined. */
   announceServer(input: ModelServerInfo): Promise<void>;
-  /** Sends update `deploy` to the endpoint's workflow, which it starts where there is none, and waits for the answer. */
-  requestDeploy(input: { endpoint: string; request: DeployUpdate }): Promise<DeployOutput>;
+  /**
+   * Sends an update to the endpoint's workflow, which it starts where there is none, and waits for the answer. The
+   * request's id is the update's, so that asking again is answered again.
+   */
+  askEndpoint(input: { endpoint: string; ask: EndpointAsk }): Promise<AdmitAnswer | EndpointAnswer>;
+  /** Whether a workflow is there and has not ended. */
+  isRunning(input: { workflowId: string }): Promise<{ running: boolean }>;
+}
+
+/** What a roll-out asks its endpoint. */
+export type EndpointAsk =
+  | { update: 'admit'; request: AdmitUpdate }
+  | { update: 'shift'; request: ShiftUpdate }
+  | { update: 'promote'; request: PromoteUpdate }
+  | { update: 'withdraw'; request: WithdrawUpdate };
+
+/** Which predictions, and how they are judged by what came true. */
+export interface TruthQuestion {
+  endpoint: string;
+  versions: string[];
+  /** Predictions of this time (ISO 8601). */
+  since: string;
+  until: string;
+  task: Task;
+  /** In the order of the model's outputs; empty for regression. */
+  classNames: string[];
+  positiveClass: string | null;
+  /** The metric of single rows, and the number of the feedback; `null`: not asked for. */
+  quality: RowMetric | null;
+  business: string | null;
+}
+
+/** Activities of roll-outs on the worker's side. */
+export interface RolloutActivities {
+  /** What the prediction log says of versions by the truth that came since. */
+  observeTruth(input: TruthQuestion): Promise<TruthReport>;
+}
+
+/** Activities of decisions by people, and of their record. */
+export interface ApprovalActivities {
+  /** @throws ApprovalImpossible where this worker has no list of approvers, or nobody in it has one of the roles */
+  checkApprovers(input: { roles: string[]; quorum: number }): Promise<void>;
+  /** A token that does not count is a result, not an error: the refusal goes to the audit log. */
+  verifyVote(input: { token: string; candidate: string; run: string }): Promise<VoteVerdict>;
+  /** Tells people; where the worker has no webhook, its log. */
+  notify(input: NoticeOfRun): Promise<void>;
+  /** Appends to the audit log what it has not yet. @returns the sequence of the next entry */
+  recordAudit(input: AuditAppend): Promise<{ next: number }>;
 }
 
 /** Activities that run in a model server's process, on its own queue. */
@@ -158,14 +222,22 @@ export interface ModelServerActivities {
   /** Lasts as long as the server lives; its heartbeat is the server's lease. */
   holdLease(input: { serverId: string }): Promise<void>;
   applyRoutes(input: { table: RouteTable }): Promise<RouteAck>;
-  precheck(input: {
-    endpoint: string;
-    model: ServedModel;
-    samples: ArtifactRef;
-    rows: number;
-    tolerance: number;
-    maxLatencyMs: number;
-  }): Promise<{ serverId: string; rows: number; maxDifference: number; p95Ms: number }>;
+  precheck(input: PrecheckQuestion): Promise<ServerCheck>;
+  /** What the versions of an endpoint did since the generation in force began. */
+  observeTraffic(input: { endpoint: string }): Promise<TrafficReport>;
+}
+
+/** What a server is to be asked before a candidate may take traffic. */
+export interface PrecheckQuestion {
+  endpoint: string;
+  model: ServedModel;
+  samples: ArtifactRef;
+  rows: number;
+  tolerance: number;
+  maxLatencyMs: number;
+  maxMemoryBytes: number;
+  requests: DeploymentSpec['precheck']['requests'];
+  hostile: boolean;
 }
 
 /** Activities that tidy up. */
@@ -243,15 +315,10 @@ export type PerennialActivities = DataActivities &
   EvaluationActivities &
   TrackingActivities &
   DeploymentActivities &
+  RolloutActivities &
+  ApprovalActivities &
   HousekeepingActivities &
   ErasureActivities &
   CacheActivities &
   LineageActivities &
   BatchActivities;
-
-/** Update and query shapes of an endpoint, for typed clients. */
-export interface EndpointHandlers {
-  deploy(request: DeployUpdate): DeployOutput;
-  rollback(request: RollbackUpdate): DeployOutput;
-  state(): EndpointState;
-}

@@ -37,6 +37,10 @@ export const ERROR_CODES = {
   ServerUnavailable: 'No live model server holds a lease, or one did not answer in time. Retried.',
   PrecheckFailed: 'The loaded model did not give the expected answers within the limits.',
   RolloutFailed: 'The endpoint could not apply its routes; the previous ones are in force again.',
+  RolloutOver:
+    'A roll-out asks for something after it ended: it was superseded, rolled back, or is not known to its endpoint.',
+  ApprovalImpossible:
+    'The spec asks for an approval that this worker cannot verify: it has no list of approvers.',
   CandidateStale: 'Another version came into production since the candidate was judged.',
   OutputDenied:
     'A batch is to write where the worker does not allow it, or the destination refuses the credentials.',

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { personName } from './people.ts';
 import { artifactRef } from './refs.ts';
-import { STAGES, stageName, stageOutputs, vote } from './stages.ts';
+import { STAGES, stageName, stageOutputs } from './stages.ts';
+import { vote, voteToken } from './votes.ts';
 
 /** The code that a run was started from. */
 export const codeVersion = z.strictObject({
@@ -32,6 +34,8 @@ export const lifecycleInput = z
     code: codeVersion.default({ commit: null, dirty: false }),
     /** What or who started the run; an MLflow tag. */
     startedBy: z.string().max(200).default(''),
+    /** The person who started it: their own approval does not count, unless the spec lets it. */
+    author: personName.optional(),
     /** By default unchanged stages are taken from the step cache. */
     cache: cacheOptions,
     /** A run that takes up an earlier one: stages before `from` are not run again, their outputs are taken over. */
@@ -44,12 +48,9 @@ export const lifecycleInput = z
   });
 export type LifecycleInput = z.input<typeof lifecycleInput>;
 
-/** A person's name or id as approver. */
-export const reviewer = z.string().trim().min(1, 'the name of the reviewer is empty').max(200);
-
 /** The argument of signal `approve`. `candidate` binds the vote to one model (its digest, or the first 8 or more characters). */
 export const approveSignal = z.strictObject({
-  by: reviewer,
+  by: personName,
   reason: z.string().max(4000).default(''),
   candidate: z.string().optional(),
 });
@@ -57,11 +58,13 @@ export const approveSignal = z.strictObject({
 export const rejectSignal = approveSignal.extend({
   reason: z.string().trim().min(1, 'a rejection needs a reason').max(4000),
 });
-/** The argument of update `review`. */
-export const reviewUpdate = z
+/** A vote with a signed token alone: all that it says stands in the token. */
+export const signedReview = z.strictObject({ token: voteToken });
+/** A vote by name; the spec says whether such votes count. */
+const namedReview = z
   .strictObject({
     decision: z.enum(['approve', 'reject']),
-    by: reviewer,
+    by: personName,
     reason: z.string().max(4000).default(''),
     candidate: z.string().min(8, 'the digest of the candidate, or its first 8 or more characters'),
   })
@@ -69,6 +72,8 @@ export const reviewUpdate = z
     error: 'a rejection needs a reason',
     path: ['reason'],
   });
+/** The argument of update `review`. */
+export const reviewUpdate = z.union([signedReview, namedReview]);
 export type ReviewUpdate = z.infer<typeof reviewUpdate>;
 
 export const stageStatus = z.strictObject({
@@ -81,7 +86,17 @@ export const stageStatus = z.strictObject({
 });
 export type StageStatus = z.infer<typeof stageStatus>;
 
-export const RUN_OUTCOMES = ['deployed', 'gates_failed', 'rejected', 'approval_timed_out'] as const;
+/** `rolling_out`: the roll-out goes on after the run, see `outputs.deploy.rollout`. */
+export const RUN_OUTCOMES = [
+  'deployed',
+  'rolling_out',
+  'gates_failed',
+  'rejected',
+  'approval_timed_out',
+  'rolled_back',
+  'superseded',
+  'withdrawn',
+] as const;
 
 /** How a run ended. */
 export const lifecycleResult = z.strictObject({
@@ -114,6 +129,16 @@ export const runStatus = z.strictObject({
       quorum: z.number(),
       votes: z.array(vote),
       remindersSent: z.number().int(),
+      /** Who may vote, where not everybody may. */
+      approvers: z.array(z.string()).nullable().default(null),
+      roles: z
+        .array(z.strictObject({ role: z.string(), quorum: z.number().int(), approvals: z.number().int() }))
+        .default([]),
+      /** Whether only votes with a signed token count. */
+      signed: z.boolean().default(false),
+      /** The `run` claim of such a token. */
+      run: z.string().default(''),
+      escalated: z.boolean().default(false),
       /** Gates that no number could decide: whoever approves does. */
       undecided: z.array(z.string()).default([]),
     })

@@ -9,6 +9,7 @@ export const WORKFLOW_TYPES = {
   lifecycle: 'lifecycle',
   training: 'training',
   endpoint: 'endpoint',
+  rollout: 'rollout',
   modelServer: 'modelServer',
   housekeeping: 'housekeeping',
   erasure: 'erasure',
@@ -24,13 +25,20 @@ export const SIGNALS = {
   reject: 'reject',
   serverJoined: 'serverJoined',
   challengerFailed: 'challengerFailed',
+  turn: 'turn',
   append: 'append',
 } as const;
 
 export const UPDATES = {
   review: 'review',
-  deploy: 'deploy',
+  admit: 'admit',
+  shift: 'shift',
+  promote: 'promote',
+  withdraw: 'withdraw',
   rollback: 'rollback',
+  pause: 'pause',
+  resume: 'resume',
+  traffic: 'traffic',
   append: 'append',
   budget: 'budget',
   stop: 'stop',
@@ -42,6 +50,7 @@ export const QUERIES = {
   outputs: 'outputs',
   input: 'input',
   endpoint: 'endpoint',
+  rollout: 'rollout',
   batches: 'batches',
   search: 'search',
   progress: 'progress',
@@ -58,6 +67,9 @@ export const SEARCH_ATTRIBUTES = {
 /** Workflow ids: one endpoint per registered model, one lease per model server. */
 export const endpointWorkflowId = (endpoint: string): string => `endpoint/${endpoint}`;
 export const modelServerWorkflowId = (serverId: string): string => `modelServer/${serverId}`;
+/** The roll-out of a lifecycle run's candidate, which may outlive the run. */
+export const rolloutWorkflowId = (lifecycleWorkflowId: string, runId: string): string =>
+  `${lifecycleWorkflowId}/rollout/${runId}`;
 /** One log of pushed rows. */
 export const eventLogWorkflowId = (log: string): string => `eventLog/${log}`;
 /** One attempt to make a version again; `name` says which and tells it from others. */

@@ -10,13 +10,16 @@ import {
 } from './evaluation-report.ts';
 import { attributionMethod, columnImportance } from './explanation.ts';
 import { incrementReport } from './incremental.ts';
+import { serverCheck } from './prechecks.ts';
 import { anonymityResult, personalFinding, protectedColumn } from './privacy.ts';
 import { artifactRef, rowRange, tableRef } from './refs.ts';
 import { expectationResult, gateResult, metricIntervals, metricValues, plotRef } from './reports.ts';
+import { ROLLOUT_OUTCOMES } from './rollout.ts';
 import { modelSignature } from './serving.ts';
 import { featurePreset } from './spec/features.ts';
 import { sourceKind } from './spec/sources.ts';
 import { searchReport, trialName, trialOutcome } from './trials.ts';
+import { vote } from './votes.ts';
 
 /** The stages of a lifecycle run, in order. */
 export const STAGES = [
@@ -294,15 +297,6 @@ export const registerOutput = z.strictObject({
 });
 export type RegisterOutput = z.infer<typeof registerOutput>;
 
-export const vote = z.strictObject({
-  decision: z.enum(['approve', 'reject']),
-  by: z.string(),
-  reason: z.string(),
-  at: z.string(),
-  how: z.enum(['signal', 'update', 'policy']),
-});
-export type Vote = z.infer<typeof vote>;
-
 export const approvalOutput = z.strictObject({
   decision: z.enum(['approved', 'rejected']),
   candidate: z.string(),
@@ -311,21 +305,22 @@ export const approvalOutput = z.strictObject({
 });
 export type ApprovalOutput = z.infer<typeof approvalOutput>;
 
-export const serverCheck = z.strictObject({
-  serverId: z.string(),
-  rows: z.number().int(),
-  maxDifference: z.number(),
-  p95Ms: z.number(),
-});
 export const precheckOutput = z.strictObject({ servers: z.array(serverCheck) });
 export type PrecheckOutput = z.infer<typeof precheckOutput>;
 
+/** What became of the roll-out; `rolling_out`: it goes on without the run. */
 export const deployOutput = z.strictObject({
   endpoint: z.string(),
   version: z.string(),
-  generation: z.number().int(),
+  /** The generation of the promotion; `null` where there was none yet. */
+  generation: z.number().int().nullable(),
   previousVersion: z.string().nullable(),
   servers: z.array(z.string()),
+  rollout: z.strictObject({
+    workflowId: z.string(),
+    outcome: z.enum([...ROLLOUT_OUTCOMES, 'rolling_out']),
+    reason: z.string(),
+  }),
 });
 export type DeployOutput = z.infer<typeof deployOutput>;
 

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { duration, durationMs } from '../durations.ts';
+import { size } from '../sizes.ts';
+import { rolloutSpec } from './rollout.ts';
 
 /** Pre-deployment checks in the real model server, and where the model goes. */
 export const deploymentSpec = z
@@ -24,8 +26,35 @@ export const deploymentSpec = z
           .default(1e-6)
           .meta({ description: 'Largest difference from the answers of the evaluation.' }),
         maxLatency: duration.default('1s').meta({ description: '95th percentile of single-row requests.' }),
+        maxMemory: size.default('2GB').meta({
+          description: 'What the process that holds the candidate alone may have resident (Linux).',
+        }),
+        requests: z
+          .array(
+            z.strictObject({
+              row: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+              expect: z
+                .record(z.string(), z.union([z.string(), z.number()]))
+                .optional()
+                .meta({
+                  description: 'What must be answered, by output; numbers within the tolerance.',
+                }),
+              refused: z
+                .boolean()
+                .default(false)
+                .meta({ description: 'Whether it must be refused with 4xx.' }),
+            }),
+          )
+          .max(100)
+          .default([])
+          .meta({ description: 'Rows of your own with what must come of them.' }),
+        hostile: z.boolean().default(true).meta({
+          description:
+            'Whether the server is asked with wrong types, huge values and broken bodies: each must be answered or refused, and the server live on.',
+        }),
       })
       .prefault({}),
+    rollout: rolloutSpec,
     serving: z
       .strictObject({
         entityColumn: z.string().min(1).optional().meta({

@@ -13,6 +13,7 @@ import { carriesBound } from './gates.ts';
 import { isBounded } from './metrics.ts';
 import { privacySpec } from './privacy.ts';
 import { privacyIssues } from './privacy-roles.ts';
+import { rolloutIssues } from './rollout.ts';
 import { secretIssues } from './secrets.ts';
 import { splitSpec } from './split.ts';
 import { type Task, task } from './task.ts';
@@ -95,6 +96,7 @@ export const pipelineSpec = z
   .superRefine((spec, context) => {
     for (const { path, message } of secretIssues(spec)) context.addIssue({ code: 'custom', path, message });
     for (const { path, message } of privacyIssues(spec)) context.addIssue({ code: 'custom', path, message });
+    for (const { path, message } of rolloutIssues(spec)) context.addIssue({ code: 'custom', path, message });
     for (const { path, message } of evaluationIssues(spec))
       context.addIssue({ code: 'custom', path, message });
     if (spec.split.method === 'time' && !spec.columns.timestamp)
