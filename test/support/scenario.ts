@@ -63,13 +63,30 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     currentChampion: async () => ({ model: null }),
     listModelServers: async () => ({ servers: world.servers }),
     announceServer: async () => undefined,
-    requestDeploy: async ({ endpoint, request }) => ({
-      endpoint,
-      version: request.model.version,
-      generation: 1,
-      previousVersion: null,
-      servers: world.servers.map(({ serverId }) => serverId),
+    registeredVersion: async () => ({ model: null }),
+    tagVersion: async () => undefined,
+    askEndpoint: async ({ endpoint, ask }) =>
+      ask.update === 'admit'
+        ? { state: 'admitted', champion: null }
+        : {
+            endpoint,
+            version: samples.registered.version,
+            previousVersion: null,
+            generation: 1,
+            since: new Date().toISOString(),
+            servers: world.servers.map(({ serverId }) => serverId),
+          },
+    isRunning: async () => ({ running: true }),
+    observeTruth: async ({ since, until, versions }) => ({
+      since,
+      until,
+      versions: versions.map((version) => ({ version, rows: 0, quality: null, business: null })),
+      unreadable: 0,
     }),
+    checkApprovers: async () => undefined,
+    verifyVote: async () => ({ state: 'refused', claimed: null, reason: 'no approvers are known here' }),
+    notify: async () => undefined,
+    recordAudit: async ({ from, entries }) => ({ next: from + entries.length }),
     openEventLog: async () => ({ head: { manifest: null, format: null, batches: 0, rows: 0 } }),
     appendEventBatches: async ({ head, batches }) => world.eventLog.append(head, batches),
     collectGarbage: async () => ({
@@ -109,7 +126,17 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
       serverId: world.serverOfTask(),
       rows,
       maxDifference: 0,
+      exact: true,
       p95Ms: 1.5,
+      memoryBytes: null,
+      requests: 0,
+      hostile: 0,
+    }),
+    observeTraffic: async () => ({
+      serverId: world.serverOfTask(),
+      epoch: 'e1',
+      generation: 1,
+      versions: [],
     }),
   };
 }
