@@ -1,5 +1,6 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type {
+  ApprovalActivities,
   CacheActivities,
   DataActivities,
   DeploymentActivities,
@@ -41,6 +42,7 @@ const erasing = stub<ErasureActivities>();
 const cached = stub<CacheActivities>();
 const lineage = stub<LineageActivities>();
 const batch = stub<BatchActivities>();
+const approving = stub<ApprovalActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
@@ -64,6 +66,7 @@ export const closeTracking = tracking('closeTracking', POLICIES.tracker, 'Close 
 export const championTraining = tracking('championTraining', POLICIES.tracker, "Find the champion's data");
 export const currentChampion = tracking('currentChampion', POLICIES.tracker, 'Read the alias champion');
 export const setChampion = tracking('setChampion', POLICIES.tracker, 'Point the alias champion');
+export const tagVersion = tracking('tagVersion', POLICIES.tracker, 'Write tags of the version');
 
 export const listModelServers = deployment(
   'listModelServers',
@@ -76,6 +79,11 @@ export const announceServer = deployment(
   'Tell the endpoints of the server',
 );
 export const requestDeploy = deployment('requestDeploy', POLICIES.rollout, 'Ask the endpoint to deploy');
+
+export const checkApprovers = approving('checkApprovers', POLICIES.control, 'Look for the approvers');
+export const verifyVote = approving('verifyVote', POLICIES.control, 'Check the token of a vote');
+export const notify = approving('notify', POLICIES.notice, 'Tell people');
+export const recordAudit = approving('recordAudit', POLICIES.audit, 'Write into the audit log');
 
 export const openEventLog = events('openEventLog', POLICIES.log, 'Where the event log stood');
 export const appendEventBatches = events('appendEventBatches', POLICIES.log, 'Append batches to the log');

@@ -66,6 +66,17 @@ export const POLICIES = {
     heartbeatTimeout: '20s',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
   },
+  /** Writes into the audit log: an outage of any length is waited for, no entry is given up for it. */
+  audit: {
+    startToCloseTimeout: '2m',
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+  },
+  /** Tells people; they look by themselves where it cannot be had. */
+  notice: {
+    startToCloseTimeout: '15s',
+    scheduleToCloseTimeout: '2m',
+    retry: { initialInterval: '1s', backoffCoefficient: 3, maximumAttempts: 3 },
+  },
   /** Looks at other workflows. */
   control: {
     startToCloseTimeout: '30s',
