@@ -83,6 +83,17 @@ export async function loadableModel(
   };
 }
 
+/** What a server needs of a registered version; `null` where there is none that was made here. */
+async function servedVersion(
+  deps: ActivityDependencies,
+  version: ModelVersion | undefined,
+): Promise<ServedModel | null> {
+  const model = version && (await loadableModel(deps.mlflow(), await deps.store(), version));
+  if (!model) return null;
+  const { onnx, signature, explanation } = model;
+  return { version: model.version, onnx, signature, ...(explanation && { explanation }) };
+}
+
 /** Takes the alias `challenger` from a version that is one no longer. */
 async function dropChallenger(mlflow: MlflowClient, name: string, version: string): Promise<void> {
   const challenger = await versionByAlias(mlflow, name, ALIASES.challenger);
@@ -93,7 +104,10 @@ async function dropChallenger(mlflow: MlflowClient, name: string, version: strin
 /** Activities that move aliases. */
 export function aliasActivities(
   deps: ActivityDependencies,
-): Pick<TrackingActivities, 'setChampion' | 'currentChampion' | 'championTraining' | 'retireCandidate'> {
+): Pick<
+  TrackingActivities,
+  'setChampion' | 'currentChampion' | 'registeredVersion' | 'championTraining' | 'retireCandidate'
+> {
   return {
     setChampion: framed(deps.config, async ({ modelName: name, version }) => {
       const mlflow = deps.mlflow();
@@ -114,14 +128,16 @@ export function aliasActivities(
       }
     }),
 
-    currentChampion: framed(deps.config, async ({ modelName }) => {
-      const mlflow = deps.mlflow();
-      const version = await versionByAlias(mlflow, modelName, ALIASES.champion);
-      const model = version && (await loadableModel(mlflow, await deps.store(), version));
-      if (!model) return { model: null };
-      const { onnx, signature, explanation } = model;
-      return { model: { version: model.version, onnx, signature, ...(explanation && { explanation }) } };
-    }),
+    currentChampion: framed(deps.config, async ({ modelName }) => ({
+      model: await servedVersion(deps, await versionByAlias(deps.mlflow(), modelName, ALIASES.champion)),
+    })),
+
+    registeredVersion: framed(deps.config, async ({ modelName: name, version }) => ({
+      model: await servedVersion(
+        deps,
+        await deps.mlflow().modelVersions.get({ name, version }).catch(undefinedWhereMissing),
+      ),
+    })),
 
     championTraining: framed(deps.config, async ({ modelName }) => {
       const version = await versionByAlias(deps.mlflow(), modelName, ALIASES.champion);
