@@ -35,6 +35,7 @@ export const emptyEndpoint = (endpoint: string): EndpointState => ({
   acknowledged: {},
   incidents: [],
   alias: null,
+  aliasUncertain: false,
   aliasProblem: null,
   notes: [],
   audit: { next: 0, waiting: [] },
@@ -93,6 +94,7 @@ export const adopted = (state: EndpointState, current: ServedModel | null): Endp
   ...state,
   current,
   alias: current?.version ?? null,
+  aliasUncertain: false,
   table: { ...state.table, routes: current ? [{ model: current, weight: 100, role: 'champion' }] : [] },
 });
 

@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope } from '@temporalio/workflow';
 import type { AuditAction } from '../contracts/audit.ts';
 import type {
   EndpointAnswer,
@@ -56,7 +56,8 @@ export class EndpointChanges {
   async once(requestId: string, work: () => Promise<EndpointAnswer>): Promise<EndpointAnswer> {
     const answered = this.holder.state.answered.find((item) => item.requestId === requestId);
     if (answered) return answered.output;
-    const underWay = this.#underWay.get(requestId) ?? work();
+    // A change that is under way goes to its end, also where the workflow is cancelled.
+    const underWay = this.#underWay.get(requestId) ?? CancellationScope.nonCancellable(work);
     this.#underWay.set(requestId, underWay);
     try {
       return await underWay;
@@ -75,6 +76,7 @@ export class EndpointChanges {
         'InputInvalid',
       );
     const answer = await this.#apply(
+      'shift',
       slot.model.version,
       sharedTable(this.holder.state, current, slot.model, { share, role }),
     );
@@ -87,7 +89,7 @@ export class EndpointChanges {
   async promote(request: PromoteUpdate): Promise<Promotion> {
     const { model, policy } = this.#slotOf(request.rollout);
     const { current, table } = this.holder.state;
-    const answer = await this.#apply(model.version, tableFor(this.holder.state, model, policy));
+    const answer = await this.#apply('promote', model.version, tableFor(this.holder.state, model, policy));
     this.holder.state = promoted(this.holder.state, model);
     this.registry.wake();
     return { request, model, answer, before: { model: current, table } };
@@ -132,7 +134,7 @@ export class EndpointChanges {
       const back = tableFor(this.holder.state, before.model, policyOf(before.table));
       this.holder.state = { ...rolledBackTo(this.holder.state, before.model), aliasProblem: null };
       this.registry.wake();
-      await this.#apply(before.model?.version ?? 'none', back);
+      await this.#apply('rollback', before.model?.version ?? 'none', back);
     });
     this.holder.state = recorded(withoutRollout(this.holder.state, request.rollout), {
       ...change,
@@ -169,7 +171,7 @@ export class EndpointChanges {
     const serving = current?.version === slot.model.version;
     this.holder.state = withoutRollout(this.holder.state, slot.rollout);
     if (!beside || serving) return this.#unchanged();
-    const answer = await this.#apply(slot.model.version, tableFor(this.holder.state, current));
+    const answer = await this.#apply('withdraw', slot.model.version, tableFor(this.holder.state, current));
     this.holder.state = recorded(this.holder.state, this.#change('withdraw', answer, by, reason));
     return answer;
   }
@@ -195,11 +197,16 @@ export class EndpointChanges {
     let answer: EndpointAnswer;
     if (target) {
       const from = current;
-      answer = await this.#apply(target.version, tableFor(this.holder.state, target));
+      answer = await this.#apply('rollback', target.version, tableFor(this.holder.state, target));
       this.holder.state = rolledBack(this.holder.state, target);
       this.registry.wake();
       if (from) this.#tagRolledBack(from.version, `back to version ${target.version}`, actor);
-    } else answer = await this.#apply(slot?.model.version ?? 'none', tableFor(this.holder.state, current));
+    } else
+      answer = await this.#apply(
+        'rollback',
+        slot?.model.version ?? 'none',
+        tableFor(this.holder.state, current),
+      );
     if (slot) {
       this.holder.state = withoutRollout(this.holder.state, slot.rollout);
       await told(slot, {
@@ -251,7 +258,7 @@ export class EndpointChanges {
     );
   }
 
-  async #apply(version: string, table: RouteTable): Promise<EndpointAnswer> {
+  async #apply(kind: EndpointChange['kind'], version: string, table: RouteTable): Promise<EndpointAnswer> {
     const { state } = this.holder;
     const before = state.table;
     const from = state.current?.version ?? null;
@@ -273,10 +280,10 @@ export class EndpointChanges {
       this.count += 1;
       this.holder.state = recorded(this.holder.state, {
         at: new Date().toISOString(),
-        kind: 'shift',
+        kind,
         generation: this.holder.state.table.generation,
         from,
-        to: championIn(table),
+        to: kind === 'shift' ? from : championIn(table),
         requestedBy: 'endpoint',
         reason: words(error).slice(0, 500),
         outcome: 'reverted',

@@ -37,13 +37,13 @@ export class EndpointRegistry {
   async named(version: string): Promise<'named' | 'overtaken' | { refused: string }> {
     await condition(
       () =>
-        this.holder.state.alias === version ||
+        (this.holder.state.alias === version && !this.holder.state.aliasUncertain) ||
         this.#wanted !== version ||
         this.holder.state.aliasProblem !== null,
     );
-    const { alias, aliasProblem } = this.holder.state;
     if (this.#wanted !== version) return 'overtaken';
-    return alias === version ? 'named' : { refused: aliasProblem ?? '' };
+    const { aliasProblem } = this.holder.state;
+    return aliasProblem === null ? 'named' : { refused: aliasProblem };
   }
 
   /** Gives up what is under way; what is not written goes into the next run of the workflow. */
@@ -58,7 +58,8 @@ export class EndpointRegistry {
   }
 
   get #aliasBehind(): boolean {
-    return this.holder.state.alias !== this.#wanted && this.#refused !== this.#wanted;
+    const { alias, aliasUncertain } = this.holder.state;
+    return (aliasUncertain || alias !== this.#wanted) && this.#refused !== this.#wanted;
   }
 
   get #behind(): boolean {
@@ -80,9 +81,15 @@ export class EndpointRegistry {
   async #writeAlias(): Promise<void> {
     const version = this.#wanted;
     const modelName = this.holder.state.table.endpoint;
+    this.holder.state = { ...this.holder.state, aliasUncertain: true };
     try {
       await this.#cancellable(version, () => setChampion({ modelName, version }));
-      this.holder.state = { ...this.holder.state, alias: version, aliasProblem: null };
+      this.holder.state = {
+        ...this.holder.state,
+        alias: version,
+        aliasUncertain: false,
+        aliasProblem: null,
+      };
     } catch (error) {
       if (isCancellation(error)) return;
       log.error(`the alias champion of ${modelName} cannot be set: ${words(error)}`);
