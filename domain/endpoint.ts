@@ -155,15 +155,16 @@ export function rolledBack(state: EndpointState, model: ServedModel): EndpointSt
   return { ...state, current: model, served: place < 0 ? state.served : state.served.slice(place + 1) };
 }
 
-/** A change on record, with its answer where it is one that may be asked for again. */
-export const recorded = (
-  state: EndpointState,
-  change: EndpointChange,
-  answer?: { requestId: string; output: EndpointAnswer },
-): EndpointState => ({
+/** A change on record. */
+export const recorded = (state: EndpointState, change: EndpointChange): EndpointState => ({
   ...state,
   changes: [...state.changes, change].slice(-MAX_CHANGES),
-  answered: answer ? [...state.answered, answer].slice(-MAX_ANSWERED) : state.answered,
+});
+
+/** An answer that whoever asks under the same id gets again. */
+export const answered = (state: EndpointState, requestId: string, output: EndpointAnswer): EndpointState => ({
+  ...state,
+  answered: [...state.answered, { requestId, output }].slice(-MAX_ANSWERED),
 });
 
 /** The registry is yet to be told something of a version. */

@@ -11,6 +11,7 @@ import type {
 } from '../contracts/endpoint.ts';
 import type { RouteTable, ServedModel } from '../contracts/serving.ts';
 import {
+  answered,
   championIn,
   policyOf,
   promoted,
@@ -54,20 +55,23 @@ export class EndpointChanges {
 
   /** A request that was carried out before, or is, gets that answer. */
   async once(requestId: string, work: () => Promise<EndpointAnswer>): Promise<EndpointAnswer> {
-    const answered = this.holder.state.answered.find((item) => item.requestId === requestId);
-    if (answered) return answered.output;
+    const before = this.holder.state.answered.find((item) => item.requestId === requestId);
+    if (before) return before.output;
     // A change that is under way goes to its end, also where the workflow is cancelled.
     const underWay = this.#underWay.get(requestId) ?? CancellationScope.nonCancellable(work);
+    const first = !this.#underWay.has(requestId);
     this.#underWay.set(requestId, underWay);
     try {
-      return await underWay;
+      const answer = await underWay;
+      if (first) this.holder.state = answered(this.holder.state, requestId, answer);
+      return answer;
     } finally {
       this.#underWay.delete(requestId);
     }
   }
 
   /** A candidate gets its share. @throws ApplicationFailure `RolloutOver`, `RolloutFailed` */
-  async shift({ requestId, rollout, share, role }: ShiftUpdate): Promise<EndpointAnswer> {
+  async shift({ rollout, share, role }: ShiftUpdate): Promise<EndpointAnswer> {
     const slot = this.#slotOf(rollout);
     const { current } = this.holder.state;
     if (!current || current.version === slot.model.version)
@@ -81,7 +85,7 @@ export class EndpointChanges {
       sharedTable(this.holder.state, current, slot.model, { share, role }),
     );
     const change = this.#change('shift', answer, slot.requestedBy, `${role} at ${share} %`);
-    this.holder.state = recorded(this.holder.state, change, { requestId, output: answer });
+    this.holder.state = recorded(this.holder.state, change);
     return answer;
   }
 
@@ -122,10 +126,7 @@ export class EndpointChanges {
       );
     }
     if (named === 'named') {
-      this.holder.state = recorded(withoutRollout(this.holder.state, request.rollout), change, {
-        requestId: request.requestId,
-        output: answer,
-      });
+      this.holder.state = recorded(withoutRollout(this.holder.state, request.rollout), change);
       this.#note('endpoint.promoted', 'done', request, model, request.reason);
       return answer;
     }
@@ -156,11 +157,7 @@ export class EndpointChanges {
         : this.#unchanged();
     if (slot?.rollout === request.rollout)
       this.#note('endpoint.withdrawn', 'done', request, slot.model, request.reason);
-    this.holder.state = recorded(
-      withoutRollout(this.holder.state, request.rollout),
-      this.#change('withdraw', answer, request.by, request.reason),
-      { requestId: request.requestId, output: answer },
-    );
+    this.holder.state = withoutRollout(this.holder.state, request.rollout);
     return answer;
   }
 
@@ -183,7 +180,7 @@ export class EndpointChanges {
    * @param seen the champion that the sender saw
    */
   async rollback(request: Rollback, seen: string | null): Promise<EndpointAnswer> {
-    const { requestId, requestedBy: by, reason, to } = request;
+    const { requestedBy: by, reason, to } = request;
     const { current, slot } = this.holder.state;
     const actor = { by, reason };
     if ((current?.version ?? null) !== seen)
@@ -216,10 +213,7 @@ export class EndpointChanges {
         reason: reason || `rolled back by ${by}`,
       });
     }
-    this.holder.state = recorded(this.holder.state, this.#change('rollback', answer, by, reason), {
-      requestId,
-      output: answer,
-    });
+    this.holder.state = recorded(this.holder.state, this.#change('rollback', answer, by, reason));
     this.#note('endpoint.rolled-back', 'done', actor, target ?? slot?.model ?? null, reason);
     return answer;
   }

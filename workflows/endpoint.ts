@@ -68,8 +68,8 @@ export async function endpoint(argument: unknown): Promise<void> {
 
 class Endpoint implements EndpointHolder {
   state: EndpointState;
-  readonly #routes = new EndpointRoutes(this);
-  readonly #registry = new EndpointRegistry(this);
+  readonly #routes: EndpointRoutes;
+  readonly #registry: EndpointRegistry;
   readonly #audit: AuditTrail;
   readonly #queue: EndpointQueue;
   readonly #changes: EndpointChanges;
@@ -83,6 +83,8 @@ class Endpoint implements EndpointHolder {
   /** @param fresh whether there is no state of an earlier run: the endpoint is new, or its workflow was lost */
   constructor(state: EndpointState, fresh: boolean) {
     this.state = state;
+    this.#routes = new EndpointRoutes(this);
+    this.#registry = new EndpointRegistry(this);
     this.#audit = new AuditTrail(endpointWorkflowId(state.table.endpoint), state.audit);
     this.#changes = new EndpointChanges(this, this.#routes, this.#registry, this.#audit);
     this.#queue = new EndpointQueue(this, this.#changes, this.#audit);

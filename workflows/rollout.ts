@@ -7,7 +7,12 @@ import {
   log,
   workflowInfo,
 } from '@temporalio/workflow';
-import { type RolloutInput, type RolloutResult, rolloutInput } from '../contracts/rollout.ts';
+import {
+  type RolloutInput,
+  type RolloutResult,
+  type RolloutStep,
+  rolloutInput,
+} from '../contracts/rollout.ts';
 import { words } from './failure-words.ts';
 import { parseInput } from './parse.ts';
 import { type Ending, RolloutEnd } from './rollout-end.ts';
@@ -18,6 +23,8 @@ import { RolloutWatch } from './rollout-watch.ts';
 
 /** How often one that waits asks again whether it is its turn, should the endpoint have forgotten it. */
 const TURN_POLL = '10m';
+/** After so long a step is looked at first. */
+const FIRST_LOOK_MS = 1_000;
 
 /**
  * Brings a candidate into production, or not: takes its turn at the endpoint, goes through the steps of its
@@ -81,8 +88,7 @@ async function carried(run: RolloutRun, requests: RolloutRequests): Promise<Endi
         reason: run.steps.length > 0 ? 'every step passed' : `strategy ${run.input.plan.strategy}`,
       };
     if (run.state.ledger === null || run.shareAsked) await requests.shift(step);
-    const wait = Math.min(step.lookMs, Math.max(1, step.holdMs - run.elapsedMs || step.lookMs));
-    await condition(() => run.urgent, wait);
+    await condition(() => run.urgent, untilLook(step, run.elapsedMs));
     if (run.urgent) continue;
     const decision = await stepDecision(run, watch, step);
     looks += 1;
@@ -90,6 +96,13 @@ async function carried(run: RolloutRun, requests: RolloutRequests): Promise<Endi
     else if (decision !== 'hold') return decision;
     if (looks >= run.input.continueAfter || workflowInfo().continueAsNewSuggested) return 'continue';
   }
+}
+
+/** A candidate that is bad shows it at once: looks come in quick succession first, then at the step's pace. */
+function untilLook({ lookMs, holdMs }: RolloutStep, elapsedMs: number): number {
+  const pace = Math.min(lookMs, Math.max(FIRST_LOOK_MS, elapsedMs / 10));
+  const held = holdMs - elapsedMs;
+  return held > 0 ? Math.max(1, Math.min(pace, held)) : pace;
 }
 
 /** Waits for the endpoint's slot; an order may come first. */

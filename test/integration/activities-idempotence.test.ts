@@ -169,6 +169,9 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     rows: 50,
     tolerance: 1e-6,
     maxLatencyMs: 5_000,
+    maxMemoryBytes: 4e9,
+    requests: [],
+    hostile: true,
   }),
   retireCandidate: (story) => ({
     modelName: story.of('register').modelName,
@@ -177,9 +180,28 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     why: 'rejected',
   }),
   listModelServers: () => ({}),
-  requestDeploy: (story) => ({
+  askEndpoint: (story) => ({
     endpoint: story.spec.deployment.endpoint,
-    request: { model: story.model, requestId: 'bank-1/1', requestedBy: 'bank-1' },
+    ask: {
+      update: 'withdraw',
+      request: {
+        requestId: 'twice',
+        rollout: 'a roll-out that is not there',
+        by: 'ada',
+        reason: 'a test',
+        outcome: 'withdrawn',
+      },
+    },
+  }),
+  isRunning: () => ({ workflowId: 'a workflow that is not there' }),
+  registeredVersion: (story) => ({
+    modelName: story.of('register').modelName,
+    version: story.of('register').version,
+  }),
+  tagVersion: (story) => ({
+    modelName: story.of('register').modelName,
+    version: story.of('register').version,
+    tags: { 'perennial.rollout': '{"outcome":"promoted"}' },
   }),
   announceServer: ({ platform }) => platform.serverInfo,
   applyRoutes: ({ platform }) => {

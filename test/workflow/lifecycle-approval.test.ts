@@ -43,7 +43,9 @@ describe.concurrent('the approval of a candidate', () => {
     const { candidate } = await run.awaiting();
     await run.approve(candidate);
     await run.handle.result();
-    const [asked] = scenario.inputs('requestDeploy');
+    const [asked] = scenario
+      .inputs('askEndpoint')
+      .flatMap(({ ask }) => (ask.update === 'admit' ? [ask] : []));
     expect(asked?.request.model.onnx.sha256).toBe(candidate);
     expect(scenario.inputs('precheck')).toMatchObject([{ model: asked?.request.model, maxLatencyMs: 1_000 }]);
   });
@@ -70,7 +72,7 @@ describe.concurrent('the approval of a candidate', () => {
       { modelName: 'churn', version: '1', why: 'rejected' },
     ]);
     expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'FINISHED', outcome: 'rejected' }]);
-    expect(scenario.count('requestDeploy') + scenario.count('precheck')).toBe(0);
+    expect(scenario.count('askEndpoint') + scenario.count('precheck')).toBe(0);
     const { stages } = await run.status();
     expect(stages.at(-1)).toEqual({ name: 'deploy', state: 'skipped' });
   });
@@ -81,7 +83,7 @@ describe.concurrent('the approval of a candidate', () => {
     const { candidate } = await run.awaiting();
     await run.handle.signal(SIGNALS.reject, { by: 'ada', reason: 'not now', candidate });
     expect(await run.handle.result()).toMatchObject({ outcome: 'rejected', message: 'not now' });
-    expect(scenario.count('requestDeploy')).toBe(0);
+    expect(scenario.count('askEndpoint')).toBe(0);
   });
 
   it('rejects when the time is over', async () => {
@@ -93,7 +95,7 @@ describe.concurrent('the approval of a candidate', () => {
       message: 'nobody decided within 300ms; the policy says reject',
     });
     expect(result.waitedMs).toBeGreaterThanOrEqual(300);
-    expect(scenario.count('requestDeploy')).toBe(0);
+    expect(scenario.count('askEndpoint')).toBe(0);
     expect(scenario.inputs('retireCandidate')).toMatchObject([{ why: 'approval_timed_out' }]);
   });
 

@@ -98,6 +98,6 @@ describe.concurrent('a run that takes up an earlier one', () => {
       type: 'InputInvalid',
       message: expect.stringContaining('of another candidate'),
     });
-    expect(scenario.count('requestDeploy')).toBe(0);
+    expect(scenario.count('askEndpoint')).toBe(0);
   });
 });
