@@ -204,6 +204,7 @@ try {
       failedStageAndRetry,
       cancellation,
       endpoint,
+      rollouts,
       modelServer,
       eventLog,
     ])
