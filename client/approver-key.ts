@@ -92,10 +92,7 @@ function readKey(file: string): z.infer<typeof keyFile> {
   );
 }
 
-function algorithmOf(
-  { kty, crv, alg }: Pick<z.infer<typeof keyFile>, 'kty' | 'crv' | 'alg'>,
-  file: string,
-): string {
+function algorithmOf({ kty, crv, alg }: { kty: string; crv?: unknown; alg?: unknown }, file: string): string {
   if (kty === 'OKP' && crv === 'Ed25519') return 'EdDSA';
   if (kty === 'EC' && crv === 'P-256') return 'ES256';
   if (kty === 'RSA') return alg === 'RS256' ? 'RS256' : 'PS256';
