@@ -1,6 +1,7 @@
 import { ApplicationFailure, CancellationScope, condition, log, sleep } from '@temporalio/workflow';
 import type { AuditEntry } from '../contracts/audit.ts';
 import { durationMs } from '../contracts/durations.ts';
+import type { RunStatus } from '../contracts/lifecycle.ts';
 import type { NoticeOfRun } from '../contracts/notices.ts';
 import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
 import type { ApprovalOutput } from '../contracts/stages.ts';
@@ -78,7 +79,6 @@ class Approval {
   readonly #since = Date.now();
   readonly #deadline: string;
   #remindersSent = 0;
-  #escalated = false;
 
   constructor(run: LifecycleRun, spec: PipelineSpec, review: UnderReview) {
     this.#run = run;
@@ -105,8 +105,8 @@ class Approval {
     const { board } = this.#run;
     const onTimeout = this.#review.undecided.length > 0 ? 'reject' : this.#spec.approval.onTimeout;
     board.open(this.#review.candidate, this.#policy);
-    this.#show();
-    this.#run.whenVoted(() => this.#show());
+    this.#run.awaiting(this.#shown);
+    this.#run.whenVoted(() => this.#run.stillAwaiting(this.#shown));
     this.#note('approval.requested', this.#asked());
     this.#tell('approval.requested', voters(this.#policy) ?? [], `${this.#subject()} waits for approval`);
     const timers = new CancellationScope();
@@ -157,7 +157,7 @@ class Approval {
       log.warn(`${text}, until ${this.#deadline}`);
       const { policy } = this.#run.board;
       this.#tell('approval.reminder', (policy && voters(policy)) ?? [], text);
-      this.#show();
+      this.#run.awaiting(this.#shown);
     }
   }
 
@@ -166,7 +166,6 @@ class Approval {
     if (!escalation) return;
     await sleep(this.#in(durationMs(escalation.after)), { summary: 'Escalation of the approval' });
     this.#run.board.escalate();
-    this.#escalated = true;
     this.#note(
       'approval.escalated',
       `nobody decided within ${escalation.after}; to ${escalation.to.join(', ')}`,
@@ -176,7 +175,7 @@ class Approval {
       escalation.to,
       `${this.#subject()} waits for approval since ${escalation.after}; you may decide, too`,
     );
-    this.#show();
+    this.#run.stillAwaiting(this.#shown);
   }
 
   #in(after: number): number {
@@ -197,11 +196,10 @@ class Approval {
     };
   }
 
-  #show(): void {
+  get #shown(): NonNullable<RunStatus['awaiting']> {
     const { board } = this.#run;
     const policy = board.policy ?? this.#policy;
-    if (this.#run.board.shut !== undefined && board.decision === undefined) return;
-    this.#run.awaiting({
+    return {
       candidate: this.#review.candidate,
       since: new Date(this.#since).toISOString(),
       deadline: this.#deadline,
@@ -212,9 +210,9 @@ class Approval {
       roles: board.standing.roles,
       signed: policy.signed,
       run: this.#run.voteRun,
-      escalated: this.#escalated,
+      escalated: policy.escalated,
       undecided: this.#review.undecided,
-    });
+    };
   }
 
   #asked(): string {

@@ -188,6 +188,12 @@ export class LifecycleRun {
     this.#show();
   }
 
+  /** Shows what became of a request meanwhile; that the run waits has been shown. */
+  stillAwaiting(request: NonNullable<RunStatus['awaiting']>): void {
+    this.#progress.awaiting(request);
+    this.#show();
+  }
+
   waited(milliseconds: number): void {
     this.#progress.waitedMs += milliseconds;
   }
