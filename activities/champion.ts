@@ -1,5 +1,6 @@
 import { log } from '@temporalio/activity';
 import type { TrackingActivities } from '../contracts/activities.ts';
+import { PerennialError } from '../contracts/errors.ts';
 import { loggedModelOf } from '../contracts/lineage.ts';
 import { artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
 import {
@@ -106,7 +107,12 @@ export function aliasActivities(
   deps: ActivityDependencies,
 ): Pick<
   TrackingActivities,
-  'setChampion' | 'currentChampion' | 'registeredVersion' | 'championTraining' | 'retireCandidate'
+  | 'setChampion'
+  | 'currentChampion'
+  | 'registeredVersion'
+  | 'championTraining'
+  | 'retireCandidate'
+  | 'tagVersion'
 > {
   return {
     setChampion: framed(deps.config, async ({ modelName: name, version }) => {
@@ -148,6 +154,20 @@ export function aliasActivities(
             ? { version: version.version, table: artifactRef.parse(JSON.parse(tag)) }
             : null,
       };
+    }),
+
+    tagVersion: framed(deps.config, async ({ modelName: name, version, tags }) => {
+      const { modelVersions } = deps.mlflow();
+      await modelVersions.get({ name, version }).catch((error: unknown) => {
+        if (undefinedWhereMissing(error) === undefined)
+          throw new PerennialError(
+            'TrackerRejected',
+            `version ${version} of ${name} is not in the MLflow registry, so that it cannot be tagged; if it was deleted, run the pipeline again`,
+          );
+      });
+      // Setting a tag again changes nothing.
+      for (const [key, value] of Object.entries(tags))
+        await modelVersions.setTag({ name, version, key, value });
     }),
 
     retireCandidate: framed(deps.config, async ({ modelName: name, run, version, why }) => {

@@ -82,6 +82,8 @@ export interface StartOptions {
   workflowId?: string;
   code?: CodeVersion;
   startedBy?: string;
+  /** The person who starts the run: their own approval does not count, unless the spec lets it. */
+  author?: string;
   /** By default unchanged stages are taken from the step cache. */
   cache?: LifecycleInput['cache'];
 }
@@ -110,6 +112,7 @@ export class PerennialClient {
       spec,
       ...(options.code ? { code: options.code } : {}),
       ...(options.cache ? { cache: options.cache } : {}),
+      ...(options.author === undefined ? {} : { author: options.author }),
       startedBy: options.startedBy ?? '',
     });
   }

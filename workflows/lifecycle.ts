@@ -24,7 +24,7 @@ import type {
 import { columnProblem } from '../domain/evaluation-columns.ts';
 import { evidenceOf, failedGates, judgeGates, undecidedGates } from '../domain/gates.ts';
 import * as activities from './activities.ts';
-import { awaitApproval } from './approval.ts';
+import { awaitApproval, checkApproval } from './approval.ts';
 import { dataPart } from './data-part.ts';
 import { deploy, precheck } from './deploy-stage.ts';
 import { LifecycleRun } from './lifecycle-run.ts';
@@ -56,6 +56,8 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
       'SpecInvalid',
     );
     run.named(spec.name);
+    run.author = input.author;
+    await checkApproval(spec, input.author);
     const { code, startedBy } = input;
     const tracking = await activities.openTracking({ spec, code, startedBy, run: run.identity });
     run.tracked(tracking);
@@ -102,7 +104,12 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     });
 
     const approval = await run.stage('approval', summaries.approval, () =>
-      awaitApproval(run, spec, evaluated.candidate, undecidedGates(gates.results)),
+      awaitApproval(run, spec, {
+        candidate: evaluated.candidate,
+        modelName: registered.modelName,
+        version: registered.version,
+        undecided: undecidedGates(gates.results),
+      }),
     );
     if (approval.candidate !== evaluated.candidate)
       throw ApplicationFailure.nonRetryable(
@@ -124,6 +131,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
   } finally {
     // Votes that arrived with the last task are answered before the run closes.
     await CancellationScope.nonCancellable(() => condition(() => run.handlersDone));
+    await run.trail.settled();
   }
 }
 

@@ -10,7 +10,7 @@ import type { StageOutputs } from '../../contracts/stages.ts';
 import { batchOf, EventLogUnderTest } from '../support/event-log.ts';
 import { failure } from '../support/failures.ts';
 import { RolloutBench } from '../support/rollout-bench.ts';
-import { servedModel } from '../support/samples.ts';
+import { checked, servedModel } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { temporalCli } from '../support/temporal-cli.ts';
 import { startTemporalServer } from '../support/temporal-server.ts';
@@ -85,16 +85,7 @@ async function failedStageAndRetry(bench: WorkflowBench): Promise<void> {
   await failure(run.handle.result());
   await save('failed-stage', run.handle);
 
-  scenario.let('precheck', async ({ rows }) => ({
-    serverId: 'a',
-    rows,
-    maxDifference: 0,
-    exact: true,
-    p95Ms: 1,
-    memoryBytes: null,
-    requests: 0,
-    hostile: 0,
-  }));
+  scenario.let('precheck', async ({ rows }) => checked(rows));
   const outputs = await run.handle.query<StageOutputs>(QUERIES.outputs);
   const input = await run.handle.query<LifecycleInput>(QUERIES.input);
   const { workflowId, runId } = await run.status();

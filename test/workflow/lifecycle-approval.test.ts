@@ -171,7 +171,7 @@ describe.concurrent('the approval of a candidate', () => {
     const scenario = new Scenario({ recordData: () => recorded.opened });
     scenario.let('precheck', async ({ rows }) => {
       await checked.opened;
-      return { serverId: 'a', rows, maxDifference: 0, p95Ms: 1 };
+      return checked(rows);
     });
     const run = await bench.lifecycle(scenario);
     await eventually(async () => scenario.inputs('recordData')[0], 'the data to be recorded');
