@@ -8,12 +8,19 @@ export interface HostileInput {
   /** What is wrong with it, for messages: nothing of it comes out of a row. */
   readonly name: string;
   readonly request: RawRequest;
+  /**
+   * Whether a sound model may find no number for it: what is near the largest float32 overflows where it is scaled. It
+   * must be answered all the same; clients get `null`.
+   */
+  readonly overflows?: boolean | undefined;
 }
 
 /** Columns that get hostile values, spread over all of them. */
 const MOST_COLUMNS = 20;
 const MEGABYTE = 'x'.repeat(1_000_000);
 const UNSEEN = 'perennial: a word that was never seen';
+
+const LARGEST = 'the largest number of 32 bits';
 
 /** Values of a column as JSON, by what stands in their place otherwise. */
 const NUMBERS: Readonly<Record<string, string>> = {
@@ -26,6 +33,7 @@ const NUMBERS: Readonly<Record<string, string>> = {
   'the word Infinity': '-Infinity',
   'a number beyond any': '1e400',
   'a number beyond 32 bits': '1e39',
+  [LARGEST]: '3.4028234663852886e38',
   'a huge number': '1e30',
   'a huge negative number': '-1e30',
   'a tiny number': '1e-320',
@@ -119,7 +127,11 @@ const bodyOf = (tensors: readonly Tensor[]): string =>
     )
     .join(',')}]}`;
 
-const json = (name: string, body: string): HostileInput => ({ name, request: { body } });
+const json = (name: string, body: string, overflows = false): HostileInput => ({
+  name,
+  request: { body },
+  overflows,
+});
 
 function columnInputs(
   { name, kind }: ModelInput,
@@ -129,7 +141,7 @@ function columnInputs(
   if (!own) return [];
   const where = `the column "${name}"`;
   const values = Object.entries(VALUES[kind]).map(([what, value]) =>
-    json(`${where} holds ${what}`, body({ ...own, data: `[${value}]` })),
+    json(`${where} holds ${what}`, body({ ...own, data: `[${value}]` }), what === LARGEST),
   );
   const other = isTextInput(kind) ? 'FP32' : 'BYTES';
   return [
@@ -148,6 +160,7 @@ function wholeRows(signature: ModelSignature, row: Row): HostileInput[] {
   const missing = Object.fromEntries(signature.inputs.map(({ name }) => [name, null]));
   return [
     { name: 'all values are missing', request: jsonRequest(signature, [missing]) },
+    { name: 'all numbers are the largest', request: all(numbers, 3.4028234663852886e38), overflows: true },
     { name: 'all numbers are huge', request: all(numbers, 1e30) },
     { name: 'all numbers are huge and negative', request: all(numbers, -1e30) },
     { name: 'no category was ever seen', request: all(texts, UNSEEN) },

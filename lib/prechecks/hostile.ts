@@ -16,13 +16,13 @@ export async function checkHostileInputs(client: CandidateClient, row: Row): Pro
   const sound = binaryRequest(signature, [row]);
   const before = await client.send(sound);
   const inputs = hostileInputs(signature, row);
-  for (const { name, request } of inputs) {
+  for (const { name, request, overflows = false } of inputs) {
     const answer = await client.send(request);
-    const problem = problemOf(answer);
+    const problem = problemOf(answer, overflows);
     if (problem !== undefined)
       throw refuses(
         client,
-        `${problem} to a hostile input: ${name}. It must be refused or answered with finite numbers: make the features bear it (features.outliers), or leave the check out (deployment.precheck.hostile: false)`,
+        `${problem} to a hostile input: ${name}. It must be refused or answered with finite numbers: clip the column (clip, docs/features.md), or leave the check out (deployment.precheck.hostile: false)`,
       );
   }
   const after = await client.send(sound);
@@ -34,10 +34,11 @@ export async function checkHostileInputs(client: CandidateClient, row: Row): Pro
   return inputs.length;
 }
 
-function problemOf({ status, outputs, words }: RawAnswer): string | undefined {
+function problemOf({ status, outputs, words }: RawAnswer, overflows: boolean): string | undefined {
   if (status >= 400 && status < 500) return undefined;
   if (status !== 200) return `it answered ${status} (${words})`;
   if (!outputs) return 'it gave an answer that is none';
+  if (overflows) return undefined;
   for (const [name, values] of outputs)
     for (const value of values)
       if (value === null || value === '' || (typeof value === 'number' && !Number.isFinite(value)))
