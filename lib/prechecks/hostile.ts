@@ -35,7 +35,8 @@ export async function checkHostileInputs(client: CandidateClient, row: Row): Pro
 }
 
 function problemOf({ status, outputs, words }: RawAnswer, overflows: boolean): string | undefined {
-  if (status >= 400 && status < 500) return undefined;
+  // What is refused for its frequency was not looked at.
+  if (status >= 400 && status < 500 && status !== 429) return undefined;
   if (status !== 200) return `it answered ${status} (${words})`;
   if (!outputs) return 'it gave an answer that is none';
   if (overflows) return undefined;

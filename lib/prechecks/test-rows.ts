@@ -4,7 +4,7 @@ import { refusedBy, refuses } from './refusal.ts';
 import { binaryRequest, type TensorData } from './tensor-body.ts';
 
 /** Rows of one request: fewer than any server refuses. */
-const ROWS_AT_ONCE = 500;
+const ROWS_AT_ONCE = 100;
 
 /** How the server's answers compare with those of the evaluation. */
 export interface TestRowsFinding {
