@@ -15,6 +15,7 @@ import { finishCandidate } from './finish-candidate.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
 import { lineageActivities } from './lineage.ts';
+import { rolloutActivities } from './observe-truth.ts';
 import { register } from './register.ts';
 import { remoteTrials } from './remote-trial.ts';
 import { cacheActivities } from './step-cache.ts';
@@ -40,6 +41,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...aliasActivities(deps),
     ...approvalActivities(deps),
     ...deploymentActivities(deps),
+    ...rolloutActivities(deps),
     ...housekeepingActivities(deps),
     ...erasureActivities(deps),
     ...cacheActivities(deps),

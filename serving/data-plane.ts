@@ -1,13 +1,14 @@
 import type { RouteRole, RouteTable, ServedModel } from '../contracts/serving.ts';
 import type { OutputColumns } from '../lib/onnx/tabular-session.ts';
 import { CallRows } from './call-rows.ts';
+import { championFailing } from './evidence/champion-failing.ts';
 import { type Failing, failingOf, invalidOutput } from './isolation/failing.ts';
 import { invalidRows } from './isolation/invalid-rows.ts';
 import { ShadowCopies } from './isolation/shadow-copies.ts';
 import { StandIn } from './isolation/stand-in.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ModelHost, Routed } from './model-host.ts';
-import type { Incident, Prediction, PredictionCall, PredictionListener } from './prediction.ts';
+import type { Incident, Miss, Prediction, PredictionCall, PredictionListener } from './prediction.ts';
 import { RequestError } from './request-error.ts';
 
 /** One loaded version as {@link DataPlane.metadata} describes it. */
@@ -43,7 +44,10 @@ export class DataPlane {
   #draining = false;
 
   constructor(private readonly host: ModelHost) {
-    const failed = (incident: Incident): void => this.#failed(incident);
+    const failed = (incident: Incident, miss?: Miss): void => {
+      this.#failed(incident);
+      if (miss) this.#missed(miss);
+    };
     const shadowed = (prediction: Prediction, seconds: number): void => {
       for (const listener of this.#listeners) listener.shadowed?.(prediction, seconds);
     };
@@ -84,6 +88,12 @@ export class DataPlane {
       outputs = await model.run(batch, deadline);
     } catch (error) {
       if (beside) this.#failedAlone(routed, beside, failingOf(error, call, beside));
+      else if (table && role === 'champion') {
+        const { endpoint, generation } = table;
+        const kind = championFailing(error, call, table);
+        const told = { endpoint, generation, version: model.served.version, role, reason, rows: batch.rows };
+        if (kind) this.#missed({ ...told, kind, seconds: (performance.now() - call.arrived) / 1000 });
+      }
       throw error;
     }
     const invalid = invalidRows(outputs);
@@ -216,6 +226,10 @@ export class DataPlane {
     const { kind, reason } = failing;
     if (!kind || (role !== 'challenger' && role !== 'shadow')) return;
     this.#failed({ endpoint, generation, version: model.served.version, role, kind, count: 1, reason });
+  }
+
+  #missed(miss: Miss): void {
+    for (const listener of this.#listeners) listener.missed?.(miss);
   }
 
   #failed(incident: Incident): void {

@@ -10,6 +10,7 @@ import {
 import type { CallRows } from './call-rows.ts';
 import { Candidates } from './candidates.ts';
 import { IncidentDigest } from './isolation/incident-digest.ts';
+import { peakResidentBytes } from './isolation/memory-watch.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { ModelShelf, type ModelShelfOptions } from './model-shelf.ts';
 import type { Prediction, PredictionCall } from './prediction.ts';
@@ -148,6 +149,16 @@ export class ModelHost {
   /** Frees a candidate, unless routes point at it by now. One that is not there is no error. */
   unloadCandidate(endpoint: string, version: string): Promise<void> {
     return this.#oneAtATime(async () => this.#candidates.unload(endpoint, version));
+  }
+
+  /**
+   * Resident bytes, at their most so far, of the process that holds a candidate and nothing else.
+   *
+   * @returns `null` where that cannot be told: on other systems than Linux, and of a version that also is the champion
+   *   and computes in the process that serves
+   */
+  candidateMemory(endpoint: string, version: string): number | null {
+    return peakResidentBytes(this.#candidates.get(endpoint, version)?.pid);
   }
 
   /**

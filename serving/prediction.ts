@@ -1,4 +1,4 @@
-import type { ChallengerIncident, RouteReason, RouteRole } from '../contracts/serving.ts';
+import type { ChallengerIncident, IncidentKind, RouteReason, RouteRole } from '../contracts/serving.ts';
 import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { Shedding } from './request-error.ts';
@@ -49,6 +49,20 @@ export interface Prediction {
 /** A failure of a challenger or a shadow; `count` is 1. */
 export type Incident = Omit<ChallengerIncident, 'serverId'>;
 
+/** A request, or a copy, that was a version's to answer, and to which it gave no answer that can be used. */
+export interface Miss {
+  readonly endpoint: string;
+  readonly generation: number;
+  readonly version: string;
+  readonly role: RouteRole;
+  readonly reason: RouteReason;
+  readonly kind: IncidentKind;
+  /** Of the request; 0 where the version could not read them. */
+  readonly rows: number;
+  /** From the request's arrival, or the copy's beginning, to the failure; `undefined` where nothing was begun. */
+  readonly seconds: number | undefined;
+}
+
 /** What is known of a refused request beside its path and status. */
 export interface Refusal {
   readonly clock?: StageClock | undefined;
@@ -66,4 +80,9 @@ export interface PredictionListener {
   shadowed?(prediction: Prediction, seconds: number): void;
   /** A challenger or a shadow failed. */
   failed?(incident: Incident): void;
+  /**
+   * A version of any role failed at a request that was its to answer. A champion that answered with invalid rows, and a
+   * shadow that did, have answered: see {@link Prediction.invalidRows}.
+   */
+  missed?(miss: Miss): void;
 }

@@ -5,11 +5,13 @@ import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { PerennialError } from '../contracts/errors.ts';
+import type { TrafficReport } from '../contracts/rollout-evidence.ts';
 import type { RouteAck, RouteTable, RouteTableInput, ServedModel } from '../contracts/serving.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { CLOSE_GRACE_MS, type CloseOptions } from './close-options.ts';
 import { DataPlane } from './data-plane.ts';
+import { TrafficEvidence } from './evidence/traffic-evidence.ts';
 import { type ExplainerLimits, Explainers } from './explaining/explainers.ts';
 import { clientErrorAnswer } from './http/client-error.ts';
 import { createHttpServer } from './http/http-server.ts';
@@ -59,8 +61,9 @@ export interface ModelServerOptions extends ModelHostOptions {
   readonly allMetrics?: AppOptions['allMetrics'];
 }
 
-/** What works beside the requests and is closed after the last of them. */
+/** What works beside the requests; closed after the last of them, where it is to be closed. */
 interface Beside {
+  readonly evidence: TrafficEvidence;
   readonly explainers: Explainers;
   readonly tracing: Tracing | undefined;
   readonly log: PredictionLog | undefined;
@@ -124,6 +127,8 @@ export class ModelServer {
         watchRuns: (endpoint, model, waiting) => batches.of(endpoint, model, waiting),
       });
       const dataPlane = new DataPlane(host);
+      const evidence = new TrafficEvidence(options.serverId, (endpoint) => host.state(endpoint)?.table);
+      dataPlane.listen(evidence);
       const metrics = new ServingMetrics(dataPlane, { version, process: options.processNumber });
       metrics.add(batches);
       const log = await options.predictionLog?.((endpoint) => host.state(endpoint)?.table.log);
@@ -152,6 +157,7 @@ export class ModelServer {
         ...(takesEvents ? { events } : {}),
       });
       return new ModelServer(options, dataPlane, metrics, rates, access, host, app, {
+        evidence,
         explainers,
         tracing,
         log,
@@ -220,6 +226,16 @@ export class ModelServer {
   /** Frees a version that {@link loadCandidate} loaded. */
   unloadCandidate(endpoint: string, version: string): Promise<void> {
     return this.host.unloadCandidate(endpoint, version);
+  }
+
+  /** Resident bytes, at their most, of the process of a candidate; see {@link ModelHost.candidateMemory}. */
+  candidateMemory(endpoint: string, version: string): Promise<number | null> {
+    return Promise.resolve(this.host.candidateMemory(endpoint, version));
+  }
+
+  /** What this process saw of an endpoint since the generation in force began. */
+  observeTraffic(endpoint: string): Promise<TrafficReport> {
+    return Promise.resolve(this.beside.evidence.report(endpoint));
   }
 
   /** The tables in force. */

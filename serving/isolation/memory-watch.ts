@@ -22,12 +22,24 @@ export function watchMemory(
   return { stop: () => clearInterval(timer) };
 }
 
-function residentBytes(pid: number): number {
+const residentBytes = (pid: number): number => statusBytes(pid, 'VmRSS') ?? 0;
+
+/**
+ * The most bytes that a process has had resident since it began.
+ *
+ * @returns `null` on other systems than Linux, and where there is no such process
+ */
+export const peakResidentBytes = (pid: number | undefined): number | null =>
+  pid === undefined ? null : (statusBytes(pid, 'VmHWM') ?? null);
+
+function statusBytes(pid: number, field: 'VmRSS' | 'VmHWM'): number | undefined {
   try {
-    const [, kibibytes = '0'] =
-      /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-    return Number(kibibytes) * 1024;
+    const line = readFileSync(`/proc/${pid}/status`, 'utf8')
+      .split('\n')
+      .find((each) => each.startsWith(`${field}:`));
+    const [, kibibytes] = /\s(\d+) kB$/.exec(line ?? '') ?? [];
+    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
   } catch {
-    return 0;
+    return undefined;
   }
 }

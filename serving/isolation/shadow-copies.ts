@@ -1,10 +1,11 @@
 import { PerennialError } from '../../contracts/errors.ts';
-import type { ChallengerIncident, Route } from '../../contracts/serving.ts';
+import type { Route, RouteTable } from '../../contracts/serving.ts';
 import type { ModelHost } from '../model-host.ts';
-import type { Prediction, PredictionListener } from '../prediction.ts';
+import type { Incident, Miss, Prediction, PredictionListener } from '../prediction.ts';
 import { RequestError } from '../request-error.ts';
 import { samplePoint } from '../sampling.ts';
 import { ChallengerFailure } from './challenger-failure.ts';
+import { type Failing, invalidOutput } from './failing.ts';
 import { invalidRows } from './invalid-rows.ts';
 
 /** Copies that wait for the answers before them to be sent. */
@@ -13,7 +14,8 @@ const MAX_WAITING = 256;
 /** Who is told of the copies. */
 export interface ShadowAudience {
   shadowed(prediction: Prediction, seconds: number): void;
-  failed(incident: Omit<ChallengerIncident, 'serverId'>): void;
+  /** @param miss where there was no answer at all */
+  failed(incident: Incident, miss?: Miss): void;
 }
 
 /**
@@ -38,7 +40,8 @@ export class ShadowCopies implements PredictionListener {
     for (const shadow of state.shadows) {
       if (point >= shadow.weight) continue;
       if (this.#waiting >= MAX_WAITING) {
-        this.#failed(state.table.generation, call.endpoint, shadow, 'overload', 'too many copies wait');
+        const dropped = { kind: 'overload', reason: 'too many copies wait' } as const;
+        this.#failed(state.table, shadow, dropped, { rows: prediction.outputs.rows, seconds: undefined });
         continue;
       }
       this.#waiting += 1;
@@ -56,8 +59,10 @@ export class ShadowCopies implements PredictionListener {
     const shadow = state?.shadows.find(({ model }) => model.version === version);
     const model = state?.version(version);
     if (!(state && shadow && model)) return;
-    const { generation, deadlineMs } = state.table;
+    const { table } = state;
+    const { generation, deadlineMs } = table;
     const started = performance.now();
+    const seconds = (): number => (performance.now() - started) / 1000;
     try {
       const alike = model.signatureKey === answered.model.signatureKey;
       const batch = alike ? answered.batch : call.read(model);
@@ -76,34 +81,30 @@ export class ShadowCopies implements PredictionListener {
           outputs,
           invalidRows: invalid,
         },
-        (performance.now() - started) / 1000,
+        seconds(),
       );
-      if (invalid > 0)
-        this.#failed(
-          generation,
-          call.endpoint,
-          shadow,
-          'invalid-output',
-          `${invalid} of ${outputs.rows} rows have an output that is no number, or no label`,
-        );
+      if (invalid > 0) this.#failed(table, shadow, invalidOutput(invalid, outputs.rows));
     } catch (error) {
-      const { kind, reason } = failing(error);
-      if (kind) this.#failed(generation, call.endpoint, shadow, kind, reason);
+      const copied = { rows: answered.outputs.rows, seconds: seconds() };
+      this.#failed(table, shadow, failing(error), copied);
     }
   }
 
+  /** @param copied of a copy without an answer */
   #failed(
-    generation: number,
-    endpoint: string,
+    { endpoint, generation }: RouteTable,
     { model: { version } }: Route,
-    kind: ChallengerIncident['kind'],
-    reason: string,
+    { kind, reason }: Failing,
+    copied?: Pick<Miss, 'rows' | 'seconds'>,
   ): void {
-    this.audience.failed({ endpoint, generation, version, role: 'shadow', kind, count: 1, reason });
+    if (!kind) return;
+    const told = { endpoint, generation, version, role: 'shadow' as const, kind };
+    const incident = { ...told, count: 1, reason };
+    this.audience.failed(incident, copied && { ...told, reason: 'shadow', ...copied });
   }
 }
 
-function failing(error: unknown): { kind: ChallengerIncident['kind'] | undefined; reason: string } {
+function failing(error: unknown): Failing {
   if (error instanceof ChallengerFailure) return error;
   if (error instanceof RequestError && error.status !== 503)
     return {

@@ -1,7 +1,7 @@
-import type { ChallengerIncident, RouteTable } from '../../contracts/serving.ts';
+import type { RouteTable } from '../../contracts/serving.ts';
 import type { CallRows } from '../call-rows.ts';
 import type { ModelHost, Routed } from '../model-host.ts';
-import type { Prediction, PredictionCall } from '../prediction.ts';
+import type { Incident, Miss, Prediction, PredictionCall } from '../prediction.ts';
 import { RequestError } from '../request-error.ts';
 import { type Failing, failingOf, invalidOutput } from './failing.ts';
 import { invalidRows } from './invalid-rows.ts';
@@ -14,7 +14,7 @@ export class StandIn {
   /** @param tell of each failure */
   constructor(
     private readonly host: ModelHost,
-    private readonly tell: (incident: Omit<ChallengerIncident, 'serverId'>) => void,
+    private readonly tell: (incident: Incident, miss: Miss) => void,
   ) {}
 
   /**
@@ -30,8 +30,10 @@ export class StandIn {
   ): Promise<Prediction> {
     const { model, table, entity, reason, role } = routed;
     let failing: Failing;
+    let asked = 0;
     try {
       const batch = rows.read(model);
+      asked = batch.rows;
       const outputs = await model.run(batch, deadline - (deadline - performance.now()) / 2);
       const invalid = invalidRows(outputs);
       if (invalid === 0)
@@ -49,10 +51,13 @@ export class StandIn {
     } catch (error) {
       failing = failingOf(error, call, table);
     }
-    const told = { endpoint: table.endpoint, generation: table.generation, version: model.served.version };
+    const seconds = (performance.now() - call.arrived) / 1000;
+    const { endpoint, generation } = table;
+    const told = { endpoint, generation, version: model.served.version, role: 'challenger' as const };
     const tell = (): void => {
       const { kind, reason: why } = failing;
-      if (kind) this.tell({ ...told, role: 'challenger', kind, count: 1, reason: why });
+      if (kind)
+        this.tell({ ...told, kind, count: 1, reason: why }, { ...told, kind, reason, rows: asked, seconds });
     };
     // Refused by both is the client's fault alone.
     if (failing.kind !== 'refused-input') tell();

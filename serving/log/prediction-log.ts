@@ -99,8 +99,9 @@ export class PredictionLog implements PredictionListener {
     });
   }
 
+  /** A candidate answers nobody who uses it: pre-deployment checks ask, and must not be among what was predicted. */
   answered(prediction: Prediction, seconds: number): void {
-    this.#record(prediction, seconds);
+    if (prediction.role !== 'candidate') this.#record(prediction, seconds);
   }
 
   shadowed(prediction: Prediction, seconds: number): void {

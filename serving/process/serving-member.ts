@@ -1,5 +1,7 @@
 import type { Worker } from 'node:cluster';
+import { z } from 'zod';
 import { Channel } from './channel.ts';
+import type { WatchedMember } from './evidence-sum.ts';
 import type { CountingMember } from './metrics-sum.ts';
 import type { RouteMember } from './routes-in-force.ts';
 import { forkServing, type ServingFork } from './serving-fork.ts';
@@ -38,7 +40,7 @@ const LOADING: readonly string[] = ['start', 'join', 'prepare', 'loadCandidate']
 const METRICS_MS = 1_000;
 
 /** The supervisor's side of one serving process, from its fork to its end. */
-export class ServingMember implements RouteMember, CountingMember {
+export class ServingMember implements RouteMember, CountingMember, WatchedMember {
   readonly channel: Channel;
   readonly ended: Promise<MemberEnd>;
   /** Until it listens to its pipe, what is sent there is lost. */
@@ -98,6 +100,16 @@ export class ServingMember implements RouteMember, CountingMember {
 
   counted(): Promise<unknown> {
     return this.channel.ask('metrics', undefined, METRICS_MS);
+  }
+
+  traffic(endpoint: string): Promise<unknown> {
+    return this.channel.ask('traffic', { endpoint }, METRICS_MS);
+  }
+
+  /** Resident bytes of the process that holds a candidate of this one; `null` where that cannot be told. */
+  async candidateMemory(endpoint: string, version: string): Promise<number | null> {
+    const bytes = await this.channel.ask('candidateMemory', { endpoint, version }, METRICS_MS);
+    return z.number().nullable().parse(bytes);
   }
 
   /** The next end is as it should be. */

@@ -142,6 +142,11 @@ channel
     const { endpoint, version } = versionPayload.parse(payload);
     await server().unloadCandidate(endpoint, version);
   })
+  .handle('candidateMemory', (payload) => {
+    const { endpoint, version } = versionPayload.parse(payload);
+    return server().candidateMemory(endpoint, version);
+  })
+  .handle('traffic', (payload) => server().observeTraffic(endpointPayload.parse(payload).endpoint))
   .handle('metrics', () => running?.metrics.families())
   .handle('charge', (payload) => running?.rates.charge(usagePayload.parse(payload), performance.now()))
   .handle('close', async (payload) => {

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { TrafficReport } from '../../contracts/rollout-evidence.ts';
 import type { RouteAck, RouteTable, RouteTableInput, ServedModel } from '../../contracts/serving.ts';
 import { CLOSE_GRACE_MS, type CloseOptions } from '../close-options.ts';
 import type { BatchingLimits } from '../micro-batcher.ts';
@@ -11,6 +12,7 @@ import type { TlsSettings } from '../security/tls.ts';
 import type { MetricFamily } from '../telemetry/metric-source.ts';
 import type { Handler } from './channel.ts';
 import { answerEvents, type EventRelay } from './event-relay.ts';
+import { EvidenceSum } from './evidence-sum.ts';
 import { MetricsSum } from './metrics-sum.ts';
 import { RoutesInForce } from './routes-in-force.ts';
 import { DEFAULT_SUPERVISION, ServingMember, type SupervisionLimits } from './serving-member.ts';
@@ -89,6 +91,7 @@ export class ServingSupervisor {
   readonly #serving = new Set<ServingMember>();
   readonly #slots: Promise<void>[] = [];
   readonly #sum = new MetricsSum(() => this.#serving.size);
+  readonly #evidence: EvidenceSum;
   readonly #stopping = new AbortController();
   readonly #limits: SupervisionLimits;
   #routes: Promise<RoutesInForce> | undefined;
@@ -98,6 +101,7 @@ export class ServingSupervisor {
 
   constructor(private readonly options: ServingOptions) {
     this.#limits = { ...DEFAULT_SUPERVISION, ...options.supervision };
+    this.#evidence = new EvidenceSum(options.serverId);
   }
 
   get serverId(): string {
@@ -152,6 +156,25 @@ export class ServingSupervisor {
   /** Frees a version that {@link loadCandidate} loaded. */
   async unloadCandidate(endpoint: string, version: string): Promise<void> {
     await (await this.#inForce()).unloadCandidate(endpoint, version);
+  }
+
+  /**
+   * Resident bytes, at their most, of the process that holds a candidate alone: of the largest where there are several.
+   *
+   * @returns `null` where that cannot be told
+   */
+  async candidateMemory(endpoint: string, version: string): Promise<number | null> {
+    const each = await Promise.all(
+      [...this.#serving].map((member) => member.candidateMemory(endpoint, version).catch(() => null)),
+    );
+    const known = each.filter((bytes) => bytes !== null);
+    return known.length === 0 ? null : Math.max(...known);
+  }
+
+  /** What all processes together saw of an endpoint since the generation in force began. */
+  async observeTraffic(endpoint: string): Promise<TrafficReport> {
+    const table = (await this.tables()).find((each) => each.endpoint === endpoint);
+    return this.#evidence.collect(endpoint, table, [...this.#serving]);
   }
 
   /** The tables in force. */
@@ -212,6 +235,7 @@ export class ServingSupervisor {
       this.#members.delete(member);
       this.#serving.delete(member);
       (await this.#routes)?.leave(member);
+      this.#evidence.ended(member);
       await this.#sum.ended(member, end.reason);
     });
     return member;
