@@ -51,9 +51,7 @@ export function judgeMean(
   const worse: Interval =
     better === 'lower' ? difference : { lower: -difference.upper, upper: -difference.lower };
   const loss = better === 'lower' ? own.mean - other.mean : other.mean - own.mean;
-  const facts = `${guard}: ${meanText(metric, own)}, the champion ${meanText('', other)}; ${
-    Number.isFinite(worse.lower) ? `it is worse by ${figure(worse.lower)} to ${figure(worse.upper)}, ` : ''
-  }allowed is ${figure(maxLoss)}${worse.lower < 0 && Number.isFinite(worse.lower) ? ' (below 0: better)' : ''}`;
+  const facts = `${guard}: ${meanText(metric, own)}, the champion ${meanText('', other)}${spanText(worse)}; allowed is ${figure(maxLoss)} worse`;
   const verdict = (state: GuardVerdict['state'], more = ''): GuardVerdict => ({
     guard,
     state,
@@ -79,3 +77,11 @@ const meanText = (metric: string, { count, mean }: Moments): string =>
   count === 0
     ? `${metric} over no labels`.trim()
     : `${metric} ${figure(mean)} over ${countText(count)} labels`.trim();
+
+/** Where the candidate lies, in words; nothing where nothing is known. */
+function spanText({ lower, upper }: Interval): string {
+  if (!Number.isFinite(lower)) return '';
+  if (lower > 0) return `; it is ${figure(lower)} to ${figure(upper)} worse`;
+  if (upper < 0) return `; it is ${figure(-upper)} to ${figure(-lower)} better`;
+  return `; it is between ${figure(-lower)} better and ${figure(upper)} worse`;
+}

@@ -8,8 +8,9 @@ export function shareText(share: number): string {
   return `${Number(percent >= 0.05 ? percent.toFixed(1) : percent.toPrecision(1))} %`;
 }
 
-/** A number as people read it: four digits. */
-export const figure = (value: number): string => String(Number(value.toPrecision(4)));
+/** A number as people read it: four digits, fewer of what is small. */
+export const figure = (value: number): string =>
+  String(Number(value.toPrecision(Math.abs(value) < 0.1 ? 3 : 4)));
 
 /** Milliseconds as `8.1 ms` or `1.2 s`. */
 export const latencyText = (milliseconds: number): string =>
