@@ -1,9 +1,9 @@
-import type { ServerCheck } from '../../contracts/prechecks.ts';
 import { createHash } from 'node:crypto';
 import type { BatchOutput, WrittenOutput } from '../../contracts/batch-output.ts';
 import type { OpenedBatch, ScoredChunk, TakenBatch } from '../../contracts/batch-scoring.ts';
 import type { ErasurePlan } from '../../contracts/erasure.ts';
 import { NO_SLICES } from '../../contracts/evaluation-report.ts';
+import type { ServerCheck } from '../../contracts/prechecks.ts';
 import {
   type ArtifactRef,
   MEDIA_TYPES,

@@ -3,6 +3,7 @@ import { lifecycleResult, runStatus } from '../../contracts/lifecycle.ts';
 import { SIGNALS } from '../../contracts/names.ts';
 import { refusal } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
+import * as samples from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -171,7 +172,7 @@ describe.concurrent('the approval of a candidate', () => {
     const scenario = new Scenario({ recordData: () => recorded.opened });
     scenario.let('precheck', async ({ rows }) => {
       await checked.opened;
-      return checked(rows);
+      return samples.checked(rows);
     });
     const run = await bench.lifecycle(scenario);
     await eventually(async () => scenario.inputs('recordData')[0], 'the data to be recorded');
