@@ -1,9 +1,11 @@
 import type { Moments } from '../../contracts/rollout-evidence.ts';
 import { type GuardName, type GuardsSpec, guardsSpec } from '../../contracts/spec/rollout.ts';
+import { judgeTraffic } from '../../domain/rollout/guards.ts';
 import { addValue, emptyMoments } from '../../domain/rollout/moments.ts';
 import {
   type Answer,
   AT,
+  CANARY,
   CANDIDATE,
   CHAMPION,
   count,
@@ -11,7 +13,6 @@ import {
   ledgerOf,
   SINCE,
   truthVerdicts,
-  verdictsOn,
 } from './rollout-windows.ts';
 
 /** How a version answers, at random. */
@@ -46,12 +47,20 @@ export function firstBreach(
   random: () => number,
 ): { guard: GuardName; after: number } | undefined {
   const [own, other] = [emptyTraffic(CANDIDATE), emptyTraffic(CHAMPION)];
-  const ledger = ledgerOf(own, other);
+  const look = {
+    guards: guardsSpec.parse(guards),
+    step: CANARY,
+    candidate: CANDIDATE,
+    champion: CHAMPION,
+    ledger: ledgerOf(own, other),
+    baseline: null,
+    at: AT,
+  };
   for (let request = 1; request <= requests; request++) {
     if (random() < share) count(own, candidate(random));
     else count(other, champion(random));
     if (request % every !== 0 && (request > 100 || request % 5 !== 0)) continue;
-    const breach = verdictsOn(ledger, { guards }).find(({ state }) => state === 'breached');
+    const breach = judgeTraffic(look).find(({ state }) => state === 'breached');
     if (breach) return { guard: breach.guard, after: own.requests };
   }
   return undefined;

@@ -4,28 +4,35 @@ import { seededRandom } from '../../domain/random.ts';
 import { abTest, type Draw, firstBreach, longTailed, usual } from '../support/rollout-simulation.ts';
 
 describe('a candidate that is worse is found', () => {
-  it.each<[string, GuardName, number, Draw]>([
-    ['answers NaN', 'invalidOutputs', 10, (random) => ({ ...usual(random), failure: 'invalid-output' })],
-    ['fails always', 'errorRate', 10, (random) => ({ ...usual(random), failure: 'crash' })],
-    [
-      'fails one in five',
-      'errorRate',
-      120,
-      (random) => ({ ...usual(random), ...(random() < 0.2 ? { failure: 'crash' } : {}) }),
-    ],
-    [
-      'is ten times as slow',
-      'latency',
-      150,
-      (random) => ({ ...usual(random), latency: 10 * longTailed(random) }),
-    ],
-    [
-      'answers always the same',
-      'predictions',
-      80,
-      (random) => ({ ...usual(random), number: 0.5, label: 'no' }),
-    ],
-  ])('where it %s: by %s, within %d of its requests at 5 %%', (_how, guard, within, candidate) => {
+  const worse: { how: string; guard: GuardName; within: number; change: Draw }[] = [
+    {
+      how: 'answers NaN',
+      guard: 'invalidOutputs',
+      within: 10,
+      change: () => ({ failure: 'invalid-output' }),
+    },
+    { how: 'fails always', guard: 'errorRate', within: 10, change: () => ({ failure: 'crash' }) },
+    {
+      how: 'fails one in five',
+      guard: 'errorRate',
+      within: 120,
+      change: (random) => (random() < 0.2 ? { failure: 'crash' } : {}),
+    },
+    {
+      how: 'is ten times as slow',
+      guard: 'latency',
+      within: 150,
+      change: (random) => ({ latency: 10 * longTailed(random) }),
+    },
+    {
+      how: 'answers always the same',
+      guard: 'predictions',
+      within: 80,
+      change: () => ({ number: 0.5, label: 'no' }),
+    },
+  ];
+  it.each(worse)('where it $how: by $guard, within $within of its requests', ({ guard, within, change }) => {
+    const candidate: Draw = (random) => ({ ...usual(random), ...change(random) });
     const random = seededRandom(107);
     for (let run = 0; run < 5; run++) {
       const found = firstBreach(

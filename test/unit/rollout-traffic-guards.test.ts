@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { guardVerdict } from '../../contracts/rollout.ts';
 import { emptyLedger } from '../../domain/rollout/evidence.ts';
@@ -81,6 +82,40 @@ describe('guards on traffic', () => {
       'predictions',
     ]);
   });
+});
+
+it('nothing passes below its minimum, and every verdict is one of the contract, whatever was counted', () => {
+  const side = fc.record({
+    requests: fc.integer({ min: 0, max: 250 }),
+    failures: fc.integer({ min: 0, max: 250 }),
+    invalid: fc.integer({ min: 0, max: 250 }),
+    latency: fc.double({ min: 0, max: 1e6, noNaN: true }),
+    number: fc.double({ min: -1e12, max: 1e12, noNaN: true }),
+  });
+  fc.assert(
+    fc.property(side, side, fc.option(fc.constant(CHAMPION)), (own, other, serving) => {
+      const of = (version: string, { requests, failures, invalid, latency, number }: typeof own) =>
+        trafficOfAnswers(version, requests, (i) => ({
+          latency: latency * (1 + (i % 7)),
+          number: number * (i % 5),
+          ...(i < invalid
+            ? { failure: 'invalid-output' }
+            : i < invalid + failures
+              ? { failure: 'error' }
+              : {}),
+        }));
+      const verdicts = verdictsOn(ledgerOf(of(CANDIDATE, own), of(CHAMPION, other)), { champion: serving });
+      expect(verdicts).toHaveLength(4);
+      for (const verdict of verdicts) {
+        expect(guardVerdict.parse(verdict)).toEqual(verdict);
+        const { state, samples, needed } = verdict;
+        const fewest = serving === null ? samples.candidate : Math.min(samples.candidate, samples.champion);
+        if (state === 'passed') expect(fewest).toBeGreaterThanOrEqual(needed);
+        expect(['waiting', 'passed', 'breached']).toContain(state);
+      }
+    }),
+    { numRuns: 60 },
+  );
 });
 
 describe('failures', () => {
@@ -220,6 +255,21 @@ describe('predictions', () => {
     const ledger = (requests: number) => ledgerOf({ ...own, requests }, champion(20_000));
     expect(states(verdictsOn(ledger(1_000)))).toMatchObject({ predictions: 'breached' });
     expect(states(verdictsOn(ledger(20)))).toMatchObject({ predictions: 'waiting' });
+  });
+
+  it('of a class with a long name are told in a short sentence', () => {
+    const renamed = (version: typeof CANDIDATE | typeof CHAMPION, answer = usual) => {
+      const { numbers, ...others } = trafficOfAnswers(version, 3_000, answer);
+      return {
+        ...others,
+        labels: {},
+        numbers: { ['x'.repeat(5_000)]: numbers.probability ?? others.latency },
+      };
+    };
+    const constant = (i: number): Answer => ({ ...usual(i), number: 0.5 });
+    const found = one(verdictsOn(ledgerOf(renamed(CANDIDATE, constant), renamed(CHAMPION))), 'predictions');
+    expect(found.state).toBe('breached');
+    expect(found.message.length).toBeLessThan(300);
   });
 
   it('under other names are not compared, and that never passes', () => {

@@ -54,7 +54,7 @@ export function judgePredictions(
     );
   }
   const chance = Number.isFinite(worst.noise) ? `, and up to ${figure(worst.noise)} more is chance` : '';
-  const facts = `the answers ${worst.output} differ by PSI ${figure(worst.psi)} over ${countText(worst.rows.candidate)} rows, against ${countText(worst.rows.champion)} of ${champion.name}; allowed is ${figure(maxPsi)}${chance}`;
+  const facts = `the answers ${shortName(worst.output)} differ by PSI ${figure(worst.psi)} over ${countText(worst.rows.candidate)} rows, against ${countText(worst.rows.champion)} of ${champion.name}; allowed is ${figure(maxPsi)}${chance}`;
   if (breached.length > 0) return verdict('breached', facts);
   if (!enough(measured, false))
     return verdict('waiting', `${facts}; so far ${lack(measured, 'rows', false)}`);
@@ -102,3 +102,6 @@ const shared = <Counts>(
     const own = Object.hasOwn(candidate, output) ? candidate[output] : undefined;
     return own === undefined ? [] : [{ output, bins: binsOf(usual, own) }];
   });
+
+/** A class may have any name, and a reason is bounded. */
+const shortName = (name: string): string => (name.length > 80 ? `${name.slice(0, 80)}…` : name);
