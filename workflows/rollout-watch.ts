@@ -9,9 +9,6 @@ import { words } from './failure-words.ts';
 
 type Input = ReturnType<typeof rolloutInput.parse>;
 
-/** Truth comes slowly, and reading it costs a pass over the prediction log. */
-const TRUTH_EVERY_MS = 5_000;
-
 /** What a look found. */
 export interface Sight {
   verdicts: GuardVerdict[];
@@ -87,7 +84,8 @@ export class RolloutWatch {
     const { servedSince, champion } = this.holder.state;
     if ((quality === false && business === false) || servedSince === null) return;
     const now = Date.now();
-    if (now - this.#truthAt < Math.min(TRUTH_EVERY_MS, step.holdMs || TRUTH_EVERY_MS)) return;
+    // It comes slowly, and reading it costs a pass over the prediction log.
+    if (now - this.#truthAt < step.lookMs) return;
     this.#truthAt = now;
     try {
       this.holder.state.truth = await observeTruth({

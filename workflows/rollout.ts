@@ -23,8 +23,9 @@ import { RolloutWatch } from './rollout-watch.ts';
 
 /** How often one that waits asks again whether it is its turn, should the endpoint have forgotten it. */
 const TURN_POLL = '10m';
-/** After so long a step is looked at first. */
+/** After so long a step is looked at first, and so long at the most lies between two looks at the servers. */
 const FIRST_LOOK_MS = 1_000;
+const LAST_LOOK_MS = 300_000;
 
 /**
  * Brings a candidate into production, or not: takes its turn at the endpoint, goes through the steps of its
@@ -100,7 +101,7 @@ async function carried(run: RolloutRun, requests: RolloutRequests): Promise<Endi
 
 /** A candidate that is bad shows it at once: looks come in quick succession first, then at the step's pace. */
 function untilLook({ lookMs, holdMs }: RolloutStep, elapsedMs: number): number {
-  const pace = Math.min(lookMs, Math.max(FIRST_LOOK_MS, elapsedMs / 10));
+  const pace = Math.min(lookMs, LAST_LOOK_MS, Math.max(FIRST_LOOK_MS, elapsedMs / 10));
   const held = holdMs - elapsedMs;
   return held > 0 ? Math.max(1, Math.min(pace, held)) : pace;
 }
