@@ -131,7 +131,7 @@ describe.concurrent('the approval of a candidate', () => {
     const cases: [Record<string, unknown>, string][] = [
       [{ ...vote, candidate: other }, `candidate ${other} is not the one under review`],
       [{ ...vote, candidate: candidate.slice(0, 7) }, 'first 8 or more characters'],
-      [{ ...vote, by: '   ' }, 'the name of the reviewer is empty'],
+      [{ ...vote, by: '   ' }, 'the name is empty'],
       [{ ...vote, decision: 'reject' }, 'a rejection needs a reason'],
       [{ ...vote, decision: 'aprove' }, 'did you mean "approve"?'],
       [{ decision: 'approve', by: 'ada' }, 'candidate: is missing'],
@@ -155,7 +155,7 @@ describe.concurrent('the approval of a candidate', () => {
     }, 'three refusals');
     expect(refused.map(({ signal }) => signal)).toEqual(['approve', 'approve', 'reject']);
     expect(refused.map(({ reason }) => reason)).toEqual([
-      expect.stringContaining('the name of the reviewer is empty'),
+      expect.stringContaining('the name is empty'),
       expect.stringContaining('is not the one under review'),
       expect.stringContaining('reason: is missing'),
     ]);
