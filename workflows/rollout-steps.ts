@@ -11,7 +11,7 @@ export async function stepDecision(
   step: RolloutStep,
 ): Promise<'hold' | 'advance' | Ending> {
   const { verdicts, requests } = await watch.look(step);
-  noteChanges(run, verdicts);
+  noteFindings(run, verdicts);
   run.state.verdicts = verdicts;
   const { next, reason } = decideStep({
     plan: run.input.plan,
@@ -22,14 +22,16 @@ export async function stepDecision(
     verdicts,
   });
   run.state.reason = reason;
+  if (next === 'advance') run.note('rollout.verdict', reason);
   run.show();
   return next === 'rollback' ? { kind: 'rollback', by: 'guard', reason } : next;
 }
 
-/** A guard that changes its mind is on record; one that says the same again is not. */
-function noteChanges(run: RolloutRun, verdicts: readonly GuardVerdict[]): void {
+/** What ends a step is on record; a guard that passes now and waits then is not. */
+function noteFindings(run: RolloutRun, verdicts: readonly GuardVerdict[]): void {
   for (const { guard, state, message } of verdicts) {
-    const before = run.state.verdicts.find((verdict) => verdict.guard === guard)?.state ?? 'waiting';
-    if (before !== state) run.note('rollout.verdict', `${state}: ${message}`);
+    const before = run.state.verdicts.find((verdict) => verdict.guard === guard)?.state;
+    if (before !== state && (state === 'breached' || state === 'better'))
+      run.note('rollout.verdict', `${state}: ${message}`);
   }
 }

@@ -42,8 +42,9 @@ export function refuseBallot(ballot: Ballot, { candidate, policy, votes }: Quest
     return 'the token has been used already; sign another one';
   if (policy.signed && ballot.token === undefined)
     return 'only signed votes count here (approval.signed); use `perennial approve RUN --key FILE`, or update review with {"token": "…"}';
-  const before = votes.find((vote) => samePerson(vote.by, by) && vote.how !== 'policy');
-  if (before && !(before.author && ballot.decision === 'reject')) return `${by} has voted already`;
+  const before = votes.filter((vote) => vote.how !== 'policy' && samePerson(vote.by, by));
+  const revokes = ballot.decision === 'reject' && before.every((vote) => countsNot(vote, by) !== undefined);
+  if (before.length > 0 && !revokes) return `${by} has voted already`;
   if (!isApprover(policy, by) && rolesOf(policy, by, ballot.vouched ?? []).length === 0)
     return `${by} is not among those who may vote (approval.approvers, approval.roles)`;
   return undefined;

@@ -14,6 +14,7 @@ import { registryFacts, runFacts, servedFacts } from './e2e-facts.ts';
 import { MlflowProxy } from './e2e-mlflow-proxy.ts';
 import { ownFolder, removePlatform } from './e2e-platform.ts';
 import { BANK, bankSpec } from './e2e-spec.ts';
+import { StepGate } from './step-gate.ts';
 
 const MAIN = join(packageRoot(), 'dist', 'workers', 'main.js');
 const SERVER_ID = 'chaos';
@@ -33,6 +34,7 @@ export class ChaosPlatform {
     readonly proxy: MlflowProxy,
     readonly connection: Connection,
     readonly perennial: PerennialClient,
+    readonly gate: StepGate,
   ) {}
 
   static async create(name: string): Promise<ChaosPlatform> {
@@ -46,7 +48,14 @@ export class ChaosPlatform {
     const proxy = await MlflowProxy.start(mlflowUri);
     const connection = await Connection.connect({ address: temporalAddress });
     const perennial = new PerennialClient(new Client({ connection }));
-    const chaos = new ChaosPlatform(folder, platform, proxy, connection, perennial);
+    const chaos = new ChaosPlatform(
+      folder,
+      platform,
+      proxy,
+      connection,
+      perennial,
+      new StepGate(join(folder, 'gate')),
+    );
     await Promise.all([chaos.startWorker(), chaos.startServer()]);
     return chaos;
   }
@@ -61,13 +70,13 @@ export class ChaosPlatform {
   }
 
   async startWorker(): Promise<void> {
-    const worker = startNode([MAIN, 'worker'], this.#environment());
+    const worker = startNode([...this.gate.preload, MAIN, 'worker'], this.#environment());
     this.worker = worker;
     await worker.find(readyUrl);
   }
 
   async startServer(): Promise<void> {
-    const server = startNode([MAIN, 'serve'], this.#environment());
+    const server = startNode([...this.gate.preload, MAIN, 'serve'], this.#environment());
     this.server = server;
     this.serverUrl = await server.find(readyUrl);
   }
@@ -76,6 +85,25 @@ export class ChaosPlatform {
   async kill(role: 'worker' | 'server'): Promise<void> {
     this[role]?.child.kill('SIGKILL');
     await this[role]?.ended;
+  }
+
+  /** Ends a part of the platform's own in the same way, and waits until it is there again. */
+  async killPart(name: 'temporal' | 'mlflow'): Promise<void> {
+    const part = () => this.platform.status().parts.find((one) => one.name === name);
+    const before = part();
+    process.kill(before?.process?.pid ?? Number.NaN, 'SIGKILL');
+    await expect
+      .poll(() => part(), { timeout: 60_000 })
+      .toMatchObject({ state: 'ready', restarts: (before?.restarts ?? 0) + 1 });
+    if (name === 'temporal') await this.#connected();
+  }
+
+  /** The test's own client needs a moment to find the server again. */
+  async #connected(): Promise<void> {
+    const { workflow } = this.perennial.temporal;
+    await expect
+      .poll(() => workflow.count("WorkflowType = 'lifecycle'").catch(() => undefined), { timeout: 30_000 })
+      .toBeDefined();
   }
 
   /** Starts a run of the bank example on an endpoint of its own; nobody is asked to approve. */
@@ -142,9 +170,10 @@ export class ChaosPlatform {
     });
     const endpoint = await this.perennial.endpoint(name);
     expect(endpoint).toMatchObject({
-      pending: null,
       current: { version: '1' },
-      previous: null,
+      served: [],
+      alias: '1',
+      aliasUncertain: false,
       acknowledged: { [SERVER_ID]: 1 },
     });
     expect(endpoint.changes.map(({ from, to, outcome }) => ({ from, to, outcome }))).toEqual([
@@ -176,6 +205,7 @@ export class ChaosPlatform {
       PERENNIAL_SERVER_ID: SERVER_ID,
       PERENNIAL_SERVER_PORT: '0',
       PERENNIAL_CHECKPOINT_SECONDS: '0.5',
+      ...this.gate.environment,
     };
   }
 }

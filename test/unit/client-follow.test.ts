@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Context } from '../../client/context.ts';
-import { follow, leftBehind, waysToApprove } from '../../client/follow.ts';
+import { follow, leftBehind, waysToApprove, whoDecides } from '../../client/follow.ts';
 import type { Output } from '../../client/output.ts';
 import { PerennialClient } from '../../client/perennial-client.ts';
 import type { LifecycleResult, RunStatus } from '../../contracts/lifecycle.ts';
@@ -27,6 +27,11 @@ const WAITING: RunStatus = {
     quorum: 1,
     votes: [],
     remindersSent: 0,
+    approvers: null,
+    roles: [],
+    signed: false,
+    run: 'bank-1/r',
+    escalated: false,
     undecided: [],
   },
   refused: [],
@@ -112,15 +117,30 @@ describe('follow', () => {
 describe('ways to approve', () => {
   it('leave plain ids alone and quote the others for the shell', () => {
     expect(waysToApprove({ ...WAITING, workflowId: 'a:b/c-1_2.d' }, usual)[0]).toContain(
-      'approve a:b/c-1_2.d --by',
+      'approve a:b/c-1_2.d --as',
     );
     const odd = waysToApprove({ ...WAITING, workflowId: "it's $(here)" }, usual);
     for (const way of odd) expect(way).toContain("'it'\\''s $(here)'");
   });
 
+  it('are a signed vote where only those count, and say whose', () => {
+    if (!WAITING.awaiting) throw new Error('the run waits');
+    const awaiting = {
+      ...WAITING.awaiting,
+      signed: true,
+      approvers: ['ada', 'grace'],
+      roles: [{ role: 'risk', quorum: 2, approvals: 0 }],
+    };
+    const ways = waysToApprove({ ...WAITING, awaiting }, usual);
+    expect(ways[0]).toContain('--key');
+    expect(ways.join()).not.toContain('signal');
+    expect(whoDecides(awaiting)).toEqual(['Needed: 1 of ada, grace; 2 in role risk; signed votes only']);
+    expect(whoDecides(WAITING.awaiting)).toEqual([]);
+  });
+
   it('name the data directory when somebody leaves', () => {
     expect(leftBehind('a b', { ...usual, dataDir: '/data/x' }).join('\n')).toContain(
-      "perennial --data-dir /data/x approve 'a b' --by",
+      "perennial --data-dir /data/x approve 'a b' --as",
     );
   });
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { runStatus } from '../../contracts/lifecycle.ts';
+import { approvalSpec } from '../../contracts/spec/approval.ts';
 import { STAGES } from '../../contracts/stages.ts';
+import { type ApprovalPolicy, approvalPolicy } from '../../domain/approval/policy.ts';
 import { ReviewBoard } from '../../workflows/review-board.ts';
 import { runDetails } from '../../workflows/run-details.ts';
 import { RunProgress } from '../../workflows/run-progress.ts';
@@ -17,16 +19,25 @@ const awaiting = {
   quorum: 2,
   votes: [],
   remindersSent: 0,
+  approvers: null,
+  roles: [{ role: 'risk', quorum: 1, approvals: 0 }],
+  signed: false,
+  run: 'w/r',
+  escalated: false,
   undecided: [],
 };
 
 describe('the review board', () => {
   const ballot = (by: string, decision: 'approve' | 'reject' = 'approve') => ({ by, decision, reason: 'x' });
+  const policy = (quorum: number, more: Partial<ApprovalPolicy> = {}): ApprovalPolicy => ({
+    ...approvalPolicy(approvalSpec.parse({ quorum }), undefined),
+    ...more,
+  });
 
   it('takes votes from when it is opened to when it has decided', () => {
     const board = new ReviewBoard();
     expect(board.refusal(ballot('ada'))).toBe('the run is not waiting for an approval');
-    board.open(CANDIDATE, 2);
+    board.open(CANDIDATE, policy(2));
     expect(board.refusal(ballot('ada'))).toBeUndefined();
     board.cast(ballot('ada'), 'signal', AT);
     expect(board.decision).toBeUndefined();
@@ -34,22 +45,31 @@ describe('the review board', () => {
     board.cast(ballot('grace'), 'update', AT);
     expect(board.decision).toBe('approved');
     expect(board.refusal(ballot('joan'))).toBe('the decision has been taken already');
+    const more = { decision: 'approve', reason: 'x', at: AT, roles: [], token: null, author: false };
     expect(board.votes).toEqual([
-      { by: 'ada', decision: 'approve', reason: 'x', at: AT, how: 'signal' },
-      { by: 'grace', decision: 'approve', reason: 'x', at: AT, how: 'update' },
+      { ...more, by: 'ada', how: 'signal' },
+      { ...more, by: 'grace', how: 'update' },
     ]);
   });
 
   it('takes no vote after it was closed', () => {
     const board = new ReviewBoard();
-    board.open(CANDIDATE, 1);
+    board.open(CANDIDATE, policy(1));
     board.close();
     expect(board.refusal(ballot('ada'))).toBe('the decision has been taken already');
   });
 
+  it('lets others vote, too, once it is escalated', () => {
+    const board = new ReviewBoard();
+    board.open(CANDIDATE, policy(1, { approvers: ['ada'], escalation: ['boss'] }));
+    expect(board.refusal(ballot('boss'))).toContain('not among those who may vote');
+    board.escalate();
+    expect(board.refusal(ballot('boss'))).toBeUndefined();
+  });
+
   it('is bound to its candidate', () => {
     const board = new ReviewBoard();
-    board.open(CANDIDATE, 1);
+    board.open(CANDIDATE, policy(1));
     expect(board.refusal({ ...ballot('ada'), candidate: 'f'.repeat(64) })).toContain(
       'is not the one under review',
     );
@@ -147,7 +167,7 @@ describe('the details of a run in the Temporal UI', () => {
     run.link('MLflow run', 'http://mlflow.test/');
     run.awaiting(awaiting);
     expect(runDetails(run.status)).toContain(
-      `candidate \`${CANDIDATE.slice(0, 12)}\` until ${LATER} (0 of 2 votes)`,
+      `candidate \`${CANDIDATE.slice(0, 12)}\` until ${LATER} (0 of 2 votes, risk 0 of 1)`,
     );
     expect(runDetails(run.status)).toContain('[MLflow run](http://mlflow.test/)');
     expect(runDetails(run.status)).toContain('**pipeline**: awaiting approval');
