@@ -169,6 +169,9 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     rows: 50,
     tolerance: 1e-6,
     maxLatencyMs: 5_000,
+    maxMemoryBytes: 2e9,
+    requests: [],
+    hostile: true,
   }),
   retireCandidate: (story) => ({
     modelName: story.of('register').modelName,
@@ -187,6 +190,18 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     if (!table) throw new Error('nothing is served');
     return { table };
   },
+  observeTraffic: (story) => ({ endpoint: endpointOf(story) }),
+  observeTruth: (story) => ({
+    endpoint: endpointOf(story),
+    versions: [story.model.version],
+    since: '2026-01-01T00:00:00Z',
+    until: '2026-01-02T00:00:00Z',
+    task: 'binary',
+    classNames: story.of('split').classNames,
+    positiveClass: story.of('split').positiveClass,
+    quality: 'brier_score',
+    business: 'revenue',
+  }),
   championTraining: (story) => ({ modelName: story.of('register').modelName }),
   currentChampion: (story) => ({ modelName: story.of('register').modelName }),
   setChampion: (story) => ({ modelName: story.of('register').modelName, version: story.model.version }),
@@ -267,6 +282,9 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   openEventLog: () => ({ log: 'calls' }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
+
+/** The endpoint of the pipeline. */
+const endpointOf = ({ spec }: Story): string => spec.deployment.endpoint ?? spec.name;
 
 /** Some rows of the bank, scored with the registered version. */
 function batchRequest(story: Story) {
@@ -460,9 +478,10 @@ async function filesOf(folder: string): Promise<Record<string, string>> {
   return files;
 }
 
-const CLOCK = /^(end_time|endedAt|last_update_time|last_updated_time|last_updated_timestamp|seconds|p95Ms)$/;
+const CLOCK =
+  /^(end_time|endedAt|last_update_time|last_updated_time|last_updated_timestamp|seconds|p95Ms|memoryBytes)$/;
 
-/** Without times that are measured anew each time; everything else must be the same. */
+/** Without what is measured anew each time: times, and memory; everything else must be the same. */
 function withoutClock(value: unknown): unknown {
   if (Array.isArray(value)) return value.filter((item) => !isTrainingTime(item)).map(withoutClock);
   if (typeof value !== 'object' || value === null) return value;
