@@ -12,8 +12,11 @@ import { serverFolder } from '../../lib/predictions/segments.ts';
 import { segmentsFolder } from '../../lib/predictions/settings.ts';
 import { Spool } from '../../lib/predictions/spool.ts';
 import { truthOf } from '../../lib/predictions/truth.ts';
+import { createPredictionLog } from '../../serving/log/prediction-log.ts';
 import { SegmentLog } from '../../serving/log/segment-log.ts';
-import { PredictionLogFixture } from '../support/prediction-log-fixture.ts';
+import { ModelServer } from '../../serving/server.ts';
+import { PredictionLogFixture, quiet } from '../support/prediction-log-fixture.ts';
+import { plusModel } from './serving-models.ts';
 
 const HOUR = 3_600_000;
 const START = Math.floor(Date.now() / 1_000) * 1_000 - 2 * HOUR;
@@ -305,6 +308,51 @@ describe('other tasks', () => {
     );
     expectMoments(absolute.versions[0]?.quality, []);
   });
+});
+
+it('is known of a champion and its shadow by what clients tell the server', { timeout: 30_000 }, async () => {
+  const { config, store } = fixture;
+  const server = await ModelServer.create({
+    serverId: 's1',
+    store,
+    logger: quiet,
+    predictionLog: (policy) => createPredictionLog({ config, serverId: 's1', store, logger: quiet, policy }),
+  });
+  try {
+    const shadow = { model: await plusModel(store, '2', 20), weight: 100, role: 'shadow' } as const;
+    const champion = { model: await plusModel(store, '1', 10), weight: 100 };
+    await server.applyRoutes({ endpoint: 'churn', generation: 1, routes: [champion, shadow] });
+    const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`${server.url}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      });
+    for (const x of [0, 1, 2, 3])
+      await post('/invocations', { instances: [{ x }] }, { 'x-request-id': `live-${x}` });
+    const shadowed = async (): Promise<number | undefined> =>
+      (await server.observeTraffic('churn')).versions.find(({ version }) => version === '2')?.requests;
+    await expect.poll(shadowed, { timeout: 10_000 }).toBe(4);
+    const told = [0, 1, 2].map((x) => ({ requestId: `live-${x}`, value: 12 * x, metrics: { revenue: x } }));
+    expect((await post('/v1/endpoints/churn/feedback', told)).status).toBe(202);
+    const report = await observe({
+      since: iso(Date.now() - HOUR),
+      until: iso(Date.now() + HOUR),
+      task: 'regression',
+      classNames: [],
+      positiveClass: null,
+      quality: 'mean_absolute_error',
+      business: 'revenue',
+    });
+    expect(report.versions.map(({ rows }) => rows)).toEqual([4, 4]);
+    for (const [index, add] of [10, 20].entries()) {
+      const errors = [0, 1, 2].map((x) => Math.abs(x + add - 12 * x));
+      expectMoments(report.versions[index]?.quality, errors);
+      expectMoments(report.versions[index]?.business, [0, 1, 2]);
+    }
+  } finally {
+    await server.close();
+  }
 });
 
 describe('the rows that count', () => {
