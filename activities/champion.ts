@@ -1,5 +1,6 @@
 import { log } from '@temporalio/activity';
 import type { TrackingActivities } from '../contracts/activities.ts';
+import { PerennialError } from '../contracts/errors.ts';
 import { loggedModelOf } from '../contracts/lineage.ts';
 import { artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
 import {
@@ -83,6 +84,17 @@ export async function loadableModel(
   };
 }
 
+/** What a server needs of a registered version; `null` where there is none that was made here. */
+async function servedVersion(
+  deps: ActivityDependencies,
+  version: ModelVersion | undefined,
+): Promise<ServedModel | null> {
+  const model = version && (await loadableModel(deps.mlflow(), await deps.store(), version));
+  if (!model) return null;
+  const { onnx, signature, explanation } = model;
+  return { version: model.version, onnx, signature, ...(explanation && { explanation }) };
+}
+
 /** Takes the alias `challenger` from a version that is one no longer. */
 async function dropChallenger(mlflow: MlflowClient, name: string, version: string): Promise<void> {
   const challenger = await versionByAlias(mlflow, name, ALIASES.challenger);
@@ -93,7 +105,15 @@ async function dropChallenger(mlflow: MlflowClient, name: string, version: strin
 /** Activities that move aliases. */
 export function aliasActivities(
   deps: ActivityDependencies,
-): Pick<TrackingActivities, 'setChampion' | 'currentChampion' | 'championTraining' | 'retireCandidate'> {
+): Pick<
+  TrackingActivities,
+  | 'setChampion'
+  | 'currentChampion'
+  | 'registeredVersion'
+  | 'championTraining'
+  | 'retireCandidate'
+  | 'tagVersion'
+> {
   return {
     setChampion: framed(deps.config, async ({ modelName: name, version }) => {
       const mlflow = deps.mlflow();
@@ -114,14 +134,16 @@ export function aliasActivities(
       }
     }),
 
-    currentChampion: framed(deps.config, async ({ modelName }) => {
-      const mlflow = deps.mlflow();
-      const version = await versionByAlias(mlflow, modelName, ALIASES.champion);
-      const model = version && (await loadableModel(mlflow, await deps.store(), version));
-      if (!model) return { model: null };
-      const { onnx, signature, explanation } = model;
-      return { model: { version: model.version, onnx, signature, ...(explanation && { explanation }) } };
-    }),
+    currentChampion: framed(deps.config, async ({ modelName }) => ({
+      model: await servedVersion(deps, await versionByAlias(deps.mlflow(), modelName, ALIASES.champion)),
+    })),
+
+    registeredVersion: framed(deps.config, async ({ modelName: name, version }) => ({
+      model: await servedVersion(
+        deps,
+        await deps.mlflow().modelVersions.get({ name, version }).catch(undefinedWhereMissing),
+      ),
+    })),
 
     championTraining: framed(deps.config, async ({ modelName }) => {
       const version = await versionByAlias(deps.mlflow(), modelName, ALIASES.champion);
@@ -132,6 +154,20 @@ export function aliasActivities(
             ? { version: version.version, table: artifactRef.parse(JSON.parse(tag)) }
             : null,
       };
+    }),
+
+    tagVersion: framed(deps.config, async ({ modelName: name, version, tags }) => {
+      const { modelVersions } = deps.mlflow();
+      await modelVersions.get({ name, version }).catch((error: unknown) => {
+        if (undefinedWhereMissing(error) === undefined)
+          throw new PerennialError(
+            'TrackerRejected',
+            `version ${version} of ${name} is not in the MLflow registry, so that it cannot be tagged; if it was deleted, run the pipeline again`,
+          );
+      });
+      // Setting a tag again changes nothing.
+      for (const [key, value] of Object.entries(tags))
+        await modelVersions.setTag({ name, version, key, value });
     }),
 
     retireCandidate: framed(deps.config, async ({ modelName: name, run, version, why }) => {

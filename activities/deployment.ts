@@ -1,11 +1,14 @@
 import { log } from '@temporalio/activity';
-import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import {
+  WithStartWorkflowOperation,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
 import { ApplicationFailure, type Workflow } from '@temporalio/common';
 import type { DeploymentActivities } from '../contracts/activities.ts';
-import type { EndpointInput } from '../contracts/endpoint.ts';
+import type { AdmitAnswer, EndpointAnswer, EndpointInput } from '../contracts/endpoint.ts';
 import { endpointWorkflowId, SIGNALS, UPDATES, WORKFLOW_TYPES } from '../contracts/names.ts';
 import { type ModelServerInfo, modelServerInfo } from '../contracts/serving.ts';
-import type { DeployOutput } from '../contracts/stages.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';
 import { runningOn } from './running-workflows.ts';
@@ -30,7 +33,7 @@ export function deploymentActivities(deps: ActivityDependencies): DeploymentActi
         await workflows.getHandle(workflowId).signal(SIGNALS.serverJoined, server);
     }),
 
-    requestDeploy: framed(deps.config, async ({ endpoint, request }) => {
+    askEndpoint: framed(deps.config, async ({ endpoint, ask }) => {
       const { workflow: workflows } = deps.client();
       const input: EndpointInput = { endpoint };
       const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOW_TYPES.endpoint, {
@@ -41,19 +44,30 @@ export function deploymentActivities(deps: ActivityDependencies): DeploymentActi
         staticSummary: `Endpoint ${endpoint}: the only writer of its routes and its champion`,
       });
       try {
-        return await workflows.executeUpdateWithStart<Workflow, DeployOutput, [typeof request]>(
-          UPDATES.deploy,
-          {
-            startWorkflowOperation,
-            args: [request],
-            updateId: request.requestId,
-          },
-        );
+        return await workflows.executeUpdateWithStart<
+          Workflow,
+          AdmitAnswer | EndpointAnswer,
+          [typeof ask.request]
+        >(UPDATES[ask.update], {
+          startWorkflowOperation,
+          args: [ask.request],
+          updateId: ask.request.requestId,
+        });
       } catch (error) {
         // The endpoint's own refusal is the answer; anything else (no worker, no connection) is tried again.
         if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
           throw error.cause;
         log.warn('the endpoint did not answer', { error });
+        throw error;
+      }
+    }),
+
+    isRunning: framed(deps.config, async ({ workflowId }) => {
+      try {
+        const { status } = await deps.client().workflow.getHandle(workflowId).describe();
+        return { running: status.name === 'RUNNING' };
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return { running: false };
         throw error;
       }
     }),

@@ -1,6 +1,7 @@
 import type { PerennialActivities } from '../contracts/activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import { proposed } from '../trainers/proposals.ts';
+import { approvalActivities } from './approvals.ts';
 import { batchActivities } from './batch-scoring.ts';
 import { aliasActivities } from './champion.ts';
 import { dataActivities } from './data.ts';
@@ -38,6 +39,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...runTracking(deps),
     register: framed(config, (input) => register(deps, input)),
     ...aliasActivities(deps),
+    ...approvalActivities(deps),
     ...deploymentActivities(deps),
     ...rolloutActivities(deps),
     ...housekeepingActivities(deps),

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { registerApproverCommands } from './commands/approver.ts';
+import { registerAuditCommand } from './commands/audit.ts';
 import { registerCacheCommands } from './commands/cache.ts';
 import { registerDemoCommand } from './commands/demo.ts';
 import { registerEndpointCommands } from './commands/endpoint.ts';
@@ -46,6 +48,8 @@ const program = new Command('perennial')
 registerPlatformCommands(program);
 registerRunCommands(program);
 registerReviewCommands(program);
+registerApproverCommands(program);
+registerAuditCommand(program);
 registerInspectCommands(program);
 registerLineageCommands(program);
 registerPredictCommand(program);

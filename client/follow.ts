@@ -5,6 +5,7 @@ import pc from 'picocolors';
 import type { LifecycleResult, RunStatus } from '../contracts/lifecycle.ts';
 import type { Context } from './context.ts';
 import { explain, type Output } from './output.ts';
+import { ownName } from './person.ts';
 import { Progress } from './progress.ts';
 import { withSearch } from './training-search.ts';
 import { verdictOf, verdictText } from './verdict.ts';
@@ -21,7 +22,7 @@ export interface FollowOptions {
 /** Where the Temporal CLI looks by itself. */
 const CLI_DEFAULT = { addresses: ['localhost:7233', '127.0.0.1:7233'], namespace: 'default' };
 
-/** The three ways to answer, with everything filled in, also where the server is not at its usual address. */
+/** The ways to answer, with everything filled in, also where the server is not at its usual address. */
 export function waysToApprove(
   status: RunStatus,
   where: Pick<Context, 'temporalAddress' | 'namespace' | 'dataDir'>,
@@ -35,8 +36,13 @@ export function waysToApprove(
   ];
   const run = quoted(status.workflowId);
   const target = [`--workflow-id ${run}`, ...server].join(' ');
+  if (status.awaiting?.signed)
+    return [
+      `${perennial(where.dataDir)} approve ${run} --key YOUR_KEY.json --reason "WHY"`,
+      `temporal workflow update execute ${target} --name review --input '{"token":"SIGNED VOTE"}'`,
+    ];
   return [
-    `${perennial(where.dataDir)} approve ${run} --by "YOUR NAME" --reason "WHY"`,
+    `${perennial(where.dataDir)} approve ${run} --as "YOUR NAME" --reason "WHY"`,
     `temporal workflow update execute ${target} --name review --input '${review}'`,
     `temporal workflow signal ${target} --name approve --input '${signal}'`,
   ];
@@ -97,7 +103,7 @@ export function leftBehind(workflowId: string, where: Pick<Context, 'dataDir'>):
     '',
     '  The run goes on and waits for its approval.',
     `    ${command} status ${run}`,
-    `    ${command} approve ${run} --by "YOUR NAME" --reason "WHY"`,
+    `    ${command} approve ${run} --as "YOUR NAME" --reason "WHY"`,
   ];
 }
 
@@ -128,9 +134,27 @@ async function answer(
   const verdict = await verdictOf(context.perennial, workflowId);
   if (verdict) output.notice(indented(verdictText(verdict)));
   for (const [name, url] of Object.entries(status.links)) output.notice(`  ${name}: ${url}`);
-  output.notice(`  Approve ${output.interactive ? 'here, or ' : ''}from another terminal or program:`);
+  for (const line of whoDecides(awaiting)) output.notice(`  ${line}`);
+  // A terminal has no key.
+  const here = output.interactive && !awaiting.signed;
+  output.notice(`  Approve ${here ? 'here, or ' : ''}from another terminal or program:`);
   for (const way of waysToApprove(status, context)) output.notice(`    ${way}`);
-  return output.interactive ? askOnTerminal(context, status, ended) : undefined;
+  return here ? askOnTerminal(context, status, ended) : undefined;
+}
+
+/** Whose votes are waited for, where not anybody's one. */
+export function whoDecides({
+  approvers,
+  quorum,
+  roles,
+  signed,
+}: NonNullable<RunStatus['awaiting']>): string[] {
+  if (approvers === null && quorum === 1 && roles.length === 0 && !signed) return [];
+  const needed = [
+    `${quorum} of ${approvers === null ? 'anybody' : approvers.join(', ')}`,
+    ...roles.map(({ role, quorum: votes }) => `${votes} in role ${role}`),
+  ];
+  return [`Needed: ${needed.join('; ')}${signed ? '; signed votes only' : ''}`];
 }
 
 async function askOnTerminal(
@@ -160,7 +184,9 @@ async function askOnTerminal(
           ? 'reject'
           : undefined;
       if (!decision) continue;
-      const by = await prompt.question('  Your name: ', { signal });
+      const known = ownNameOrNone();
+      const by =
+        (await prompt.question(`  Your name${known ? ` [${known}]` : ''}: `, { signal })).trim() || known;
       const reason = await prompt.question('  Reason: ', { signal });
       try {
         await context.perennial.review(workflowId, { decision, by, reason, candidate: awaiting.candidate });
@@ -177,6 +203,15 @@ async function askOnTerminal(
     prompt.close();
     stop.abort();
     await watching;
+  }
+}
+
+/** Nobody need be known by name to be asked for it. */
+function ownNameOrNone(): string {
+  try {
+    return ownName(undefined);
+  } catch {
+    return '';
   }
 }
 

@@ -24,7 +24,7 @@ export interface Origin {
   /** Of the artifacts of the lineage, by digest. */
   states: ReadonlyMap<string, ArtifactState>;
   /** The endpoint of the model; `null` where none was ever asked to serve it. */
-  endpoint: Pick<EndpointState, 'current' | 'previous' | 'table'> | null;
+  endpoint: Pick<EndpointState, 'current' | 'served' | 'table'> | null;
 }
 
 /** The digests that {@link originTree} wants the states of. */
@@ -87,10 +87,10 @@ export function originTree({ traced, states, endpoint }: Origin): TreeNode {
 
 function served(version: string, endpoint: Origin['endpoint']): string {
   if (endpoint === null) return 'serves nothing yet';
-  const { current, previous, table } = endpoint;
+  const { current, served: earlier, table } = endpoint;
   if (current?.version === version) return `serves this version, generation ${table.generation}`;
   const now = current ? `serves version ${current.version}` : 'serves nothing';
-  return previous?.version === version ? `${now}; this one before` : now;
+  return earlier.some((model) => model.version === version) ? `${now}; this one before` : now;
 }
 
 function trialNode(lineage: ModelLineage, states: Origin['states']): TreeNode {

@@ -13,7 +13,13 @@ import {
   type listCacheInput,
   type removeCachedInput,
 } from '../contracts/cache.ts';
-import { type EndpointState, endpointState, type RollbackUpdate } from '../contracts/endpoint.ts';
+import {
+  type EndpointAnswer,
+  type EndpointState,
+  endpointAnswer,
+  endpointState,
+  type RollbackUpdate,
+} from '../contracts/endpoint.ts';
 import { type ErasureInput, type ErasureResult, erasureResult } from '../contracts/erasure.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import {
@@ -48,7 +54,8 @@ import {
   UPDATES,
   WORKFLOW_TYPES,
 } from '../contracts/names.ts';
-import { type DeployOutput, deployOutput, type StageName, stageOutputs } from '../contracts/stages.ts';
+import { type StageName, stageOutputs } from '../contracts/stages.ts';
+import { EndpointRollout } from './endpoint-rollout.ts';
 import { found } from './found.ts';
 import { TrainingSearch } from './training-search.ts';
 
@@ -75,6 +82,8 @@ export interface StartOptions {
   workflowId?: string;
   code?: CodeVersion;
   startedBy?: string;
+  /** The person who starts the run: their own approval does not count, unless the spec lets it. */
+  author?: string;
   /** By default unchanged stages are taken from the step cache. */
   cache?: LifecycleInput['cache'];
 }
@@ -103,6 +112,7 @@ export class PerennialClient {
       spec,
       ...(options.code ? { code: options.code } : {}),
       ...(options.cache ? { cache: options.cache } : {}),
+      ...(options.author === undefined ? {} : { author: options.author }),
       startedBy: options.startedBy ?? '',
     });
   }
@@ -208,11 +218,21 @@ export class PerennialClient {
     return endpointState.parse(await found(handle.query(QUERIES.endpoint), name, 'endpoint'));
   }
 
-  /** Sends an endpoint back to the version before the current one. */
-  async rollback(name: string, request: Omit<RollbackUpdate, 'requestId'>): Promise<DeployOutput> {
+  /** The roll-out under way on an endpoint. @throws PerennialError where there is none */
+  async rollout(endpoint: string): Promise<EndpointRollout> {
+    const { slot } = await this.endpoint(endpoint);
+    if (slot) return new EndpointRollout(this.temporal, endpoint, slot.rollout);
+    throw new PerennialError(
+      'InputInvalid',
+      `no roll-out is under way on ${endpoint}; look at it with \`perennial endpoint ${endpoint}\``,
+    );
+  }
+
+  /** Takes the candidate of a roll-out away, or sends an endpoint back to an earlier version. */
+  async rollback(name: string, request: Omit<RollbackUpdate, 'requestId'>): Promise<EndpointAnswer> {
     const handle = this.temporal.workflow.getHandle(endpointWorkflowId(name));
     const update: RollbackUpdate = { requestId: `rollback-${randomBytes(8).toString('hex')}`, ...request };
-    return deployOutput.parse(
+    return endpointAnswer.parse(
       await found(
         handle.executeUpdate(UPDATES.rollback, { args: [update], updateId: update.requestId }),
         name,

@@ -207,8 +207,17 @@ export interface RolloutActivities {
 
 /** Activities of decisions by people, and of their record. */
 export interface ApprovalActivities {
-  /** @throws ApprovalImpossible where this worker has no list of approvers, or nobody in it has one of the roles */
-  checkApprovers(input: { roles: string[]; quorum: number }): Promise<void>;
+  /**
+   * @param input.quorum how many people the list must know
+   * @param input.named people whom the spec names, of whom the list must know so many
+   * @throws ApprovalImpossible where this worker has no list of approvers, nobody in it has one of the roles, or it
+   *   knows too few people
+   */
+  checkApprovers(input: {
+    roles: string[];
+    quorum: number;
+    named?: { what: string; people: string[]; quorum: number }[];
+  }): Promise<void>;
   /** A token that does not count is a result, not an error: the refusal goes to the audit log. */
   verifyVote(input: { token: string; candidate: string; run: string }): Promise<VoteVerdict>;
   /** Tells people; where the worker has no webhook, its log. */

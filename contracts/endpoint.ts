@@ -141,6 +141,8 @@ export const endpointState = z.strictObject({
   incidents: z.array(endpointIncident),
   /** The version that the alias `champion` names, as far as is known; behind `current` while MLflow is away. */
   alias: z.string().nullable(),
+  /** Whether a write of it was begun whose outcome is not known. */
+  aliasUncertain: z.boolean(),
   /** Why the registry refuses what is to be written, where it does. */
   aliasProblem: z.string().nullable(),
   notes: z.array(versionNote),

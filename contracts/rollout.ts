@@ -28,7 +28,7 @@ export const guardVerdict = z.strictObject({
 export type GuardVerdict = z.infer<typeof guardVerdict>;
 
 /** How a roll-out ends. */
-export const ROLLOUT_OUTCOMES = ['promoted', 'rolled_back', 'superseded', 'withdrawn', 'refused'] as const;
+export const ROLLOUT_OUTCOMES = ['promoted', 'rolled_back', 'superseded', 'withdrawn'] as const;
 export const rolloutOutcome = z.enum(ROLLOUT_OUTCOMES);
 export type RolloutOutcome = z.infer<typeof rolloutOutcome>;
 

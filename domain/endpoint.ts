@@ -1,4 +1,12 @@
-import type { DeployUpdate, EndpointState } from '../contracts/endpoint.ts';
+import type {
+  AdmitUpdate,
+  EndpointAnswer,
+  EndpointChange,
+  EndpointState,
+  RolloutSlot,
+  ShiftUpdate,
+  VersionNote,
+} from '../contracts/endpoint.ts';
 import {
   type ChallengerIncident,
   type Route,
@@ -7,22 +15,30 @@ import {
   type ServedModel,
   type ServingPolicy,
 } from '../contracts/serving.ts';
-import type { DeployOutput } from '../contracts/stages.ts';
 
 const MAX_CHANGES = 50;
 const MAX_ANSWERED = 100;
 const MAX_INCIDENTS = 50;
+/** Earlier champions whose routes are at hand; older ones are looked up in the registry. */
+const MAX_SERVED = 20;
+const MAX_NOTES = 100;
 
 /** The state of an endpoint that has never served anything. */
 export const emptyEndpoint = (endpoint: string): EndpointState => ({
   table: routeTable.parse({ endpoint, generation: 0, routes: [] }),
   current: null,
-  previous: null,
-  pending: null,
+  served: [],
+  slot: null,
+  queue: [],
   changes: [],
   answered: [],
   acknowledged: {},
   incidents: [],
+  alias: null,
+  aliasUncertain: false,
+  aliasProblem: null,
+  notes: [],
+  audit: { next: 0, waiting: [] },
 });
 
 /** How requests are treated under a table. */
@@ -33,32 +49,79 @@ export const policyOf = ({ sticky, entityColumn, deadlineMs, log }: RouteTable):
   log,
 });
 
-const allTraffic = (model: ServedModel): Route => ({ model, weight: 100, role: 'champion' });
+/** The version that routes call the champion; `null` where there is none. */
+export const championIn = ({ routes }: Pick<RouteTable, 'routes'>): string | null =>
+  routes.find(({ role }) => role === 'champion')?.model.version ?? null;
+
+/** The next generation with other routes. */
+const nextTable = (state: EndpointState, routes: Route[], policy: ServingPolicy): RouteTable => ({
+  endpoint: state.table.endpoint,
+  headerRoutes: [],
+  ...policy,
+  generation: state.table.generation + 1,
+  routes,
+});
 
 /** The table of the next generation that sends all traffic to one model, or none. */
 export const tableFor = (
   state: EndpointState,
   model: ServedModel | null,
   policy: ServingPolicy = policyOf(state.table),
-): RouteTable => ({
-  endpoint: state.table.endpoint,
-  headerRoutes: [],
-  ...policy,
-  generation: state.table.generation + 1,
-  routes: model ? [allTraffic(model)] : [],
-});
+): RouteTable => nextTable(state, model ? [{ model, weight: 100, role: 'champion' }] : [], policy);
+
+/**
+ * The table of the next generation that gives a candidate its share beside the champion. How requests are treated
+ * stays the champion's way until the candidate is the champion.
+ */
+export function sharedTable(
+  state: EndpointState,
+  champion: ServedModel,
+  candidate: ServedModel,
+  { share, role }: Pick<ShiftUpdate, 'share' | 'role'>,
+): RouteTable {
+  return nextTable(
+    state,
+    [
+      { model: champion, weight: role === 'challenger' ? 100 - share : 100, role: 'champion' },
+      { model: candidate, weight: share, role },
+    ],
+    policyOf(state.table),
+  );
+}
 
 /** An endpoint whose workflow lost its state: what the alias names is what serves. */
 export const adopted = (state: EndpointState, current: ServedModel | null): EndpointState => ({
   ...state,
   current,
-  table: { ...state.table, routes: current ? [allTraffic(current)] : [] },
+  alias: current?.version ?? null,
+  aliasUncertain: false,
+  table: { ...state.table, routes: current ? [{ model: current, weight: 100, role: 'champion' }] : [] },
 });
 
-/** The intent is written down before anything outside changes. */
-export const withPending = (state: EndpointState, request: DeployUpdate): EndpointState => ({
+/** The roll-out that a request to be admitted is of. */
+export const slotOf = (
+  { rollout, model, policy, judgedAgainst, requestedBy }: AdmitUpdate,
+  since: string,
+): RolloutSlot => ({ rollout, model, policy, judgedAgainst, requestedBy, since });
+
+/** A roll-out has its turn. */
+export const withSlot = (state: EndpointState, slot: RolloutSlot): EndpointState => ({
   ...state,
-  pending: request,
+  slot,
+  queue: state.queue.filter(({ rollout }) => rollout !== slot.rollout),
+});
+
+/** A roll-out waits behind the others; one that waits already keeps its place. */
+export const withQueued = (state: EndpointState, slot: RolloutSlot): EndpointState =>
+  state.queue.some(({ rollout }) => rollout === slot.rollout)
+    ? state
+    : { ...state, queue: [...state.queue, slot] };
+
+/** A roll-out neither has its turn nor waits. */
+export const withoutRollout = (state: EndpointState, rollout: string): EndpointState => ({
+  ...state,
+  slot: state.slot?.rollout === rollout ? null : state.slot,
+  queue: state.queue.filter((slot) => slot.rollout !== rollout),
 });
 
 /** A table that servers have been told; the generation never goes back. */
@@ -72,59 +135,43 @@ export const withTable = (
   acknowledged: { ...state.acknowledged, ...acknowledged },
 });
 
-/** The change is complete: traffic and alias are at `request.model`. */
-export function completed(
-  state: EndpointState,
-  request: DeployUpdate,
-  output: DeployOutput,
-  at: string,
-  rollback?: { reason: string },
-): EndpointState {
+/** A model became the champion; the one before is where a rollback goes. */
+export function promoted(state: EndpointState, model: ServedModel): EndpointState {
+  const earlier = [...(state.current ? [state.current] : []), ...state.served];
   return {
     ...state,
-    current: request.model,
-    // What was rolled back is not what a second rollback goes to.
-    previous: rollback
-      ? null
-      : state.current?.version === request.model.version
-        ? state.previous
-        : state.current,
-    pending: null,
-    changes: [
-      ...state.changes,
-      {
-        at,
-        generation: output.generation,
-        from: state.current?.version ?? null,
-        to: request.model.version,
-        requestedBy: request.requestedBy,
-        reason: rollback?.reason ?? '',
-        outcome: 'done' as const,
-      },
-    ].slice(-MAX_CHANGES),
-    answered: [...state.answered, { requestId: request.requestId, output }].slice(-MAX_ANSWERED),
+    current: model,
+    served: earlier.filter(({ version }) => version !== model.version).slice(0, MAX_SERVED),
   };
 }
 
-/** The change was undone: the table of before is in force again, under a higher generation. */
-export function reverted(state: EndpointState, request: DeployUpdate, at: string): EndpointState {
-  return {
-    ...state,
-    pending: null,
-    changes: [
-      ...state.changes,
-      {
-        at,
-        generation: state.table.generation,
-        from: state.current?.version ?? null,
-        to: request.model.version,
-        requestedBy: request.requestedBy,
-        reason: '',
-        outcome: 'reverted' as const,
-      },
-    ].slice(-MAX_CHANGES),
-  };
+/**
+ * An earlier champion serves again. What was champion after it is not what the next rollback goes to.
+ *
+ * @param model one of `served`, or one that was forgotten
+ */
+export function rolledBack(state: EndpointState, model: ServedModel): EndpointState {
+  const place = state.served.findIndex(({ version }) => version === model.version);
+  return { ...state, current: model, served: place < 0 ? state.served : state.served.slice(place + 1) };
 }
+
+/** A change on record. */
+export const recorded = (state: EndpointState, change: EndpointChange): EndpointState => ({
+  ...state,
+  changes: [...state.changes, change].slice(-MAX_CHANGES),
+});
+
+/** An answer that whoever asks under the same id gets again. */
+export const answered = (state: EndpointState, requestId: string, output: EndpointAnswer): EndpointState => ({
+  ...state,
+  answered: [...state.answered, { requestId, output }].slice(-MAX_ANSWERED),
+});
+
+/** The registry is yet to be told something of a version. */
+export const withNote = (state: EndpointState, note: VersionNote): EndpointState => ({
+  ...state,
+  notes: [...state.notes, note].slice(-MAX_NOTES),
+});
 
 /**
  * A failure of a version beside the champion is on record: those of the same kind are summed up, the one that was told

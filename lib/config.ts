@@ -5,6 +5,7 @@ import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
 import { sizeBytes } from '../contracts/sizes.ts';
 import { DEFAULT_RESOURCE, resourceName } from '../contracts/spec/candidates.ts';
 import { DEFAULT_MEMORY_LIMIT } from './duckdb/memory.ts';
+import { isGuardedAddress } from './guarded-address.ts';
 import { PREDICTION_VARIABLES, type PredictionSettings, predictionSettings } from './predictions/settings.ts';
 import { type Programs, readPrograms } from './processes/programs.ts';
 import { hostPatterns } from './sources/hosts.ts';
@@ -48,6 +49,10 @@ export interface PerennialConfig {
   encryptAll?: boolean;
   /** Where recorded predictions lie, and for how long. */
   predictions?: PredictionSettings;
+  /** File of the people whose signed votes count; default none. */
+  approvers?: string;
+  /** Where notices of approvals and roll-outs are posted to; default: the log alone. */
+  notifyUrl?: string;
 }
 
 /** The variables that {@link configFromEnv} reads, for documentation and `--help`. */
@@ -78,6 +83,10 @@ export const CONFIG_VARIABLES = {
   PERENNIAL_KEYRING: 'file of the keys that artifacts are encrypted with (default <data dir>/keyring.json)',
   PERENNIAL_ENCRYPT: 'which artifacts are encrypted at rest: personal or all (default personal)',
   ...PREDICTION_VARIABLES,
+  PERENNIAL_APPROVERS:
+    'JSON file of the people whose signed votes count, with their public keys; see docs/approvals.md (default none)',
+  PERENNIAL_NOTIFY_URL:
+    'web hook that is told of approvals and roll-outs, https: or on this machine; PERENNIAL_SECRET_NOTIFY_TOKEN is sent as Bearer (default: the log)',
   MLFLOW_TRACKING_URI: 'address of the MLflow server (default http://127.0.0.1:5000)',
 } as const;
 
@@ -114,7 +123,18 @@ export function configFromEnv(
     resources: resourcesOf(env.PERENNIAL_RESOURCES ?? ''),
     predictions: predictionSettings(env, cwd),
     ...storeOf(env, cwd),
+    ...(env.PERENNIAL_APPROVERS ? { approvers: resolve(cwd, env.PERENNIAL_APPROVERS) } : {}),
+    ...(env.PERENNIAL_NOTIFY_URL ? { notifyUrl: notifyUrlOf(env.PERENNIAL_NOTIFY_URL) } : {}),
   };
+}
+
+/** What is told goes nowhere in plain text, nor does the token. */
+function notifyUrlOf(text: string): string {
+  if (isGuardedAddress(text)) return text;
+  throw new PerennialError(
+    'InputInvalid',
+    'PERENNIAL_NOTIFY_URL must be an https: address (http: on this machine alone), without a password; a token goes into PERENNIAL_SECRET_NOTIFY_TOKEN',
+  );
 }
 
 const foldersOf = (text: string, cwd: string): string[] =>

@@ -20,6 +20,7 @@ const ROLES: Record<string, () => Promise<Role>> = {
   infer: async () => (await import('./profile.ts')).runInfer,
   predictions: async () => (await import('./predictions.ts')).runPredictions,
   feedback: async () => (await import('./feedback.ts')).runFeedback,
+  audit: async () => (await import('./audit.ts')).runAudit,
 };
 
 const role = ROLES[process.argv[2] ?? ''];

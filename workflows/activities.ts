@@ -1,14 +1,17 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type {
+  ApprovalActivities,
   CacheActivities,
   DataActivities,
   DeploymentActivities,
+  EndpointAsk,
   ErasureActivities,
   EvaluationActivities,
   EventActivities,
   HousekeepingActivities,
   LineageActivities,
   ModelServerActivities,
+  RolloutActivities,
   TrackingActivities,
 } from '../contracts/activities.ts';
 import type { BatchActivities } from '../contracts/batch-scoring.ts';
@@ -41,6 +44,8 @@ const erasing = stub<ErasureActivities>();
 const cached = stub<CacheActivities>();
 const lineage = stub<LineageActivities>();
 const batch = stub<BatchActivities>();
+const observing = stub<RolloutActivities>();
+const approving = stub<ApprovalActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
@@ -63,7 +68,9 @@ export const retireCandidate = tracking(
 export const closeTracking = tracking('closeTracking', POLICIES.tracker, 'Close the MLflow run');
 export const championTraining = tracking('championTraining', POLICIES.tracker, "Find the champion's data");
 export const currentChampion = tracking('currentChampion', POLICIES.tracker, 'Read the alias champion');
-export const setChampion = tracking('setChampion', POLICIES.tracker, 'Point the alias champion');
+export const setChampion = tracking('setChampion', POLICIES.alias, 'Point the alias champion');
+export const registeredVersion = tracking('registeredVersion', POLICIES.lookup, 'Find the version');
+export const tagVersion = tracking('tagVersion', POLICIES.alias, 'Tag the version');
 
 export const listModelServers = deployment(
   'listModelServers',
@@ -75,7 +82,15 @@ export const announceServer = deployment(
   POLICIES.control,
   'Tell the endpoints of the server',
 );
-export const requestDeploy = deployment('requestDeploy', POLICIES.rollout, 'Ask the endpoint to deploy');
+export const askEndpoint = (ask: EndpointAsk['update']): DeploymentActivities['askEndpoint'] =>
+  deployment('askEndpoint', POLICIES.rollout, `Ask the endpoint to ${ask}`);
+export const isRunning = deployment('isRunning', POLICIES.control, 'Whether the workflow is there');
+export const observeTruth = observing('observeTruth', POLICIES.truth, 'What came true');
+
+export const checkApprovers = approving('checkApprovers', POLICIES.control, 'Look for the approvers');
+export const verifyVote = approving('verifyVote', POLICIES.control, 'Check the token of a vote');
+export const notify = approving('notify', POLICIES.notice, 'Tell people');
+export const recordAudit = approving('recordAudit', POLICIES.audit, 'Write into the audit log');
 
 export const openEventLog = events('openEventLog', POLICIES.log, 'Where the event log stood');
 export const appendEventBatches = events('appendEventBatches', POLICIES.log, 'Append batches to the log');
@@ -115,6 +130,7 @@ export const closeBatch = batch('closeBatch', POLICIES.tracker, 'Close the MLflo
 export const serverActivities = (taskQueue: string): ModelServerActivities => ({
   holdLease: server('holdLease', { ...POLICIES.lease, taskQueue }, 'Lease of the model server'),
   applyRoutes: server('applyRoutes', { ...POLICIES.server, taskQueue }, 'Apply the traffic table'),
+  observeTraffic: server('observeTraffic', { ...POLICIES.look, taskQueue }, 'What the versions did'),
   precheck: server('precheck', { ...POLICIES.precheck, taskQueue }, 'Load the model and call its API'),
 });
 

@@ -9,41 +9,37 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import {
+  admitUpdate,
   challengerFailedSignal,
-  type DeployUpdate,
-  deployUpdate,
   type EndpointInput,
   type EndpointState,
   endpointInput,
+  promoteUpdate,
   rollbackUpdate,
   serverJoinedSignal,
+  shiftUpdate,
+  withdrawUpdate,
 } from '../contracts/endpoint.ts';
 import { endpointWorkflowId } from '../contracts/names.ts';
-import type { ModelServerInfo, RouteTable } from '../contracts/serving.ts';
-import type { DeployOutput } from '../contracts/stages.ts';
-import {
-  adopted,
-  completed,
-  emptyEndpoint,
-  policyOf,
-  reverted,
-  tableFor,
-  withIncident,
-  withPending,
-  withTable,
-} from '../domain/endpoint.ts';
-import { currentChampion, listModelServers, serverActivities, setChampion } from './activities.ts';
+import { adopted, emptyEndpoint, withIncident } from '../domain/endpoint.ts';
+import { currentChampion } from './activities.ts';
+import { AuditTrail } from './audit-trail.ts';
+import { EndpointChanges } from './endpoint-changes.ts';
+import { EndpointQueue } from './endpoint-queue.ts';
+import { EndpointRegistry } from './endpoint-registry.ts';
+import { type EndpointHolder, EndpointRoutes } from './endpoint-routes.ts';
+import { words } from './failure-words.ts';
 import { handlers } from './handlers.ts';
-import { liveServers } from './model-servers.ts';
 import { parseInput, parseSignal } from './parse.ts';
 import { RECONCILE_INTERVAL } from './policies.ts';
 
 /**
- * The only writer of one endpoint: its traffic table and the alias `champion` of its registered model go forward
- * or back together. Lives for ever, by continue-as-new.
+ * The only writer of one endpoint: its traffic table and the alias `champion` of its registered model. Lives for
+ * ever, by continue-as-new.
  *
- * A reader may see, for the moment between the two steps, the new version serving while the alias still names the
- * old one; never the other way round. A cancellation waits for the change that is under way.
+ * Traffic moves first, the alias follows. A reader may see the new version serving while the alias still names the
+ * old one; never the other way round. A promotion is answered when both are there, a rollback when every live server
+ * has acknowledged it. A cancellation waits for the change that is under way.
  *
  * @throws ApplicationFailure `InputInvalid`, also under any other workflow id than the endpoint's own: a second
  *   workflow would be a second writer
@@ -64,32 +60,22 @@ export async function endpoint(argument: unknown): Promise<void> {
   }
   const next: EndpointInput = {
     endpoint: input.endpoint,
-    state: entity.state,
+    state: entity.shown,
     continueAfter: input.continueAfter,
   };
   await continueAsNew<typeof endpoint>(next);
 }
 
-/** The message that was written for people, below Temporal's own wrapping. */
-const innermost = (error: unknown): string =>
-  error instanceof Error
-    ? error.cause instanceof Error
-      ? error.cause.message
-      : error.message
-    : String(error);
-
-/** A server that did not take a table. */
-interface Refusal {
-  serverId: string;
-  why: string;
-}
-
-class Endpoint {
+class Endpoint implements EndpointHolder {
   state: EndpointState;
+  readonly #routes: EndpointRoutes;
+  readonly #registry: EndpointRegistry;
+  readonly #audit: AuditTrail;
+  readonly #queue: EndpointQueue;
+  readonly #changes: EndpointChanges;
   /** How many works wait for their turn or are under way, and the last of them. */
   #works = 0;
   #last: Promise<unknown> = Promise.resolve();
-  #changes = 0;
   /** Whether it is known what served before this workflow began. */
   #known = true;
   #stale = true;
@@ -97,42 +83,108 @@ class Endpoint {
   /** @param fresh whether there is no state of an earlier run: the endpoint is new, or its workflow was lost */
   constructor(state: EndpointState, fresh: boolean) {
     this.state = state;
+    this.#routes = new EndpointRoutes(this);
+    this.#registry = new EndpointRegistry(this);
+    this.#audit = new AuditTrail(endpointWorkflowId(state.table.endpoint), state.audit);
+    this.#changes = new EndpointChanges(this, this.#routes, this.#registry, this.#audit);
+    this.#queue = new EndpointQueue(this, this.#changes, this.#audit);
     // First in the queue: no change begins before it is known what serves.
     if (fresh) this.#exclusive(() => this.#adopt()).catch((error: unknown) => log.error(String(error)));
-    setHandler(handlers.endpoint, () => this.state);
+    this.#listen();
+  }
+
+  /** The state with what is on its way to the audit log. */
+  get shown(): EndpointState {
+    return { ...this.state, audit: this.#audit.state };
+  }
+
+  #listen(): void {
+    setHandler(handlers.endpoint, () => this.shown);
     setHandler(handlers.serverJoined, (signal) => this.#onServerJoined(signal));
     setHandler(handlers.challengerFailed, (signal) => this.#onChallengerFailed(signal));
-    setHandler(handlers.deploy, (update) => this.#deploy(parseInput(deployUpdate, update, 'update deploy')), {
-      validator: (update) => void parseInput(deployUpdate, update, 'update deploy'),
-    });
-    setHandler(handlers.rollback, (update) => this.#rollback(update), {
-      validator: (update) => this.#checkRollback(update),
-    });
+    setHandler(
+      handlers.admit,
+      (update) => {
+        const request = parseInput(admitUpdate, update, 'update admit');
+        return this.#turn(() => this.#queue.admit(request));
+      },
+      { validator: (update) => void parseInput(admitUpdate, update, 'update admit') },
+    );
+    setHandler(
+      handlers.shift,
+      (update) => {
+        const request = parseInput(shiftUpdate, update, 'update shift');
+        return this.#changes.once(request.requestId, () => this.#turn(() => this.#changes.shift(request)));
+      },
+      { validator: (update) => void parseInput(shiftUpdate, update, 'update shift') },
+    );
+    setHandler(
+      handlers.promoteCandidate,
+      (update) => {
+        const request = parseInput(promoteUpdate, update, 'update promote');
+        return this.#changes.once(request.requestId, async () => {
+          try {
+            const promotion = await this.#turn(() => this.#changes.promote(request));
+            return await this.#changes.confirmed(promotion, (work) => this.#turn(work));
+          } finally {
+            await this.#turn(() => this.#queue.next());
+          }
+        });
+      },
+      { validator: (update) => void parseInput(promoteUpdate, update, 'update promote') },
+    );
+    setHandler(
+      handlers.withdraw,
+      (update) => {
+        const request = parseInput(withdrawUpdate, update, 'update withdraw');
+        return this.#changes.once(request.requestId, () =>
+          this.#turn(async () => {
+            const answer = await this.#changes.withdraw(request);
+            await this.#queue.next();
+            return answer;
+          }),
+        );
+      },
+      { validator: (update) => void parseInput(withdrawUpdate, update, 'update withdraw') },
+    );
+    setHandler(
+      handlers.rollbackEndpoint,
+      (update) => {
+        const request = parseInput(rollbackUpdate, update, 'update rollback');
+        // A rollback is about the version that its sender saw.
+        const seen = request.from ?? this.state.current?.version ?? null;
+        return this.#changes.once(request.requestId, () =>
+          this.#turn(async () => {
+            const answer = await this.#changes.rollback(request, seen);
+            await this.#queue.next();
+            return answer;
+          }),
+        );
+      },
+      { validator: (update) => void parseInput(rollbackUpdate, update, 'update rollback') },
+    );
   }
 
   /** Serves handlers and keeps servers up to date until it is time to continue as new. */
   async live(continueAfter: number): Promise<void> {
-    await this.#resumePending();
-    const over = (): boolean => this.#changes >= continueAfter || workflowInfo().continueAsNewSuggested;
+    const over = (): boolean => this.#changes.count >= continueAfter || workflowInfo().continueAsNewSuggested;
     while (!over()) {
-      if (this.#stale && this.#works === 0) await this.#exclusive(() => this.#reconcile());
+      if (this.#stale && this.#works === 0) {
+        this.#stale = false;
+        await this.#exclusive(() => this.#routes.reconcile());
+      }
       const wake = (): boolean => over() || (this.#stale && this.#works === 0);
-      if (this.#unacknowledged()) {
+      if (this.#routes.behind) {
         if (!(await condition(wake, RECONCILE_INTERVAL))) this.#stale = true;
       } else await condition(wake);
     }
   }
 
-  /** Waits until every request is answered and no change is under way. */
+  /** Waits until every request is answered and no change is under way. What the registry does not know yet waits on. */
   async quiet(): Promise<void> {
     await condition(() => allHandlersFinished() && this.#works === 0);
-  }
-
-  /** Whether a live server has not confirmed the table in force. */
-  #unacknowledged(): boolean {
-    return Object.values(this.state.acknowledged).some(
-      (generation) => generation < this.state.table.generation,
-    );
+    await this.#registry.stop();
+    await this.#audit.settled();
   }
 
   #onServerJoined(signal: unknown): void {
@@ -153,6 +205,14 @@ class Endpoint {
     else this.state = withIncident(this.state, parsed.value, new Date().toISOString());
   }
 
+  /** Work that may only begin when it is known what serves. */
+  #turn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#exclusive(async () => {
+      if (!this.#known) await this.#adopt();
+      return work();
+    });
+  }
+
   /**
    * One work at a time, in the order of arrival, each to its end. A chain of promises and not a `condition` on a
    * flag: the release of a flag lets all that wait for it through at once.
@@ -168,172 +228,17 @@ class Endpoint {
     }
   }
 
-  /** A change that continue-as-new or a failure interrupted goes forward to its end. */
-  async #resumePending(): Promise<void> {
-    const { pending } = this.state;
-    if (pending)
-      await this.#exclusive(() => this.#change(pending)).catch((error: unknown) =>
-        log.warn(`the pending change was reverted: ${String(error)}`),
-      );
-  }
-
-  #deploy(request: DeployUpdate): Promise<DeployOutput> {
-    return this.#once(request.requestId, async () => {
-      const serving = this.state.current?.version ?? null;
-      if (request.judgedAgainst !== undefined && request.judgedAgainst !== serving)
-        throw ApplicationFailure.nonRetryable(
-          `version ${request.model.version} was judged against ${request.judgedAgainst === null ? 'no champion' : `version ${request.judgedAgainst}`}, but ${serving === null ? 'none' : `version ${serving}`} serves ${this.state.table.endpoint} now; judge it again: perennial retry RUN --from evaluate`,
-          'CandidateStale',
-        );
-      return this.#change(request);
-    });
-  }
-
-  /** Carries a request out when it is its turn; one that was carried out before gets its answer again. */
-  #once(requestId: string, work: () => Promise<DeployOutput>): Promise<DeployOutput> {
-    return this.#exclusive(async () => {
-      const answered = this.state.answered.find((item) => item.requestId === requestId);
-      if (answered) return answered.output;
-      if (!this.#known) await this.#adopt();
-      return work();
-    });
-  }
-
-  #checkRollback(argument: unknown): void {
-    const request = parseInput(rollbackUpdate, argument, 'update rollback');
-    const repeated = this.state.answered.some((item) => item.requestId === request.requestId);
-    if (!this.state.previous && !repeated)
-      throw ApplicationFailure.nonRetryable(
-        'update rollback: there is no version before the current one',
-        'InputInvalid',
-      );
-  }
-
-  /** A rollback is about the version that its sender saw; where another came into force meanwhile, it is refused. */
-  #rollback(argument: unknown): Promise<DeployOutput> {
-    const { requestId, requestedBy, reason, from } = parseInput(rollbackUpdate, argument, 'update rollback');
-    const seen = from ?? this.state.current?.version;
-    return this.#once(requestId, async () => {
-      const { current, previous } = this.state;
-      if (!previous || current?.version !== seen)
-        throw ApplicationFailure.nonRetryable(
-          `update rollback: version ${current?.version ?? 'none'} serves, not version ${seen ?? 'none'} that the request is about, or there is none before it; look at the endpoint and ask again`,
-          'InputInvalid',
-        );
-      return this.#change({ model: previous, requestId, requestedBy }, { reason });
-    });
-  }
-
   /** What the alias names is what served before this workflow knew of it; a revert must be able to go back there. */
   async #adopt(): Promise<void> {
     this.#known = false;
     const { endpoint: modelName } = this.state.table;
     const { model } = await currentChampion({ modelName }).catch((error: unknown) => {
       throw ApplicationFailure.nonRetryable(
-        `nothing was changed: what serves ${modelName} now cannot be learned from MLflow: ${innermost(error)}`,
+        `nothing was changed: what serves ${modelName} now cannot be learned from MLflow: ${words(error)}`,
         'RolloutFailed',
       );
     });
     this.state = adopted(this.state, model);
     this.#known = true;
-  }
-
-  /** Intent, then traffic, then alias; both back where one of them cannot be had. */
-  async #change(request: DeployUpdate, rollback?: { reason: string }): Promise<DeployOutput> {
-    const before = this.state;
-    let aliasTouched = false;
-    this.state = withPending(before, request);
-    try {
-      const servers = await this.#apply(tableFor(this.state, request.model, request.policy));
-      aliasTouched = true;
-      await setChampion({ modelName: before.table.endpoint, version: request.model.version });
-      const output: DeployOutput = {
-        endpoint: before.table.endpoint,
-        version: request.model.version,
-        generation: this.state.table.generation,
-        previousVersion: before.current?.version ?? null,
-        servers,
-      };
-      this.state = completed(this.state, request, output, new Date().toISOString(), rollback);
-      this.#changes += 1;
-      return output;
-    } catch (error) {
-      await this.#offer(
-        tableFor(this.state, before.current, policyOf(before.table)),
-        (await listModelServers({})).servers,
-      );
-      if (aliasTouched) await this.#restoreAlias(before);
-      this.state = reverted(this.state, request, new Date().toISOString());
-      this.#changes += 1;
-      const why = innermost(error);
-      throw ApplicationFailure.nonRetryable(
-        `version ${request.model.version} could not be rolled out to ${before.table.endpoint}: ${why}; ${before.current ? `version ${before.current.version} serves again` : 'nothing serves, as before'}`,
-        'RolloutFailed',
-      );
-    }
-  }
-
-  /** The alias goes back with the routes. Where MLflow refuses that too, the routes still do. */
-  async #restoreAlias(before: EndpointState): Promise<void> {
-    await setChampion({ modelName: before.table.endpoint, version: before.current?.version ?? null }).catch(
-      (error: unknown) => log.error(`the alias champion could not be put back: ${String(error)}`),
-    );
-  }
-
-  /** Every live server takes the table, or the change fails. A server whose lease ended meanwhile does not count. */
-  async #apply(table: RouteTable): Promise<string[]> {
-    const refusals = await this.#offer(table, await liveServers());
-    const stillLive = new Set((await listModelServers({})).servers.map((server) => server.serverId));
-    const failed = refusals.filter((refusal) => stillLive.has(refusal.serverId));
-    if (failed.length > 0)
-      throw ApplicationFailure.nonRetryable(
-        failed.map(({ serverId, why }) => `server ${serverId}: ${why}`).join('; '),
-        'RolloutFailed',
-      );
-    const servers = Object.entries(this.state.acknowledged).filter(
-      ([, generation]) => generation === this.state.table.generation,
-    );
-    if (servers.length === 0)
-      throw ApplicationFailure.nonRetryable('every model server went away', 'ServerUnavailable');
-    return servers.map(([serverId]) => serverId);
-  }
-
-  /**
-   * Offers a table to servers and writes down who took it; returns who did not, and why. A server may be ahead,
-   * where the endpoint's workflow was terminated and started afresh: the table then goes out under a generation
-   * above that server's.
-   */
-  async #offer(table: RouteTable, servers: ModelServerInfo[]): Promise<Refusal[]> {
-    const refusals = await this.#offerOnce(table, servers);
-    const highest = Math.max(...Object.values(this.state.acknowledged));
-    return highest > table.generation
-      ? this.#offer({ ...table, generation: highest + 1 }, servers)
-      : refusals;
-  }
-
-  async #offerOnce(table: RouteTable, servers: ModelServerInfo[]): Promise<Refusal[]> {
-    const previous = this.state.acknowledged;
-    this.state = {
-      ...withTable(this.state, table, {}),
-      acknowledged: Object.fromEntries(servers.map(({ serverId }) => [serverId, previous[serverId] ?? -1])),
-    };
-    const answers = await Promise.allSettled(
-      servers.map((server) => serverActivities(server.taskQueue).applyRoutes({ table })),
-    );
-    const refusals: Refusal[] = [];
-    for (const [index, answer] of answers.entries()) {
-      const serverId = servers[index]?.serverId ?? '';
-      if (answer.status === 'fulfilled') this.state.acknowledged[serverId] = answer.value.generation;
-      else refusals.push({ serverId, why: innermost(answer.reason) });
-    }
-    return refusals;
-  }
-
-  /** Offers the table in force to every live server; one that came back under its old name may have lost it. */
-  async #reconcile(): Promise<void> {
-    this.#stale = false;
-    if (this.state.table.generation === 0) return;
-    const { servers } = await listModelServers({});
-    await this.#offer(this.state.table, servers);
   }
 }

@@ -1,7 +1,8 @@
-import { ActivityFailure } from '@temporalio/workflow';
+import { ActivityFailure, ChildWorkflowFailure } from '@temporalio/workflow';
 
 /** The words of what failed, not those of Temporal about it. */
 export function words(error: unknown): string {
-  const cause = error instanceof ActivityFailure && error.cause ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
+  if ((error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) && error.cause)
+    return words(error.cause);
+  return error instanceof Error ? error.message : String(error);
 }

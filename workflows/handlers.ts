@@ -1,10 +1,11 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { BatchProgress } from '../contracts/batch-scoring.ts';
-import type { EndpointState } from '../contracts/endpoint.ts';
+import type { AdmitAnswer, EndpointAnswer, EndpointState } from '../contracts/endpoint.ts';
 import type { Appended, EventLogStatus } from '../contracts/events.ts';
 import type { RunStatus } from '../contracts/lifecycle.ts';
 import { QUERIES, SIGNALS, UPDATES } from '../contracts/names.ts';
-import type { DeployOutput, StageOutputs } from '../contracts/stages.ts';
+import type { RolloutStatus } from '../contracts/rollout.ts';
+import type { StageOutputs } from '../contracts/stages.ts';
 import type { SearchReport } from '../contracts/trials.ts';
 
 /** Arguments are `unknown`: people send raw JSON, each handler parses what it gets. */
@@ -17,9 +18,19 @@ export const handlers = {
   review: defineUpdate<{ accepted: true; votes: number }, [unknown]>(UPDATES.review),
   serverJoined: defineSignal<[unknown]>(SIGNALS.serverJoined),
   challengerFailed: defineSignal<[unknown]>(SIGNALS.challengerFailed),
-  deploy: defineUpdate<DeployOutput, [unknown]>(UPDATES.deploy),
-  rollback: defineUpdate<DeployOutput, [unknown]>(UPDATES.rollback),
+  admit: defineUpdate<AdmitAnswer, [unknown]>(UPDATES.admit),
+  shift: defineUpdate<EndpointAnswer, [unknown]>(UPDATES.shift),
+  promoteCandidate: defineUpdate<EndpointAnswer, [unknown]>(UPDATES.promote),
+  withdraw: defineUpdate<EndpointAnswer, [unknown]>(UPDATES.withdraw),
+  rollbackEndpoint: defineUpdate<EndpointAnswer, [unknown]>(UPDATES.rollback),
   endpoint: defineQuery<EndpointState>(QUERIES.endpoint),
+  turn: defineSignal<[unknown]>(SIGNALS.turn),
+  rollout: defineQuery<RolloutStatus>(QUERIES.rollout),
+  promoteNow: defineUpdate<RolloutStatus, [unknown]>(UPDATES.promote),
+  pause: defineUpdate<RolloutStatus, [unknown]>(UPDATES.pause),
+  resume: defineUpdate<RolloutStatus, [unknown]>(UPDATES.resume),
+  traffic: defineUpdate<RolloutStatus, [unknown]>(UPDATES.traffic),
+  rollbackCandidate: defineUpdate<RolloutStatus, [unknown]>(UPDATES.rollback),
   append: defineSignal<[unknown]>(SIGNALS.append),
   appendUpdate: defineUpdate<Appended, [unknown]>(UPDATES.append),
   search: defineQuery<SearchReport>(QUERIES.search),

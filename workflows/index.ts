@@ -9,4 +9,5 @@ export { lifecycle } from './lifecycle.ts';
 export { lineage } from './lineage.ts';
 export { modelServer } from './model-server.ts';
 export { reproduction } from './reproduction.ts';
+export { rollout } from './rollout.ts';
 export { training } from './training.ts';

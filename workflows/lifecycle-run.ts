@@ -4,54 +4,71 @@ import {
   allHandlersFinished,
   ChildWorkflowFailure,
   log,
+  patched,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
   type WorkflowInfo,
 } from '@temporalio/workflow';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
+import type { AuditEntry } from '../contracts/audit.ts';
 import { stageCache } from '../contracts/cache.ts';
-import {
-  approveSignal,
-  type LifecycleResult,
-  type RunStatus,
-  rejectSignal,
-  reviewUpdate,
-} from '../contracts/lifecycle.ts';
+import type { LifecycleResult, RunStatus } from '../contracts/lifecycle.ts';
 import type { RunIdentity, Tracking } from '../contracts/run.ts';
 import { type RegisterOutput, STAGES, type StageName, type StageOutputs } from '../contracts/stages.ts';
-import type { Ballot } from '../domain/review.ts';
 import { closeTracking, retireCandidate } from './activities.ts';
+import { AuditTrail } from './audit-trail.ts';
+import { Ballots } from './ballots.ts';
 import { handlers } from './handlers.ts';
-import { parseInput, parseSignal } from './parse.ts';
 import { ReviewBoard } from './review-board.ts';
 import { runDetails } from './run-details.ts';
 import { RunProgress } from './run-progress.ts';
 import { searchAttributes } from './search-attributes.ts';
 
+/** Runs that were started before there was an audit log go on without it, without notices, and without tags. */
+const AUDITED = 'audited';
+
+/** What the entries of the audit log are about. */
+type Reviewed = Pick<AuditEntry, 'endpoint' | 'version' | 'candidate'>;
+
 /** The moving parts of one lifecycle run: its handlers, its progress, and what must happen however it ends. */
 export class LifecycleRun {
   readonly identity: RunIdentity;
   readonly board = new ReviewBoard();
+  /** What the run writes into the audit log. */
+  readonly trail: AuditTrail;
+  /** Who started the run; `undefined` where nobody is known to have. */
+  author: string | undefined;
   readonly #progress: RunProgress;
   readonly #argument: unknown;
   #tracking: Tracking | undefined;
   #registered: { modelName: string; version: string | null } | undefined;
   /** Outputs of an earlier run, for the stages that are not run again. */
   #earlier: StageOutputs = {};
+  #reviewed: Reviewed = { endpoint: null, version: null, candidate: null };
+  #audited: boolean | undefined;
+  #voted = (): void => undefined;
 
   /** @param argument what the workflow was started with; a retry starts from it */
   constructor(info: WorkflowInfo, argument: unknown) {
     this.#argument = argument;
     this.identity = { workflowId: info.workflowId, runId: info.runId };
     this.#progress = new RunProgress(this.identity);
+    this.trail = new AuditTrail(info.workflowId, undefined);
+    const ballots = new Ballots({
+      board: this.board,
+      run: this.voteRun,
+      refused: (signal, reason) => this.#progress.refuse(signal, reason, now()),
+      note: (entry) => this.note(entry),
+      voted: () => this.#voted(),
+    });
     setHandler(handlers.status, () => this.status);
     setHandler(handlers.outputs, () => this.#progress.outputs);
     setHandler(handlers.input, () => argument);
-    setHandler(handlers.approve, (signal) => this.#onSignal('approve', signal));
-    setHandler(handlers.reject, (signal) => this.#onSignal('reject', signal));
-    setHandler(handlers.review, (update) => this.#onReview(update), {
-      validator: (update) => this.#checkReview(update),
+    setHandler(handlers.approve, (signal) => ballots.signal('approve', signal));
+    setHandler(handlers.reject, (signal) => ballots.signal('reject', signal));
+    setHandler(handlers.review, (update) => ballots.review(update), {
+      validator: (update) => ballots.check(update),
     });
     this.#show();
   }
@@ -62,6 +79,37 @@ export class LifecycleRun {
 
   get handlersDone(): boolean {
     return allHandlersFinished();
+  }
+
+  /** The claim `run` of a signed vote. */
+  get voteRun(): string {
+    return `${this.identity.workflowId}/${this.identity.runId}`;
+  }
+
+  /** The page that approvers read; `null` before there is one. */
+  get approvalPage(): string | null {
+    return this.#progress.outputs.register?.approvalPage ?? null;
+  }
+
+  /** Whether the run writes into the audit log; asked once, since the answer must stay what it was. */
+  get audited(): boolean {
+    this.#audited ??= patched(AUDITED);
+    return this.#audited;
+  }
+
+  /** From now on entries of the audit log are about this version. */
+  reviewed(reviewed: Reviewed): void {
+    this.#reviewed = reviewed;
+  }
+
+  /** Writes into the audit log. */
+  note(entry: Pick<AuditEntry, 'action' | 'outcome' | 'by' | 'how' | 'reason'>): void {
+    if (this.audited) this.trail.note({ ...this.#reviewed, ...entry });
+  }
+
+  /** @param show called with every vote that is taken down */
+  whenVoted(show: () => void): void {
+    this.#voted = show;
   }
 
   /** Takes the outputs of an earlier run over for the stages before `from`. */
@@ -140,6 +188,12 @@ export class LifecycleRun {
     this.#show();
   }
 
+  /** Shows what became of a request meanwhile; that the run waits has been shown. */
+  stillAwaiting(request: NonNullable<RunStatus['awaiting']>): void {
+    this.#progress.awaiting(request);
+    this.#show();
+  }
+
   waited(milliseconds: number): void {
     this.#progress.waitedMs += milliseconds;
   }
@@ -208,31 +262,6 @@ export class LifecycleRun {
         message,
         artifacts: artifactDigests([this.#progress.outputs, this.#argument]),
       });
-  }
-
-  /** A signal cannot be refused; one that does not count is written down. */
-  #onSignal(decision: Ballot['decision'], argument: unknown): void {
-    const parsed = parseSignal(decision === 'approve' ? approveSignal : rejectSignal, argument);
-    const refusal = 'refusal' in parsed ? parsed.refusal : this.board.refusal({ decision, ...parsed.value });
-    if (refusal !== undefined || 'refusal' in parsed) {
-      this.#progress.refuse(decision, refusal ?? '', now());
-      log.warn(`signal ${decision} does not count: ${refusal}`);
-      return;
-    }
-    this.board.cast({ decision, ...parsed.value }, 'signal', now());
-  }
-
-  #checkReview(argument: unknown): void {
-    const review = parseInput(reviewUpdate, argument, 'update review');
-    const refusal = this.board.refusal(review);
-    if (refusal !== undefined)
-      throw ApplicationFailure.nonRetryable(`update review: ${refusal}`, 'InputInvalid');
-  }
-
-  #onReview(argument: unknown): { accepted: true; votes: number } {
-    const review = parseInput(reviewUpdate, argument, 'update review');
-    this.board.cast(review, 'update', now());
-    return { accepted: true, votes: this.board.votes.length };
   }
 
   #show(): void {

@@ -8,10 +8,8 @@ import {
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
-import { durationMs } from '../contracts/durations.ts';
 import { type LifecycleResult, lifecycleInput } from '../contracts/lifecycle.ts';
-import type { ArtifactRef } from '../contracts/refs.ts';
-import type { ModelServerInfo, ServedModel, ServingPolicy } from '../contracts/serving.ts';
+import type { ServedModel } from '../contracts/serving.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
 import type {
   ApprovalOutput,
@@ -19,7 +17,6 @@ import type {
   EvaluateOutput,
   ExplainOutput,
   GatesOutput,
-  PrecheckOutput,
   ProtectOutput,
   RegisterOutput,
   SplitOutput,
@@ -27,10 +24,10 @@ import type {
 import { columnProblem } from '../domain/evaluation-columns.ts';
 import { evidenceOf, failedGates, judgeGates, undecidedGates } from '../domain/gates.ts';
 import * as activities from './activities.ts';
-import { awaitApproval } from './approval.ts';
+import { awaitApproval, checkApproval } from './approval.ts';
 import { dataPart } from './data-part.ts';
+import { deploy, precheck } from './deploy-stage.ts';
 import { LifecycleRun } from './lifecycle-run.ts';
-import { liveServers } from './model-servers.ts';
 import { parseInput } from './parse.ts';
 import * as summaries from './summaries.ts';
 import { trainedBySearch } from './train-stage.ts';
@@ -59,6 +56,8 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
       'SpecInvalid',
     );
     run.named(spec.name);
+    run.author = input.author;
+    await checkApproval(spec, input.author);
     const { code, startedBy } = input;
     const tracking = await activities.openTracking({ spec, code, startedBy, run: run.identity });
     run.tracked(tracking);
@@ -105,7 +104,12 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     });
 
     const approval = await run.stage('approval', summaries.approval, () =>
-      awaitApproval(run, spec, evaluated.candidate, undecidedGates(gates.results)),
+      awaitApproval(run, spec, {
+        candidate: evaluated.candidate,
+        modelName: registered.modelName,
+        version: registered.version,
+        undecided: undecidedGates(gates.results),
+      }),
     );
     if (approval.candidate !== evaluated.candidate)
       throw ApplicationFailure.nonRetryable(
@@ -116,19 +120,18 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
 
     const model = servedModel(evaluated, explain, registered);
     await run.stage('precheck', summaries.precheck, () => precheck(spec, model, evaluated.samples));
-    // The endpoint goes through with what it was asked for; a cancellation now would retire a champion.
-    return await CancellationScope.nonCancellable(async () => {
-      const deployed = await run.stage('deploy', summaries.deploy, () =>
-        deploy(run, spec, model, evaluated.champion?.version ?? null),
-      );
-      return run.end('deployed', `version ${deployed.version} serves endpoint ${deployed.endpoint}`);
-    });
+    const deployed = await run.stage('deploy', summaries.deploy, () =>
+      deploy(run.identity, spec, model, split, evaluated.champion?.version ?? null),
+    );
+    // What serves, serves: a cancellation that comes now does not make the run one that was cancelled.
+    return await CancellationScope.nonCancellable(() => endDeployed(run, deployed));
   } catch (error) {
     await CancellationScope.nonCancellable(() => run.abort(error, isCancellation(error)));
     throw error;
   } finally {
     // Votes that arrived with the last task are answered before the run closes.
     await CancellationScope.nonCancellable(() => condition(() => run.handlersDone));
+    await run.trail.settled();
   }
 }
 
@@ -189,77 +192,19 @@ async function explained({
   }
 }
 
+/** The run ends as the roll-out did, or leaves it to itself. */
+function endDeployed(
+  run: LifecycleRun,
+  { endpoint, version, rollout }: DeployOutput,
+): Promise<LifecycleResult> {
+  return rollout.outcome === 'promoted'
+    ? run.end('deployed', `version ${version} serves endpoint ${endpoint}`)
+    : run.end(rollout.outcome, rollout.reason);
+}
+
 async function endRejected(run: LifecycleRun, approval: ApprovalOutput): Promise<LifecycleResult> {
   const timedOut = approval.votes.at(-1)?.how === 'policy';
   return run.end(timedOut ? 'approval_timed_out' : 'rejected', approval.reason);
-}
-
-async function precheck(
-  spec: PipelineSpec,
-  model: ServedModel,
-  samples: ArtifactRef,
-): Promise<PrecheckOutput> {
-  const { rows, tolerance, maxLatency } = spec.deployment.precheck;
-  const { entityColumn } = spec.deployment.serving;
-  if (entityColumn !== undefined && !model.signature.inputs.some(({ name }) => name === entityColumn))
-    throw ApplicationFailure.nonRetryable(
-      `deployment.serving.entityColumn: the model has no input ${entityColumn}; name one of its inputs, or leave it out and let clients send the header perennial-entity`,
-      'SpecInvalid',
-    );
-  const servers = await liveServers();
-  const checks = servers.map((server) =>
-    activities.serverActivities(server.taskQueue).precheck({
-      endpoint: spec.deployment.endpoint,
-      model,
-      samples,
-      rows,
-      tolerance,
-      maxLatencyMs: durationMs(maxLatency),
-    }),
-  );
-  return { servers: await passed(servers, checks) };
-}
-
-/** The answers of all checks. A server that went away meanwhile does not count, unless it was the last one. */
-async function passed<T>(servers: readonly ModelServerInfo[], checks: readonly Promise<T>[]): Promise<T[]> {
-  const answers = await Promise.allSettled(checks);
-  const refusals = answers.flatMap((answer, i) =>
-    answer.status === 'rejected' ? [{ serverId: servers[i]?.serverId, reason: answer.reason }] : [],
-  );
-  if (refusals.length === 0) return Promise.all(checks);
-  const live = (await activities.listModelServers({})).servers;
-  const refused = refusals.find(({ serverId }) => live.some((server) => server.serverId === serverId));
-  if (refused) throw refused.reason;
-  if (refusals.length === checks.length)
-    throw ApplicationFailure.nonRetryable(
-      'every model server went away during the pre-deployment check; start one, then `perennial retry`',
-      'ServerUnavailable',
-    );
-  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-}
-
-function deploy(
-  run: LifecycleRun,
-  spec: PipelineSpec,
-  model: ServedModel,
-  judgedAgainst: string | null,
-): Promise<DeployOutput> {
-  return activities.requestDeploy({
-    endpoint: spec.deployment.endpoint,
-    request: {
-      model,
-      requestId: `${run.identity.workflowId}/${run.identity.runId}`,
-      requestedBy: run.identity.workflowId,
-      judgedAgainst,
-      policy: servingPolicy(spec),
-    },
-  });
-}
-
-/** How the endpoint is to treat requests, in the words of its traffic table. */
-function servingPolicy({ deployment: { serving } }: PipelineSpec): ServingPolicy {
-  const { deadline, ...policy } = serving;
-  return { ...policy, deadlineMs: durationMs(deadline) };
 }
 
 const servedModel = (

@@ -66,6 +66,49 @@ export const POLICIES = {
     heartbeatTimeout: '20s',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
   },
+  /** Writes into the audit log: an outage of any length is waited for, no entry is given up for it. */
+  audit: {
+    startToCloseTimeout: '2m',
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+  },
+  /** Tells people; they look by themselves where it cannot be had. */
+  notice: {
+    startToCloseTimeout: '15s',
+    scheduleToCloseTimeout: '2m',
+    retry: { initialInterval: '1s', backoffCoefficient: 3, maximumAttempts: 3 },
+  },
+  /** Writes what describes a version, behind what serves: any outage is waited for. Cancelled, it has ended. */
+  alias: {
+    startToCloseTimeout: '2m',
+    heartbeatTimeout: '20s',
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: {
+      initialInterval: '500ms',
+      backoffCoefficient: 1.5,
+      maximumInterval: '10s',
+      nonRetryableErrorTypes: ['StageFailed'],
+    },
+  },
+  /** Asks MLflow for what a person waits for: an outage is an answer. */
+  lookup: {
+    startToCloseTimeout: '1m',
+    scheduleToCloseTimeout: '1m',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumAttempts: 3 },
+  },
+  /** Asks a server what it saw. One that does not answer is asked again with the next look. */
+  look: {
+    scheduleToCloseTimeout: '10s',
+    scheduleToStartTimeout: '5s',
+    startToCloseTimeout: '5s',
+    retry: { initialInterval: '300ms', backoffCoefficient: 2, maximumAttempts: 2 },
+  },
+  /** Reads the prediction log; an outage of the archive is waited for until the next look. */
+  truth: {
+    startToCloseTimeout: '1h',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 5 },
+  },
   /** Looks at other workflows. */
   control: {
     startToCloseTimeout: '30s',

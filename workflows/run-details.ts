@@ -17,6 +17,13 @@ const seconds = (stage: StageStatus): string =>
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
+/** The author's approval stands there, and does not count. */
+function votesOf({ votes, quorum, roles }: NonNullable<RunStatus['awaiting']>): string {
+  const counted = votes.filter(({ author }) => !author).length;
+  const inRoles = roles.map(({ role, approvals, quorum: needed }) => `, ${role} ${approvals} of ${needed}`);
+  return `${counted} of ${quorum} votes${inRoles.join('')}`;
+}
+
 /** The run as Markdown, for the current details in the Temporal UI. */
 export function runDetails(status: RunStatus): string {
   const lines = [
@@ -32,7 +39,7 @@ export function runDetails(status: RunStatus): string {
   if (status.awaiting)
     lines.push(
       '',
-      `**Waiting for approval** of candidate \`${status.awaiting.candidate.slice(0, 12)}\` until ${status.awaiting.deadline} (${status.awaiting.votes.length} of ${status.awaiting.quorum} votes). Signal \`approve\` or \`reject\`, or update \`review\`.`,
+      `**Waiting for approval** of candidate \`${status.awaiting.candidate.slice(0, 12)}\` until ${status.awaiting.deadline} (${votesOf(status.awaiting)}). ${status.awaiting.signed ? 'Update `review` with a signed token.' : 'Signal `approve` or `reject`, or update `review`.'}`,
     );
   for (const line of status.awaiting?.undecided ?? []) lines.push('', `**You decide:** ${cell(line)}`);
   for (const [name, url] of Object.entries(status.links)) lines.push('', `[${name}](${url})`);

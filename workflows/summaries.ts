@@ -96,9 +96,11 @@ export const precheck = (output: stages.PrecheckOutput): string =>
   output.servers
     .map(
       (server) =>
-        `${server.serverId}: ${server.rows} rows, largest difference ${server.maxDifference.toExponential(1)}, p95 ${server.p95Ms.toFixed(1)} ms`,
+        `${server.serverId}: ${server.rows} rows ${server.exact ? 'answered exactly as evaluated' : `within ${server.maxDifference.toExponential(1)} of the evaluation`}, p95 ${server.p95Ms.toFixed(1)} ms${server.hostile > 0 ? `, ${server.hostile} hostile inputs survived` : ''}`,
     )
     .join('; ');
 
 export const deploy = (output: stages.DeployOutput): string =>
-  `version ${output.version} on ${output.servers.length} server(s), generation ${output.generation}${output.previousVersion ? `, before: version ${output.previousVersion}` : ''}`;
+  output.rollout.outcome === 'promoted'
+    ? `version ${output.version} on ${output.servers.length} server(s), generation ${output.generation}${output.previousVersion ? `, before: version ${output.previousVersion}` : ''}`
+    : `version ${output.version} ${output.rollout.outcome.replace('_', ' ')}: ${output.rollout.reason}`;

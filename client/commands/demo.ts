@@ -9,6 +9,7 @@ import { type Context, runLink, withContext } from '../context.ts';
 import { follow } from '../follow.ts';
 import { EXIT, guarded, type Output, outputOf } from '../output.ts';
 import { timeSpent } from '../overhead.ts';
+import { ownName } from '../person.ts';
 import { packageRoot } from '../platform/programs.ts';
 import { runningPlatform } from '../platform/running.ts';
 import { liveServers, predict } from '../servers.ts';
@@ -65,6 +66,7 @@ async function demo(options: DemoOptions, dataDir: string, output: Output): Prom
       const { workflowId } = await context.perennial.start(input, {
         code: await codeVersion(packageRoot()),
         startedBy: 'perennial demo',
+        author: ownName(undefined),
       });
       const approve = options.approve === true || !output.interactive;
       const result = await follow(

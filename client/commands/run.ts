@@ -8,6 +8,7 @@ import { runLink, withContext } from '../context.ts';
 import { failedChecks } from '../failed-checks.ts';
 import { follow } from '../follow.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
+import { ownName } from '../person.ts';
 import { withPins } from '../pins.ts';
 import { statusText } from '../progress.ts';
 import { loadSpec } from '../spec-file.ts';
@@ -19,6 +20,7 @@ interface RunOptions {
   wait: boolean;
   approve?: boolean;
   by?: string;
+  as?: string;
   cache: boolean;
   refresh: StageName[];
   pin: string[];
@@ -34,6 +36,10 @@ export function registerRunCommands(program: Command): void {
     .option('--no-wait', 'start it and return')
     .option('--approve', 'approve the candidate without asking (for scripts)')
     .option('--by <name>', 'name of the approver with --approve', 'perennial run --approve')
+    .option(
+      '--as <name>',
+      'who starts the run, whose own approval does not count unless the spec lets it (default: PERENNIAL_USER, else the user of the system)',
+    )
     .option('--no-cache', 'run every stage, whatever the step cache holds')
     .option('--refresh <stages>', 'run these stages again, separated by commas', stagesOf, [])
     .option(
@@ -54,6 +60,7 @@ export function registerRunCommands(program: Command): void {
           const started = await context.perennial.start(withPins(input, options.pin), {
             code: await codeVersion(dirname(file)),
             cache: { use: options.cache, refresh: options.refresh },
+            author: ownName(options.as),
             ...(options.workflowId ? { workflowId: options.workflowId } : {}),
           });
           if (!options.wait) {

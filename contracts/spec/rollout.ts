@@ -195,6 +195,11 @@ export const rolloutSpec = z
     const judged = guards.quality !== false || guards.business !== false;
     if (probation && !judged)
       issue(['probation'], 'needs guards.quality or guards.business: what is waited for');
+    if (judged && !probation && (strategy === 'direct' || strategy === 'blue-green'))
+      issue(
+        ['guards'],
+        `${strategy} leaves the champion no requests to compare with by truth; add probation, or turn guards.quality and guards.business off`,
+      );
     if (strategy === 'ab' && !judged)
       issue(['guards'], 'ab needs guards.quality or guards.business: what the two are compared by');
     if (strategy === 'ab' && probation)

@@ -47,7 +47,8 @@ export function mergedCounts(
   b: Readonly<Record<string, number>>,
 ): Record<string, number> {
   const sum = { ...a };
-  for (const [key, count] of Object.entries(b)) sum[key] = (sum[key] ?? 0) + count;
+  // A class may be called `constructor`.
+  for (const [key, count] of Object.entries(b)) sum[key] = ((Object.hasOwn(a, key) && a[key]) || 0) + count;
   return sum;
 }
 

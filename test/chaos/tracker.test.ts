@@ -45,7 +45,10 @@ describe.sequential('half a minute without MLflow', () => {
     const name = 'outage-in-alias';
     const outage = outageAt(callOf('registered-models/alias', 'champion'), async () => {
       expect(await servedFacts(chaos.serverUrl, name)).toMatchObject({ versions: ['1'], generation: 1 });
-      expect((await chaos.perennial.endpoint(name)).pending).toMatchObject({ model: { version: '1' } });
+      expect(await chaos.perennial.endpoint(name)).toMatchObject({
+        current: { version: '1' },
+        aliasUncertain: true,
+      });
     });
     const workflowId = await chaos.run(name);
     await outage;

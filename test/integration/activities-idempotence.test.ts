@@ -10,7 +10,7 @@ import { artifactDigests } from '../../contracts/artifact-digests.ts';
 import { batchScoringInput } from '../../contracts/batch-scoring.ts';
 import type { EventBatch } from '../../contracts/events.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
-import type { ServedModel } from '../../contracts/serving.ts';
+import { routeTable, type ServedModel } from '../../contracts/serving.ts';
 import { candidate } from '../../contracts/spec/candidates.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrialInput } from '../../contracts/training-activities.ts';
@@ -169,7 +169,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     rows: 50,
     tolerance: 1e-6,
     maxLatencyMs: 5_000,
-    maxMemoryBytes: 2e9,
+    maxMemoryBytes: 4e9,
     requests: [],
     hostile: true,
   }),
@@ -180,16 +180,37 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     why: 'rejected',
   }),
   listModelServers: () => ({}),
-  requestDeploy: (story) => ({
+  askEndpoint: (story) => ({
     endpoint: story.spec.deployment.endpoint,
-    request: { model: story.model, requestId: 'bank-1/1', requestedBy: 'bank-1' },
+    ask: {
+      update: 'withdraw',
+      request: {
+        requestId: 'twice',
+        rollout: 'a roll-out that is not there',
+        by: 'ada',
+        reason: 'a test',
+        outcome: 'withdrawn',
+      },
+    },
+  }),
+  isRunning: () => ({ workflowId: 'a workflow that is not there' }),
+  registeredVersion: (story) => ({
+    modelName: story.of('register').modelName,
+    version: story.of('register').version,
+  }),
+  tagVersion: (story) => ({
+    modelName: story.of('register').modelName,
+    version: story.of('register').version,
+    tags: { 'perennial.rollout': '{"outcome":"promoted"}' },
   }),
   announceServer: ({ platform }) => platform.serverInfo,
-  applyRoutes: ({ platform }) => {
-    const [table] = platform.server.tables();
-    if (!table) throw new Error('nothing is served');
-    return { table };
-  },
+  applyRoutes: (story) => ({
+    table: routeTable.parse({
+      endpoint: endpointOf(story),
+      generation: 1,
+      routes: [{ model: story.model, weight: 100 }],
+    }),
+  }),
   observeTraffic: (story) => ({ endpoint: endpointOf(story) }),
   observeTruth: (story) => ({
     endpoint: endpointOf(story),

@@ -9,7 +9,8 @@ import { modelServerWorkflowId, QUERIES, trainingWorkflowId, WORKFLOW_TYPES } fr
 import type { StageOutputs } from '../../contracts/stages.ts';
 import { batchOf, EventLogUnderTest } from '../support/event-log.ts';
 import { failure } from '../support/failures.ts';
-import { servedModel } from '../support/samples.ts';
+import { RolloutBench } from '../support/rollout-bench.ts';
+import { checked, servedModel } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { temporalCli } from '../support/temporal-cli.ts';
 import { startTemporalServer } from '../support/temporal-server.ts';
@@ -84,7 +85,7 @@ async function failedStageAndRetry(bench: WorkflowBench): Promise<void> {
   await failure(run.handle.result());
   await save('failed-stage', run.handle);
 
-  scenario.let('precheck', async ({ rows }) => ({ serverId: 'a', rows, maxDifference: 0, p95Ms: 1 }));
+  scenario.let('precheck', async ({ rows }) => checked(rows));
   const outputs = await run.handle.query<StageOutputs>(QUERIES.outputs);
   const input = await run.handle.query<LifecycleInput>(QUERIES.input);
   const { workflowId, runId } = await run.status();
@@ -122,6 +123,34 @@ async function endpoint(bench: WorkflowBench): Promise<void> {
   await entity.rollback('rollback');
   await save('endpoint-before', entity.handle, runId);
   await save('endpoint-after', entity.handle);
+}
+
+/** A canary that is paused, gets another share, continues as new and is promoted; and one that a guard rolls back. */
+async function rollouts(bench: WorkflowBench): Promise<void> {
+  const world = await RolloutBench.start(bench, { id: 'recorded-rollout' });
+  const steps = [
+    { share: 25, hold: '10ms', minRequests: 50 },
+    { share: 50, hold: '20s', minRequests: 50 },
+  ];
+  const canary = await world.rollout('2', { strategy: 'canary', steps }, { continueAfter: 3 });
+  const { runId } = await canary.handle.describe();
+  await canary.until(({ step, stepSince }) => step === 1 && stepSince !== null, 'the second step');
+  await canary.order('pause');
+  await canary.traffic(40);
+  await canary.order('resume');
+  await eventually(
+    async () => ((await canary.handle.describe()).runId === runId ? undefined : true),
+    'a new run',
+  );
+  await canary.order('promote');
+  await canary.result();
+  await save('rollout-before', canary.handle, runId);
+  await save('rollout-after', canary.handle);
+
+  world.traffic.behave('3', { failures: { crash: 60 } });
+  const bad = await world.rollout('3', { strategy: 'canary', steps: steps.slice(1) }, { judgedAgainst: '2' });
+  await bad.result();
+  await save('rollout-rolled-back', bad.handle);
 }
 
 async function modelServer(bench: WorkflowBench): Promise<void> {
@@ -166,6 +195,7 @@ try {
       failedStageAndRetry,
       cancellation,
       endpoint,
+      rollouts,
       modelServer,
       eventLog,
     ])

@@ -50,6 +50,9 @@ describe('recorded histories', () => {
       'model-server',
       'rejection',
       'retry',
+      'rollout-after',
+      'rollout-before',
+      'rollout-rolled-back',
       'training',
     ]);
   });

@@ -1,5 +1,6 @@
 import type { CachePolicy } from '../../contracts/cache.ts';
 import type { CodeVersion } from '../../contracts/lifecycle.ts';
+import { rolloutWorkflowId } from '../../contracts/names.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrainedCandidate, TrainOutput } from '../../contracts/stages.ts';
@@ -89,8 +90,21 @@ export async function runLifecycle(
   const { winner, signature, samples } = evaluate;
   const explanation = { samples, ...(explain.explainer ? { explainer: explain.explainer } : {}) };
   const model = { version: registered.version, onnx: winner.model, signature, explanation };
-  const request = { model, requestId: `${workflowId}/1`, requestedBy: workflowId };
-  await platform.run('requestDeploy', { endpoint: spec.deployment.endpoint, request });
+  const { endpoint } = spec.deployment;
+  const rollout = rolloutWorkflowId(workflowId, run.runId);
+  const policy = { sticky: false, deadlineMs: 10_000, log: { sample: 1, features: true } };
+  const asked = { rollout, model, policy, judgedAgainst: evaluate.champion?.version ?? null };
+  await platform.run('askEndpoint', {
+    endpoint,
+    ask: {
+      update: 'admit',
+      request: { ...asked, requestId: `0/${rollout}`, busy: 'queue', requestedBy: workflowId },
+    },
+  });
+  await platform.run('askEndpoint', {
+    endpoint,
+    ask: { update: 'promote', request: { rollout, requestId: `1/${rollout}`, by: workflowId, reason: '' } },
+  });
   await platform.run('closeTracking', {
     tracking,
     run,

@@ -3,6 +3,7 @@ import type { BatchOutput, WrittenOutput } from '../../contracts/batch-output.ts
 import type { OpenedBatch, ScoredChunk, TakenBatch } from '../../contracts/batch-scoring.ts';
 import type { ErasurePlan } from '../../contracts/erasure.ts';
 import { NO_SLICES } from '../../contracts/evaluation-report.ts';
+import type { ServerCheck } from '../../contracts/prechecks.ts';
 import {
   type ArtifactRef,
   MEDIA_TYPES,
@@ -291,4 +292,16 @@ export const writtenBatch = (output: BatchOutput, rows: number): WrittenOutput =
   rows,
   bytes: 4_096,
   sha256: artifact('answers').sha256,
+});
+
+/** What a server answers where a candidate passed the checks before any traffic. */
+export const checked = (rows: number): ServerCheck => ({
+  serverId: 'a',
+  rows,
+  maxDifference: 0,
+  exact: true,
+  p95Ms: 1,
+  memoryBytes: null,
+  requests: 0,
+  hostile: 0,
 });

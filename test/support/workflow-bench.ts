@@ -2,12 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import type { DeployUpdate, EndpointInput, EndpointState, RollbackUpdate } from '../../contracts/endpoint.ts';
+import type {
+  AdmitAnswer,
+  AdmitUpdate,
+  EndpointAnswer,
+  EndpointInput,
+  EndpointState,
+  RollbackUpdate,
+  ShiftUpdate,
+} from '../../contracts/endpoint.ts';
 import type { LifecycleInput, LifecycleResult, ReviewUpdate, RunStatus } from '../../contracts/lifecycle.ts';
 import { endpointWorkflowId, QUERIES, UPDATES, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import type { PipelineSpecInput } from '../../contracts/spec/pipeline.ts';
-import type { DeployOutput } from '../../contracts/stages.ts';
 import { smallSpec } from './samples.ts';
 import { type Scenario, scenarioActivities } from './scenario.ts';
 
@@ -173,19 +180,66 @@ export class Endpoint {
     return this.handle.query<EndpointState>(QUERIES.endpoint);
   }
 
-  deploy(
-    model: ServedModel,
-    requestId = `deploy ${model.version}`,
-    more: Partial<DeployUpdate> = {},
-  ): Promise<DeployOutput> {
-    return this.handle.executeUpdate(UPDATES.deploy, {
-      args: [{ model, requestId, requestedBy: 'test', ...more }],
+  /** A roll-out asks for its turn; by default it was judged against what serves. */
+  async admit(model: ServedModel, more: Partial<AdmitUpdate> = {}): Promise<AdmitAnswer> {
+    const judgedAgainst = (await this.state()).current?.version ?? null;
+    const request: AdmitUpdate = {
+      requestId: `admit ${model.version}`,
+      rollout: rolloutOf(model),
+      model,
+      policy: { sticky: false, deadlineMs: 10_000, log: { sample: 1, features: true } },
+      judgedAgainst,
+      busy: 'queue',
+      requestedBy: 'test',
+      ...more,
+    };
+    return this.handle.executeUpdate(UPDATES.admit, { args: [request] });
+  }
+
+  shift(model: ServedModel, share: number, more: Partial<ShiftUpdate> = {}): Promise<EndpointAnswer> {
+    const request: ShiftUpdate = {
+      requestId: `shift ${model.version} to ${share}`,
+      rollout: rolloutOf(model),
+      share,
+      role: 'challenger',
+      ...more,
+    };
+    return this.handle.executeUpdate(UPDATES.shift, { args: [request] });
+  }
+
+  promote(model: ServedModel, requestId = `promote ${model.version}`): Promise<EndpointAnswer> {
+    return this.handle.executeUpdate(UPDATES.promote, {
+      args: [{ requestId, rollout: rolloutOf(model), by: 'test', reason: '' }],
     });
   }
 
-  rollback(requestId: string, more: Partial<RollbackUpdate> = {}): Promise<DeployOutput> {
+  withdraw(model: ServedModel, requestId = `withdraw ${model.version}`): Promise<EndpointAnswer> {
+    return this.handle.executeUpdate(UPDATES.withdraw, {
+      args: [{ requestId, rollout: rolloutOf(model), by: 'test', reason: 'enough', outcome: 'rolled_back' }],
+    });
+  }
+
+  /** Takes a turn and promotes, as a roll-out without steps does; where that fails, it gives the turn back. */
+  async deploy(
+    model: ServedModel,
+    requestId = `deploy ${model.version}`,
+    more: Partial<AdmitUpdate> = {},
+  ): Promise<EndpointAnswer> {
+    await this.admit(model, more);
+    try {
+      return await this.promote(model, requestId);
+    } catch (error) {
+      await this.withdraw(model, `after ${requestId}`);
+      throw error;
+    }
+  }
+
+  rollback(requestId: string, more: Partial<RollbackUpdate> = {}): Promise<EndpointAnswer> {
     return this.handle.executeUpdate(UPDATES.rollback, {
       args: [{ requestId, requestedBy: 'ada', ...more }],
     });
   }
 }
+
+/** The id of a test's roll-out of a model. */
+export const rolloutOf = ({ version }: ServedModel): string => `roll-out of ${version}`;

@@ -109,12 +109,12 @@ describe('the tree of a version', () => {
         originTree({
           traced: traced(),
           states: new Map(),
-          endpoint: { current: null, previous: null, table, ...state },
+          endpoint: { current: null, served: [], table, ...state },
         }),
         'endpoint',
       ).facts;
     expect(facts({ current: { ...current, version: '3' } })).toBe('serves this version, generation 9');
-    expect(facts({ current, previous: { ...current, version: '3' } })).toBe(
+    expect(facts({ current, served: [{ ...current, version: '3' }] })).toBe(
       'serves version 4; this one before',
     );
     expect(facts({})).toBe('serves nothing');

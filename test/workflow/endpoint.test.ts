@@ -33,11 +33,19 @@ const told = (scenario: Scenario): string[] =>
 
 const aliases = (scenario: Scenario) => scenario.inputs('setChampion').map(({ version }) => version);
 
+/** What the alias names is what serves. */
 const settled = (endpoint: Endpoint) =>
   eventually(async () => {
     const state = await endpoint.state();
-    return state.pending === null ? state : undefined;
-  }, 'the end of the change');
+    const named = !state.aliasUncertain && state.alias === (state.current?.version ?? null);
+    return named && state.notes.length === 0 ? state : undefined;
+  }, 'the registry to follow');
+
+const accepted = (endpoint: Endpoint, count: number) =>
+  eventually(async () => {
+    const { events } = await endpoint.handle.fetchHistory();
+    return events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes)[count - 1];
+  }, `${count} accepted updates`);
 
 describe.concurrent('an endpoint', () => {
   it('serves nothing before its first deployment', async () => {
@@ -56,6 +64,7 @@ describe.concurrent('an endpoint', () => {
       endpoint: scenario.id,
       version: '1',
       generation: 1,
+      since: expect.any(String),
       previousVersion: null,
       servers: [server],
     });
@@ -63,7 +72,12 @@ describe.concurrent('an endpoint', () => {
     expect(told(scenario)).toEqual(['1: 1', '2: 2']);
     expect(aliases(scenario)).toEqual(['1', '2']);
     const state = endpointState.parse(await endpoint.state());
-    expect(state).toMatchObject({ current: { version: '2' }, previous: { version: '1' }, pending: null });
+    expect(state).toMatchObject({
+      current: { version: '2' },
+      served: [{ version: '1' }],
+      slot: null,
+      alias: '2',
+    });
     expect(state.changes).toMatchObject([
       { from: null, to: '1', outcome: 'done', requestedBy: 'test' },
       { from: '1', to: '2', outcome: 'done' },
@@ -75,7 +89,7 @@ describe.concurrent('an endpoint', () => {
     await endpoint.deploy(servedModel('1'));
     const order = scenario.calls
       .map(({ name }) => name)
-      .filter((name) => !['listModelServers', 'currentChampion'].includes(name));
+      .filter((name) => !['listModelServers', 'currentChampion', 'recordAudit'].includes(name));
     expect(order.slice(0, 2)).toEqual(['applyRoutes', 'setChampion']);
   });
 
@@ -88,33 +102,30 @@ describe.concurrent('an endpoint', () => {
   });
 
   it('carries out one change at a time, in the order of arrival', async () => {
-    const { scenario, endpoint } = await served();
+    const { scenario, endpoint, server } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await endpoint.admit(servedModel('2'));
     let busy = 0;
     let most = 0;
     const hold = new Gate();
-    scenario.let('setChampion', async () => {
+    scenario.let('applyRoutes', async ({ table }) => {
       busy += 1;
       most = Math.max(most, busy);
       await hold.opened;
       busy -= 1;
+      return { serverId: server, endpoint: table.endpoint, generation: table.generation, versions: [] };
     });
-    const versions = ['1', '2', '3', '4', '5'];
-    const first = endpoint.deploy(servedModel('1'));
-    await eventually(async () => scenario.inputs('setChampion')[0], 'the first change');
-    const rest: Promise<unknown>[] = [];
-    for (const version of versions.slice(1)) {
-      rest.push(endpoint.deploy(servedModel(version)));
-      await eventually(async () => {
-        const { events } = await endpoint.handle.fetchHistory();
-        const accepted = events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
-        return accepted?.length === rest.length + 1 ? true : undefined;
-      }, 'the update to be accepted');
+    const shares = [5, 10, 25, 50];
+    const shifts: Promise<unknown>[] = [];
+    for (const share of shares) {
+      shifts.push(endpoint.shift(servedModel('2'), share));
+      await accepted(endpoint, 3 + shifts.length);
     }
     hold.open();
-    await Promise.all([first, ...rest]);
+    await Promise.all(shifts);
     expect(most).toBe(1);
-    expect(aliases(scenario)).toEqual(versions);
-    expect(told(scenario)).toEqual(versions.map((version) => `${version}: ${version}`));
+    const weights = scenario.inputs('applyRoutes').map(({ table }) => table.routes[1]?.weight);
+    expect(weights).toEqual([undefined, ...shares]);
   });
 
   it('goes back to the old routes, under a higher generation, where a server refuses', async () => {
@@ -131,7 +142,12 @@ describe.concurrent('an endpoint', () => {
     expect(told(scenario)).toEqual(['1: 1', '2: 2', '3: 1']);
     expect(aliases(scenario)).toEqual(['1']);
     const state = await settled(endpoint);
-    expect(state).toMatchObject({ current: { version: '1' }, previous: null, table: { generation: 3 } });
+    expect(state).toMatchObject({
+      current: { version: '1' },
+      served: [],
+      slot: null,
+      table: { generation: 3 },
+    });
     expect(state.acknowledged).toEqual({ [server]: 3 });
     expect(state.changes.at(-1)).toMatchObject({ from: '1', to: '2', outcome: 'reverted' });
     expect(await endpoint.deploy(servedModel('3'))).toMatchObject({ generation: 4, previousVersion: '1' });
@@ -147,8 +163,8 @@ describe.concurrent('an endpoint', () => {
       'there is no version 2; version 1 serves again',
     );
     expect(told(scenario)).toEqual(['1: 1', '2: 2', '3: 1']);
-    expect(aliases(scenario)).toEqual(['1', '2', '1']);
     expect((await settled(endpoint)).current?.version).toBe('1');
+    expect(aliases(scenario)).toEqual(['1', '2', '1']);
   });
 
   it('takes all routes away where the first deployment fails', async () => {
@@ -159,6 +175,7 @@ describe.concurrent('an endpoint', () => {
     });
     expect(await refusal(endpoint.deploy(servedModel('1')))).toContain('nothing serves, as before');
     expect(told(scenario)).toEqual(['1: 1', '2: ']);
+    await eventually(async () => (aliases(scenario).length === 2 ? true : undefined), 'the alias to go');
     expect(aliases(scenario)).toEqual(['1', null]);
   });
 
@@ -169,8 +186,11 @@ describe.concurrent('an endpoint', () => {
         if (version === '4') throw ApplicationFailure.nonRetryable('no', 'TrackerRejected');
       },
     });
-    expect(await refusal(endpoint.deploy(servedModel('4')))).toContain('version 3 serves again');
+    expect(await refusal(endpoint.deploy(servedModel('4'), 'lost', { judgedAgainst: '3' }))).toContain(
+      'version 3 serves again',
+    );
     expect(told(scenario)).toEqual(['1: 4', '2: 3']);
+    await settled(endpoint);
     expect(aliases(scenario)).toEqual(['4', '3']);
   });
 
@@ -183,7 +203,7 @@ describe.concurrent('an endpoint', () => {
         return { model: servedModel('3') };
       },
     });
-    expect(await refusal(endpoint.deploy(servedModel('4'), 'first', { judgedAgainst: '3' }))).toContain(
+    expect(await refusal(endpoint.admit(servedModel('4'), { judgedAgainst: '3' }))).toContain(
       'nothing was changed: what serves',
     );
     expect(told(scenario)).toEqual([]);
@@ -214,6 +234,7 @@ describe.concurrent('an endpoint', () => {
     );
     await endpoint.rollback('right', { from: '2', reason: 'wrong prices' });
     expect(await refusal(endpoint.rollback('again'))).toContain('there is no version before the current one');
+    await settled(endpoint);
     expect(aliases(scenario)).toEqual(['1', '2', '1']);
     expect(endpointState.parse(await endpoint.state()).changes.at(-1)).toMatchObject({
       from: '2',
@@ -234,26 +255,143 @@ describe.concurrent('an endpoint', () => {
       generation: 3,
     });
     expect(await endpoint.rollback('r2')).toMatchObject({ version: '1', generation: 3 });
+    await settled(endpoint);
     expect(aliases(scenario)).toEqual(['1', '2', '1']);
   });
 
   it('refuses a rollback where another version came into force while it waited', async () => {
-    const { scenario, endpoint } = await served();
+    const { scenario, endpoint, server } = await served();
     await endpoint.deploy(servedModel('1'));
     await endpoint.deploy(servedModel('2'));
+    await endpoint.admit(servedModel('3'));
     const hold = new Gate();
-    scenario.let('setChampion', () => hold.opened);
-    const third = endpoint.deploy(servedModel('3'));
-    await eventually(async () => scenario.inputs('setChampion')[2], 'the third change');
+    scenario.let('applyRoutes', async ({ table }) => {
+      await hold.opened;
+      return { serverId: server, endpoint: table.endpoint, generation: table.generation, versions: [] };
+    });
+    const third = endpoint.promote(servedModel('3'));
+    await eventually(async () => scenario.inputs('applyRoutes')[2], 'the third change');
     const twice = [endpoint.rollback('r1'), endpoint.rollback('r2')].map(refusal);
-    await eventually(async () => {
-      const { events } = await endpoint.handle.fetchHistory();
-      return events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes)[4];
-    }, 'the rollbacks to be accepted');
+    await accepted(endpoint, 8);
     hold.open();
     await third;
     for (const why of await Promise.all(twice)) expect(why).toContain('version 3 serves, not version 2');
     expect(aliases(scenario)).toEqual(['1', '2', '3']);
+  });
+
+  it('rolls back at once while MLflow is away; the alias and the tag follow', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await endpoint.deploy(servedModel('2'));
+    const away = new Gate();
+    scenario.let('setChampion', () => away.opened);
+    scenario.let('tagVersion', () => away.opened);
+    expect(await endpoint.rollback('now', { reason: 'wrong prices' })).toMatchObject({ version: '1' });
+    expect(await endpoint.state()).toMatchObject({ current: { version: '1' }, aliasUncertain: true });
+    away.open();
+    expect(await settled(endpoint)).toMatchObject({ alias: '1', notes: [] });
+    const [tagged] = scenario.inputs('tagVersion');
+    expect(tagged).toMatchObject({ modelName: scenario.id, version: '2' });
+    expect(JSON.parse(tagged?.tags['perennial.rolled_back'] ?? '')).toMatchObject({
+      by: 'ada',
+      reason: 'wrong prices',
+      what: 'back to version 1',
+    });
+  });
+
+  it('gives up a promotion that waits for the alias where a person rolls back', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await endpoint.admit(servedModel('2'));
+    let refused = 0;
+    scenario.let('setChampion', async ({ version }) => {
+      if (version !== '2') return;
+      refused += 1;
+      throw ApplicationFailure.retryable('MLflow is away', 'TrackerUnavailable');
+    });
+    const promotion = refusal(endpoint.promote(servedModel('2')));
+    await eventually(async () => (refused > 0 ? true : undefined), 'the alias to be tried');
+    expect(await endpoint.rollback('back')).toMatchObject({ version: '1', previousVersion: '2' });
+    expect(await promotion).toContain('another change came before the alias followed');
+    expect(await settled(endpoint)).toMatchObject({ alias: '1', slot: null });
+    expect(told(scenario)).toEqual(['1: 1', '2: 2', '3: 1']);
+  });
+
+  it('rolls back to any earlier version in one step, also to one that it has forgotten', async () => {
+    const { scenario, endpoint } = await served({
+      registeredVersion: async ({ version }) => ({ model: version === '0' ? servedModel('0') : null }),
+    });
+    for (const version of ['1', '2', '3', '4']) await endpoint.deploy(servedModel(version));
+    expect(await endpoint.rollback('two', { to: '2' })).toMatchObject({ version: '2', previousVersion: '4' });
+    expect((await endpoint.state()).served.map(({ version }) => version)).toEqual(['1']);
+    expect(await refusal(endpoint.rollback('same', { to: '2' }))).toContain('version 2 serves already');
+    expect(await refusal(endpoint.rollback('none', { to: '99' }))).toContain('has no version 99');
+    expect(await endpoint.rollback('oldest', { to: '0' })).toMatchObject({ version: '0' });
+    expect(told(scenario)).toEqual(['1: 1', '2: 2', '3: 3', '4: 4', '5: 2', '6: 0']);
+  });
+
+  it('takes a candidate away by rollback, and keeps the champion', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await endpoint.admit(servedModel('2'));
+    await endpoint.shift(servedModel('2'), 20);
+    expect(await endpoint.rollback('away')).toMatchObject({ version: '1', previousVersion: '1' });
+    expect(await refusal(endpoint.shift(servedModel('2'), 30))).toContain('is not under way');
+    expect(told(scenario)).toEqual(['1: 1', '2: 1 2', '3: 1']);
+    expect((await endpoint.state()).slot).toBeNull();
+  });
+
+  it('lets one roll-out in at a time, and forgets those whose workflow is gone', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await endpoint.admit(servedModel('2'));
+    await endpoint.shift(servedModel('2'), 20);
+    const third = { requestId: 'third' };
+    expect(await endpoint.admit(servedModel('3'), third)).toEqual({ state: 'queued', behind: '2' });
+    expect(await endpoint.admit(servedModel('3'), third)).toEqual({ state: 'queued', behind: '2' });
+    expect((await endpoint.state()).queue).toHaveLength(1);
+    scenario.let('isRunning', async () => ({ running: false }));
+    expect(await endpoint.admit(servedModel('3'), { requestId: 'again' })).toEqual({
+      state: 'admitted',
+      champion: '1',
+    });
+    expect(told(scenario)).toEqual(['1: 1', '2: 1 2', '3: 1']);
+    expect(await endpoint.state()).toMatchObject({ slot: { model: { version: '3' } }, queue: [] });
+  });
+
+  it('lets a newer candidate take the place of one that is being rolled out, where it asks to', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await endpoint.admit(servedModel('2'));
+    await endpoint.shift(servedModel('2'), 20);
+    expect(await endpoint.admit(servedModel('3'), { busy: 'supersede' })).toMatchObject({
+      state: 'admitted',
+    });
+    expect(told(scenario)).toEqual(['1: 1', '2: 1 2', '3: 1']);
+    expect(await refusal(endpoint.promote(servedModel('2')))).toContain('is not under way');
+  });
+
+  it('writes into the audit log what was done and what was refused', async () => {
+    const { scenario, endpoint } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await refusal(endpoint.rollback('none', { requestedBy: 'eve' }));
+    await endpoint.deploy(servedModel('2'));
+    await endpoint.rollback('back', { requestedBy: 'ada', reason: 'wrong prices' });
+    const entries = await eventually(async () => {
+      const all = scenario.inputs('recordAudit').flatMap((input) => input.entries);
+      return all.some(({ by }) => by === 'ada') ? all : undefined;
+    }, 'the entries');
+    expect(entries.map(({ action, outcome, by, version }) => [action, outcome, by, version])).toEqual([
+      ['rollout.admitted', 'done', 'test', '1'],
+      ['endpoint.promoted', 'done', 'test', '1'],
+      ['endpoint.rolled-back', 'refused', 'eve', null],
+      ['rollout.admitted', 'done', 'test', '2'],
+      ['endpoint.promoted', 'done', 'test', '2'],
+      ['endpoint.rolled-back', 'done', 'ada', '1'],
+    ]);
+    expect(scenario.inputs('recordAudit').every(({ stream }) => stream === `endpoint/${scenario.id}`)).toBe(
+      true,
+    );
   });
 
   it('offers its routes to a server that joins', async () => {
@@ -282,7 +420,7 @@ describe.concurrent('an endpoint', () => {
     );
     expect(await endpoint.state()).toMatchObject({
       current: { version: '2' },
-      previous: { version: '1' },
+      served: [{ version: '1' }],
       table: { generation: 2 },
     });
     expect(await endpoint.deploy(servedModel('2'))).toEqual(answer);

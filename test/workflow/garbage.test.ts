@@ -123,14 +123,16 @@ describe('an endpoint that gets junk', () => {
     const endpoint = await bench.endpoint(scenario);
     const { workflowId } = endpoint.handle;
     for (const [name, junk] of Object.entries(JUNK)) {
-      const [joined, failed, deploy, rollback] = await Promise.all([
+      const [joined, failed, admit, shift, rollback] = await Promise.all([
         signal(workflowId, SIGNALS.serverJoined, junk),
         signal(workflowId, SIGNALS.challengerFailed, junk),
-        update(workflowId, UPDATES.deploy, junk),
+        update(workflowId, UPDATES.admit, junk),
+        update(workflowId, UPDATES.shift, junk),
         update(workflowId, UPDATES.rollback, junk),
       ]);
       expect([name, joined.code, failed.code]).toEqual([name, 0, 0]);
-      expect(deploy.text, name).toContain('update deploy: ');
+      expect(admit.text, name).toContain('update admit: ');
+      expect(shift.text, name).toContain('update shift: ');
       expect(rollback.text, name).toContain('update rollback: ');
     }
     expect(await endpoint.state()).toMatchObject({ table: { generation: 0 }, incidents: [] });

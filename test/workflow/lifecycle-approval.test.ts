@@ -3,6 +3,7 @@ import { lifecycleResult, runStatus } from '../../contracts/lifecycle.ts';
 import { SIGNALS } from '../../contracts/names.ts';
 import { refusal } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
+import * as samples from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -43,7 +44,9 @@ describe.concurrent('the approval of a candidate', () => {
     const { candidate } = await run.awaiting();
     await run.approve(candidate);
     await run.handle.result();
-    const [asked] = scenario.inputs('requestDeploy');
+    const [asked] = scenario
+      .inputs('askEndpoint')
+      .flatMap(({ ask }) => (ask.update === 'admit' ? [ask] : []));
     expect(asked?.request.model.onnx.sha256).toBe(candidate);
     expect(scenario.inputs('precheck')).toMatchObject([{ model: asked?.request.model, maxLatencyMs: 1_000 }]);
   });
@@ -70,7 +73,7 @@ describe.concurrent('the approval of a candidate', () => {
       { modelName: 'churn', version: '1', why: 'rejected' },
     ]);
     expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'FINISHED', outcome: 'rejected' }]);
-    expect(scenario.count('requestDeploy') + scenario.count('precheck')).toBe(0);
+    expect(scenario.count('askEndpoint') + scenario.count('precheck')).toBe(0);
     const { stages } = await run.status();
     expect(stages.at(-1)).toEqual({ name: 'deploy', state: 'skipped' });
   });
@@ -81,7 +84,7 @@ describe.concurrent('the approval of a candidate', () => {
     const { candidate } = await run.awaiting();
     await run.handle.signal(SIGNALS.reject, { by: 'ada', reason: 'not now', candidate });
     expect(await run.handle.result()).toMatchObject({ outcome: 'rejected', message: 'not now' });
-    expect(scenario.count('requestDeploy')).toBe(0);
+    expect(scenario.count('askEndpoint')).toBe(0);
   });
 
   it('rejects when the time is over', async () => {
@@ -93,7 +96,7 @@ describe.concurrent('the approval of a candidate', () => {
       message: 'nobody decided within 300ms; the policy says reject',
     });
     expect(result.waitedMs).toBeGreaterThanOrEqual(300);
-    expect(scenario.count('requestDeploy')).toBe(0);
+    expect(scenario.count('askEndpoint')).toBe(0);
     expect(scenario.inputs('retireCandidate')).toMatchObject([{ why: 'approval_timed_out' }]);
   });
 
@@ -131,7 +134,7 @@ describe.concurrent('the approval of a candidate', () => {
     const cases: [Record<string, unknown>, string][] = [
       [{ ...vote, candidate: other }, `candidate ${other} is not the one under review`],
       [{ ...vote, candidate: candidate.slice(0, 7) }, 'first 8 or more characters'],
-      [{ ...vote, by: '   ' }, 'the name of the reviewer is empty'],
+      [{ ...vote, by: '   ' }, 'the name is empty'],
       [{ ...vote, decision: 'reject' }, 'a rejection needs a reason'],
       [{ ...vote, decision: 'aprove' }, 'did you mean "approve"?'],
       [{ decision: 'approve', by: 'ada' }, 'candidate: is missing'],
@@ -155,7 +158,7 @@ describe.concurrent('the approval of a candidate', () => {
     }, 'three refusals');
     expect(refused.map(({ signal }) => signal)).toEqual(['approve', 'approve', 'reject']);
     expect(refused.map(({ reason }) => reason)).toEqual([
-      expect.stringContaining('the name of the reviewer is empty'),
+      expect.stringContaining('the name is empty'),
       expect.stringContaining('is not the one under review'),
       expect.stringContaining('reason: is missing'),
     ]);
@@ -169,7 +172,7 @@ describe.concurrent('the approval of a candidate', () => {
     const scenario = new Scenario({ recordData: () => recorded.opened });
     scenario.let('precheck', async ({ rows }) => {
       await checked.opened;
-      return { serverId: 'a', rows, maxDifference: 0, p95Ms: 1 };
+      return samples.checked(rows);
     });
     const run = await bench.lifecycle(scenario);
     await eventually(async () => scenario.inputs('recordData')[0], 'the data to be recorded');

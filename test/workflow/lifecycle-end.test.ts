@@ -91,7 +91,7 @@ describe.concurrent('how a lifecycle run ends', () => {
     expect(scenario.inputs('retireCandidate')).toMatchObject([
       { modelName: 'churn', version: '1', why: 'failed' },
     ]);
-    expect(scenario.count('requestDeploy')).toBe(0);
+    expect(scenario.count('askEndpoint')).toBe(0);
   });
 
   it('goes on where the winner cannot be explained, and says so', async () => {
@@ -129,7 +129,7 @@ describe.concurrent('how a lifecycle run ends', () => {
     scenario.addServer('deaf', `perennial-server-${scenario.id}-deaf`);
     const run = await bench.lifecycle(scenario, { approval: { required: false } });
     expect((await failure(run.handle.result())).message).toContain('ScheduleToStart');
-    expect(scenario.count('requestDeploy')).toBe(0);
+    expect(scenario.count('askEndpoint')).toBe(0);
   });
 
   it.each([
@@ -223,34 +223,77 @@ describe.concurrent('how a lifecycle run ends', () => {
     expect(status.refused).toHaveLength(1);
   });
 
-  it('does not retire a version that the endpoint is rolling out when it is cancelled', async () => {
+  it('leaves a roll-out that is under way to itself when it is cancelled', async () => {
     const rollout = new Gate();
     const scenario = new Scenario();
-    scenario.let('requestDeploy', async ({ endpoint, request }) => {
+    scenario.let('askEndpoint', async ({ ask }) => {
       await rollout.opened;
-      return {
-        endpoint,
-        version: request.model.version,
-        generation: 3,
-        previousVersion: null,
-        servers: ['a'],
-      };
+      return ask.update === 'admit' ? { state: 'admitted', champion: null } : promotion;
     });
     const run = await bench.lifecycle(scenario, { approval: { required: false } });
-    await eventually(async () => scenario.inputs('requestDeploy')[0], 'the rollout');
+    await eventually(async () => scenario.inputs('askEndpoint')[0], 'the roll-out');
     await cancelAndSettle(run.handle);
-    rollout.open();
-    expect((await run.handle.result()).outcome).toBe('deployed');
+    const result = await run.handle.result();
+    expect(result.outcome).toBe('rolling_out');
     expect(scenario.count('retireCandidate')).toBe(0);
-    expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'FINISHED', outcome: 'deployed' }]);
+    expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'FINISHED', outcome: 'rolling_out' }]);
+    rollout.open();
+    const { workflowId = '' } = result.outputs.deploy?.rollout ?? {};
+    expect(await bench.client.workflow.getHandle(workflowId).result()).toMatchObject({ outcome: 'promoted' });
+  });
+
+  it('ends without the roll-out where that takes longer than the spec waits', async () => {
+    const rollout = new Gate();
+    const scenario = new Scenario();
+    scenario.let('askEndpoint', async ({ ask }) => {
+      await rollout.opened;
+      return ask.update === 'admit' ? { state: 'admitted', champion: null } : promotion;
+    });
+    const run = await bench.lifecycle(scenario, {
+      approval: { required: false },
+      deployment: { rollout: { wait: '200ms' } },
+    });
+    expect(await run.handle.result()).toMatchObject({
+      outcome: 'rolling_out',
+      message: expect.stringContaining('goes on; look at it with perennial endpoint'),
+    });
+    rollout.open();
+  });
+
+  it('ends as the roll-out does', async () => {
+    const scenario = new Scenario({
+      askEndpoint: async ({ ask }) =>
+        ask.update === 'admit' ? { state: 'admitted', champion: '0' } : promotion,
+    });
+    const run = await bench.lifecycle(scenario, {
+      approval: { required: false },
+      deployment: { rollout: { strategy: 'shadow', hold: '10ms', patience: '1s' } },
+    });
+    const result = await run.handle.result();
+    expect(result).toMatchObject({
+      outcome: 'rolled_back',
+      outputs: { deploy: { rollout: { outcome: 'rolled_back' } } },
+    });
+    expect(result.message).toContain('not enough data for shadow at 100 % after 1s');
+    expect(scenario.inputs('closeTracking')).toMatchObject([{ status: 'FINISHED', outcome: 'rolled_back' }]);
   });
 
   it('fails with the words of an endpoint that refuses', async () => {
     const message =
       'version 1 could not be rolled out to churn: server a: out of memory; nothing serves, as before';
-    const scenario = new Scenario({ requestDeploy: refuse('RolloutFailed', message) });
+    const scenario = new Scenario({ askEndpoint: refuse('RolloutFailed', message) });
     const run = await bench.lifecycle(scenario, { approval: { required: false } });
     expect(await failure(run.handle.result())).toEqual({ type: 'RolloutFailed', message });
-    expect(scenario.inputs('retireCandidate')).toMatchObject([{ why: 'failed' }]);
+    expect(scenario.inputs('retireCandidate').at(-1)).toMatchObject({ why: 'failed' });
   });
 });
+
+/** What an endpoint answers to a promotion. */
+const promotion = {
+  endpoint: 'churn',
+  version: '1',
+  previousVersion: null,
+  generation: 3,
+  since: '2026-01-01T00:00:00.000Z',
+  servers: ['a'],
+};

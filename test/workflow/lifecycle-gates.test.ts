@@ -70,7 +70,7 @@ describe.concurrent('a champion that cannot be compared', () => {
     const { outcome, message } = await run.handle.result();
     expect(outcome).toBe('approval_timed_out');
     expect(message).toContain('only a person can decide');
-    expect(scenario.count('requestDeploy')).toBe(0);
+    expect(scenario.count('askEndpoint')).toBe(0);
   });
 
   it('does not excuse another gate that fails', async () => {

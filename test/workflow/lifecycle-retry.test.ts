@@ -4,6 +4,7 @@ import type { LifecycleInput } from '../../contracts/lifecycle.ts';
 import { QUERIES } from '../../contracts/names.ts';
 import type { StageName, StageOutputs } from '../../contracts/stages.ts';
 import { failure } from '../support/failures.ts';
+import * as samples from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { type Lifecycle, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -22,7 +23,7 @@ async function failedAtPrecheck(scenario: Scenario): Promise<Lifecycle> {
   const { candidate } = await run.awaiting();
   await run.approve(candidate);
   await failure(run.handle.result());
-  scenario.let('precheck', async ({ rows }) => ({ serverId: 'a', rows, maxDifference: 0, p95Ms: 1 }));
+  scenario.let('precheck', async ({ rows }) => samples.checked(rows));
   return run;
 }
 
@@ -98,6 +99,6 @@ describe.concurrent('a run that takes up an earlier one', () => {
       type: 'InputInvalid',
       message: expect.stringContaining('of another candidate'),
     });
-    expect(scenario.count('requestDeploy')).toBe(0);
+    expect(scenario.count('askEndpoint')).toBe(0);
   });
 });

@@ -1,6 +1,5 @@
 import { condition, setHandler } from '@temporalio/workflow';
-import { deployUpdate, endpointInput } from '../../../contracts/endpoint.ts';
-import type { DeployOutput } from '../../../contracts/stages.ts';
+import { admitUpdate, type EndpointAnswer, endpointInput } from '../../../contracts/endpoint.ts';
 import { emptyEndpoint } from '../../../domain/endpoint.ts';
 import { listModelServers, setChampion } from '../../../workflows/activities.ts';
 import { handlers } from '../../../workflows/handlers.ts';
@@ -10,16 +9,22 @@ import { parseInput } from '../../../workflows/parse.ts';
 export async function endpoint(argument: unknown): Promise<void> {
   const input = parseInput(endpointInput, argument, 'the argument of workflow endpoint');
   const state = input.state ?? emptyEndpoint(input.endpoint);
+  let candidate: string | null = null;
   setHandler(handlers.endpoint, () => state);
-  setHandler(handlers.deploy, async (update): Promise<DeployOutput> => {
-    const { model } = parseInput(deployUpdate, update, 'update deploy');
-    await setChampion({ modelName: input.endpoint, version: model.version });
+  setHandler(handlers.admit, (update) => {
+    const { model } = parseInput(admitUpdate, update, 'update admit');
+    candidate = model.version;
+    return { state: 'admitted', champion: null };
+  });
+  setHandler(handlers.promoteCandidate, async (): Promise<EndpointAnswer> => {
+    await setChampion({ modelName: input.endpoint, version: candidate });
     const { servers } = await listModelServers({});
     return {
       endpoint: input.endpoint,
-      version: model.version,
-      generation: 1,
+      version: candidate,
       previousVersion: null,
+      generation: 1,
+      since: new Date().toISOString(),
       servers: servers.map(({ serverId }) => serverId),
     };
   });

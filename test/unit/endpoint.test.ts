@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest';
+import type { EndpointState } from '../../contracts/endpoint.ts';
+import {
+  answered,
+  championIn,
+  emptyEndpoint,
+  promoted,
+  recorded,
+  rolledBack,
+  sharedTable,
+  slotOf,
+  tableFor,
+  withNote,
+  withoutRollout,
+  withQueued,
+  withSlot,
+} from '../../domain/endpoint.ts';
+import { tableProblem } from '../../domain/routing.ts';
+import { servedModel } from '../support/samples.ts';
+
+const promotedAll = (...versions: string[]): EndpointState =>
+  versions.reduce((state, version) => promoted(state, servedModel(version)), emptyEndpoint('e'));
+
+const versions = ({ served }: EndpointState): string[] => served.map(({ version }) => version);
+
+const slot = (version: string) =>
+  slotOf(
+    {
+      requestId: version,
+      rollout: `rollout ${version}`,
+      model: servedModel(version),
+      policy: { sticky: true, deadlineMs: 500, log: { sample: 1, features: true } },
+      judgedAgainst: null,
+      busy: 'queue',
+      requestedBy: 'test',
+    },
+    '2026-01-01T00:00:00.000Z',
+  );
+
+describe('the state of an endpoint', () => {
+  it('begins with no traffic', () => {
+    expect(emptyEndpoint('e')).toMatchObject({
+      table: { endpoint: 'e', generation: 0, routes: [] },
+      current: null,
+      served: [],
+    });
+  });
+
+  it('gives all traffic to one model, or to none, under the next generation', () => {
+    const state = emptyEndpoint('e');
+    expect(tableFor(state, servedModel('1'))).toMatchObject({
+      generation: 1,
+      routes: [{ weight: 100, role: 'champion', model: { version: '1' } }],
+    });
+    expect(tableFor(state, null)).toMatchObject({ endpoint: 'e', generation: 1, routes: [] });
+    expect(state.table.generation).toBe(0);
+  });
+
+  it.each([
+    ['challenger', 0],
+    ['challenger', 5],
+    ['challenger', 100],
+    ['shadow', 30],
+    ['shadow', 100],
+  ] as const)('gives a %s %d percent, in a table that servers take', (role, share) => {
+    const state = promotedAll('1');
+    const table = sharedTable(state, servedModel('1'), servedModel('2'), { share, role });
+    expect(tableProblem(table)).toBeUndefined();
+    expect(championIn(table)).toBe('1');
+    expect(table.routes.map(({ weight }) => weight)).toEqual([role === 'shadow' ? 100 : 100 - share, share]);
+  });
+
+  it('treats requests as the champion has them treated, until the candidate is it', () => {
+    const { policy } = slot('2');
+    const state = promotedAll('1');
+    const beside = sharedTable(state, servedModel('1'), servedModel('2'), { share: 5, role: 'challenger' });
+    expect(beside).toMatchObject({ sticky: false, deadlineMs: 10_000 });
+    expect(tableFor(state, servedModel('2'), policy)).toMatchObject({ sticky: true, deadlineMs: 500 });
+  });
+
+  it('remembers earlier champions, the latest first and each once', () => {
+    expect(versions(promotedAll('1', '2', '3'))).toEqual(['2', '1']);
+    expect(versions(promotedAll('1', '2', '2'))).toEqual(['1']);
+    expect(versions(promotedAll('1', '2', '3', '1'))).toEqual(['3', '2']);
+    expect(versions(promotedAll(...Array.from({ length: 40 }, (_, i) => String(i))))).toHaveLength(20);
+  });
+
+  it('goes back along them: what was rolled back is not where the next rollback goes', () => {
+    const state = promotedAll('1', '2', '3', '4');
+    expect(versions(rolledBack(state, servedModel('3')))).toEqual(['2', '1']);
+    expect(versions(rolledBack(state, servedModel('1')))).toEqual([]);
+    const forgotten = rolledBack(state, servedModel('0'));
+    expect(forgotten.current?.version).toBe('0');
+    expect(versions(forgotten)).toEqual(['3', '2', '1']);
+  });
+
+  it('gives one roll-out its turn, the others a place', () => {
+    const busy = withSlot(emptyEndpoint('e'), slot('1'));
+    const queued = withQueued(withQueued(withQueued(busy, slot('2')), slot('3')), slot('2'));
+    expect(queued.queue.map(({ rollout }) => rollout)).toEqual(['rollout 2', 'rollout 3']);
+    const next = withSlot(withoutRollout(queued, 'rollout 1'), slot('2'));
+    expect(next).toMatchObject({ slot: { rollout: 'rollout 2' }, queue: [{ rollout: 'rollout 3' }] });
+    expect(withoutRollout(next, 'rollout 3').queue).toEqual([]);
+  });
+
+  it('keeps the latest 50 changes, 100 answers and 100 notes', () => {
+    let state = emptyEndpoint('e');
+    for (let i = 1; i <= 120; i++) {
+      const at = '2026-01-01T00:00:00.000Z';
+      const change = { at, kind: 'promote', generation: i, from: null, to: String(i) } as const;
+      state = recorded(state, { ...change, requestedBy: 't', reason: '', outcome: 'done' });
+      const output = {
+        endpoint: 'e',
+        version: '1',
+        previousVersion: null,
+        generation: i,
+        since: at,
+        servers: [],
+      };
+      state = answered(state, `r${i}`, output);
+      state = withNote(state, { version: String(i), tags: {} });
+    }
+    expect(state.changes).toHaveLength(50);
+    expect(state.changes[0]?.to).toBe('71');
+    expect(state.answered).toHaveLength(100);
+    expect(state.answered.at(-1)?.requestId).toBe('r120');
+    expect(state.notes).toHaveLength(100);
+  });
+});

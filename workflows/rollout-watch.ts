@@ -1,0 +1,106 @@
+import { log } from '@temporalio/workflow';
+import type { GuardVerdict, RolloutState, RolloutStep, rolloutInput } from '../contracts/rollout.ts';
+import type { TrafficReport } from '../contracts/rollout-evidence.ts';
+import { DEFAULT_ROW_METRIC } from '../contracts/spec/rollout.ts';
+import { emptyLedger, trafficOf, withReport } from '../domain/rollout/evidence.ts';
+import { judgeTraffic, judgeTruth } from '../domain/rollout/guards.ts';
+import { listModelServers, observeTruth, serverActivities } from './activities.ts';
+import { words } from './failure-words.ts';
+
+type Input = ReturnType<typeof rolloutInput.parse>;
+
+/** What a look found. */
+export interface Sight {
+  verdicts: GuardVerdict[];
+  requests: { candidate: number; champion: number | null };
+}
+
+/** Looks at what candidate and champion do: on the servers, and in the prediction log. */
+export class RolloutWatch {
+  #truthAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly input: Input,
+    private readonly holder: { state: RolloutState },
+  ) {}
+
+  /** What the champion did under the routes of before, for a strategy that leaves it no traffic. */
+  async baseline(): Promise<void> {
+    const reports = await this.#reports();
+    const generation = Math.max(0, ...reports.map((report) => report.generation));
+    const { champion, startedAt } = this.holder.state;
+    if (champion === null) return;
+    this.holder.state.baseline = reports.reduce(withReport, emptyLedger(generation, startedAt));
+  }
+
+  /** @param step the one that is under way */
+  async look(step: RolloutStep): Promise<Sight> {
+    await Promise.all([this.#lookAtServers(), this.#lookAtTruth(step)]);
+    const { plan, model, task } = this.input;
+    const { ledger, baseline, champion, truth } = this.holder.state;
+    const at = new Date().toISOString();
+    const candidate = model.version;
+    const verdicts = [
+      ...(ledger
+        ? judgeTraffic({ guards: plan.guards, step, candidate, champion, ledger, baseline, at })
+        : []),
+      ...judgeTruth({ guards: plan.guards, strategy: plan.strategy, task, candidate, champion, truth, at }),
+    ];
+    const requestsOf = (version: string): number => (ledger && trafficOf(ledger, version)?.requests) ?? 0;
+    const alone = step.role === 'challenger' && step.share >= 100;
+    return {
+      verdicts,
+      requests: {
+        candidate: requestsOf(candidate),
+        champion: champion === null || alone ? null : requestsOf(champion),
+      },
+    };
+  }
+
+  async #lookAtServers(): Promise<void> {
+    for (const report of await this.#reports()) {
+      const { ledger } = this.holder.state;
+      if (!ledger) return;
+      // A server that was ahead made the endpoint count higher: the window begins anew.
+      const current =
+        report.generation > ledger.generation ? emptyLedger(report.generation, ledger.since) : ledger;
+      this.holder.state.ledger = withReport(current, report);
+    }
+  }
+
+  /** A server that does not answer is asked again with the next look. */
+  async #reports(): Promise<TrafficReport[]> {
+    const { endpoint } = this.input;
+    const { servers } = await listModelServers({});
+    const answers = await Promise.allSettled(
+      servers.map((server) => serverActivities(server.taskQueue).observeTraffic({ endpoint })),
+    );
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  }
+
+  async #lookAtTruth(step: RolloutStep): Promise<void> {
+    const { plan, endpoint, task, classNames, positiveClass, model } = this.input;
+    const { quality, business } = plan.guards;
+    const { servedSince, champion } = this.holder.state;
+    if ((quality === false && business === false) || servedSince === null) return;
+    const now = Date.now();
+    // It comes slowly, and reading it costs a pass over the prediction log.
+    if (now - this.#truthAt < step.lookMs) return;
+    this.#truthAt = now;
+    try {
+      this.holder.state.truth = await observeTruth({
+        endpoint,
+        versions: [model.version, ...(champion === null ? [] : [champion])],
+        since: servedSince,
+        until: new Date(now).toISOString(),
+        task,
+        classNames,
+        positiveClass,
+        quality: quality === false ? null : (quality.metric ?? DEFAULT_ROW_METRIC[task]),
+        business: business === false ? null : business.metric,
+      });
+    } catch (error) {
+      log.warn(`the truth of ${endpoint} cannot be read; the next look tries again: ${words(error)}`);
+    }
+  }
+}
