@@ -74,11 +74,12 @@ async function versionsOf(database: Database, question: TruthQuestion): Promise<
   };
   const rows = await database.rows(`
     WITH own AS (
-      SELECT version, ${usable(measures.quality)} AS quality, ${usable(measures.business)} AS business
+      SELECT version, any_value(${usable(measures.quality)}) AS quality,
+        any_value(${usable(measures.business)}) AS business
       FROM labelled
       WHERE version IN (${versions.map(quoteLiteral).join(', ') || "''"})
         AND role IN ('champion', 'challenger', 'shadow') AND reason NOT IN ('version', 'fallback')
-      QUALIFY row_number() OVER (PARTITION BY version, request_id, time, row ORDER BY role) = 1
+      GROUP BY version, request_id, time, row
     )
     SELECT version, count(*) AS answered, ${momentsSql('quality')}, ${momentsSql('business')}
     FROM own GROUP BY version`);

@@ -21,6 +21,8 @@ interface Window {
  * - Who asks for a version by its name (pre-deployment checks do) was not routed, and is no evidence.
  * - An answer with rows that are no answers is a failure, `invalid-output`; its other rows are not counted among the
  *   answers, as those of a challenger would never have been seen.
+ * - The latency is that from the request's arrival to the written answer; of a shadow, whose copy neither is read nor
+ *   written, that of the copy. Copies that were dropped have none.
  *
  * @example
  * const evidence = new TrafficEvidence('server-1', (endpoint) => host.state(endpoint)?.table);

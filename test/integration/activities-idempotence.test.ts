@@ -10,7 +10,7 @@ import { artifactDigests } from '../../contracts/artifact-digests.ts';
 import { batchScoringInput } from '../../contracts/batch-scoring.ts';
 import type { EventBatch } from '../../contracts/events.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
-import type { ServedModel } from '../../contracts/serving.ts';
+import { routeTable, type ServedModel } from '../../contracts/serving.ts';
 import { candidate } from '../../contracts/spec/candidates.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrialInput } from '../../contracts/training-activities.ts';
@@ -204,11 +204,25 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     tags: { 'perennial.rollout': '{"outcome":"promoted"}' },
   }),
   announceServer: ({ platform }) => platform.serverInfo,
-  applyRoutes: ({ platform }) => {
-    const [table] = platform.server.tables();
-    if (!table) throw new Error('nothing is served');
-    return { table };
-  },
+  applyRoutes: (story) => ({
+    table: routeTable.parse({
+      endpoint: endpointOf(story),
+      generation: 1,
+      routes: [{ model: story.model, weight: 100 }],
+    }),
+  }),
+  observeTraffic: (story) => ({ endpoint: endpointOf(story) }),
+  observeTruth: (story) => ({
+    endpoint: endpointOf(story),
+    versions: [story.model.version],
+    since: '2026-01-01T00:00:00Z',
+    until: '2026-01-02T00:00:00Z',
+    task: 'binary',
+    classNames: story.of('split').classNames,
+    positiveClass: story.of('split').positiveClass,
+    quality: 'brier_score',
+    business: 'revenue',
+  }),
   championTraining: (story) => ({ modelName: story.of('register').modelName }),
   currentChampion: (story) => ({ modelName: story.of('register').modelName }),
   setChampion: (story) => ({ modelName: story.of('register').modelName, version: story.model.version }),
@@ -289,6 +303,9 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   openEventLog: () => ({ log: 'calls' }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
+
+/** The endpoint of the pipeline. */
+const endpointOf = ({ spec }: Story): string => spec.deployment.endpoint ?? spec.name;
 
 /** Some rows of the bank, scored with the registered version. */
 function batchRequest(story: Story) {
@@ -482,9 +499,10 @@ async function filesOf(folder: string): Promise<Record<string, string>> {
   return files;
 }
 
-const CLOCK = /^(end_time|endedAt|last_update_time|last_updated_time|last_updated_timestamp|seconds|p95Ms)$/;
+const CLOCK =
+  /^(end_time|endedAt|last_update_time|last_updated_time|last_updated_timestamp|seconds|p95Ms|memoryBytes)$/;
 
-/** Without times that are measured anew each time; everything else must be the same. */
+/** Without what is measured anew each time: times, and memory; everything else must be the same. */
 function withoutClock(value: unknown): unknown {
   if (Array.isArray(value)) return value.filter((item) => !isTrainingTime(item)).map(withoutClock);
   if (typeof value !== 'object' || value === null) return value;

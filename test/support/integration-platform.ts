@@ -172,7 +172,8 @@ export class TestPlatform {
     input: InputOf<K>,
     workflowId = `${name}-${randomUUID()}`,
   ): Promise<OutputOf<K>> {
-    const onServer = name === 'holdLease' || name === 'applyRoutes' || name === 'precheck';
+    const onServer =
+      name === 'holdLease' || name === 'applyRoutes' || name === 'precheck' || name === 'observeTraffic';
     const argument = {
       type: `${ACTIVITY_PREFIX}${name}`,
       input,
