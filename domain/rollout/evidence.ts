@@ -1,10 +1,6 @@
-import {
-  type EvidenceLedger,
-  MAX_LABELS,
-  type TrafficReport,
-  type VersionTraffic,
-} from '../../contracts/rollout-evidence.ts';
+import type { EvidenceLedger, TrafficReport, VersionTraffic } from '../../contracts/rollout-evidence.ts';
 import { incidentKind } from '../../contracts/serving.ts';
+import { boundedLabels } from './label-counts.ts';
 import { boundedSketch, mergedCounts, mergedSketches } from './sketch.ts';
 
 /** Starts of one server that are kept apart; what was before them is one sum. */
@@ -113,13 +109,4 @@ function byName<Value>(
     sum[name] = other === undefined ? value : merged(other, value);
   }
   return sum;
-}
-
-/** The most frequent classes; the others count together as `""`. */
-function boundedLabels(counts: Record<string, number>): Record<string, number> {
-  const classes = Object.entries(counts).filter(([name]) => name !== '');
-  if (classes.length <= MAX_LABELS) return counts;
-  const sorted = classes.sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
-  const rest = sorted.slice(MAX_LABELS).reduce((sum, [, count]) => sum + count, counts[''] ?? 0);
-  return { ...Object.fromEntries(sorted.slice(0, MAX_LABELS)), '': rest };
 }

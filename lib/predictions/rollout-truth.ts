@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { TruthQuestion } from '../../contracts/activities.ts';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { Moments, TruthReport, VersionTruth } from '../../contracts/rollout-evidence.ts';
+import { emptyMoments } from '../../domain/rollout/moments.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
 import { openPredictions } from './prediction-log.ts';
@@ -17,8 +18,6 @@ export interface TruthSurroundings {
   readonly memoryLimit?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-
-const NONE: Moments = { count: 0, mean: 0, m2: 0, min: null, max: null };
 
 /**
  * What the prediction log says of versions by the truth that came since: sums over rows, and nothing of any row.
@@ -108,7 +107,7 @@ function truthOf(version: string, { quality, business }: TruthQuestion, row: Row
 function momentsOf(row: Row | undefined, column: string): Moments {
   const value = (part: string): number | undefined => numberOf(row?.[`${column}_${part}`]);
   const count = value('count') ?? 0;
-  if (count === 0) return NONE;
+  if (count === 0) return emptyMoments();
   return {
     count,
     mean: value('mean') ?? 0,

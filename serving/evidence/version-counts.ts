@@ -1,8 +1,8 @@
 import type { NumberSketch, VersionTraffic } from '../../contracts/rollout-evidence.ts';
 import type { IncidentKind, RouteRole } from '../../contracts/serving.ts';
+import { boundedLabels } from '../../domain/rollout/label-counts.ts';
 import { addNumber, boundedSketch, emptySketch } from '../../domain/rollout/sketch.ts';
 import type { OutputColumns } from '../../lib/onnx/tabular-session.ts';
-import { boundedLabels } from './traffic-sum.ts';
 
 /** Rows of one request whose answers are counted; of larger ones as many are drawn, one from each part of equal size. */
 export const COUNTED_ROWS = 64;

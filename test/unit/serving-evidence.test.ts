@@ -7,10 +7,11 @@ import {
   versionTraffic,
 } from '../../contracts/rollout-evidence.ts';
 import { type RouteTable, routeTable } from '../../contracts/serving.ts';
+import { boundedLabels } from '../../domain/rollout/label-counts.ts';
 import { sketchCount, sketchQuantile } from '../../domain/rollout/sketch.ts';
 import type { OutputColumns } from '../../lib/onnx/tabular-session.ts';
 import { championFailing } from '../../serving/evidence/champion-failing.ts';
-import { boundedLabels, noTraffic, trafficSum } from '../../serving/evidence/traffic-sum.ts';
+import { noTraffic, trafficSum } from '../../serving/evidence/traffic-sum.ts';
 import { COUNTED_OUTPUTS, COUNTED_ROWS, VersionCounts } from '../../serving/evidence/version-counts.ts';
 import { EvidenceSum, type WatchedMember } from '../../serving/process/evidence-sum.ts';
 import { RequestError } from '../../serving/request-error.ts';
