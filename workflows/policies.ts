@@ -69,18 +69,20 @@ export const POLICIES = {
   /** Writes into the audit log: an outage of any length is waited for, no entry is given up for it. */
   audit: {
     startToCloseTimeout: '2m',
+    heartbeatTimeout: '10s',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
   },
   /** Tells people; they look by themselves where it cannot be had. */
   notice: {
     startToCloseTimeout: '15s',
+    heartbeatTimeout: '10s',
     scheduleToCloseTimeout: '2m',
     retry: { initialInterval: '1s', backoffCoefficient: 3, maximumAttempts: 3 },
   },
   /** Writes what describes a version, behind what serves: any outage is waited for. Cancelled, it has ended. */
   alias: {
     startToCloseTimeout: '2m',
-    heartbeatTimeout: '20s',
+    heartbeatTimeout: '10s',
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: {
       initialInterval: '500ms',
@@ -112,6 +114,7 @@ export const POLICIES = {
   /** Looks at other workflows. */
   control: {
     startToCloseTimeout: '30s',
+    heartbeatTimeout: '10s',
     retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
   },
   /** Waits for an endpoint workflow, which waits for servers and MLflow; a week covers any outage that is one. */

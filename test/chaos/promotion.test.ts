@@ -23,15 +23,6 @@ beforeAll(async () => {
   const { current } = await chaos.perennial.endpoint(SOURCE);
   if (!current) throw new Error('nothing serves the source');
   model = current;
-  await ready('recorded');
-  chaos.gate.record('recorded');
-  await promoted('recorded', '2');
-  await settled('recorded', '2');
-  promotion = chaos.gate.steps('recorded');
-  chaos.gate.record('recorded');
-  await chaos.perennial.rollback('recorded', { requestedBy: 'ada', reason: 'a test' });
-  await settled('recorded', '1');
-  rollback = chaos.gate.steps('recorded');
 }, 4 * MINUTE);
 afterAll(() => chaos.close(), MINUTE);
 
@@ -39,7 +30,16 @@ type Victim = 'worker' | 'server' | 'temporal' | 'mlflow';
 const VICTIMS: Victim[] = ['worker', 'server', 'temporal', 'mlflow'];
 
 describe.sequential('whichever process is killed between any two steps', () => {
-  it('the steps are those of the story', () => {
+  it('the steps are those of the story', { timeout: MINUTE }, async () => {
+    await ready('recorded');
+    chaos.gate.record('recorded');
+    await promoted('recorded', '2');
+    await settled('recorded', '2');
+    promotion = chaos.gate.steps('recorded');
+    chaos.gate.record('recorded');
+    await chaos.perennial.rollback('recorded', { requestedBy: 'ada', reason: 'a test' });
+    await settled('recorded', '1');
+    rollback = chaos.gate.steps('recorded');
     for (const step of [
       'rollout askEndpoint',
       'endpoint listModelServers',
