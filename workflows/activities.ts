@@ -81,7 +81,7 @@ export const announceServer = deployment(
 export const requestDeploy = deployment('requestDeploy', POLICIES.rollout, 'Ask the endpoint to deploy');
 
 export const checkApprovers = approving('checkApprovers', POLICIES.control, 'Look for the approvers');
-export const verifyVote = approving('verifyVote', POLICIES.control, 'Check the token of a vote');
+export const verifyVote = approving('verifyVote', POLICIES.vote, 'Check the token of a vote');
 export const notify = approving('notify', POLICIES.notice, 'Tell people');
 export const recordAudit = approving('recordAudit', POLICIES.audit, 'Write into the audit log');
 
