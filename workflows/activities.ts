@@ -88,7 +88,7 @@ export const isRunning = deployment('isRunning', POLICIES.control, 'Whether the 
 export const observeTruth = observing('observeTruth', POLICIES.truth, 'What came true');
 
 export const checkApprovers = approving('checkApprovers', POLICIES.control, 'Look for the approvers');
-export const verifyVote = approving('verifyVote', POLICIES.control, 'Check the token of a vote');
+export const verifyVote = approving('verifyVote', POLICIES.vote, 'Check the token of a vote');
 export const notify = approving('notify', POLICIES.notice, 'Tell people');
 export const recordAudit = approving('recordAudit', POLICIES.audit, 'Write into the audit log');
 

@@ -1,10 +1,11 @@
 import { ApplicationFailure, CancellationScope, condition, log, sleep } from '@temporalio/workflow';
+import type { z } from 'zod';
 import type { AuditEntry } from '../contracts/audit.ts';
 import { durationMs } from '../contracts/durations.ts';
-import type { RunStatus } from '../contracts/lifecycle.ts';
+import type { lifecycleInput, RunStatus } from '../contracts/lifecycle.ts';
 import type { NoticeOfRun } from '../contracts/notices.ts';
 import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
-import type { ApprovalOutput } from '../contracts/stages.ts';
+import { type ApprovalOutput, STAGES } from '../contracts/stages.ts';
 import type { Vote } from '../contracts/votes.ts';
 import { type ApprovalPolicy, approvalPolicy, impossibility, voters } from '../domain/approval/policy.ts';
 import { approvalTags } from '../domain/approval/version-tags.ts';
@@ -26,15 +27,23 @@ export interface UnderReview {
  * Tells before anything is trained that nobody could approve what the run makes.
  *
  * @throws ApplicationFailure `SpecInvalid` where the policy can never say yes, `ApprovalImpossible` where this worker's
- *   list of approvers cannot
+ *   list of approvers cannot, `InputInvalid` where signed votes of an earlier run are to be taken over
  */
-export async function checkApproval(spec: PipelineSpec, author: string | undefined): Promise<void> {
-  const { approval } = spec;
+export async function checkApproval(
+  { approval }: PipelineSpec,
+  { author, resume }: Pick<z.output<typeof lifecycleInput>, 'author' | 'resume'>,
+): Promise<void> {
   if (!approval.required) return;
   const problem = impossibility(approvalPolicy(approval, author));
   if (problem !== undefined && approval.onTimeout === 'reject')
     throw ApplicationFailure.nonRetryable(problem, 'SpecInvalid');
   if (!approval.signed) return;
+  // What a run is started with is anybody's word.
+  if (resume && STAGES.indexOf(resume.from) > STAGES.indexOf('approval'))
+    throw ApplicationFailure.nonRetryable(
+      'signed votes count in their own run alone (approval.signed), so that the approval of the earlier run cannot be taken over; resume at approval or before',
+      'InputInvalid',
+    );
   await checkApprovers({
     roles: approval.roles.filter(({ people }) => people === undefined).map(({ role }) => role),
     quorum: approval.approvers === undefined ? approval.quorum : 1,

@@ -57,7 +57,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     );
     run.named(spec.name);
     run.author = input.author;
-    await checkApproval(spec, input.author);
+    await checkApproval(spec, input);
     const { code, startedBy } = input;
     const tracking = await activities.openTracking({ spec, code, startedBy, run: run.identity });
     run.tracked(tracking);
@@ -130,8 +130,8 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     throw error;
   } finally {
     // Votes that arrived with the last task are answered before the run closes.
-    await CancellationScope.nonCancellable(() => condition(() => run.handlersDone));
-    await run.trail.settled();
+    // So is what they decided put into the audit log: while that is out, the run waits.
+    await CancellationScope.nonCancellable(() => condition(() => run.handlersDone && run.trail.idle));
   }
 }
 

@@ -72,6 +72,11 @@ export const POLICIES = {
     heartbeatTimeout: '10s',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
   },
+  /** Looks at the token of a vote, for which those behind it wait; one that cannot be looked at is refused. */
+  vote: {
+    startToCloseTimeout: '30s',
+    retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumAttempts: 5 },
+  },
   /** Tells people; they look by themselves where it cannot be had. */
   notice: {
     startToCloseTimeout: '15s',

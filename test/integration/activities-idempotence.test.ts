@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { exportJWK, generateKeyPair } from 'jose';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadSpec } from '../../client/spec-file.ts';
 import { artifactDigests } from '../../contracts/artifact-digests.ts';
@@ -22,6 +24,7 @@ import { subjectColumns } from '../../lib/erasure/subject-column.ts';
 import { storeRows } from '../../lib/events/intake.ts';
 import { writeNpy } from '../../lib/npy.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import { auditEntryOf } from '../support/audit-entries.ts';
 import { personalSpec } from '../support/erasure-fixture.ts';
 import { AS_OF, NO_CACHE } from '../support/integration-lifecycle.ts';
 import {
@@ -226,6 +229,25 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   championTraining: (story) => ({ modelName: story.of('register').modelName }),
   currentChampion: (story) => ({ modelName: story.of('register').modelName }),
   setChampion: (story) => ({ modelName: story.of('register').modelName, version: story.model.version }),
+  checkApprovers: () => ({ roles: ['risk'], quorum: 1 }),
+  verifyVote: () => ({ token: 'aaaaaaaa.bbbbbbbb.cccccccc', candidate: 'a'.repeat(64), run: 'bank-1/1' }),
+  notify: () => ({
+    kind: 'approval.requested',
+    workflowId: RUN.workflowId,
+    pipeline: null,
+    endpoint: null,
+    version: null,
+    candidate: null,
+    to: [],
+    text: 'a candidate waits for approval',
+    url: null,
+  }),
+  recordAudit: () => ({ stream: 'bank-1', from: 0, entries: [auditEntryOf(0), auditEntryOf(1)] }),
+  tagVersion: (story) => ({
+    modelName: story.of('register').modelName,
+    version: story.of('register').version,
+    tags: { 'perennial.approved_by': 'Ada' },
+  }),
   closeTracking: (story) => ({
     tracking: story.of('openTracking'),
     run: RUN,
@@ -357,11 +379,17 @@ function gatesOf(story: Story) {
   return judgeGates(story.spec.evaluation.gates, evidenceOf(story.of('evaluate')));
 }
 
+let lists: string;
 let platform: TestPlatform;
 let story: Story;
 
 beforeAll(async () => {
-  platform = await TestPlatform.start();
+  lists = await mkdtemp(join(tmpdir(), 'perennial-approvers-'));
+  const approvers = join(lists, 'approvers.json');
+  const { publicKey } = await generateKeyPair('EdDSA', { extractable: true });
+  const keys = [await exportJWK(publicKey)];
+  await writeFile(approvers, JSON.stringify({ approvers: [{ name: 'Ada', roles: ['risk'], keys }] }));
+  platform = await TestPlatform.start({ approvers });
   const { input } = await loadSpec(BANK);
   const { sql } = pipelineSpec.parse(input).data;
   const spec = pipelineSpec.parse({
@@ -379,7 +407,10 @@ beforeAll(async () => {
   story = new Story(spec, await store.putJson(input), rows, person, await storeMatrices(store), platform);
   await platform.takeLease();
 }, 120_000);
-afterAll(async () => platform?.close(), 60_000);
+afterAll(async () => {
+  await platform?.close();
+  await rm(lists, { recursive: true, force: true });
+}, 60_000);
 
 /** Feature matrices of two rows. */
 async function storeMatrices(store: ArtifactStore): Promise<TrialInput['data']> {
@@ -478,6 +509,7 @@ async function outsideWorld() {
   const live = await fetch(`${platform.server.url}/v2/models/${story.spec.deployment.endpoint}`);
   return {
     artifacts: await filesOf(join(dataDir, 'artifacts')),
+    audit: await filesOf(join(dataDir, 'audit')),
     scratch: await filesOf(join(dataDir, 'scratch')),
     mlflowFiles: await filesOf(join(dataDir, 'mlflow', 'artifacts')),
     mlflow: withoutClock(JSON.parse(stdout)),

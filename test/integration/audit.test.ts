@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuditAnswer, AuditQuestion } from '../../contracts/audit.ts';
 import { recordDigest } from '../../lib/audit/audit-chain.ts';
@@ -184,6 +185,25 @@ describe('an audit log that somebody else wrote in', () => {
     await expect(log.append({ stream: 's', from: 5, entries: entries(5, 1) })).rejects.toMatchObject({
       code: 'ArtifactCorrupt',
     });
+  });
+});
+
+describe('the check of a chain in docs/audit.md', () => {
+  it('finds a whole log whole, and a changed one not', async () => {
+    const docs = await readFile(fileURLToPath(new URL('../../docs/audit.md', import.meta.url)), 'utf8');
+    const program = /```python\n([\s\S]*?)```/.exec(docs)?.[1] ?? '';
+    const dataDir = await newDir();
+    const odd = 'é \u2028 \u0001 \u007f \t "quoted" \\ \u{1f600} </script>';
+    await AuditLog.in(dataDir).append({
+      stream: 's',
+      from: 0,
+      entries: [...entries(0, 3), auditEntryOf(3, { reason: odd, endpoint: null })],
+    });
+    const file = await fileOf(dataDir);
+    const check = () => promisify(execFile)('python3', ['-c', program, file]);
+    await check();
+    await writeFile(file, (await readFile(file, 'utf8')).replace('person 1', 'person 7'));
+    await expect(check()).rejects.toMatchObject({ stderr: expect.stringContaining('AssertionError: 1') });
   });
 });
 

@@ -67,7 +67,10 @@ export class TestPlatform {
   /** @param more where its artifacts lie (by default in its folder), the custom checks and the hosts of sources that are allowed */
   static async start(
     more: Omit<StoreSettings, 'dataDir'> &
-      Pick<PerennialConfig, 'modules' | 'sourceHosts' | 'sourcePrivateHosts' | 'outputHosts'> = {},
+      Pick<
+        PerennialConfig,
+        'modules' | 'sourceHosts' | 'sourcePrivateHosts' | 'outputHosts' | 'approvers' | 'notifyUrl'
+      > = {},
   ): Promise<TestPlatform> {
     quietRuntime();
     const folder = await mkdtemp(join(tmpdir(), 'perennial-integration-'));

@@ -258,6 +258,19 @@ describe.concurrent('an approval that can never be had', () => {
     expect(scenario.count('openTracking')).toBe(0);
   });
 
+  it('of signed votes is not taken over from another run', async () => {
+    const first = await started(new Scenario(), {});
+    await first.approve((await first.awaiting()).candidate);
+    await decided(first);
+    const outputs = await first.handle.query<StageOutputs>(QUERIES.outputs);
+    const resume = { workflowId: first.handle.workflowId, runId: 'r', from: 'precheck' as const, outputs };
+    const run = await bench.lifecycle(new Scenario(), { approval: { signed: true } }, { resume });
+    expect(await failure(run.handle.result())).toMatchObject({
+      type: 'InputInvalid',
+      message: expect.stringContaining('cannot be taken over'),
+    });
+  });
+
   it('is told where the worker knows no approvers', async () => {
     const scenario = new Scenario({
       checkApprovers: async () => {
@@ -289,6 +302,33 @@ describe.concurrent('the trail of a run', () => {
     await run.handle.result();
     const last = scenario.inputs('recordAudit').at(-1);
     expect((last?.from ?? 0) + (last?.entries.length ?? 0)).toBe(2);
+  });
+
+  it('sends what gathered meanwhile in order, a hundred entries at a time, each once', async () => {
+    const gate = new Gate();
+    const scenario = new Scenario({
+      recordAudit: async ({ from, entries }) => {
+        await gate.opened;
+        return { next: from + entries.length };
+      },
+    });
+    const run = await started(scenario, {});
+    const { candidate } = await run.awaiting();
+    const many = Array.from({ length: 130 }, (_, i) => `person ${i}`);
+    for (const by of many) await run.handle.signal(SIGNALS.approve, { by, candidate: 'f'.repeat(64) });
+    await run.review({ decision: 'reject', by: 'ada', reason: 'no', candidate });
+    gate.open();
+    await run.handle.result();
+    const calls = scenario.inputs('recordAudit');
+    expect(Math.max(...calls.map(({ entries }) => entries.length))).toBe(100);
+    let next = 0;
+    for (const { from, entries } of calls) {
+      expect(from).toBe(next);
+      next += entries.length;
+    }
+    const votes = audited(scenario).filter(({ action }) => action === 'approval.vote');
+    expect(votes.map(({ by }) => by)).toEqual([...many, 'ada']);
+    expect((await run.status()).refused).toHaveLength(20);
   });
 
   it('goes on where the log stands after a reset or a fresh start', async () => {

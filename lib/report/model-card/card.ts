@@ -42,8 +42,12 @@ const sections = (facts: ReportFacts): Section[] => [
 function approvalSection({ spec: { approval } }: ReportFacts): Markup {
   if (!approval.required)
     return html`<p>The pipeline asks nobody before it deploys (approval.required is false).</p>`;
-  return html`<p>${approval.quorum === 1 ? 'One person has' : `${approval.quorum} people have`} to approve this version before it is deployed, within ${approval.timeout}; after that it counts as ${approval.onTimeout === 'reject' ? 'rejected' : 'approved'}. Who did, when and why stands in the history of the run.</p>`;
+  return html`<p>${approval.quorum === 1 ? 'One person has' : `${approval.quorum} people have`} to approve this version before it is deployed${rolesOf(approval)}, within ${approval.timeout}${approval.signed ? ', by signed votes' : ''}; after that it counts as ${approval.onTimeout === 'reject' ? 'rejected' : 'approved'}. Who did, when and why stands in the audit log, and in the tags of the version.</p>`;
 }
+
+/** Roles that must approve beside the quorum, in words. */
+const rolesOf = ({ roles }: ReportFacts['spec']['approval']): string =>
+  roles.map(({ role, quorum }) => `, and ${quorum} in role ${role}`).join('');
 
 /** Summary, contents and all sections. @param call what the reader is asked to do, above everything else */
 export function cardPage(title: string, facts: ReportFacts, heading: Markup, call: Markup = html``): string {
