@@ -243,11 +243,6 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     url: null,
   }),
   recordAudit: () => ({ stream: 'bank-1', from: 0, entries: [auditEntryOf(0), auditEntryOf(1)] }),
-  tagVersion: (story) => ({
-    modelName: story.of('register').modelName,
-    version: story.of('register').version,
-    tags: { 'perennial.approved_by': 'Ada' },
-  }),
   closeTracking: (story) => ({
     tracking: story.of('openTracking'),
     run: RUN,

@@ -12,7 +12,7 @@ import { openStore } from '../../lib/store/open-store.ts';
 import { createPredictionLog, type PredictionLog } from '../../serving/log/prediction-log.ts';
 import { ModelServer } from '../../serving/server.ts';
 import { alteredModel, type ComposedModel, composedModel, served } from '../support/composed-model.ts';
-import { FAULT_ABOVE, hungryModel, nanModel } from './serving-faulty-models.ts';
+import { FAULT_ABOVE, hungryModel, nanModel } from '../support/faulty-models.ts';
 import { churnProbability, churnServed } from './serving-models.ts';
 
 const ENDPOINT = 'checked';

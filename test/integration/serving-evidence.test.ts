@@ -13,7 +13,7 @@ import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { openStore } from '../../lib/store/open-store.ts';
 import { type ServingSupervisor, startServing } from '../../serving/process/supervisor.ts';
 import { ModelServer } from '../../serving/server.ts';
-import { FAULT_ABOVE, hangingModel, hungryModel, nanModel } from './serving-faulty-models.ts';
+import { FAULT_ABOVE, hangingModel, hungryModel, nanModel } from '../support/faulty-models.ts';
 import { churnServed, plusModel } from './serving-models.ts';
 
 const BAD = FAULT_ABOVE + 89_123;

@@ -14,7 +14,7 @@ import { createApp } from '../../serving/app.ts';
 import { DataPlane } from '../../serving/data-plane.ts';
 import { ModelHost } from '../../serving/model-host.ts';
 import type { Prediction } from '../../serving/prediction.ts';
-import { FAULT_ABOVE, hangingModel, hungryModel, nanModel } from './serving-faulty-models.ts';
+import { FAULT_ABOVE, hangingModel, hungryModel, nanModel } from '../support/faulty-models.ts';
 import { plusModel } from './serving-models.ts';
 
 const BAD = FAULT_ABOVE + 89_123;
