@@ -143,5 +143,7 @@ function rolledOut(
 async function register(name: string): Promise<void> {
   const mlflow = new MlflowClient({ trackingUri: chaos.mlflowUri });
   await mlflow.registeredModels.getOrCreate({ name });
-  await mlflow.modelVersions.create({ name, source: 'models:/a-test/1' });
+  const experimentId = await mlflow.experiments.getOrCreate({ name });
+  const { info } = await mlflow.runs.create({ experimentId });
+  await mlflow.modelVersions.create({ name, source: `runs:/${info.runId}/model`, runId: info.runId });
 }
