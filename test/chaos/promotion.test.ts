@@ -1,16 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuditRecord } from '../../contracts/audit.ts';
-import { WORKFLOW_TYPES } from '../../contracts/names.ts';
-import type { RolloutInput, RolloutResult } from '../../contracts/rollout.ts';
+import type { RolloutResult } from '../../contracts/rollout.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
-import { rolloutSpec } from '../../contracts/spec/rollout.ts';
 import { AuditLog } from '../../lib/audit/audit-log.ts';
-import { MlflowClient } from '../../packages/mlflow-client-ts/src/index.ts';
+import { openStore } from '../../lib/store/open-store.ts';
 import { ChaosPlatform } from '../support/e2e-chaos.ts';
 import { registryFacts, servedFacts } from '../support/e2e-facts.ts';
+import { hangingModel } from '../support/faulty-models.ts';
 
 const MINUTE = 60_000;
-const SOURCE = 'chaos-source';
 let chaos: ChaosPlatform;
 let model: ServedModel;
 /** Every step that a promotion and a rollback go through, as one was seen to. */
@@ -19,10 +17,7 @@ let rollback: string[];
 
 beforeAll(async () => {
   chaos = await ChaosPlatform.create('promotion');
-  await chaos.perennial.result(await chaos.run(SOURCE));
-  const { current } = await chaos.perennial.endpoint(SOURCE);
-  if (!current) throw new Error('nothing serves the source');
-  model = current;
+  model = await hangingModel(await openStore({ dataDir: chaos.dataDir }), '1', 0, 1);
 }, 4 * MINUTE);
 afterAll(() => chaos.close(), MINUTE);
 
@@ -123,35 +118,15 @@ async function again<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/** An endpoint of its own, with two registered versions, the first of which serves. */
+/** An endpoint of its own, whose first version serves. */
 async function ready(name: string): Promise<void> {
-  const mlflow = new MlflowClient({ trackingUri: chaos.mlflowUri });
-  await mlflow.registeredModels.getOrCreate({ name });
-  for (const _ of ['1', '2']) await mlflow.modelVersions.create({ name, source: `models:/${SOURCE}/1` });
   await promoted(name, '1');
   await settled(name, '1');
 }
 
-/** Rolls a version out without steps. A roll-out that was started before is the same one. */
+/** Rolls a version out without steps; asked again, it is the same roll-out. */
 async function promoted(name: string, version: string): Promise<RolloutResult> {
-  const input: RolloutInput = {
-    endpoint: name,
-    model: { ...model, version },
-    policy: { sticky: false, deadlineMs: 10_000, log: { sample: 1, features: true } },
-    plan: rolloutSpec.parse({}),
-    task: 'binary',
-    judgedAgainst: version === '1' ? null : '1',
-    requestedBy: `run of ${name}`,
-  };
-  const handle = await chaos.perennial.temporal.workflow.start<
-    (argument: RolloutInput) => Promise<RolloutResult>
-  >(WORKFLOW_TYPES.rollout, {
-    workflowId: `${name}/rollout/${version}`,
-    taskQueue: chaos.perennial.taskQueue,
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    args: [input],
-  });
-  return handle.result();
+  return (await chaos.rollout(name, { ...model, version }, {})).result();
 }
 
 /** Waits until the registry knows what serves. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import getPort from 'get-port';
 import { expect } from 'vitest';
 import { z } from 'zod';
@@ -8,7 +8,11 @@ import { readyUrl } from '../../client/platform/own-part.ts';
 import { Platform } from '../../client/platform/platform.ts';
 import type { Ports } from '../../client/platform/ports.ts';
 import { findPython, packageRoot } from '../../client/platform/programs.ts';
-import { trainingWorkflowId } from '../../contracts/names.ts';
+import { trainingWorkflowId, WORKFLOW_TYPES } from '../../contracts/names.ts';
+import type { RolloutInput, RolloutResult } from '../../contracts/rollout.ts';
+import type { ServedModel } from '../../contracts/serving.ts';
+import { rolloutSpec } from '../../contracts/spec/rollout.ts';
+import { MlflowClient } from '../../packages/mlflow-client-ts/src/index.ts';
 import { type RunningCommand, startNode } from './e2e-cli.ts';
 import { registryFacts, runFacts, servedFacts } from './e2e-facts.ts';
 import { MlflowProxy } from './e2e-mlflow-proxy.ts';
@@ -115,6 +119,46 @@ export class ChaosPlatform {
       ...changes,
     });
     return (await this.perennial.start(spec)).workflowId;
+  }
+
+  /**
+   * Rolls a regression model out that no run made: registers a version, and judges it against version 1 or, as
+   * version 1, against nothing. A roll-out that was started before is the same one.
+   */
+  async rollout(
+    name: string,
+    model: ServedModel,
+    plan: Parameters<typeof rolloutSpec.parse>[0],
+    more: Partial<RolloutInput> = {},
+  ): Promise<WorkflowHandle<(argument: RolloutInput) => Promise<RolloutResult>>> {
+    await this.#register(name);
+    const input: RolloutInput = {
+      endpoint: name,
+      model,
+      policy: { sticky: false, deadlineMs: 1_000, log: { sample: 1, features: true } },
+      plan: rolloutSpec.parse(plan),
+      task: 'regression',
+      judgedAgainst: model.version === '1' ? null : '1',
+      requestedBy: `run of ${name}`,
+      ...more,
+    };
+    const { temporal, taskQueue } = this.perennial;
+    await temporal.workflow.start(WORKFLOW_TYPES.rollout, {
+      workflowId: `${name}/rollout/${model.version}`,
+      taskQueue,
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      args: [input],
+    });
+    return temporal.workflow.getHandle(`${name}/rollout/${model.version}`);
+  }
+
+  /** Another version of a registered model. */
+  async #register(name: string): Promise<void> {
+    const mlflow = new MlflowClient({ trackingUri: this.mlflowUri });
+    await mlflow.registeredModels.getOrCreate({ name });
+    const experimentId = await mlflow.experiments.getOrCreate({ name });
+    const { info } = await mlflow.runs.create({ experimentId });
+    await mlflow.modelVersions.create({ name, source: `runs:/${info.runId}/model`, runId: info.runId });
   }
 
   /** Waits until a run's training is at an iteration, and has a checkpoint that its next attempt will find. */
