@@ -64,7 +64,6 @@ describe.sequential('under load, a canary that', () => {
         await load.stop();
       }
       expect(load.harmed).toEqual([]);
-      expect(load.byCandidate).toBeGreaterThan(0);
     },
   );
 });
