@@ -21,6 +21,8 @@ export interface Load {
   readonly body: string;
   /** Length of the JSON before binary tensors. */
   readonly headerLength?: number | undefined;
+  /** The body goes to the endpoints e1, e2, … in turn, so many of them, whatever the path of `url`. */
+  readonly endpoints?: number;
   readonly connections: number;
   readonly seconds: number;
 }
@@ -43,17 +45,27 @@ export async function requireWrk(): Promise<void> {
  *
  * @throws Error where an answer was no success
  */
-export async function drive({ url, body, headerLength, connections, seconds }: Load): Promise<Drive> {
+export async function drive({
+  url,
+  body,
+  headerLength,
+  endpoints,
+  connections,
+  seconds,
+}: Load): Promise<Drive> {
   const { stdout } = await run(
     'wrk',
     [
       ...['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '20s', '--latency'],
-      ...['-s', join(PEERS_FOLDER, 'post.lua'), url],
+      '-s',
+      endpoints === undefined ? join(PEERS_FOLDER, 'post.lua') : join(import.meta.dirname, 'endpoints.lua'),
+      url,
     ],
     {
       env: {
         ...process.env,
         BODY: body,
+        ...(endpoints === undefined ? {} : { ENDPOINTS: String(endpoints) }),
         ...(headerLength === undefined ? {} : { HEADER_LENGTH: String(headerLength) }),
       },
     },

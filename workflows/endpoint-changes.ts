@@ -9,6 +9,7 @@ import type {
   ShiftUpdate,
   WithdrawUpdate,
 } from '../contracts/endpoint.ts';
+import { VERSION_TAGS } from '../contracts/registered-version.ts';
 import type { RouteTable, ServedModel } from '../contracts/serving.ts';
 import {
   answered,
@@ -313,7 +314,10 @@ export class EndpointChanges {
 
   #tagRolledBack(version: string, what: string, { by, reason }: { by: string; reason: string }): void {
     const text = JSON.stringify({ at: new Date().toISOString(), what, by, reason: reason.slice(0, 2_000) });
-    this.holder.state = withNote(this.holder.state, { version, tags: { 'perennial.rolled_back': text } });
+    this.holder.state = withNote(this.holder.state, {
+      version,
+      tags: { [VERSION_TAGS.outcome]: 'rolled_back', 'perennial.rolled_back': text },
+    });
   }
 
   #note(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelExport } from '../../client/export/model-export.ts';
 import type { PlatformStatus } from '../../client/platform/state.ts';
+import type { AuditAnswer } from '../../contracts/audit.ts';
 import type { EndpointState } from '../../contracts/endpoint.ts';
 import type { LifecycleResult, RunStatus } from '../../contracts/lifecycle.ts';
 import { signed, waysToApprove } from '../support/e2e-approval.ts';
@@ -265,7 +266,7 @@ describe.sequential('the main job by the command line', () => {
       ['1', [], 'deployed'],
     ]);
     const before = await cliJson<EndpointState>(['endpoint', ENDPOINT], options);
-    expect(before).toMatchObject({ current: { version: '2' }, previous: { version: '1' } });
+    expect(before).toMatchObject({ current: { version: '2' }, served: [{ version: '1' }], alias: '2' });
 
     await cliJson(['rollback', ENDPOINT, '--by', 'Ada', '--reason', 'complaints'], options);
     const after = await cliJson<EndpointState>(['endpoint', ENDPOINT], options);
@@ -275,8 +276,16 @@ describe.sequential('the main job by the command line', () => {
       acknowledged: { local: 3 },
     });
     expect(after.changes.at(-1)).toMatchObject({ from: '2', to: '1', requestedBy: 'Ada', outcome: 'done' });
-    expect((await registryFacts(mlflowUri(), ENDPOINT)).aliases).toEqual({ champion: '1' });
     expect(await servedFacts(serverUrl(), ENDPOINT)).toMatchObject({ versions: ['1'], generation: 3 });
+    // The registry follows what serves.
+    await expect
+      .poll(() => registryFacts(mlflowUri(), ENDPOINT), { timeout: MINUTE })
+      .toMatchObject({
+        aliases: { champion: '1' },
+        versions: [{ outcome: 'deployed' }, { outcome: 'rolled_back' }, { outcome: 'rejected' }],
+      });
+    const { records } = await cliJson<AuditAnswer>(['audit', ENDPOINT], options);
+    expect(records.at(-1)).toMatchObject({ action: 'endpoint.rolled-back', by: 'Ada', reason: 'complaints' });
     const missing = await cli(['endpoint', 'nothing-here'], options);
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('no endpoint nothing-here') });
   });
@@ -315,7 +324,7 @@ describe.sequential('the main job by the command line', () => {
     expect(await until(again.workflowId, 'done', 'failed')).toMatchObject({ outcome: 'deployed' });
     expect((await registryFacts(mlflowUri(), ENDPOINT)).versions.map(({ outcome }) => outcome)).toEqual([
       'deployed',
-      'deployed',
+      'rolled_back',
       'rejected',
       'failed',
       'deployed',

@@ -1,0 +1,278 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { toBinary } from '@bufbuild/protobuf';
+import { Client, Connection } from '@temporalio/client';
+import getPort from 'get-port';
+import { PerennialClient } from '../client/perennial-client.ts';
+import { Platform } from '../client/platform/platform.ts';
+import { WORKFLOW_TYPES } from '../contracts/names.ts';
+import type { RolloutInput, RolloutResult } from '../contracts/rollout.ts';
+import { routeTable, type ServedModel } from '../contracts/serving.ts';
+import { rolloutSpec } from '../contracts/spec/rollout.ts';
+import { configFromEnv } from '../lib/config.ts';
+import { readModel } from '../lib/onnx/graph.ts';
+import { ModelProtoSchema } from '../lib/onnx/onnx_pb.ts';
+import type { ArtifactStore } from '../lib/store/artifact-store.ts';
+import { openStore } from '../lib/store/open-store.ts';
+import { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
+import { RoutesFile } from '../serving/routes-file.ts';
+import { cells, figures, machine, table } from './figures.ts';
+import { type ServingModel, servingModel } from './serving-model.ts';
+import { type Drive, drive, requireWrk } from './wrk.ts';
+
+/*
+ * What a roll-out costs beside its holds, how fast a rollback is, and whether a hundred endpoints on one server are
+ * slower than one.
+ *
+ *   npx tsx bench/rollout.ts [--rollouts 20] [--endpoints 100] [--rounds 5] [--seconds 3]
+ */
+
+/** Milliseconds. */
+const TARGET_MS = 2_000;
+const ROOT = join(import.meta.dirname, '..');
+const ENDPOINT = 'bench';
+const NO_GUARDS = { errorRate: false, invalidOutputs: false, latency: false, predictions: false } as const;
+/** Nothing is waited for: what is left is the engine. */
+const NO_HOLD = { hold: '1ms', minRequests: 1 };
+
+const PLANS: Readonly<Record<string, Parameters<typeof rolloutSpec.parse>[0]>> = {
+  'direct, one change': {},
+  'canary of three steps, four changes': {
+    strategy: 'canary',
+    steps: [5, 25, 50].map((share) => ({ share, ...NO_HOLD })),
+    guards: NO_GUARDS,
+  },
+};
+
+/** The model under another digest: a server takes it for another one. */
+async function another(
+  store: ArtifactStore,
+  served: ServedModel,
+  onnx: Uint8Array,
+  name: string,
+): Promise<ServedModel> {
+  const model = readModel(onnx);
+  model.docString = name;
+  return { ...served, onnx: await store.putBytes(toBinary(ModelProtoSchema, model), 'application/onnx') };
+}
+
+/** Roll-outs one after the other on a whole platform, and a rollback after each. */
+async function rollouts(model: ServingModel, count: number): Promise<string> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'perennial-bench-rollout-'));
+  const platform = await Platform.start({ dataDir });
+  try {
+    const { mlflowUri = '', temporalAddress, parts } = platform.status();
+    const serverUrl = parts.find(({ name }) => name === 'server')?.url ?? '';
+    const connection = await Connection.connect({ address: temporalAddress });
+    const perennial = new PerennialClient(new Client({ connection }));
+    const store = await openStore(configFromEnv({ ...process.env, PERENNIAL_DATA_DIR: dataDir }));
+    const onnx = readFileSync(model.composed);
+    const mlflow = new MlflowClient({ trackingUri: mlflowUri });
+    await mlflow.registeredModels.getOrCreate({ name: ENDPOINT });
+    const experimentId = await mlflow.experiments.getOrCreate({ name: ENDPOINT });
+    const { info } = await mlflow.runs.create({ experimentId });
+
+    let champion: string | null = null;
+    const once = async (plan: Parameters<typeof rolloutSpec.parse>[0]): Promise<number> => {
+      const { version } = await mlflow.modelVersions.create({
+        name: ENDPOINT,
+        source: `runs:/${info.runId}/model`,
+        runId: info.runId,
+      });
+      const input: RolloutInput = {
+        endpoint: ENDPOINT,
+        model: { ...(await another(store, model.served, onnx, version)), version },
+        policy: { sticky: false, deadlineMs: 10_000, log: { sample: 1, features: true } },
+        plan: rolloutSpec.parse(plan),
+        task: 'binary',
+        judgedAgainst: champion,
+        requestedBy: 'bench',
+      };
+      const begin = performance.now();
+      const result = await perennial.temporal.workflow.execute<
+        (argument: RolloutInput) => Promise<RolloutResult>
+      >(WORKFLOW_TYPES.rollout, {
+        workflowId: `${ENDPOINT}/rollout/${version}`,
+        taskQueue: perennial.taskQueue,
+        args: [input],
+      });
+      if (result.outcome !== 'promoted')
+        throw new Error(`version ${version} was not promoted: ${result.reason}`);
+      champion = version;
+      return performance.now() - begin;
+    };
+    await once({});
+    await once({});
+    const traffic = new Traffic(
+      `${serverUrl}/v2/models/${ENDPOINT}/infer`,
+      readFileSync(model.body('v2_', 1)),
+    );
+    const rows: string[][] = [];
+    const back: number[] = [];
+    for (const [name, plan] of Object.entries(PLANS)) {
+      const times: number[] = [];
+      for (let i = 0; i < count; i++) {
+        times.push(await once(plan));
+        const begin = performance.now();
+        const { version } = await perennial.rollback(ENDPOINT, {
+          requestedBy: 'bench',
+          reason: 'a benchmark',
+        });
+        back.push(performance.now() - begin);
+        champion = version;
+      }
+      rows.push([name, ...cells(figures(times), 0), String(TARGET_MS)]);
+    }
+    rows.push(['rollback', ...cells(figures(back), 0), String(TARGET_MS)]);
+    await traffic.stop();
+    await connection.close();
+    return table(['milliseconds', 'least', 'median', 'most', 'bar'], rows);
+  } finally {
+    await platform.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+/** A canary without requests passes no step. */
+class Traffic {
+  #going = true;
+  readonly #clients: Promise<void>[];
+
+  constructor(
+    private readonly url: string,
+    private readonly body: Buffer,
+  ) {
+    this.#clients = Array.from({ length: 4 }, () => this.#client());
+  }
+
+  async stop(): Promise<void> {
+    this.#going = false;
+    await Promise.all(this.#clients);
+  }
+
+  async #client(): Promise<void> {
+    while (this.#going) {
+      const answer = await fetch(this.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: new Uint8Array(this.body),
+      });
+      await answer.arrayBuffer();
+      await sleep(10);
+    }
+  }
+}
+
+/** The built server with so many endpoints, each with a model of its own. */
+async function serverOf(
+  model: ServingModel,
+  endpoints: number,
+): Promise<{ url: string; stop(): Promise<void> }> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'perennial-bench-endpoints-'));
+  const store = await openStore(configFromEnv({ ...process.env, PERENNIAL_DATA_DIR: dataDir }));
+  const onnx = readFileSync(model.composed);
+  const tables = [];
+  for (let i = 1; i <= endpoints; i++) {
+    const own = await another(store, model.served, onnx, `endpoint ${i}`);
+    tables.push(
+      routeTable.parse({ endpoint: `e${i}`, generation: 1, routes: [{ model: own, weight: 100 }] }),
+    );
+  }
+  const state = join(dataDir, 'servers', 'bench');
+  mkdirSync(state, { recursive: true });
+  await new RoutesFile(join(state, 'routes.json')).write(tables);
+  const port = await getPort();
+  const child = spawn(process.execPath, [join(ROOT, 'dist', 'workers', 'main.js'), 'serve'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {
+      ...process.env,
+      PERENNIAL_DATA_DIR: dataDir,
+      PERENNIAL_SERVER_ID: 'bench',
+      // Nobody listens there: a server serves without Temporal and MLflow.
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+      PERENNIAL_SERVER_PORT: String(port),
+      PERENNIAL_SERVER_PROCESSES: '1',
+    },
+  });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const url = `http://127.0.0.1:${port}`;
+  const ready = (): Promise<boolean> =>
+    fetch(`${url}/v2/models/e${endpoints}/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (child.exitCode === null && !(await ready())) await sleep(100);
+  return {
+    url,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await closed;
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One endpoint and many beside each other, round after round; ratios within a round. */
+async function manyEndpoints(
+  model: ServingModel,
+  endpoints: number,
+  { rounds, seconds }: { rounds: number; seconds: number },
+): Promise<string> {
+  const one = await serverOf(model, 1);
+  const many = await serverOf(model, endpoints);
+  const rows: string[][] = [];
+  try {
+    for (const connections of [1, 16]) {
+      const ratios: Record<'requestsPerSecond' | 'p50' | 'p99', number[]> = {
+        requestsPerSecond: [],
+        p50: [],
+        p99: [],
+      };
+      const drives: [Drive, Drive][] = [];
+      const body = model.body('v2_', 1);
+      for (let round = 0; round <= rounds; round++) {
+        const single = await drive({ url: one.url, body, endpoints: 1, connections, seconds });
+        const all = await drive({ url: many.url, body, endpoints, connections, seconds });
+        if (round === 0) continue; // warm-up
+        drives.push([single, all]);
+        for (const key of ['requestsPerSecond', 'p50', 'p99'] as const)
+          ratios[key].push(all[key] / single[key]);
+      }
+      const median = (key: 'requestsPerSecond' | 'p50' | 'p99', which: 0 | 1): string =>
+        figures(drives.map((pair) => pair[which][key])).median.toFixed(key === 'requestsPerSecond' ? 0 : 2);
+      for (const key of ['requestsPerSecond', 'p50', 'p99'] as const)
+        rows.push([
+          `${key === 'requestsPerSecond' ? 'requests/s' : `${key}, ms`}, ${connections} connection${connections > 1 ? 's' : ''}`,
+          median(key, 0),
+          median(key, 1),
+          ...cells(figures(ratios[key]), 2),
+        ]);
+    }
+  } finally {
+    await Promise.all([one.stop(), many.stop()]);
+  }
+  return table(['one row', '1 endpoint', `${endpoints} endpoints`, 'ratio: least', 'median', 'most'], rows);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      rollouts: { type: 'string', default: '20' },
+      endpoints: { type: 'string', default: '100' },
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '3' },
+    },
+  });
+  await requireWrk();
+  const model = await servingModel(join(import.meta.dirname, 'peers', '.peers'));
+  process.stdout.write(`${machine()}\n\n`);
+  process.stdout.write(`${await rollouts(model, Number(values.rollouts))}\n\n`);
+  const drives = { rounds: Number(values.rounds), seconds: Number(values.seconds) };
+  process.stdout.write(`${await manyEndpoints(model, Number(values.endpoints), drives)}\n`);
+}
+
+await main();
