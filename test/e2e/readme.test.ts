@@ -64,9 +64,11 @@ describe('the temporal commands of the README, with the real CLI', () => {
   it('are all known to this test', () => {
     expect(commands.map((line) => words(line).slice(0, 3).join(' ')).sort()).toEqual([
       'temporal workflow query',
+      'temporal workflow query',
       'temporal workflow signal',
       'temporal workflow signal',
       'temporal workflow start',
+      'temporal workflow update',
       'temporal workflow update',
     ]);
   });
@@ -90,5 +92,12 @@ describe('the temporal commands of the README, with the real CLI', () => {
     await waitFor(id, 'awaiting_approval');
     await temporal(commandWith('signal', `--name ${name}`).replace('bank-1', id));
     expect(await outcomeOf(id)).toBe(outcome);
+  });
+
+  it('look at the endpoint, and send it back', { timeout: MINUTE }, async () => {
+    const state = async () => await temporal(commandWith('workflow query', '--type endpoint'));
+    expect(await state()).toContain('"alias":"2"');
+    await temporal(commandWith('update execute', '--name rollback'));
+    await expect.poll(state, { timeout: MINUTE }).toContain('"alias":"1"');
   });
 });
