@@ -167,19 +167,20 @@ class Traffic {
   }
 }
 
-/** The built server with so many endpoints, each with a model of its own. */
+/** The built server with so many endpoints. @param own whether each has a model of its own */
 async function serverOf(
   model: ServingModel,
   endpoints: number,
+  own: boolean,
 ): Promise<{ url: string; stop(): Promise<void> }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'perennial-bench-endpoints-'));
   const store = await openStore(configFromEnv({ ...process.env, PERENNIAL_DATA_DIR: dataDir }));
   const onnx = readFileSync(model.composed);
   const tables = [];
   for (let i = 1; i <= endpoints; i++) {
-    const own = await another(store, model.served, onnx, `endpoint ${i}`);
+    const served = await another(store, model.served, onnx, own ? `endpoint ${i}` : 'all');
     tables.push(
-      routeTable.parse({ endpoint: `e${i}`, generation: 1, routes: [{ model: own, weight: 100 }] }),
+      routeTable.parse({ endpoint: `e${i}`, generation: 1, routes: [{ model: served, weight: 100 }] }),
     );
   }
   const state = join(dataDir, 'servers', 'bench');
@@ -187,7 +188,7 @@ async function serverOf(
   await new RoutesFile(join(state, 'routes.json')).write(tables);
   const port = await getPort();
   const child = spawn(process.execPath, [join(ROOT, 'dist', 'workers', 'main.js'), 'serve'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: 'ignore',
     env: {
       ...process.env,
       PERENNIAL_DATA_DIR: dataDir,
@@ -216,44 +217,55 @@ async function serverOf(
   };
 }
 
-/** One endpoint and many beside each other, round after round; ratios within a round. */
+const MEASURED = ['requestsPerSecond', 'p50', 'p99'] as const;
+const LABELS = { requestsPerSecond: 'requests/s', p50: 'p50, ms', p99: 'p99, ms' } as const;
+
+/**
+ * A server with one endpoint beside servers with many, round after round; ratios within a round. Asked is one of
+ * them, or all in turn: requests to one endpoint share runs, those to many cannot, and as many models as endpoints do
+ * not fit into the processor's cache.
+ */
 async function manyEndpoints(
   model: ServingModel,
   endpoints: number,
   { rounds, seconds }: { rounds: number; seconds: number },
 ): Promise<string> {
-  const one = await serverOf(model, 1);
-  const many = await serverOf(model, endpoints);
+  const one = await serverOf(model, 1, true);
+  const many = await serverOf(model, endpoints, true);
+  const same = await serverOf(model, endpoints, false);
+  const body = model.body('v2_', 1);
+  const settings = [
+    { name: 'one of them asked', url: many.url, asked: 1 },
+    { name: 'all in turn, one model for all', url: same.url, asked: endpoints },
+    { name: 'all in turn, a model each', url: many.url, asked: endpoints },
+  ];
   const rows: string[][] = [];
   try {
     for (const connections of [1, 16]) {
-      const ratios: Record<'requestsPerSecond' | 'p50' | 'p99', number[]> = {
-        requestsPerSecond: [],
-        p50: [],
-        p99: [],
-      };
-      const drives: [Drive, Drive][] = [];
-      const body = model.body('v2_', 1);
+      const pairs = settings.map(() => [] as [Drive, Drive][]);
       for (let round = 0; round <= rounds; round++) {
         const single = await drive({ url: one.url, body, endpoints: 1, connections, seconds });
-        const all = await drive({ url: many.url, body, endpoints, connections, seconds });
-        if (round === 0) continue; // warm-up
-        drives.push([single, all]);
-        for (const key of ['requestsPerSecond', 'p50', 'p99'] as const)
-          ratios[key].push(all[key] / single[key]);
+        for (const [i, { url, asked }] of settings.entries()) {
+          const all = await drive({ url, body, endpoints: asked, connections, seconds });
+          if (round > 0) pairs[i]?.push([single, all]); // the first warms up
+        }
       }
-      const median = (key: 'requestsPerSecond' | 'p50' | 'p99', which: 0 | 1): string =>
-        figures(drives.map((pair) => pair[which][key])).median.toFixed(key === 'requestsPerSecond' ? 0 : 2);
-      for (const key of ['requestsPerSecond', 'p50', 'p99'] as const)
-        rows.push([
-          `${key === 'requestsPerSecond' ? 'requests/s' : `${key}, ms`}, ${connections} connection${connections > 1 ? 's' : ''}`,
-          median(key, 0),
-          median(key, 1),
-          ...cells(figures(ratios[key]), 2),
-        ]);
+      for (const [i, { name }] of settings.entries())
+        for (const key of MEASURED) {
+          const own = pairs[i] ?? [];
+          const median = (which: 0 | 1): string =>
+            figures(own.map((pair) => pair[which][key])).median.toFixed(key === 'requestsPerSecond' ? 0 : 2);
+          const ratios = figures(own.map(([single, all]) => all[key] / single[key]));
+          rows.push([
+            `${connections} connection${connections > 1 ? 's' : ''}, ${name}: ${LABELS[key]}`,
+            median(0),
+            median(1),
+            ...cells(ratios, 2),
+          ]);
+        }
     }
   } finally {
-    await Promise.all([one.stop(), many.stop()]);
+    await Promise.all([one.stop(), many.stop(), same.stop()]);
   }
   return table(['one row', '1 endpoint', `${endpoints} endpoints`, 'ratio: least', 'median', 'most'], rows);
 }

@@ -24,7 +24,7 @@ import { RolloutWatch } from './rollout-watch.ts';
 /** How often one that waits asks again whether it is its turn, should the endpoint have forgotten it. */
 const TURN_POLL = '10m';
 /** After so long a step is looked at first, and so long at the most lies between two looks at the servers. */
-const FIRST_LOOK_MS = 1_000;
+const FIRST_LOOK_MS = 200;
 const LAST_LOOK_MS = 300_000;
 
 /**

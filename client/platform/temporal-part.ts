@@ -13,11 +13,13 @@ const RETENTION_SECONDS = RETENTION_DAYS * 86_400;
 
 /**
  * The dev server polls its own queues 20 times a second unless told otherwise, which costs 100 ms per activity;
- * with these a step takes 11 to 13 ms on a SQLite file.
+ * with these a step takes 11 to 13 ms on a SQLite file. The time shift guards against clocks of several machines that
+ * differ; with its default of a second no timer, and no retry, comes sooner than that.
  */
 const DYNAMIC_CONFIG = [
   'history.transferProcessorMaxPollRPS=2000',
   'history.timerProcessorMaxPollRPS=2000',
+  'history.timerProcessorMaxTimeShift="20ms"',
   'history.visibilityProcessorMaxPollRPS=2000',
   'system.enableActivityEagerExecution=true',
 ];
