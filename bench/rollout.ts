@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { toBinary } from '@bufbuild/protobuf';
 import { Client, Connection } from '@temporalio/client';
 import getPort from 'get-port';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { PerennialClient } from '../client/perennial-client.ts';
 import { Platform } from '../client/platform/platform.ts';
 import { WORKFLOW_TYPES } from '../contracts/names.ts';
@@ -33,6 +34,8 @@ import { type Drive, drive, requireWrk } from './wrk.ts';
 
 /** Milliseconds. */
 const TARGET_MS = 2_000;
+const BARE_RUNS = 5_000;
+const BARE_ROUNDS = 5;
 const ROOT = join(import.meta.dirname, '..');
 const ENDPOINT = 'bench';
 const NO_GUARDS = { errorRate: false, invalidOutputs: false, latency: false, predictions: false } as const;
@@ -270,6 +273,37 @@ async function manyEndpoints(
   return table(['one row', '1 endpoint', `${endpoints} endpoints`, 'ratio: least', 'median', 'most'], rows);
 }
 
+/**
+ * The limit: the bare runtime, one session again and again beside so many in turn. Trees that were not asked lately are
+ * not in the processor's cache.
+ *
+ * @returns microseconds of a run
+ */
+async function bareSessions(model: ServingModel, sessions: number): Promise<string> {
+  const bytes = readFileSync(model.composed);
+  const all = await Promise.all(
+    Array.from({ length: sessions }, () => InferenceSession.create(bytes, { intraOpNumThreads: 1 })),
+  );
+  const feeds = Object.fromEntries(
+    (all[0]?.inputNames ?? []).map((name) => [name, new Tensor('float32', [0.5], [1])]),
+  );
+  const time = async (asked: number): Promise<number> => {
+    const begin = performance.now();
+    for (let i = 0; i < BARE_RUNS; i++) await all[i % asked]?.run(feeds);
+    return ((performance.now() - begin) / BARE_RUNS) * 1_000;
+  };
+  const [one, many]: [number[], number[]] = [[], []];
+  for (let round = 0; round < BARE_ROUNDS; round++) {
+    one.push(await time(1));
+    many.push(await time(sessions));
+  }
+  const rows = [
+    ['1 session', ...cells(figures(one), 0)],
+    [`${sessions} sessions in turn`, ...cells(figures(many), 0)],
+  ];
+  return table(['onnxruntime alone, µs per row', 'least', 'median', 'most'], rows);
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -284,6 +318,7 @@ async function main(): Promise<void> {
   process.stdout.write(`${machine()}\n\n`);
   process.stdout.write(`${await rollouts(model, Number(values.rollouts))}\n\n`);
   const drives = { rounds: Number(values.rounds), seconds: Number(values.seconds) };
+  process.stdout.write(`${await bareSessions(model, Number(values.endpoints))}\n\n`);
   process.stdout.write(`${await manyEndpoints(model, Number(values.endpoints), drives)}\n`);
 }
 
