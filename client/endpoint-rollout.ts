@@ -1,4 +1,4 @@
-import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { PerennialError } from '../contracts/errors.ts';
 import { QUERIES, UPDATES } from '../contracts/names.ts';
 import {
@@ -7,6 +7,7 @@ import {
   rolloutStatus,
   type TrafficOrder,
 } from '../contracts/rollout.ts';
+import { answerOf } from './found.ts';
 
 /**
  * The roll-out that is under way on an endpoint.
@@ -59,18 +60,16 @@ export class EndpointRollout {
     return this.temporal.workflow.getHandle(this.workflowId);
   }
 
-  async #known<T>(answer: Promise<T>): Promise<T> {
-    try {
-      return await answer;
-    } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError && error.cause) throw error.cause;
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
-      throw new PerennialError(
-        'RolloutOver',
-        `the roll-out on ${this.endpoint} is over; look at the endpoint with \`perennial endpoint ${this.endpoint}\``,
-        false,
-        { cause: error },
-      );
-    }
+  #known<T>(answer: Promise<T>): Promise<T> {
+    return answerOf(
+      answer,
+      (_ended, cause) =>
+        new PerennialError(
+          'RolloutOver',
+          `the roll-out on ${this.endpoint} is over; look at the endpoint with \`perennial endpoint ${this.endpoint}\``,
+          false,
+          { cause },
+        ),
+    );
   }
 }

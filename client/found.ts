@@ -1,4 +1,4 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { PerennialError } from '../contracts/errors.ts';
 
 /** The answer of a workflow; where there is none of that name, words that help. */
@@ -23,5 +23,23 @@ export async function found<T>(answer: Promise<T>, id: string, what = 'run'): Pr
         { cause: error },
       );
     throw error;
+  }
+}
+
+/**
+ * The answer of a workflow that may be over: its own refusal, or what `missing` says.
+ *
+ * @param missing words for a workflow that has ended, or that there never was
+ */
+export async function answerOf<T>(
+  answer: Promise<T>,
+  missing: (ended: boolean, cause: WorkflowNotFoundError) => PerennialError,
+): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError && error.cause) throw error.cause;
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    throw missing(/already completed/.test(error.message), error);
   }
 }

@@ -1,9 +1,10 @@
-import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { PerennialError } from '../contracts/errors.ts';
 import type { RunStatus } from '../contracts/lifecycle.ts';
 import { QUERIES, trainingWorkflowId, UPDATES } from '../contracts/names.ts';
 import { lowerIsBetter } from '../contracts/spec/evaluation.ts';
 import { type BudgetUpdate, type SearchReport, searchReport, trialLabel } from '../contracts/trials.ts';
+import { answerOf } from './found.ts';
 
 /**
  * The search for the best model of one run, while it goes on and afterwards.
@@ -45,21 +46,19 @@ export class TrainingSearch {
     return this.temporal.workflow.getHandle(this.#workflowId);
   }
 
-  async #known<T>(answer: Promise<T>): Promise<T> {
-    try {
-      return await answer;
-    } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError && error.cause) throw error.cause;
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
-      throw new PerennialError(
-        'InputInvalid',
-        /already completed/.test(error.message)
-          ? `the training of run ${this.lifecycle} has ended already`
-          : `run ${this.lifecycle} has not come to its stage train; look at it with \`perennial status ${this.lifecycle}\``,
-        false,
-        { cause: error },
-      );
-    }
+  #known<T>(answer: Promise<T>): Promise<T> {
+    return answerOf(
+      answer,
+      (ended, cause) =>
+        new PerennialError(
+          'InputInvalid',
+          ended
+            ? `the training of run ${this.lifecycle} has ended already`
+            : `run ${this.lifecycle} has not come to its stage train; look at it with \`perennial status ${this.lifecycle}\``,
+          false,
+          { cause },
+        ),
+    );
   }
 }
 
