@@ -58,7 +58,8 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          fileParallelism: false,
+          // Each file has a platform of its own.
+          maxWorkers: 2,
           testTimeout: 600 * SECOND,
           hookTimeout: 300 * SECOND,
         },

@@ -6,6 +6,7 @@ import { mlflowPart } from './mlflow-part.ts';
 import { type PlatformOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { type OwnPartSettings, ownPart } from './own-part.ts';
 import { type PartDefinition, SupervisedPart } from './part.ts';
+import { PortClaims } from './port-claims.ts';
 import { choosePorts, type Ports } from './ports.ts';
 import { findPython, findTemporalCli } from './programs.ts';
 import { endLeftovers, runningPlatform } from './running.ts';
@@ -98,9 +99,11 @@ export class Platform {
       throw new PlatformRunningError(runningPlatform(options.dataDir), lock.pid, options.dataDir);
     }
     let platform: Platform | undefined;
+    const claims = new PortClaims();
     try {
       await endLeftovers(options.dataDir, options.limits.graceMs);
-      const ports = await choosePorts(given.ports ?? {}, readState(options.dataDir)?.ports ?? {});
+      const previous = readState(options.dataDir)?.ports ?? {};
+      const ports = await choosePorts(given.ports ?? {}, previous, claims);
       platform = new Platform(given, options, lock, ports);
       platform.#starting = platform.#startParts();
       await platform.#starting;
@@ -109,6 +112,8 @@ export class Platform {
       if (platform) await platform.stop();
       else lock.release();
       throw error;
+    } finally {
+      claims.release();
     }
   }
 

@@ -1,4 +1,5 @@
 import getPort, { clearLockedPorts } from 'get-port';
+import type { PortClaims } from './port-claims.ts';
 
 /** What needs a port of its own. */
 export const PORT_NAMES = ['temporal', 'temporalUi', 'mlflow', 'server'] as const;
@@ -14,9 +15,14 @@ export const PREFERRED_PORTS: Ports = { temporal: 7233, temporalUi: 8233, mlflow
  *
  * @param wanted ports that the user asked for
  * @param previous ports of the last start
- * @example const ports = await choosePorts({ mlflow: 5001 }, {})
+ * @param claims takes each of them; a port that another platform has claimed is not free
+ * @example const ports = await choosePorts({ mlflow: 5001 }, {}, new PortClaims())
  */
-export async function choosePorts(wanted: Partial<Ports>, previous: Partial<Ports>): Promise<Ports> {
+export async function choosePorts(
+  wanted: Partial<Ports>,
+  previous: Partial<Ports>,
+  claims: PortClaims,
+): Promise<Ports> {
   // get-port keeps what it handed out for half a minute; a platform that is started again wants the same ports.
   clearLockedPorts();
   const chosen: Partial<Ports> = {};
@@ -25,12 +31,16 @@ export async function choosePorts(wanted: Partial<Ports>, previous: Partial<Port
   const reserved = (own: PortName): number[] =>
     PORT_NAMES.filter((name) => name !== own).flatMap((name) => wanted[name] ?? previous[name] ?? []);
   for (const name of PORT_NAMES) {
-    const port = await getPort({
-      port: [wanted[name], previous[name], PREFERRED_PORTS[name]].filter((value) => value !== undefined),
-      exclude: [...taken, ...reserved(name).filter((value) => value !== wanted[name])],
-    });
-    chosen[name] = port;
-    taken.push(port);
+    for (;;) {
+      const port = await getPort({
+        port: [wanted[name], previous[name], PREFERRED_PORTS[name]].filter((value) => value !== undefined),
+        exclude: [...taken, ...reserved(name).filter((value) => value !== wanted[name])],
+      });
+      taken.push(port);
+      if (!claims.take(port)) continue;
+      chosen[name] = port;
+      break;
+    }
   }
   return { ...PREFERRED_PORTS, ...chosen };
 }

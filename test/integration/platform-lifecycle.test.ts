@@ -20,6 +20,7 @@ import { backup, restore } from '../../client/platform/backup.ts';
 import { DEFAULT_LIMITS } from '../../client/platform/options.ts';
 import { SupervisedPart } from '../../client/platform/part.ts';
 import { Platform, PlatformRunningError } from '../../client/platform/platform.ts';
+import { PortClaims } from '../../client/platform/port-claims.ts';
 import { choosePorts } from '../../client/platform/ports.ts';
 import { isAlive } from '../../client/platform/process-identity.ts';
 import { findTemporalCli } from '../../client/platform/programs.ts';
@@ -229,7 +230,9 @@ describe('a platform on real servers', () => {
 
   it('gives a Temporal database of an earlier version what it lacks', { timeout: 60 * SECONDS }, async () => {
     const earlier = join(folder, 'earlier');
-    const ports = await choosePorts({}, {});
+    const claims = new PortClaims();
+    const ports = await choosePorts({}, {}, claims);
+    claims.release();
     const part = temporalPart(earlier, findTemporalCli(undefined), ports, 'default', process.env);
     mkdirSync(part.cwd, { recursive: true });
     const names = Object.values(SEARCH_ATTRIBUTES).map(({ name }) => name);

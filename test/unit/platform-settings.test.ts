@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -16,7 +17,9 @@ import { capRunningLog, openLog, readLog } from '../../client/platform/logs.ts';
 import { mlflowPart } from '../../client/platform/mlflow-part.ts';
 import { resolveOptions } from '../../client/platform/options.ts';
 import { ownPart, readyUrl } from '../../client/platform/own-part.ts';
+import { PortClaims } from '../../client/platform/port-claims.ts';
 import { choosePorts } from '../../client/platform/ports.ts';
+import { identityOf } from '../../client/platform/process-identity.ts';
 import { findPython, findTemporalCli } from '../../client/platform/programs.ts';
 import { formatStatus } from '../../client/platform/status.ts';
 import { temporalPart } from '../../client/platform/temporal-part.ts';
@@ -41,19 +44,27 @@ const close = (server: Server): Promise<number> =>
   });
 
 describe('ports', () => {
+  let claims: PortClaims;
+  beforeEach(() => {
+    claims = new PortClaims(join(folder, 'claims'));
+  });
+  afterEach(() => claims.release());
+
   it('are the wanted ones, then those of the last start', async () => {
     const [a = 0, b = 0, c = 0] = await free();
-    const ports = await choosePorts({ temporal: a }, { temporal: c, mlflow: b });
+    const ports = await choosePorts({ temporal: a }, { temporal: c, mlflow: b }, claims);
     expect(ports.temporal).toBe(a);
     expect(ports.mlflow).toBe(b);
-    expect(await choosePorts({ temporal: a }, { mlflow: b })).toMatchObject({ temporal: a, mlflow: b });
+    claims.release();
+    const again = await choosePorts({ temporal: a }, { mlflow: b }, claims);
+    expect(again).toMatchObject({ temporal: a, mlflow: b });
   });
 
   it('fall back to a free one, and never name one twice', async () => {
     const [busy = 0] = await free();
     const server = await listen(busy);
     try {
-      const ports = await choosePorts({ temporal: busy, mlflow: busy }, { server: busy });
+      const ports = await choosePorts({ temporal: busy, mlflow: busy }, { server: busy }, claims);
       expect(Object.values(ports)).not.toContain(busy);
       expect(new Set(Object.values(ports)).size).toBe(4);
     } finally {
@@ -63,9 +74,21 @@ describe('ports', () => {
 
   it('of one part are not given to another', async () => {
     const [a = 0] = await free();
-    const ports = await choosePorts({ server: a }, { temporal: a });
+    const ports = await choosePorts({ server: a }, { temporal: a }, claims);
     expect(ports.server).toBe(a);
     expect(ports.temporal).not.toBe(a);
+  });
+
+  it('are not those that another platform has claimed, as long as it lives', async () => {
+    const [a = 0, b = 0] = await free();
+    const claim = (port: number, owner: object) =>
+      writeFileSync(join(folder, 'claims', `${port}.lock`), JSON.stringify(owner));
+    mkdirSync(join(folder, 'claims'));
+    claim(a, identityOf(process.ppid) ?? {});
+    claim(b, { pid: process.ppid, started: 'long ago' });
+    const ports = await choosePorts({ temporal: a, mlflow: b }, {}, claims);
+    expect(ports.temporal).not.toBe(a);
+    expect(ports.mlflow).toBe(b);
   });
 });
 
