@@ -138,12 +138,10 @@ export function aliasActivities(
       model: await servedVersion(deps, await versionByAlias(deps.mlflow(), modelName, ALIASES.champion)),
     })),
 
-    registeredVersion: framed(deps.config, async ({ modelName: name, version }) => ({
-      model: await servedVersion(
-        deps,
-        await deps.mlflow().modelVersions.get({ name, version }).catch(undefinedWhereMissing),
-      ),
-    })),
+    registeredVersion: framed(deps.config, async ({ modelName: name, version }) => {
+      const found = await deps.mlflow().modelVersions.get({ name, version }).catch(undefinedWhereMissing);
+      return { model: await servedVersion(deps, found), outcome: found?.tags[VERSION_TAGS.outcome] ?? null };
+    }),
 
     championTraining: framed(deps.config, async ({ modelName }) => {
       const version = await versionByAlias(deps.mlflow(), modelName, ALIASES.champion);

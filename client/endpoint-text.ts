@@ -14,7 +14,7 @@ export function endpointText(state: EndpointState, rollout: RolloutStatus | unde
       ([server, generation]) =>
         `  server ${server}: generation ${generation}${generation < table.generation ? ' (behind)' : ''}`,
     ),
-    ...(rollout ? rolloutLines(rollout) : []),
+    ...(rollout ? rolloutLines(rollout) : unansweredLines(state)),
     ...queue.map(({ model, since }) => `  waits since ${moment(since)}: version ${model.version}`),
     ...state.changes.map(
       (change) =>
@@ -26,6 +26,14 @@ export function endpointText(state: EndpointState, rollout: RolloutStatus | unde
     ),
   ].join('\n');
 }
+
+/** A roll-out that does not say how it is. */
+const unansweredLines = ({ slot }: EndpointState): string[] =>
+  slot
+    ? [
+        `  roll-out of version ${slot.model.version} is under way; its workflow ${slot.rollout} does not answer`,
+      ]
+    : [];
 
 function registryLines({ alias, aliasProblem, current }: EndpointState): string[] {
   if (alias === (current?.version ?? null)) return [];

@@ -156,8 +156,11 @@ export interface TrackingActivities {
   championTraining(input: { modelName: string }): Promise<{ champion: ChampionTraining | null }>;
   /** The version that the alias `champion` names, as a server needs it. */
   currentChampion(input: { modelName: string }): Promise<{ model: ServedModel | null }>;
-  /** A registered version as a server needs it; `null` where there is none of that name, or it was not made here. */
-  registeredVersion(input: { modelName: string; version: string }): Promise<{ model: ServedModel | null }>;
+  /** A registered version as a server needs it, and what became of it (tag `perennial.outcome`); `null` where there is none of that name, or it was not made here. */
+  registeredVersion(input: {
+    modelName: string;
+    version: string;
+  }): Promise<{ model: ServedModel | null; outcome: string | null }>;
   /** Sets tags of a registered version. */
   tagVersion(input: { modelName: string; version: string; tags: Record<string, string> }): Promise<void>;
 }

@@ -58,6 +58,8 @@ export const promoteUpdate = z.strictObject({
   requestId,
   rollout,
   by: z.string().max(400),
+  /** Whether `by` is a person's name, and not the engine's word. */
+  named: z.boolean(),
   reason: z.string().max(4_000),
 });
 export type PromoteUpdate = z.infer<typeof promoteUpdate>;

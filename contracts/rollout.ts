@@ -55,8 +55,10 @@ export type RolloutStep = z.infer<typeof rolloutStep>;
 export const rolloutState = z.strictObject({
   phase: z.enum(['queued', 'running', 'ended']),
   startedAt: z.string(),
-  /** When the first step began: the window of late labels. */
+  /** Since when the candidate has had the share that it has, over steps: the window of truth. */
   servedSince: z.string().nullable(),
+  /** Role and share of that window. */
+  servedShare: z.string().nullable(),
   step: z.number().int().nonnegative(),
   stepSince: z.string().nullable(),
   /** A share that a person set instead of the step's. */

@@ -71,21 +71,23 @@ export const tableFor = (
 
 /**
  * The table of the next generation that gives a candidate its share beside the champion. How requests are treated
- * stays the champion's way until the candidate is the champion.
+ * stays the champion's way until the candidate is the champion; recorded is as much as either asks for, since truth is
+ * about what is on record.
  */
 export function sharedTable(
   state: EndpointState,
   champion: ServedModel,
-  candidate: ServedModel,
+  { model: candidate, policy }: Pick<RolloutSlot, 'model' | 'policy'>,
   { share, role }: Pick<ShiftUpdate, 'share' | 'role'>,
 ): RouteTable {
+  const own = policyOf(state.table);
   return nextTable(
     state,
     [
       { model: champion, weight: role === 'challenger' ? 100 - share : 100, role: 'champion' },
       { model: candidate, weight: share, role },
     ],
-    policyOf(state.table),
+    { ...own, log: { ...own.log, sample: Math.max(own.log.sample, policy.log.sample) } },
   );
 }
 
@@ -146,13 +148,14 @@ export function promoted(state: EndpointState, model: ServedModel): EndpointStat
 }
 
 /**
- * An earlier champion serves again. What was champion after it is not what the next rollback goes to.
- *
- * @param model one of `served`, or one that was forgotten
+ * An earlier champion serves again. What was champion after it is not where the next rollback goes. Where it is none of
+ * `served` (forgotten, or rolled back before), the next rollback goes to what serves now.
  */
 export function rolledBack(state: EndpointState, model: ServedModel): EndpointState {
   const place = state.served.findIndex(({ version }) => version === model.version);
-  return { ...state, current: model, served: place < 0 ? state.served : state.served.slice(place + 1) };
+  return place < 0
+    ? promoted(state, model)
+    : { ...state, current: model, served: state.served.slice(place + 1) };
 }
 
 /** A change on record. */

@@ -126,7 +126,19 @@ export async function deploy(
     if (isCancellation(error)) return false;
     throw error;
   });
-  if (problem !== undefined) throw problem;
+  const open = {
+    endpoint,
+    version: model.version,
+    generation: null,
+    previousVersion: judgedAgainst,
+    servers: [],
+  };
+  if (problem !== undefined && !isCancellation(problem)) throw problem;
+  if (problem !== undefined)
+    return {
+      ...open,
+      rollout: { workflowId, outcome: 'withdrawn', reason: 'the roll-out was cancelled' },
+    };
   if (ended && result)
     return {
       endpoint,
@@ -137,11 +149,7 @@ export async function deploy(
       rollout: { workflowId, outcome: result.outcome, reason: result.reason },
     };
   return {
-    endpoint,
-    version: model.version,
-    generation: null,
-    previousVersion: judgedAgainst,
-    servers: [],
+    ...open,
     rollout: {
       workflowId,
       outcome: 'rolling_out',

@@ -23,14 +23,15 @@ import {
   withNote,
   withoutRollout,
 } from '../domain/endpoint.ts';
-import { registeredVersion } from './activities.ts';
 import type { AuditTrail } from './audit-trail.ts';
 import type { EndpointRegistry } from './endpoint-registry.ts';
+import { rollbackTarget } from './endpoint-rollback.ts';
 import type { EndpointHolder, EndpointRoutes } from './endpoint-routes.ts';
 import { words } from './failure-words.ts';
 import { told } from './rollout-turn.ts';
 
 type Rollback = ReturnType<typeof rollbackUpdate.parse>;
+type Actor = { by: string; reason: string; named: boolean };
 
 /** A promotion whose traffic has moved. */
 interface Promotion {
@@ -83,7 +84,7 @@ export class EndpointChanges {
     const answer = await this.#apply(
       'shift',
       slot.model.version,
-      sharedTable(this.holder.state, current, slot.model, { share, role }),
+      sharedTable(this.holder.state, current, slot, { share, role }),
     );
     const change = this.#change('shift', answer, slot.requestedBy, `${role} at ${share} %`);
     this.holder.state = recorded(this.holder.state, change);
@@ -94,7 +95,14 @@ export class EndpointChanges {
   async promote(request: PromoteUpdate): Promise<Promotion> {
     const { model, policy } = this.#slotOf(request.rollout);
     const { current, table } = this.holder.state;
-    const answer = await this.#apply('promote', model.version, tableFor(this.holder.state, model, policy));
+    const answer = await this.#apply(
+      'promote',
+      model.version,
+      tableFor(this.holder.state, model, policy),
+    ).catch((error: unknown) => {
+      this.#note('endpoint.promoted', 'reverted', request, model, words(error));
+      throw error;
+    });
     this.holder.state = promoted(this.holder.state, model);
     this.registry.wake();
     return { request, model, answer, before: { model: current, table } };
@@ -151,11 +159,15 @@ export class EndpointChanges {
 
   /** A candidate answers nobody any more; one that did not anyway is forgotten. */
   async withdraw(request: WithdrawUpdate): Promise<EndpointAnswer> {
-    const { slot } = this.holder.state;
+    const { slot, table } = this.holder.state;
+    // An endpoint that was started afresh knows of no roll-out, and its servers may still have the candidate.
+    const lost = table.generation === 0;
     const answer =
       slot?.rollout === request.rollout
         ? await this.clear(slot, request.reason, request.by)
-        : this.#unchanged();
+        : lost
+          ? await this.#champion()
+          : this.#unchanged();
     if (slot?.rollout === request.rollout)
       this.#note('endpoint.withdrawn', 'done', request, slot.model, request.reason);
     this.holder.state = withoutRollout(this.holder.state, request.rollout);
@@ -169,7 +181,7 @@ export class EndpointChanges {
     const serving = current?.version === slot.model.version;
     this.holder.state = withoutRollout(this.holder.state, slot.rollout);
     if (!beside || serving) return this.#unchanged();
-    const answer = await this.#apply('withdraw', slot.model.version, tableFor(this.holder.state, current));
+    const answer = await this.#champion();
     this.holder.state = recorded(this.holder.state, this.#change('withdraw', answer, by, reason));
     return answer;
   }
@@ -183,7 +195,7 @@ export class EndpointChanges {
   async rollback(request: Rollback, seen: string | null): Promise<EndpointAnswer> {
     const { requestedBy: by, reason, to } = request;
     const { current, slot } = this.holder.state;
-    const actor = { by, reason };
+    const actor = { by, reason, named: true };
     if ((current?.version ?? null) !== seen)
       throw this.#refused(
         actor,
@@ -195,16 +207,16 @@ export class EndpointChanges {
     let answer: EndpointAnswer;
     if (target) {
       const from = current;
-      answer = await this.#apply('rollback', target.version, tableFor(this.holder.state, target));
+      answer = await this.#apply('rollback', target.version, tableFor(this.holder.state, target)).catch(
+        (error: unknown) => {
+          this.#note('endpoint.rolled-back', 'reverted', actor, target, words(error));
+          throw error;
+        },
+      );
       this.holder.state = rolledBack(this.holder.state, target);
       this.registry.wake();
       if (from) this.#tagRolledBack(from.version, `back to version ${target.version}`, actor);
-    } else
-      answer = await this.#apply(
-        'rollback',
-        slot?.model.version ?? 'none',
-        tableFor(this.holder.state, current),
-      );
+    } else answer = await this.#champion();
     if (slot) {
       this.holder.state = withoutRollout(this.holder.state, slot.rollout);
       await told(slot, {
@@ -219,27 +231,13 @@ export class EndpointChanges {
     return answer;
   }
 
-  /** The version that a rollback goes to. */
-  async #target(actor: { by: string; reason: string }, to: string | undefined): Promise<ServedModel> {
-    const { current, served, table } = this.holder.state;
-    if (to === undefined) {
-      const [before] = served;
-      if (before) return before;
-      throw this.#refused(actor, 'there is no version before the current one; name one by --to');
-    }
-    if (to === current?.version) throw this.#refused(actor, `version ${to} serves already`);
-    const known = served.find(({ version }) => version === to);
-    if (known) return known;
-    const { model } = await registeredVersion({ modelName: table.endpoint, version: to }).catch(
-      (error: unknown) => {
-        throw this.#refused(actor, `version ${to} cannot be looked up: ${words(error)}`);
-      },
-    );
-    if (model) return model;
-    throw this.#refused(actor, `${table.endpoint} has no version ${to} that can be served`);
+  async #target(actor: Actor, to: string | undefined): Promise<ServedModel> {
+    const target = await rollbackTarget(this.holder.state, to);
+    if (typeof target === 'string') throw this.#refused(actor, target);
+    return target;
   }
 
-  #refused(actor: { by: string; reason: string }, why: string): ApplicationFailure {
+  #refused(actor: Actor, why: string): ApplicationFailure {
     this.#note('endpoint.rolled-back', 'refused', actor, null, why);
     return ApplicationFailure.nonRetryable(`update rollback: ${why}`, 'InputInvalid');
   }
@@ -251,6 +249,14 @@ export class EndpointChanges {
       `roll-out ${rollout} is not under way on ${table.endpoint}: it was superseded, rolled back, or never admitted`,
       'RolloutOver',
     );
+  }
+
+  /** The champion has all requests, whichever servers take that now. */
+  async #champion(): Promise<EndpointAnswer> {
+    const { state } = this.holder;
+    const servers = await this.routes.enforced(tableFor(state, state.current));
+    this.count += 1;
+    return { ...this.#unchanged(), servers };
   }
 
   async #apply(kind: EndpointChange['kind'], version: string, table: RouteTable): Promise<EndpointAnswer> {
@@ -323,7 +329,7 @@ export class EndpointChanges {
   #note(
     action: AuditAction,
     outcome: 'done' | 'refused' | 'reverted',
-    { by }: { by: string },
+    { by, named }: { by: string; named: boolean },
     model: ServedModel | null,
     reason: string,
   ): void {
@@ -331,7 +337,7 @@ export class EndpointChanges {
       action,
       outcome,
       by,
-      how: 'named',
+      how: named ? 'named' : 'engine',
       endpoint: this.holder.state.table.endpoint,
       version: model?.version ?? null,
       candidate: model?.onnx.sha256 ?? null,

@@ -13,9 +13,15 @@ export class EndpointRegistry {
   /** The version whose alias the registry refused for good. */
   #refused: string | null | undefined;
   #stopped = false;
-  readonly #following: Promise<void>;
+  #following: Promise<void> = Promise.resolve();
 
   constructor(private readonly holder: EndpointHolder) {
+    this.start();
+  }
+
+  /** Follows from now on, until {@link stop}. */
+  start(): void {
+    this.#stopped = false;
     this.#following = this.#follow();
   }
 

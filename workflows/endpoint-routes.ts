@@ -64,6 +64,18 @@ export class EndpointRoutes {
     return servers.map(([serverId]) => serverId);
   }
 
+  /**
+   * Puts a table into force whoever takes it: what it takes away must not come back. Who did not take it is offered it
+   * again until it does.
+   *
+   * @returns ids of the servers that have it
+   */
+  async enforced(table: RouteTable): Promise<string[]> {
+    await this.offer(table, (await listModelServers({})).servers);
+    const { acknowledged, table: inForce } = this.holder.state;
+    return Object.keys(acknowledged).filter((serverId) => acknowledged[serverId] === inForce.generation);
+  }
+
   /** Offers the table in force to every live server; one that came back under its old name may have lost it. */
   async reconcile(): Promise<void> {
     if (this.holder.state.table.generation === 0) return;

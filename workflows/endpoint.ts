@@ -54,9 +54,11 @@ export async function endpoint(argument: unknown): Promise<void> {
     );
   const entity = new Endpoint(input.state ?? emptyEndpoint(input.endpoint), input.state === undefined);
   try {
-    await entity.live(input.continueAfter);
-  } finally {
+    do await entity.live(input.continueAfter);
+    while (!(await entity.still()));
+  } catch (error) {
     await CancellationScope.nonCancellable(() => entity.quiet());
+    throw error;
   }
   const next: EndpointInput = {
     endpoint: input.endpoint,
@@ -167,7 +169,8 @@ class Endpoint implements EndpointHolder {
 
   /** Serves handlers and keeps servers up to date until it is time to continue as new. */
   async live(continueAfter: number): Promise<void> {
-    const over = (): boolean => this.#changes.count >= continueAfter || workflowInfo().continueAsNewSuggested;
+    const over = (): boolean =>
+      (this.#changes.count >= continueAfter || workflowInfo().continueAsNewSuggested) && this.#idle;
     while (!over()) {
       if (this.#stale && this.#works === 0) {
         this.#stale = false;
@@ -180,11 +183,27 @@ class Endpoint implements EndpointHolder {
     }
   }
 
-  /** Waits until every request is answered and no change is under way. What the registry does not know yet waits on. */
-  async quiet(): Promise<void> {
-    await condition(() => allHandlersFinished() && this.#works === 0);
+  /** Nothing is asked for, changed, or on its way to the audit log. */
+  get #idle(): boolean {
+    return allHandlersFinished() && this.#works === 0 && this.#audit.idle;
+  }
+
+  /**
+   * Stops what goes on in the background, for the next run to take over. What the registry does not know yet waits on.
+   *
+   * @returns `false` where something was asked for meanwhile: it goes on
+   */
+  async still(): Promise<boolean> {
     await this.#registry.stop();
-    await this.#audit.settled();
+    if (this.#idle && !CancellationScope.current().consideredCancelled) return true;
+    this.#registry.start();
+    return false;
+  }
+
+  /** Waits until every request is answered and no change is under way. */
+  async quiet(): Promise<void> {
+    do await condition(() => this.#idle);
+    while (!(await this.still()));
   }
 
   #onServerJoined(signal: unknown): void {

@@ -29,7 +29,7 @@ export class RolloutEnd {
     if (kind === 'promote') return this.#promoted(ending, reason);
     const named = ending.named === true;
     // A candidate that endangers nobody any more first, all else after.
-    const answer = await this.requests.withdraw('rolled_back', by, reason);
+    const answer = await this.requests.withdraw('rolled_back', { by, reason, named });
     return this.#close('rolled_back', reason || `rolled back by ${by}`, answer, { by, named });
   }
 
@@ -37,7 +37,8 @@ export class RolloutEnd {
   async failed(why: string): Promise<void> {
     const { run } = this;
     try {
-      await this.requests.withdraw('withdrawn', run.input.requestedBy, why.slice(0, MAX_REASON));
+      const reason = why.slice(0, MAX_REASON);
+      await this.requests.withdraw('withdrawn', { by: run.input.requestedBy, reason, named: false });
       await this.#tag('withdrawn', why);
     } catch (error) {
       log.error(`the candidate could not be withdrawn: ${words(error)}`);
@@ -60,10 +61,14 @@ export class RolloutEnd {
     { by, named }: Extract<Ending, { kind: 'promote' | 'rollback' }>,
     reason: string,
   ): Promise<RolloutResult> {
+    const { run } = this;
+    run.promoting = true;
+    run.show();
     try {
-      const answer = await this.requests.promote(by, reason);
+      const answer = await this.requests.promote({ by, reason, named: named === true });
       return await this.#close('promoted', reason, answer, { by, named: named === true });
     } catch (error) {
+      run.promoting = false;
       // Rolled back by a person between traffic and alias.
       const over = await this.overtaken(error);
       if (over) return this.ended(over);
@@ -72,7 +77,7 @@ export class RolloutEnd {
   }
 
   async #over(outcome: RolloutOutcome, by: string, reason: string): Promise<RolloutResult> {
-    return this.#close(outcome, reason, null, { by, named: true });
+    return this.#close(outcome, reason, null, { by, named: outcome === 'rolled_back' });
   }
 
   async #close(
@@ -88,8 +93,11 @@ export class RolloutEnd {
     run.state.reason = reason;
     run.note('rollout.ended', `${outcome}: ${reason}`, actor);
     run.show();
-    await this.#tag(outcome, reason);
     if (outcome === 'promoted' || outcome === 'rolled_back') await this.#tell(outcome, reason);
+    // What serves, serves: a tag that cannot be had does not make it another end.
+    await this.#tag(outcome, reason).catch((error: unknown) =>
+      log.error(`version ${model.version} could not be tagged: ${words(error)}`),
+    );
     return {
       outcome,
       endpoint,

@@ -1,10 +1,19 @@
 import { ApplicationFailure, CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { EndpointAsk } from '../contracts/activities.ts';
-import { type AdmitAnswer, admitAnswer, type EndpointAnswer, endpointAnswer } from '../contracts/endpoint.ts';
+import {
+  type AdmitAnswer,
+  admitAnswer,
+  type EndpointAnswer,
+  endpointAnswer,
+  type PromoteUpdate,
+} from '../contracts/endpoint.ts';
 import type { RolloutStep } from '../contracts/rollout.ts';
 import { emptyLedger } from '../domain/rollout/evidence.ts';
 import { askEndpoint } from './activities.ts';
 import type { RolloutRun } from './rollout-run.ts';
+
+/** Who wants it and why; `named`: a person. */
+type Who = Pick<PromoteUpdate, 'by' | 'reason' | 'named'>;
 
 /** What a roll-out asks of its endpoint. */
 export class RolloutRequests {
@@ -25,23 +34,31 @@ export class RolloutRequests {
   /** The candidate gets the share of a step; the window of its evidence begins when every server has it. */
   async shift({ name, share, role }: RolloutStep): Promise<void> {
     const { run } = this;
+    const asked = run.state.share;
     const answer = await this.#change({ update: 'shift', request: { ...this.#named(), share, role } });
     run.state.ledger = emptyLedger(answer.generation, answer.since);
     run.state.stepSince = answer.since;
-    run.state.servedSince ??= answer.since;
+    // Truth is compared over a time in which both had the same share, however many steps that is.
+    const served = `${role} ${share}`;
+    if (run.state.servedShare !== served) {
+      run.state.servedSince = answer.since;
+      run.state.servedShare = served;
+      run.state.truth = null;
+    }
     run.state.pausedMs = 0;
     if (run.state.paused) run.state.pausedSince = answer.since;
-    run.shareAsked = false;
+    // A person may have asked for another one meanwhile.
+    if (run.state.share === asked) run.shareAsked = false;
     run.note('rollout.step', `${name}: ${role} at ${share} %, generation ${answer.generation}`);
     run.show();
   }
 
-  promote(by: string, reason: string): Promise<EndpointAnswer> {
-    return this.#change({ update: 'promote', request: { ...this.#named(), by, reason } });
+  promote(who: Who): Promise<EndpointAnswer> {
+    return this.#change({ update: 'promote', request: { ...this.#named(), ...who } });
   }
 
-  withdraw(outcome: 'rolled_back' | 'withdrawn', by: string, reason: string): Promise<EndpointAnswer> {
-    return this.#change({ update: 'withdraw', request: { ...this.#named(), outcome, by, reason } });
+  withdraw(outcome: 'rolled_back' | 'withdrawn', who: Who): Promise<EndpointAnswer> {
+    return this.#change({ update: 'withdraw', request: { ...this.#named(), ...who, outcome } });
   }
 
   #named(): { requestId: string; rollout: string } {

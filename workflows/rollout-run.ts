@@ -1,6 +1,7 @@
 import {
   ApplicationFailure,
   allHandlersFinished,
+  CancellationScope,
   condition,
   log,
   setCurrentDetails,
@@ -46,6 +47,8 @@ export class RolloutRun {
   turn = false;
   /** Another share is asked for, and not yet in force. */
   shareAsked = false;
+  /** All requests are on their way to the candidate, for good. */
+  promoting = false;
   /** Why the workflow fails; who waits for an order hears of it. */
   failed: string | undefined;
 
@@ -66,7 +69,7 @@ export class RolloutRun {
     setHandler(handlers.traffic, (update) => this.#onTraffic(update), {
       validator: (update) => {
         parseInput(trafficOrder, update, 'update traffic');
-        this.#refuseEnded('traffic');
+        this.#refuseUntimely('traffic');
       },
     });
     this.show();
@@ -95,7 +98,12 @@ export class RolloutRun {
       steps: this.steps,
       step: state.step,
       stepSince: state.stepSince,
-      share: state.outcome === 'promoted' ? 100 : state.phase === 'running' ? (this.step?.share ?? 0) : 0,
+      share:
+        state.outcome === 'promoted' || this.promoting
+          ? 100
+          : state.phase === 'running'
+            ? (this.step?.share ?? 0)
+            : 0,
       paused: state.paused,
       verdicts: state.verdicts,
       outcome: state.outcome,
@@ -150,20 +158,38 @@ export class RolloutRun {
     await this.audit.settled();
   }
 
+  /** Whether nothing was asked for while the audit log was brought up to date, so that the next run may take over. */
+  async still(): Promise<boolean> {
+    await this.audit.settled();
+    const cancelled = CancellationScope.current().consideredCancelled;
+    return allHandlersFinished() && this.audit.idle && !this.urgent && !this.turn && !cancelled;
+  }
+
   #checked(name: string): { validator: (update: unknown) => void } {
     return {
       validator: (update) => {
         parseInput(rolloutOrder, update, `update ${name}`);
-        this.#refuseEnded(name);
+        this.#refuseUntimely(name);
       },
     };
   }
 
-  #refuseEnded(name: string): void {
+  /** What is over, is to be over, or has not begun takes no orders; only a rollback may come before the turn. */
+  #refuseUntimely(name: string): void {
     if (this.state.phase === 'ended' || this.failed !== undefined)
       throw ApplicationFailure.nonRetryable(
         `update ${name}: the roll-out is over: ${this.failed ?? this.state.reason}`,
         'RolloutOver',
+      );
+    if (this.promoting)
+      throw ApplicationFailure.nonRetryable(
+        `update ${name}: the candidate is being promoted and waits for MLflow; roll the endpoint back: perennial rollback ${this.input.endpoint}`,
+        'InputInvalid',
+      );
+    if (this.state.phase === 'queued' && name !== 'rollback')
+      throw ApplicationFailure.nonRetryable(
+        `update ${name}: the candidate waits for its turn behind another roll-out; end that one first`,
+        'InputInvalid',
       );
   }
 
@@ -219,6 +245,11 @@ export class RolloutRun {
     this.shareAsked = true;
     this.note('rollout.traffic', `${share} %${reason ? `: ${reason}` : ''}`, { by, named: true });
     await condition(() => !this.shareAsked || this.state.phase === 'ended' || this.failed !== undefined);
+    if (this.shareAsked)
+      throw ApplicationFailure.nonRetryable(
+        `update traffic: the roll-out ended before the share was in force: ${this.failed ?? this.state.reason}`,
+        'RolloutOver',
+      );
     return this.status;
   }
 }
@@ -229,6 +260,7 @@ const firstState = (): RolloutState => ({
   phase: 'queued',
   startedAt: now(),
   servedSince: null,
+  servedShare: null,
   step: 0,
   stepSince: null,
   share: null,

@@ -10,7 +10,7 @@ export async function stepDecision(
   watch: RolloutWatch,
   step: RolloutStep,
 ): Promise<'hold' | 'advance' | Ending> {
-  const { verdicts, requests } = await watch.look(step);
+  const { verdicts, requests, baseline } = await watch.look(step);
   noteFindings(run, verdicts);
   run.state.verdicts = verdicts;
   const { next, reason } = decideStep({
@@ -20,6 +20,7 @@ export async function stepDecision(
     paused: run.state.paused,
     requests,
     verdicts,
+    baseline,
   });
   run.state.reason = reason;
   if (next === 'advance') run.note('rollout.verdict', reason);

@@ -1,6 +1,6 @@
 import { log } from '@temporalio/workflow';
 import type { GuardVerdict, RolloutState, RolloutStep, rolloutInput } from '../contracts/rollout.ts';
-import type { TrafficReport } from '../contracts/rollout-evidence.ts';
+import type { TrafficReport, TruthReport, VersionTraffic } from '../contracts/rollout-evidence.ts';
 import { DEFAULT_ROW_METRIC } from '../contracts/spec/rollout.ts';
 import { emptyLedger, trafficOf, withReport } from '../domain/rollout/evidence.ts';
 import { judgeTraffic, judgeTruth } from '../domain/rollout/guards.ts';
@@ -12,12 +12,16 @@ type Input = ReturnType<typeof rolloutInput.parse>;
 /** What a look found. */
 export interface Sight {
   verdicts: GuardVerdict[];
+  /** What the champion did before a blue-green switch. */
+  baseline: VersionTraffic | undefined;
   requests: { candidate: number; champion: number | null };
 }
 
 /** Looks at what candidate and champion do: on the servers, and in the prediction log. */
 export class RolloutWatch {
-  #truthAt = Number.NEGATIVE_INFINITY;
+  /** The window that truth was last read for, and when. */
+  #read = { since: '', at: Number.NEGATIVE_INFINITY };
+  #reading = false;
 
   constructor(
     private readonly input: Input,
@@ -33,9 +37,20 @@ export class RolloutWatch {
     this.holder.state.baseline = reports.reduce(withReport, emptyLedger(generation, startedAt));
   }
 
+  /** While the candidate warms up the champion has all requests: what it does is the baseline, where that is more. */
+  #keepBaseline(): void {
+    const { state } = this.holder;
+    const { champion, ledger, baseline } = state;
+    if (champion === null || !ledger) return;
+    const requestsIn = (window: typeof ledger): number => trafficOf(window, champion)?.requests ?? 0;
+    if (!baseline || requestsIn(ledger) > requestsIn(baseline)) state.baseline = ledger;
+  }
+
   /** @param step the one that is under way */
   async look(step: RolloutStep): Promise<Sight> {
-    await Promise.all([this.#lookAtServers(), this.#lookAtTruth(step)]);
+    this.#lookAtTruth(step);
+    await this.#lookAtServers();
+    if (step.name === 'warm-up') this.#keepBaseline();
     const { plan, model, task } = this.input;
     const { ledger, baseline, champion, truth } = this.holder.state;
     const at = new Date().toISOString();
@@ -50,11 +65,17 @@ export class RolloutWatch {
     const alone = step.role === 'challenger' && step.share >= 100;
     return {
       verdicts,
+      baseline: this.#baselineTraffic,
       requests: {
         candidate: requestsOf(candidate),
         champion: champion === null || alone ? null : requestsOf(champion),
       },
     };
+  }
+
+  get #baselineTraffic(): VersionTraffic | undefined {
+    const { baseline, champion } = this.holder.state;
+    return baseline && champion !== null ? trafficOf(baseline, champion) : undefined;
   }
 
   async #lookAtServers(): Promise<void> {
@@ -78,29 +99,45 @@ export class RolloutWatch {
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   }
 
-  async #lookAtTruth(step: RolloutStep): Promise<void> {
-    const { plan, endpoint, task, classNames, positiveClass, model } = this.input;
-    const { quality, business } = plan.guards;
-    const { servedSince, champion } = this.holder.state;
-    if ((quality === false && business === false) || servedSince === null) return;
+  /** In the background: neither a guard on traffic nor a person waits for the prediction log. */
+  #lookAtTruth({ lookMs }: RolloutStep): void {
+    const { quality, business } = this.input.plan.guards;
+    const { servedSince: since } = this.holder.state;
+    if ((quality === false && business === false) || since === null || this.#reading) return;
     const now = Date.now();
     // It comes slowly, and reading it costs a pass over the prediction log.
-    if (now - this.#truthAt < step.lookMs) return;
-    this.#truthAt = now;
-    try {
-      this.holder.state.truth = await observeTruth({
-        endpoint,
-        versions: [model.version, ...(champion === null ? [] : [champion])],
-        since: servedSince,
-        until: new Date(now).toISOString(),
-        task,
-        classNames,
-        positiveClass,
-        quality: quality === false ? null : (quality.metric ?? DEFAULT_ROW_METRIC[task]),
-        business: business === false ? null : business.metric,
+    if (this.#read.since === since && now - this.#read.at < lookMs) return;
+    this.#read = { since, at: now };
+    this.#reading = true;
+    this.#truth(since, new Date(now).toISOString())
+      .then((truth) => {
+        // A window that is over meanwhile says nothing of the one that began.
+        if (this.holder.state.servedSince === since) this.holder.state.truth = truth;
+      })
+      .catch((error: unknown) =>
+        log.warn(
+          `the truth of ${this.input.endpoint} cannot be read; the next look tries again: ${words(error)}`,
+        ),
+      )
+      .finally(() => {
+        this.#reading = false;
       });
-    } catch (error) {
-      log.warn(`the truth of ${endpoint} cannot be read; the next look tries again: ${words(error)}`);
-    }
+  }
+
+  #truth(since: string, until: string): Promise<TruthReport> {
+    const { plan, endpoint, task, classNames, positiveClass, model } = this.input;
+    const { quality, business } = plan.guards;
+    const { champion } = this.holder.state;
+    return observeTruth({
+      endpoint,
+      versions: [model.version, ...(champion === null ? [] : [champion])],
+      since,
+      until,
+      task,
+      classNames,
+      positiveClass,
+      quality: quality === false ? null : (quality.metric ?? DEFAULT_ROW_METRIC[task]),
+      business: business === false ? null : business.metric,
+    });
   }
 }

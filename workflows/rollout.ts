@@ -42,17 +42,20 @@ export async function rollout(argument: unknown): Promise<RolloutResult> {
   const requests = new RolloutRequests(run);
   const end = new RolloutEnd(run, requests);
   try {
-    const ending = await carried(run, requests).catch(async (error: unknown) => {
-      const over = await end.overtaken(error);
-      if (over) return over;
-      throw error;
-    });
-    if (ending !== 'continue')
-      return await CancellationScope.nonCancellable(async () => {
-        const result = await end.ended(ending);
-        await run.quiet();
-        return result;
+    do {
+      const ending = await carried(run, requests).catch(async (error: unknown) => {
+        const over = await end.overtaken(error);
+        if (over) return over;
+        throw error;
       });
+      if (ending !== 'continue')
+        return await CancellationScope.nonCancellable(async () => {
+          const result = await end.ended(ending);
+          await run.quiet();
+          return result;
+        });
+      // What is asked for while the log is written is not lost with this run of the workflow.
+    } while (!(await run.still()));
   } catch (error) {
     await CancellationScope.nonCancellable(async () => {
       await end.failed(isCancellation(error) ? 'cancelled' : words(error));
@@ -60,7 +63,6 @@ export async function rollout(argument: unknown): Promise<RolloutResult> {
     });
     throw isCancellation(error) ? error : failure(error);
   }
-  await CancellationScope.nonCancellable(() => run.quiet());
   const { state: _, ...same } = input;
   const next: RolloutInput = { ...same, state: run.carried };
   return continueAsNew<typeof rollout>(next);
@@ -73,6 +75,7 @@ async function carried(run: RolloutRun, requests: RolloutRequests): Promise<Endi
   if (state.phase === 'queued') {
     const early = await itsTurn(run, requests);
     if (early) return early;
+    if (run.state.phase === 'queued') return 'continue';
     // Nothing to be held against: the first version of an endpoint, or the champion itself once more.
     if (run.state.champion === null || run.state.champion === run.input.model.version)
       return { kind: 'promote', by: run.input.requestedBy, reason: 'nothing else serves' };
@@ -89,13 +92,14 @@ async function carried(run: RolloutRun, requests: RolloutRequests): Promise<Endi
         reason: run.steps.length > 0 ? 'every step passed' : `strategy ${run.input.plan.strategy}`,
       };
     if (run.state.ledger === null || run.shareAsked) await requests.shift(step);
-    await condition(() => run.urgent, untilLook(step, run.elapsedMs));
+    await condition(() => run.urgent, run.state.paused ? step.lookMs : untilLook(step, run.elapsedMs));
     if (run.urgent) continue;
     const decision = await stepDecision(run, watch, step);
     looks += 1;
     if (decision === 'advance') advance(run);
     else if (decision !== 'hold') return decision;
-    if (looks >= run.input.continueAfter || workflowInfo().continueAsNewSuggested) return 'continue';
+    const full = looks >= run.input.continueAfter || workflowInfo().continueAsNewSuggested;
+    if (full && !run.urgent) return 'continue';
   }
 }
 
@@ -106,7 +110,7 @@ function untilLook({ lookMs, holdMs }: RolloutStep, elapsedMs: number): number {
   return held > 0 ? Math.max(1, Math.min(pace, held)) : pace;
 }
 
-/** Waits for the endpoint's slot; an order may come first. */
+/** Waits for the endpoint's slot; an order may come first. It is still queued where the history is full. */
 async function itsTurn(run: RolloutRun, requests: RolloutRequests): Promise<Ending | undefined> {
   for (;;) {
     run.turn = false;
@@ -121,6 +125,7 @@ async function itsTurn(run: RolloutRun, requests: RolloutRequests): Promise<Endi
     await condition(() => run.turn || run.urgent, TURN_POLL);
     const early = asked(run);
     if (early) return early;
+    if (workflowInfo().continueAsNewSuggested && !run.turn) return undefined;
   }
 }
 

@@ -228,12 +228,20 @@ export const DEFAULT_ROW_METRIC = {
 /** What of a roll-out does not fit the task. */
 export function rolloutIssues({
   task,
-  deployment: { rollout },
+  deployment: { rollout, serving },
 }: {
   task: Task;
-  deployment: { rollout: RolloutSpec };
+  deployment: { rollout: RolloutSpec; serving: { log: { sample: number } } };
 }): { path: PropertyKey[]; message: string }[] {
-  const { quality } = rollout.guards;
+  const { quality, business } = rollout.guards;
+  if (serving.log.sample === 0 && (quality !== false || business !== false))
+    return [
+      {
+        path: ['deployment', 'serving', 'log', 'sample'],
+        message:
+          '0 puts no prediction on record, so that guards.quality and guards.business never have truth',
+      },
+    ];
   const known: readonly string[] = ROW_METRICS[task];
   return quality !== false && quality.metric !== undefined && !known.includes(quality.metric)
     ? [

@@ -1,4 +1,5 @@
 import type { GuardVerdict, RolloutStep } from '../../contracts/rollout.ts';
+import type { VersionTraffic } from '../../contracts/rollout-evidence.ts';
 import type { GuardName, RolloutSpec } from '../../contracts/spec/rollout.ts';
 import { countText, figure } from './guards/words.ts';
 
@@ -18,7 +19,9 @@ export interface StepDecision {
  * 2. In a pause, and before the step was held long enough, nothing else is decided.
  * 3. The step is over where it has its requests and every guard that it needs has passed; a guard without a verdict
  *    has not. An A/B test needs one guard on truth besides that says better.
- * 4. Beyond its patience it is rolled back for the lack of data; probation and A/B test end as `undecided` says.
+ * 4. Beyond its patience it is rolled back for the lack of data; probation and A/B test, where nothing but truth is
+ *    missing, end as `undecided` says.
+ * 5. A warm-up is over when the champion's window has the samples that the guards will need of it after the switch.
  *
  * @param input.elapsedMs of the step, without the time in which it was paused
  * @param input.requests `champion` is `null` where there is none
@@ -30,6 +33,7 @@ export function decideStep({
   paused,
   requests,
   verdicts,
+  baseline,
 }: {
   plan: RolloutSpec;
   step: RolloutStep;
@@ -37,6 +41,8 @@ export function decideStep({
   paused: boolean;
   requests: { candidate: number; champion: number | null };
   verdicts: readonly GuardVerdict[];
+  /** What the champion did before a blue-green switch; `undefined`: nothing is known. */
+  baseline?: VersionTraffic | undefined;
 }): StepDecision {
   const name = `${step.name} at ${figure(step.share)} %`;
   const [breach, ...others] = verdicts.filter(({ state }) => state === 'breached');
@@ -47,7 +53,11 @@ export function decideStep({
       next: 'hold',
       reason: `${name} is held for ${spanText(step.holdMs)}; ${spanText(elapsedMs)} have passed`,
     };
-  const lacks = [...lackingRequests(step, requests), ...lackingGuards(plan, step, verdicts)];
+  const traffic = [
+    ...(step.name === 'warm-up' ? lackingBaseline(plan, baseline) : lackingRequests(step, requests)),
+    ...lackingGuards(plan, step.needsTraffic ? TRAFFIC_GUARDS : [], verdicts),
+  ];
+  const lacks = [...traffic, ...lackingGuards(plan, step.needsLabels ? TRUTH_GUARDS : [], verdicts)];
   const undecided = lacks.length === 0 ? undecidedTest(step, requests, verdicts) : undefined;
   if (undecided !== undefined) lacks.push(undecided);
   if (lacks.length === 0)
@@ -57,7 +67,7 @@ export function decideStep({
     };
   if (elapsedMs < step.patienceMs) return { next: 'hold', reason: `${name} waits: ${lacks.join('; ')}` };
   const end = `after ${spanText(step.patienceMs)}: ${lacks.join('; ')}`;
-  if (step.name !== 'probation' && step.name !== 'ab')
+  if ((step.name !== 'probation' && step.name !== 'ab') || traffic.length > 0)
     return { next: 'rollback', reason: `not enough data for ${name} ${end}` };
   return {
     next: plan.undecided === 'promote' ? 'advance' : 'rollback',
@@ -84,12 +94,25 @@ function lackingRequests(
   ];
 }
 
+/** What the champion's window lacks; after the switch nothing can be added to it. */
+function lackingBaseline({ guards }: RolloutSpec, baseline: VersionTraffic | undefined): string[] {
+  const { errorRate, invalidOutputs, latency, predictions } = guards;
+  const wanted = [errorRate, invalidOutputs, latency].map((guard) => (guard ? guard.minRequests : 0));
+  const requests = Math.max(...wanted);
+  const rows = predictions ? predictions.minRows : 0;
+  const of = (what: string, count: number, needed: number): string[] =>
+    count < needed
+      ? [`${countText(count)} of ${countText(needed)} ${what} of the champion before the switch`]
+      : [];
+  return [...of('requests', baseline?.requests ?? 0, requests), ...of('rows', baseline?.rows ?? 0, rows)];
+}
+
 /** Guards that the step needs and that have not passed. */
-function lackingGuards(plan: RolloutSpec, step: RolloutStep, verdicts: readonly GuardVerdict[]): string[] {
-  const needed: GuardName[] = [
-    ...(step.needsTraffic ? TRAFFIC_GUARDS : []),
-    ...(step.needsLabels ? TRUTH_GUARDS : []),
-  ];
+function lackingGuards(
+  plan: RolloutSpec,
+  needed: readonly GuardName[],
+  verdicts: readonly GuardVerdict[],
+): string[] {
   return needed
     .filter((guard) => plan.guards[guard] !== false)
     .flatMap((guard) => {

@@ -191,6 +191,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
         requestId: 'twice',
         rollout: 'a roll-out that is not there',
         by: 'ada',
+        named: true,
         reason: 'a test',
         outcome: 'withdrawn',
       },

@@ -103,7 +103,10 @@ export async function runLifecycle(
   });
   await platform.run('askEndpoint', {
     endpoint,
-    ask: { update: 'promote', request: { rollout, requestId: `1/${rollout}`, by: workflowId, reason: '' } },
+    ask: {
+      update: 'promote',
+      request: { rollout, requestId: `1/${rollout}`, by: workflowId, named: false, reason: '' },
+    },
   });
   await platform.run('closeTracking', {
     tracking,

@@ -63,7 +63,7 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     currentChampion: async () => ({ model: null }),
     listModelServers: async () => ({ servers: world.servers }),
     announceServer: async () => undefined,
-    registeredVersion: async () => ({ model: null }),
+    registeredVersion: async () => ({ model: null, outcome: null }),
     tagVersion: async () => undefined,
     askEndpoint: async ({ endpoint, ask }) =>
       ask.update === 'admit'

@@ -209,13 +209,22 @@ export class Endpoint {
 
   promote(model: ServedModel, requestId = `promote ${model.version}`): Promise<EndpointAnswer> {
     return this.handle.executeUpdate(UPDATES.promote, {
-      args: [{ requestId, rollout: rolloutOf(model), by: 'test', reason: '' }],
+      args: [{ requestId, rollout: rolloutOf(model), by: 'test', named: false, reason: '' }],
     });
   }
 
   withdraw(model: ServedModel, requestId = `withdraw ${model.version}`): Promise<EndpointAnswer> {
     return this.handle.executeUpdate(UPDATES.withdraw, {
-      args: [{ requestId, rollout: rolloutOf(model), by: 'test', reason: 'enough', outcome: 'rolled_back' }],
+      args: [
+        {
+          requestId,
+          rollout: rolloutOf(model),
+          by: 'test',
+          named: false,
+          reason: 'enough',
+          outcome: 'rolled_back',
+        },
+      ],
     });
   }
 

@@ -64,7 +64,7 @@ describe('the state of an endpoint', () => {
     ['shadow', 100],
   ] as const)('gives a %s %d percent, in a table that servers take', (role, share) => {
     const state = promotedAll('1');
-    const table = sharedTable(state, servedModel('1'), servedModel('2'), { share, role });
+    const table = sharedTable(state, servedModel('1'), slot('2'), { share, role });
     expect(tableProblem(table)).toBeUndefined();
     expect(championIn(table)).toBe('1');
     expect(table.routes.map(({ weight }) => weight)).toEqual([role === 'shadow' ? 100 : 100 - share, share]);
@@ -73,7 +73,7 @@ describe('the state of an endpoint', () => {
   it('treats requests as the champion has them treated, until the candidate is it', () => {
     const { policy } = slot('2');
     const state = promotedAll('1');
-    const beside = sharedTable(state, servedModel('1'), servedModel('2'), { share: 5, role: 'challenger' });
+    const beside = sharedTable(state, servedModel('1'), slot('2'), { share: 5, role: 'challenger' });
     expect(beside).toMatchObject({ sticky: false, deadlineMs: 10_000 });
     expect(tableFor(state, servedModel('2'), policy)).toMatchObject({ sticky: true, deadlineMs: 500 });
   });
@@ -91,7 +91,7 @@ describe('the state of an endpoint', () => {
     expect(versions(rolledBack(state, servedModel('1')))).toEqual([]);
     const forgotten = rolledBack(state, servedModel('0'));
     expect(forgotten.current?.version).toBe('0');
-    expect(versions(forgotten)).toEqual(['3', '2', '1']);
+    expect(versions(forgotten)).toEqual(['4', '3', '2', '1']);
   });
 
   it('gives one roll-out its turn, the others a place', () => {

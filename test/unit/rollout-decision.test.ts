@@ -4,6 +4,7 @@ import type { GuardVerdict, RolloutStep } from '../../contracts/rollout.ts';
 import { GUARDS, type GuardName, rolloutSpec, STRATEGIES } from '../../contracts/spec/rollout.ts';
 import { decideStep } from '../../domain/rollout/decision.ts';
 import { rolloutSteps } from '../../domain/rollout/plan.ts';
+import { noTraffic } from '../../serving/evidence/traffic-sum.ts';
 import { AT, SINCE } from '../support/rollout-windows.ts';
 
 type Written = Parameters<typeof rolloutSpec.parse>[0];
@@ -114,10 +115,40 @@ describe('a step', () => {
       });
   });
 
-  it('warms up without anything', () =>
+  it('warms up until the champion has what the guards will need of it', () => {
+    const warmUp = (requests: number, rows: number, guards: object = {}) =>
+      look(
+        { strategy: 'blue-green', guards },
+        {
+          requests: { candidate: 0, champion: 0 },
+          verdicts: [],
+          baseline: { ...noTraffic('1', 'champion'), requests, rows },
+        },
+      );
+    expect(warmUp(200, 500).next).toBe('advance');
+    expect(warmUp(199, 500)).toMatchObject({
+      next: 'hold',
+      reason: expect.stringContaining('199 of 200 requests of the champion before the switch'),
+    });
+    expect(warmUp(200, 499).reason).toContain('499 of 500 rows of the champion before the switch');
+    const off = { errorRate: false, invalidOutputs: false, latency: false, predictions: false };
+    expect(warmUp(0, 0, off).next).toBe('advance');
+    expect(look({ strategy: 'blue-green' }, { verdicts: [] }).next).toBe('hold');
+  });
+
+  it('that is undecided is not promoted where it lacks requests, whatever the spec says', () => {
+    const written = { strategy: 'ab', undecided: 'promote', guards: { quality: {} } } as const;
+    const verdicts = [...all('passed'), verdict('quality', 'waiting')];
+    const late = { elapsedMs: 30 * DAY, verdicts };
+    expect(look(written, late).next).toBe('advance');
+    expect(look(written, { ...late, requests: { candidate: 3, champion: 4_000 } })).toMatchObject({
+      next: 'rollback',
+      reason: expect.stringContaining('not enough data for ab at 50 %'),
+    });
     expect(
-      look({ strategy: 'blue-green' }, { requests: { candidate: 0, champion: 90 }, verdicts: [] }).next,
-    ).toBe('advance'));
+      look(written, { ...late, verdicts: [...all('waiting'), verdict('quality', 'waiting')] }).next,
+    ).toBe('rollback');
+  });
 
   it('of blue-green needs no request of the champion, who has none', () =>
     expect(look({ strategy: 'blue-green' }, { requests: { candidate: 100, champion: 0 } }, 1).next).toBe(

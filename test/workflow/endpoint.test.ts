@@ -319,13 +319,19 @@ describe.concurrent('an endpoint', () => {
 
   it('rolls back to any earlier version in one step, also to one that it has forgotten', async () => {
     const { scenario, endpoint } = await served({
-      registeredVersion: async ({ version }) => ({ model: version === '0' ? servedModel('0') : null }),
+      registeredVersion: async ({ version }) => ({
+        model: ['0', '7'].includes(version) ? servedModel(version) : null,
+        outcome: version === '0' ? 'deployed' : 'rejected',
+      }),
     });
     for (const version of ['1', '2', '3', '4']) await endpoint.deploy(servedModel(version));
     expect(await endpoint.rollback('two', { to: '2' })).toMatchObject({ version: '2', previousVersion: '4' });
     expect((await endpoint.state()).served.map(({ version }) => version)).toEqual(['1']);
     expect(await refusal(endpoint.rollback('same', { to: '2' }))).toContain('version 2 serves already');
     expect(await refusal(endpoint.rollback('none', { to: '99' }))).toContain('has no version 99');
+    expect(await refusal(endpoint.rollback('rejected', { to: '7' }))).toContain(
+      'was never in production (rejected)',
+    );
     expect(await endpoint.rollback('oldest', { to: '0' })).toMatchObject({ version: '0' });
     expect(told(scenario)).toEqual(['1: 1', '2: 2', '3: 3', '4: 4', '5: 2', '6: 0']);
   });
@@ -339,6 +345,30 @@ describe.concurrent('an endpoint', () => {
     expect(await refusal(endpoint.shift(servedModel('2'), 30))).toContain('is not under way');
     expect(told(scenario)).toEqual(['1: 1', '2: 1 2', '3: 1']);
     expect((await endpoint.state()).slot).toBeNull();
+  });
+
+  it('never gives a candidate back that was withdrawn, also where a server does not take that now', async () => {
+    const { scenario, endpoint, server } = await served();
+    await endpoint.deploy(servedModel('1'));
+    await endpoint.admit(servedModel('2'));
+    await endpoint.shift(servedModel('2'), 20);
+    scenario.let('applyRoutes', async () => {
+      throw ApplicationFailure.nonRetryable('not now', 'ServerUnavailable');
+    });
+    expect(await endpoint.withdraw(servedModel('2'))).toMatchObject({ version: '1', servers: [] });
+    expect((await endpoint.state()).table.routes.map(({ model }) => model.version)).toEqual(['1']);
+    scenario.let('applyRoutes', async ({ table }) => ({
+      serverId: server,
+      endpoint: table.endpoint,
+      generation: table.generation,
+      versions: [],
+    }));
+    await endpoint.handle.signal(SIGNALS.serverJoined, scenario.servers[0]);
+    await eventually(
+      async () => ((await endpoint.state()).acknowledged[server] === 3 ? true : undefined),
+      'the server to take the routes',
+    );
+    expect(told(scenario).at(-1)).toBe('3: 1');
   });
 
   it('lets one roll-out in at a time, and forgets those whose workflow is gone', async () => {

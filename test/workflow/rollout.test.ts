@@ -129,6 +129,16 @@ describe.concurrent('a roll-out', () => {
     expect(world.shares).toEqual(['1 100', '1 100, 2 0', '1 0, 2 100', '2 100']);
   });
 
+  it('as blue-green does not switch before the champion has what it is to be held against', async () => {
+    const world = await started();
+    world.traffic.perLook = 0;
+    const rollout = await world.rollout('2', { strategy: 'blue-green', hold: '10ms', patience: '1s' });
+    expect((await rollout.result()).reason).toContain(
+      'not enough data for warm-up at 0 % after 1s: 0 of 200 requests of the champion before the switch',
+    );
+    expect(world.shares).toEqual(['1 100', '1 100, 2 0', '1 100']);
+  });
+
   it('as blue-green goes back to the champion that was kept warm', async () => {
     const world = await started();
     world.traffic.behave('2', { failures: { deadline: 50 } });
@@ -254,6 +264,18 @@ describe.concurrent('a roll-out', () => {
     expect(ended).toMatchObject({ by: 'ada', how: 'named' });
   });
 
+  it('loses no order while it continues as new after every look', async () => {
+    const world = await started();
+    const rollout = await world.rollout('2', held(50), { continueAfter: 1 });
+    await rollout.until(({ stepSince }) => stepSince !== null, 'the step');
+    for (const share of [10, 20, 30, 40]) {
+      expect(await rollout.traffic(share)).toMatchObject({ share });
+      expect(world.shares.at(-1)).toBe(`1 ${100 - share}, 2 ${share}`);
+    }
+    expect(await rollout.order('promote')).toMatchObject({ outcome: 'promoted' });
+    expect(await rollout.result()).toMatchObject({ outcome: 'promoted' });
+  });
+
   it('ends where the endpoint is rolled back by a person', async () => {
     const world = await started();
     const rollout = await world.rollout('2', held(50));
@@ -291,6 +313,7 @@ describe.concurrent('a roll-out', () => {
     await first.until(({ stepSince }) => stepSince !== null, 'the step');
     const second = await world.rollout('3', canary([50]));
     await eventually(async () => (await world.endpoint.state()).queue[0], 'the queue of the endpoint');
+    expect(await refusal(second.order('promote'))).toContain('waits for its turn behind another roll-out');
     await first.order('rollback');
     expect(await second.result()).toMatchObject({ outcome: 'promoted', previousVersion: '1' });
   });
