@@ -60,6 +60,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           // Each file has a platform of its own.
           maxWorkers: 2,
+          // After all others: projects with another number of workers are a group of their own.
+          sequence: { groupOrder: 1 },
           testTimeout: 600 * SECOND,
           hookTimeout: 300 * SECOND,
         },
