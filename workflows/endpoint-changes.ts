@@ -159,9 +159,9 @@ export class EndpointChanges {
 
   /** A candidate answers nobody any more; one that did not anyway is forgotten. */
   async withdraw(request: WithdrawUpdate): Promise<EndpointAnswer> {
-    const { slot, table } = this.holder.state;
-    // An endpoint that was started afresh knows of no roll-out, and its servers may still have the candidate.
-    const lost = table.generation === 0;
+    const { slot, table, current } = this.holder.state;
+    // An endpoint that was started afresh knows of no roll-out; its servers may still have the candidate.
+    const lost = table.generation === 0 && current !== null;
     const answer =
       slot?.rollout === request.rollout
         ? await this.clear(slot, request.reason, request.by)
