@@ -14,7 +14,9 @@ import { framed } from './frame.ts';
 import { runningOn } from './running-workflows.ts';
 
 /** Activities that reach other workflows of the namespace. */
-export function deploymentActivities(deps: ActivityDependencies): DeploymentActivities {
+export function deploymentActivities(
+  deps: Pick<ActivityDependencies, 'config' | 'client'>,
+): DeploymentActivities {
   return {
     listModelServers: framed(deps.config, async () => {
       const servers: ModelServerInfo[] = [];

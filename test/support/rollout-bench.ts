@@ -7,6 +7,7 @@ import type { TrafficReport, VersionTraffic } from '../../contracts/rollout-evid
 import type { IncidentKind, RouteTable, ServedModel } from '../../contracts/serving.ts';
 import { rolloutSpec } from '../../contracts/spec/rollout.ts';
 import { addNumber, emptySketch } from '../../domain/rollout/sketch.ts';
+import { configFromEnv } from '../../lib/config.ts';
 import { servedModel } from './samples.ts';
 import { Scenario } from './scenario.ts';
 import { type Endpoint, eventually, type WorkflowBench } from './workflow-bench.ts';
@@ -102,9 +103,9 @@ export class RolloutBench {
     const own = new RolloutBench(bench, scenario, endpoint);
     // The endpoint's own workflow is asked, as in earnest.
     const { askEndpoint, isRunning } = deploymentActivities({
-      config: { taskQueue: bench.taskQueue },
+      config: { ...configFromEnv({}), taskQueue: bench.taskQueue },
       client: () => bench.client,
-    } as never);
+    });
     scenario.let('askEndpoint', askEndpoint);
     scenario.let('isRunning', isRunning);
     scenario.let('applyRoutes', async ({ table }) => {

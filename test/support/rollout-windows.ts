@@ -6,22 +6,15 @@ import { judgeTraffic, judgeTruth } from '../../domain/rollout/guards.ts';
 import { addValue, emptyMoments } from '../../domain/rollout/moments.ts';
 import { rolloutSteps } from '../../domain/rollout/plan.ts';
 import { addNumber, emptySketch, mergedCounts } from '../../domain/rollout/sketch.ts';
+import { noTraffic } from '../../serving/evidence/traffic-sum.ts';
 
 export const SINCE = '2026-03-01T10:00:00.000Z';
 export const AT = '2026-03-01T10:20:00.000Z';
 export const CANDIDATE = '4';
 export const CHAMPION = '3';
 
-export const emptyTraffic = (version: string): VersionTraffic => ({
-  version,
-  role: version === CANDIDATE ? 'challenger' : 'champion',
-  requests: 0,
-  rows: 0,
-  failures: {},
-  latency: emptySketch(),
-  numbers: {},
-  labels: {},
-});
+export const emptyTraffic = (version: string): VersionTraffic =>
+  noTraffic(version, version === CANDIDATE ? 'challenger' : 'champion');
 
 /** How a version of a test answers one request. */
 export interface Answer {
