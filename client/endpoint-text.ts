@@ -15,7 +15,7 @@ export function endpointText(state: EndpointState, rollout: RolloutStatus | unde
         `  server ${server}: generation ${generation}${generation < table.generation ? ' (behind)' : ''}`,
     ),
     ...(rollout ? rolloutLines(rollout) : unansweredLines(state)),
-    ...queue.map(({ model, since }) => `  waits since ${moment(since)}: version ${model.version}`),
+    ...queue.map(({ version, since }) => `  waits since ${moment(since)}: version ${version}`),
     ...state.changes.map(
       (change) =>
         `  ${moment(change.at)}  ${change.kind.padEnd(8)}  ${change.from ?? 'none'} → ${change.to ?? 'none'}  ${change.outcome}  by ${change.requestedBy}${change.reason ? `: ${change.reason}` : ''}`,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { auditTrailState } from './audit.ts';
 import { personName } from './people.ts';
+import { artifactRef } from './refs.ts';
 import { challengerIncident, modelServerInfo, routeTable, servedModel, servingPolicy } from './serving.ts';
 
 const requestId = z.string().min(1).max(300);
@@ -83,11 +84,17 @@ export const rollbackUpdate = z.strictObject({
 });
 export type RollbackUpdate = z.input<typeof rollbackUpdate>;
 
-/** The roll-out that is under way, or waits for its turn. */
+/** The roll-out that is under way. */
 export const rolloutSlot = admitUpdate
   .pick({ rollout: true, model: true, policy: true, judgedAgainst: true, requestedBy: true })
   .extend({ since: z.string() });
 export type RolloutSlot = z.infer<typeof rolloutSlot>;
+
+/** A roll-out that waits for its turn, and will ask again with all that it wants. */
+export const queuedRollout = rolloutSlot
+  .pick({ rollout: true, requestedBy: true, since: true })
+  .extend({ version: z.string(), onnx: artifactRef });
+export type QueuedRollout = z.infer<typeof queuedRollout>;
 
 /** One change of an endpoint, for its history. */
 export const endpointChange = z.strictObject({
@@ -133,7 +140,7 @@ export const endpointState = z.strictObject({
   served: z.array(servedModel),
   /** The roll-out under way, and those that wait. */
   slot: rolloutSlot.nullable(),
-  queue: z.array(rolloutSlot),
+  queue: z.array(queuedRollout),
   changes: z.array(endpointChange),
   /** Results by request id, so that a repeated request is answered and not carried out again. */
   answered: z.array(z.strictObject({ requestId: z.string(), output: endpointAnswer })),

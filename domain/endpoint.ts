@@ -19,9 +19,15 @@ import {
 const MAX_CHANGES = 50;
 const MAX_ANSWERED = 100;
 const MAX_INCIDENTS = 50;
-/** Earlier champions whose routes are at hand; older ones are looked up in the registry. */
-const MAX_SERVED = 20;
-const MAX_NOTES = 100;
+/**
+ * Earlier champions that are at hand; older ones are looked up in the registry. Each holds its signature, and all of the
+ * state travels into the next run of the workflow.
+ */
+const MAX_SERVED = 5;
+const MAX_NOTES = 20;
+const MAX_REASON = 500;
+/** Roll-outs that may wait at one endpoint. */
+export const MAX_QUEUED = 100;
 
 /** The state of an endpoint that has never served anything. */
 export const emptyEndpoint = (endpoint: string): EndpointState => ({
@@ -114,10 +120,13 @@ export const withSlot = (state: EndpointState, slot: RolloutSlot): EndpointState
 });
 
 /** A roll-out waits behind the others; one that waits already keeps its place. */
-export const withQueued = (state: EndpointState, slot: RolloutSlot): EndpointState =>
-  state.queue.some(({ rollout }) => rollout === slot.rollout)
+export const withQueued = (
+  state: EndpointState,
+  { rollout, requestedBy, since, model: { version, onnx } }: RolloutSlot,
+): EndpointState =>
+  state.queue.some((queued) => queued.rollout === rollout)
     ? state
-    : { ...state, queue: [...state.queue, slot] };
+    : { ...state, queue: [...state.queue, { rollout, requestedBy, since, version, onnx }] };
 
 /** A roll-out neither has its turn nor waits. */
 export const withoutRollout = (state: EndpointState, rollout: string): EndpointState => ({
@@ -161,7 +170,7 @@ export function rolledBack(state: EndpointState, model: ServedModel): EndpointSt
 /** A change on record. */
 export const recorded = (state: EndpointState, change: EndpointChange): EndpointState => ({
   ...state,
-  changes: [...state.changes, change].slice(-MAX_CHANGES),
+  changes: [...state.changes, { ...change, reason: change.reason.slice(0, MAX_REASON) }].slice(-MAX_CHANGES),
 });
 
 /** An answer that whoever asks under the same id gets again. */

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { AdmitAnswer, AdmitUpdate, RolloutSlot } from '../contracts/endpoint.ts';
-import { slotOf, withoutRollout, withQueued, withSlot } from '../domain/endpoint.ts';
+import { MAX_QUEUED, slotOf, withoutRollout, withQueued, withSlot } from '../domain/endpoint.ts';
 import { isRunning } from './activities.ts';
 import type { AuditTrail } from './audit-trail.ts';
 import type { EndpointChanges } from './endpoint-changes.ts';
@@ -22,13 +22,10 @@ export class EndpointQueue {
     const slot = slotOf(request, new Date().toISOString());
     this.#refuseStale(slot);
     const ahead = await this.#ahead(request);
-    if (ahead && request.busy === 'supersede' && ahead.rollout === this.holder.state.slot?.rollout)
-      await this.#supersede(ahead, slot);
+    if (ahead?.slot && request.busy === 'supersede') await this.#supersede(ahead.slot, slot);
     else if (ahead) {
-      if (!this.holder.state.queue.some(({ rollout }) => rollout === slot.rollout))
-        this.#note('rollout.queued', 'done', slot, `behind version ${ahead.model.version}`);
-      this.holder.state = withQueued(this.holder.state, slot);
-      return { state: 'queued', behind: ahead.model.version };
+      this.#wait(slot, ahead.version);
+      return { state: 'queued', behind: ahead.version };
     }
     this.holder.state = withSlot(this.holder.state, slot);
     this.#note(
@@ -49,6 +46,19 @@ export class EndpointQueue {
     }
   }
 
+  /** @throws ApplicationFailure `RolloutFailed` where too many wait */
+  #wait(slot: RolloutSlot, behind: string): void {
+    const { queue, table } = this.holder.state;
+    if (queue.some(({ rollout }) => rollout === slot.rollout)) return;
+    if (queue.length >= MAX_QUEUED) {
+      const message = `${queue.length} roll-outs wait at ${table.endpoint} already; end some, or set deployment.rollout.busy to supersede`;
+      this.#note('rollout.queued', 'refused', slot, message);
+      throw ApplicationFailure.nonRetryable(message, 'RolloutFailed');
+    }
+    this.#note('rollout.queued', 'done', slot, `behind version ${behind}`);
+    this.holder.state = withQueued(this.holder.state, slot);
+  }
+
   #refuseStale(slot: RolloutSlot): void {
     const { current, table } = this.holder.state;
     const serving = current?.version ?? null;
@@ -61,10 +71,11 @@ export class EndpointQueue {
   }
 
   /** Who comes before the one that asks. Roll-outs whose workflow is gone make room. */
-  async #ahead({ rollout }: AdmitUpdate): Promise<RolloutSlot | undefined> {
+  async #ahead({ rollout }: AdmitUpdate): Promise<{ version: string; slot?: RolloutSlot } | undefined> {
     const { slot } = this.holder.state;
     if (slot) {
-      if ((await isRunning({ workflowId: slot.rollout })).running) return slot;
+      if ((await isRunning({ workflowId: slot.rollout })).running)
+        return { version: slot.model.version, slot };
       await this.#over(slot, 'its workflow is gone');
     }
     for (;;) {

@@ -4,7 +4,7 @@ import { SIGNALS } from '../contracts/names.ts';
 import type { TurnSignal } from '../contracts/rollout.ts';
 
 /** Tells a roll-out what became of it; `false` where its workflow is gone. */
-export async function told({ rollout }: RolloutSlot, signal: TurnSignal): Promise<boolean> {
+export async function told({ rollout }: Pick<RolloutSlot, 'rollout'>, signal: TurnSignal): Promise<boolean> {
   try {
     await getExternalWorkflowHandle(rollout).signal(SIGNALS.turn, signal);
     return true;

@@ -7,7 +7,7 @@ import type { OutputColumns } from '../../lib/onnx/tabular-session.ts';
 /** Rows of one request whose answers are counted; of larger ones as many are drawn, one from each part of equal size. */
 export const COUNTED_ROWS = 64;
 /** Numeric outputs that are counted, the first of the signature: a report has to fit into a message. */
-export const COUNTED_OUTPUTS = 50;
+export const COUNTED_OUTPUTS = 20;
 
 /** What one version did under one generation. Plain numbers and small objects: a request adds to them and waits for nothing. */
 export class VersionCounts {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EndpointState } from '../../contracts/endpoint.ts';
+import { jsonBytes } from '../../contracts/payload-limits.ts';
+import type { ServedModel } from '../../contracts/serving.ts';
 import {
   answered,
   championIn,
@@ -82,7 +84,7 @@ describe('the state of an endpoint', () => {
     expect(versions(promotedAll('1', '2', '3'))).toEqual(['2', '1']);
     expect(versions(promotedAll('1', '2', '2'))).toEqual(['1']);
     expect(versions(promotedAll('1', '2', '3', '1'))).toEqual(['3', '2']);
-    expect(versions(promotedAll(...Array.from({ length: 40 }, (_, i) => String(i))))).toHaveLength(20);
+    expect(versions(promotedAll(...Array.from({ length: 40 }, (_, i) => String(i))))).toHaveLength(5);
   });
 
   it('goes back along them: what was rolled back is not where the next rollback goes', () => {
@@ -103,12 +105,12 @@ describe('the state of an endpoint', () => {
     expect(withoutRollout(next, 'rollout 3').queue).toEqual([]);
   });
 
-  it('keeps the latest 50 changes, 100 answers and 100 notes', () => {
+  it('keeps the latest 50 changes, 100 answers and 20 notes', () => {
     let state = emptyEndpoint('e');
     for (let i = 1; i <= 120; i++) {
       const at = '2026-01-01T00:00:00.000Z';
       const change = { at, kind: 'promote', generation: i, from: null, to: String(i) } as const;
-      state = recorded(state, { ...change, requestedBy: 't', reason: '', outcome: 'done' });
+      state = recorded(state, { ...change, requestedBy: 't', reason: 'x'.repeat(4_000), outcome: 'done' });
       const output = {
         endpoint: 'e',
         version: '1',
@@ -124,6 +126,36 @@ describe('the state of an endpoint', () => {
     expect(state.changes[0]?.to).toBe('71');
     expect(state.answered).toHaveLength(100);
     expect(state.answered.at(-1)?.requestId).toBe('r120');
-    expect(state.notes).toHaveLength(100);
+    expect(state.notes).toHaveLength(20);
+    expect(state.changes[0]?.reason).toHaveLength(500);
+  });
+
+  it('stays far below what Temporal takes, however wide its models are and however much happened', () => {
+    const wide = (version: string): ServedModel => ({
+      ...servedModel(version),
+      signature: {
+        inputs: Array.from({ length: 500 }, (_, i) => ({
+          name: `a_column_with_a_rather_long_name_${i}`,
+          kind: 'numeric',
+          optional: true,
+        })),
+        outputs: [{ name: 'probability', kind: 'float' }],
+      },
+    });
+    let state = emptyEndpoint('e');
+    for (let i = 0; i < 120; i++) {
+      const model = wide(String(i));
+      state = promoted(state, model);
+      state = withQueued(state, { ...slot(String(i)), model });
+      const at = '2026-01-01T00:00:00.000Z';
+      const change = { at, kind: 'promote', generation: i, from: null, to: model.version } as const;
+      state = recorded(state, { ...change, requestedBy: 't', reason: 'x'.repeat(4_000), outcome: 'done' });
+      state = withNote(state, { version: model.version, tags: { note: 'x'.repeat(4_500) } });
+    }
+    state = {
+      ...withSlot(state, { ...slot('new'), model: wide('new') }),
+      table: tableFor(state, wide('new')),
+    };
+    expect(jsonBytes(state)).toBeLessThan(700_000);
   });
 });
