@@ -8,12 +8,11 @@ import { precheck } from '../../activities/precheck.ts';
 import { type TrafficReport, trafficReport, type VersionTraffic } from '../../contracts/rollout-evidence.ts';
 import type { RouteTableInput, ServedModel } from '../../contracts/serving.ts';
 import { sketchCount, sketchQuantile } from '../../domain/rollout/sketch.ts';
-import { OnnxGraphBuilder } from '../../lib/onnx/graph.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { openStore } from '../../lib/store/open-store.ts';
 import { type ServingSupervisor, startServing } from '../../serving/process/supervisor.ts';
 import { ModelServer } from '../../serving/server.ts';
-import { FAULT_ABOVE, hangingModel, hungryModel, nanModel } from '../support/faulty-models.ts';
+import { FAULT_ABOVE, failingModel, hangingModel, hungryModel, nanModel } from '../support/faulty-models.ts';
 import { churnServed, plusModel } from './serving-models.ts';
 
 const BAD = FAULT_ABOVE + 89_123;
@@ -186,7 +185,7 @@ describe('the evidence of a server', () => {
   it('counts the failures of a champion, and not those of its clients', async () => {
     const server = await serverOf();
     // Rows above the limit make a reshape impossible: the engine fails.
-    const model = await failingModel('1');
+    const model = await failingModel(store, '1');
     await server.applyRoutes({ endpoint: 'plus', generation: 1, routes: [{ model, weight: 100 }] });
     expect(await ask(server.url, 1)).toBe(200);
     expect(await ask(server.url, BAD)).toBe(500);
@@ -259,27 +258,6 @@ describe('the evidence of a server', () => {
     expect(after.epoch).not.toBe(before.epoch);
   });
 });
-
-/** `x` where no row is above the limit; else the engine is asked for a shape that cannot be. */
-async function failingModel(version: string): Promise<ServedModel> {
-  const graph = new OnnxGraphBuilder('failing');
-  const x = graph.input('x', 'float', ['batch']);
-  const most = graph.op('ReduceMax', [x], { attributes: { keepdims: 0n } });
-  const limit = graph.initializer('limit', { type: 'float', dims: [], data: [FAULT_ABOVE] });
-  const constant = (value: number): string =>
-    graph.initializer('size', { type: 'int64', dims: [1], data: [value] });
-  const size = graph.op('Where', [graph.op('Greater', [most, limit]), constant(7_777), constant(-1)]);
-  graph.op('Reshape', [x, size], { output: 'prediction' });
-  graph.output('prediction', 'float', ['batch']);
-  return {
-    version,
-    onnx: await store.putBytes(graph.build(), 'application/onnx'),
-    signature: {
-      inputs: [{ name: 'x', kind: 'numeric', optional: false }],
-      outputs: [{ name: 'prediction', kind: 'float' }],
-    },
-  };
-}
 
 describe('two processes', () => {
   it('are one server: their counts add up, also after one of them ended', { timeout: 60_000 }, async () => {

@@ -93,3 +93,12 @@ export async function hungryModel(store: ArtifactStore, version: string, add: nu
   graph.output('prediction', 'float', ['batch']);
   return served(store, version, graph.build());
 }
+
+/** `x` where no row is above the limit; else the engine is asked for a shape that cannot be. */
+export async function failingModel(store: ArtifactStore, version: string): Promise<ServedModel> {
+  const graph = new OnnxGraphBuilder('failing');
+  const x = graph.input('x', 'float', ['batch']);
+  graph.op('Reshape', [x, ifAbove(graph, x, [1], -1, 7_777)], { output: 'prediction' });
+  graph.output('prediction', 'float', ['batch']);
+  return served(store, version, graph.build());
+}
