@@ -18,6 +18,11 @@ export const WORKFLOW_TYPES = {
   reproduction: 'reproduction',
   eventLog: 'eventLog',
   batchScoring: 'batchScoring',
+  monitor: 'monitor',
+  retraining: 'retraining',
+  retrainingTrigger: 'retrainingTrigger',
+  newData: 'newData',
+  backtest: 'backtest',
 } as const;
 
 export const SIGNALS = {
@@ -27,6 +32,8 @@ export const SIGNALS = {
   challengerFailed: 'challengerFailed',
   turn: 'turn',
   append: 'append',
+  trigger: 'trigger',
+  tick: 'tick',
 } as const;
 
 export const UPDATES = {
@@ -43,6 +50,9 @@ export const UPDATES = {
   budget: 'budget',
   stop: 'stop',
   rung: 'rung',
+  trigger: 'trigger',
+  configure: 'configure',
+  answer: 'answer',
 } as const;
 
 export const QUERIES = {
@@ -54,6 +64,7 @@ export const QUERIES = {
   batches: 'batches',
   search: 'search',
   progress: 'progress',
+  retraining: 'retraining',
 } as const;
 
 /** Custom search attributes; `perennial up` registers them, `docs/operations.md` has the command for other clusters. */
@@ -72,6 +83,13 @@ export const rolloutWorkflowId = (lifecycleWorkflowId: string, runId: string): s
   `${lifecycleWorkflowId}/rollout/${runId}`;
 /** One log of pushed rows. */
 export const eventLogWorkflowId = (log: string): string => `eventLog/${log}`;
+/** What decides when the model of a pipeline is trained anew. */
+export const retrainingWorkflowId = (pipeline: string): string => `retraining/${pipeline}`;
+/** The schedule by which an endpoint is watched; its runs have this id and the time. */
+export const monitorScheduleId = (endpoint: string): string => `monitor/${endpoint}`;
+/** The schedules by which a pipeline is trained anew, and its sources are looked at. */
+export const retrainingScheduleId = (pipeline: string, what: 'schedule' | 'new-data'): string =>
+  `retraining/${pipeline}/${what}`;
 /** One attempt to make a version again; `name` says which and tells it from others. */
 export const reproductionWorkflowId = (name: string): string => `reproduction/${name}`;
 /** The queue on which only the model server `serverId` listens. */

@@ -4,6 +4,7 @@ import type { AdmitAnswer, EndpointAnswer, EndpointState } from '../contracts/en
 import type { Appended, EventLogStatus } from '../contracts/events.ts';
 import type { RunStatus } from '../contracts/lifecycle.ts';
 import { QUERIES, SIGNALS, UPDATES } from '../contracts/names.ts';
+import type { RetrainingDecision, RetrainingStatus } from '../contracts/retraining.ts';
 import type { RolloutStatus } from '../contracts/rollout.ts';
 import type { StageOutputs } from '../contracts/stages.ts';
 import type { SearchReport } from '../contracts/trials.ts';
@@ -40,4 +41,10 @@ export const handlers = {
   batches: defineQuery<EventLogStatus>(QUERIES.batches),
   progress: defineQuery<BatchProgress>(QUERIES.progress),
   batchOutputs: defineQuery<unknown>(QUERIES.outputs),
+  retraining: defineQuery<RetrainingStatus>(QUERIES.retraining),
+  trigger: defineSignal<[unknown]>(SIGNALS.trigger),
+  tick: defineSignal<[unknown]>(SIGNALS.tick),
+  triggerUpdate: defineUpdate<RetrainingDecision, [unknown]>(UPDATES.trigger),
+  configure: defineUpdate<RetrainingStatus, [unknown]>(UPDATES.configure),
+  answer: defineUpdate<RetrainingStatus, [unknown]>(UPDATES.answer),
 };

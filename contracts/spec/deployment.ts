@@ -113,23 +113,3 @@ export function deploymentIssues({
     ];
   return [];
 }
-
-/** Accepted and checked; this version of Perennial does not act on it yet. */
-export const monitoringSpec = z
-  .strictObject({
-    drift: z
-      .strictObject({
-        window: duration.default('1d'),
-        psi: z
-          .number()
-          .positive()
-          .default(0.2)
-          .meta({ description: 'Population stability index that counts as drift.' }),
-      })
-      .optional(),
-    quality: z
-      .strictObject({ metric: z.string(), min: z.number().optional(), max: z.number().optional() })
-      .optional(),
-    groundTruthDelay: duration.optional(),
-  })
-  .optional();

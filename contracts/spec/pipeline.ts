@@ -4,15 +4,17 @@ import { approvalSpec } from './approval.ts';
 import { cacheSpec } from './cache.ts';
 import { type Candidate, candidate, candidatesSpec, presetOf, type TrainerName } from './candidates.ts';
 import { columnsSpec, dataSpec } from './data.ts';
-import { deploymentIssues, deploymentSpec, monitoringSpec } from './deployment.ts';
+import { deploymentIssues, deploymentSpec } from './deployment.ts';
 import { evaluationSpec, type Gate, type MetricName } from './evaluation.ts';
 import { evaluationIssues } from './evaluation-issues.ts';
 import { expectation } from './expectations.ts';
 import { featuresSpec, missingKept } from './features.ts';
 import { carriesBound } from './gates.ts';
 import { isBounded } from './metrics.ts';
+import { monitoringIssues, monitoringSpec } from './monitoring.ts';
 import { privacySpec } from './privacy.ts';
 import { privacyIssues } from './privacy-roles.ts';
+import { retrainingIssues, retrainingSpec } from './retraining.ts';
 import { rolloutIssues } from './rollout.ts';
 import { secretIssues } from './secrets.ts';
 import { splitSpec } from './split.ts';
@@ -90,24 +92,32 @@ export const pipelineSpec = z
     evaluation: evaluationSpec.prefault({}),
     approval: approvalSpec,
     deployment: deploymentSpec,
-    monitoring: monitoringSpec,
+    monitoring: monitoringSpec.optional().meta({
+      description: 'How the endpoint is watched; without it, it is not.',
+    }),
+    retraining: retrainingSpec.optional().meta({
+      description: 'When the model is trained anew; without it, only when somebody starts a run.',
+    }),
     cache: cacheSpec,
   })
   .superRefine((spec, context) => {
-    for (const { path, message } of secretIssues(spec)) context.addIssue({ code: 'custom', path, message });
-    for (const { path, message } of privacyIssues(spec)) context.addIssue({ code: 'custom', path, message });
-    for (const { path, message } of rolloutIssues(spec)) context.addIssue({ code: 'custom', path, message });
-    for (const { path, message } of evaluationIssues(spec))
-      context.addIssue({ code: 'custom', path, message });
+    const issues = [
+      ...secretIssues(spec),
+      ...privacyIssues(spec),
+      ...rolloutIssues(spec),
+      ...evaluationIssues(spec),
+      ...deploymentIssues(spec),
+      ...trainingIssues(spec),
+      ...monitoringIssues(spec),
+      ...retrainingIssues(spec),
+    ];
+    for (const { path, message } of issues) context.addIssue({ code: 'custom', path, message });
     if (spec.split.method === 'time' && !spec.columns.timestamp)
       context.addIssue({
         code: 'custom',
         path: ['columns', 'timestamp'],
         message: 'split.method time needs the timestamp column',
       });
-    for (const { path, message } of deploymentIssues(spec))
-      context.addIssue({ code: 'custom', path, message });
-    for (const { path, message } of trainingIssues(spec)) context.addIssue({ code: 'custom', path, message });
     const imputing = candidatesOf(spec).find((one) => presetOf(one) !== 'tree');
     if (imputing)
       for (const path of missingKept(spec.features))

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { duration, durationMs } from '../durations.ts';
 
-const moment = z
+export const moment = z
   .string()
   .regex(
     /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?)?$/,

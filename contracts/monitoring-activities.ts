@@ -1,0 +1,66 @@
+import type { AlertNotice, AlertState, Channel, Delivery } from './alerts.ts';
+import type { CodeVersion } from './lifecycle.ts';
+import type { MonitorSettings, MonitorState, ObservedWindow, WindowSummary } from './monitoring.ts';
+import type { RetrainingDecision, RetrainingSettings, RetrainingTick, Trigger } from './retraining.ts';
+import type { PipelineSpec } from './spec/pipeline.ts';
+
+/** A window that is due, and the one whose truth is known by its end. */
+export interface DueWindow {
+  window: ObservedWindow;
+  labelled: ObservedWindow | null;
+}
+
+/** What is to be looked at now. */
+export interface MonitoringPlan {
+  /** `null` where the endpoint is not watched, or its watching is paused. */
+  settings: MonitorSettings | null;
+  /** The earliest first; a few at a time. */
+  due: DueWindow[];
+  /** Whether more are due after these. */
+  more: boolean;
+  alerts: AlertState;
+  champion: { version: string; since: string } | null;
+  /** Where this worker tells alerts. */
+  channels: Channel[];
+}
+
+/** Activities of the workflow `monitor`. */
+export interface MonitoringActivities {
+  /** Puts an endpoint under watch by the spec, or changes how: settings, schedule. */
+  watchEndpoint(input: { spec: PipelineSpec; code: CodeVersion; since: string }): Promise<void>;
+  planMonitoring(input: {
+    endpoint: string;
+    asOf: string;
+    again: { from: string; before: string } | null;
+  }): Promise<MonitoringPlan>;
+  /** Looks at one window; writes its report, and nothing else. */
+  observeWindow(input: { settings: MonitorSettings; due: DueWindow }): Promise<WindowSummary>;
+  /** Puts a window on record: state, MLflow, metrics. Once, however often it is called. */
+  recordWindow(input: {
+    settings: MonitorSettings;
+    summary: WindowSummary;
+    /** `null` where windows are looked at again: the state stays as it is. */
+    alerts: Pick<AlertState, 'open' | 'outbox'> | null;
+  }): Promise<Pick<MonitorState, 'next' | 'index'>>;
+  /** Tells one channel; sending the same again is harmless. */
+  deliverAlert(input: Delivery): Promise<void>;
+  /** Takes notices that were told out of the state. */
+  settleAlerts(input: {
+    endpoint: string;
+    delivered: { id: AlertNotice['id']; channel: Channel }[];
+  }): Promise<void>;
+  /** Asks the pipeline's workflow `retraining`. @returns what it decides; `null` where there is none */
+  askRetraining(input: {
+    pipeline: string;
+    tick: RetrainingTick;
+    triggers: Trigger[];
+  }): Promise<{ decision: RetrainingDecision | null }>;
+}
+
+/** Activities of the workflow `retraining`. */
+export interface RetrainingActivities {
+  /** Starts the pipeline's workflow `retraining` or tells it how to go on; its schedules. */
+  ensureRetraining(input: { settings: RetrainingSettings }): Promise<void>;
+  /** Whether the sources of a pipeline have anything that they had not when they were looked at last. */
+  lookForNewData(input: { pipeline: string }): Promise<{ found: boolean; words: string }>;
+}

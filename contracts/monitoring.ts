@@ -1,0 +1,206 @@
+import { z } from 'zod';
+import { alertState } from './alerts.ts';
+import { columnComparison } from './distribution-report.ts';
+import { interval, metricValues } from './evaluation-report.ts';
+import { artifactRef } from './refs.ts';
+import { checkName, monitoringSpec, severity } from './spec/monitoring.ts';
+
+const count = z.number().int().nonnegative();
+/** ISO 8601, UTC. */
+const moment = z.string();
+
+/** A stretch of predictions that are looked at together: from `from` up to, not including, `before`. */
+export const observedWindow = z.strictObject({
+  /** Counts from the first window of the endpoint; the step of metrics in MLflow. */
+  index: count,
+  from: moment,
+  before: moment,
+});
+export type ObservedWindow = z.infer<typeof observedWindow>;
+
+/**
+ * `ok`: within the limits; `breached`: beyond one; `insufficient`: too few rows or labels to say, which is never
+ * healthy; `unlimited`: measured, and nothing is asked of it.
+ */
+export const checkState = z.enum(['ok', 'breached', 'insufficient', 'unlimited']);
+export type CheckState = z.infer<typeof checkState>;
+
+/** What one check says of one window. No value of a row. */
+export const verdict = z.strictObject({
+  check: checkName,
+  /** What of it: a metric, a column or a statistic; `''` where it is one number. */
+  of: z.string().max(200),
+  /** A part of the rows; `null` for all. */
+  slice: z.string().max(200).nullable(),
+  state: checkState,
+  observed: z.number().nullable(),
+  limit: z.number().nullable(),
+  interval: interval.nullable(),
+  /** Rows, or labels, that it rests on. */
+  rows: count,
+  /** In words with numbers, for example `PSI 1.51, at most 0.25`. */
+  words: z.string().max(1_000),
+});
+export type Verdict = z.infer<typeof verdict>;
+
+/** A column as it is in a window, held against the reference. */
+export const driftedColumn = columnComparison.extend({
+  /** Wasserstein-1 distance in standard deviations of the reference; numbers and moments. */
+  wasserstein: z.number().nullable(),
+  /** p-values of the column's tests, corrected for all columns (Benjamini and Hochberg 1995). */
+  adjustedPValue: z.number().nullable(),
+  drifted: z.boolean(),
+});
+export type DriftedColumn = z.infer<typeof driftedColumn>;
+
+/** Metrics of some rows, and how many they rest on. */
+export const measuredQuality = z.strictObject({
+  rows: count,
+  labels: count,
+  metrics: metricValues,
+  intervals: z.partialRecord(z.string(), interval),
+});
+export type MeasuredQuality = z.infer<typeof measuredQuality>;
+
+export const operationsReport = z.strictObject({
+  requests: count,
+  rows: count,
+  /** Rows of one second, over the window. */
+  rowsPerSecond: z.number().nonnegative(),
+  latencyMs: z.strictObject({ p50: z.number(), p95: z.number(), p99: z.number() }).nullable(),
+  /** Requests at which another version stood in, and answers that are no numbers. */
+  fallbacks: count,
+  invalidOutputs: count,
+  /** From the servers' counters: requests that failed and that were refused; `null` where no server was asked. */
+  failed: count.nullable(),
+  refused: count.nullable(),
+  /** Share of the window in which a server was live. */
+  uptime: z.number().min(0).max(1).nullable(),
+  /** Of servers and of trainings, in the currency of the spec; `null` where nothing has a price. */
+  cost: z.number().nonnegative().nullable(),
+});
+export type OperationsReport = z.infer<typeof operationsReport>;
+
+/** All that is known of a window. It holds values of the data (bins, categories): an artifact, never a payload. */
+export const windowReport = z.strictObject({
+  schemaVersion: z.literal(1),
+  endpoint: z.string(),
+  window: observedWindow,
+  /** The window whose truth is known by now; `null` before there is one. */
+  labelled: observedWindow.nullable(),
+  /** Versions that answered, with their rows. */
+  versions: z.record(z.string(), count),
+  reference: z.strictObject({ words: z.string(), rows: count, labels: count, version: z.string() }),
+  rows: count,
+  columns: z.array(driftedColumn),
+  multivariate: z
+    .strictObject({
+      /** Mean reconstruction error of the window, and of the reference’s chunks with its deviation. */
+      error: z.number(),
+      reference: z.number(),
+      deviation: z.number(),
+      components: count,
+      rows: count,
+    })
+    .nullable(),
+  classifier: z.strictObject({ auc: z.number(), rows: count, top: z.array(z.string()) }).nullable(),
+  predictions: z.array(driftedColumn),
+  labels: driftedColumn.nullable(),
+  quality: measuredQuality,
+  referenceQuality: metricValues,
+  estimated: measuredQuality.nullable(),
+  skew: z.strictObject({ rows: count, differing: count, largest: z.number() }).nullable(),
+  concept: z
+    .strictObject({
+      detector: z.string(),
+      labels: count,
+      /** Mean error before and after the change; the moment at which it was found. */
+      changes: z.array(
+        z.strictObject({ at: moment, before: z.number().nullable(), after: z.number().nullable() }),
+      ),
+    })
+    .nullable(),
+  operations: operationsReport.nullable(),
+  slices: z.array(
+    z.strictObject({
+      name: z.string(),
+      rows: count,
+      quality: measuredQuality,
+      predictions: z.array(driftedColumn),
+    }),
+  ),
+  verdicts: z.array(verdict),
+  warnings: z.array(z.string()),
+});
+export type WindowReport = z.infer<typeof windowReport>;
+
+/** What of a report travels, and is kept as the trend. */
+export const windowSummary = z.strictObject({
+  window: observedWindow,
+  labelled: observedWindow.nullable(),
+  version: z.string().nullable(),
+  rows: count,
+  labels: count,
+  /** `breached` before `insufficient` before `ok`. */
+  state: z.enum(['ok', 'breached', 'insufficient']),
+  /** Those of all rows, and those of slices that are beyond a limit; at most 200, the breached first. */
+  verdicts: z.array(verdict).max(200),
+  /** By name for MLflow and OpenMetrics, such as `quality.roc_auc`, `drift.psi.contact`; at most 500. */
+  measures: z.record(z.string(), z.number()),
+  report: artifactRef,
+  page: artifactRef,
+});
+export type WindowSummary = z.infer<typeof windowSummary>;
+
+/** What is watched, and how; written when a version of the pipeline comes into production. */
+export const monitorSettings = z.strictObject({
+  endpoint: z.string(),
+  pipeline: z.string(),
+  /** The whole spec, for retrainings and for the roles of columns. */
+  specRef: artifactRef,
+  monitoring: monitoringSpec,
+  /** ISO 8601: the first window begins here. */
+  since: moment,
+  paused: z.boolean().default(false),
+});
+export type MonitorSettings = z.infer<typeof monitorSettings>;
+
+/** Where the watching of an endpoint stands; a document, changed by one writer at a time. */
+export const monitorState = z.strictObject({
+  endpoint: z.string(),
+  /** The first moment that no window has covered. */
+  next: moment,
+  /** Index of the next window. */
+  index: count,
+  /** The latest, the oldest first; at most 400. */
+  trend: z.array(
+    windowSummary.omit({ measures: true }).extend({ measures: z.record(z.string(), z.number()) }),
+  ),
+  alerts: alertState,
+  /** Of the concept drift detector; of this version of the model. */
+  detector: z.strictObject({ version: z.string(), through: moment, state: z.unknown() }).nullable(),
+  /** Counters of the servers when they were read last, by server and name. */
+  counters: z.record(z.string(), z.record(z.string(), z.number())).default({}),
+  mlflowRunId: z.string().nullable(),
+});
+export type MonitorState = z.infer<typeof monitorState>;
+
+/** The argument of workflow `monitor`. */
+export const monitorInput = z.strictObject({
+  endpoint: z.string().min(1),
+  /** Event time up to which windows are looked at. Default: the time of the schedule, or now. */
+  asOf: moment.optional(),
+  /** Looks at the windows of this time again and reports them; no alerts, no retraining, the state stays. */
+  again: z.strictObject({ from: moment, before: moment }).optional(),
+});
+export type MonitorInput = z.input<typeof monitorInput>;
+
+export const monitorResult = z.strictObject({
+  endpoint: z.string(),
+  windows: z.array(windowSummary.pick({ window: true, state: true, rows: true, labels: true })),
+  raised: z.array(z.string()),
+  resolved: z.array(z.string()),
+});
+export type MonitorResult = z.infer<typeof monitorResult>;
+
+export { severity };
