@@ -95,7 +95,8 @@ function compareCategoryColumn(
   column: Pick<DriftedColumn, 'name' | 'kind'>,
   sketch: CategorySketch,
   counts: ReturnType<typeof countsOf>,
-  fresh: FreshCategories = { named: [], rest: { names: 0, rows: 0 } },
+  // Where nobody asked for their names they count as one.
+  fresh: FreshCategories = { named: [], rest: { names: Math.min(1, counts.unknown), rows: counts.unknown } },
 ): DriftedColumn {
   const current = counts.named.reduce((sum, count) => sum + count, counts.unknown);
   const both = {
