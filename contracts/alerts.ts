@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { artifactRef } from './refs.ts';
 import { checkName, severity } from './spec/monitoring.ts';
 
 /** ISO 8601. */
@@ -70,8 +71,8 @@ export const alertNotice = z.strictObject({
   next: z.string().max(1_000),
   /** The report of the window. */
   url: z.string().nullable(),
-  /** A picture of the trend, as SVG. */
-  plot: z.string().max(60_000).nullable(),
+  /** A picture of the trend, SVG. */
+  plot: artifactRef.nullable(),
 });
 export type AlertNotice = z.infer<typeof alertNotice>;
 

@@ -1,6 +1,12 @@
 import type { AlertNotice, AlertState, Channel, Delivery } from './alerts.ts';
 import type { CodeVersion } from './lifecycle.ts';
-import type { MonitorSettings, MonitorState, ObservedWindow, WindowSummary } from './monitoring.ts';
+import type {
+  MonitorSettings,
+  MonitorState,
+  ObservedWindow,
+  ServerCounters,
+  WindowSummary,
+} from './monitoring.ts';
 import type { RetrainingDecision, RetrainingSettings, RetrainingTick, Trigger } from './retraining.ts';
 import type { PipelineSpec } from './spec/pipeline.ts';
 
@@ -22,6 +28,8 @@ export interface MonitoringPlan {
   champion: { version: string; since: string } | null;
   /** Where this worker tells alerts. */
   channels: Channel[];
+  /** Page of the endpoint's reports; `null` before there is one. */
+  url: string | null;
 }
 
 /** Activities of the workflow `monitor`. */
@@ -34,14 +42,22 @@ export interface MonitoringActivities {
     again: { from: string; before: string } | null;
   }): Promise<MonitoringPlan>;
   /** Looks at one window; writes its report, and nothing else. */
-  observeWindow(input: { settings: MonitorSettings; due: DueWindow }): Promise<WindowSummary>;
-  /** Puts a window on record: state, MLflow, metrics. Once, however often it is called. */
+  observeWindow(input: {
+    settings: MonitorSettings;
+    due: DueWindow;
+    champion: MonitoringPlan['champion'];
+    /** Of the servers that live now; `null` where the window is looked at later, or again. */
+    counters: ServerCounters | null;
+  }): Promise<WindowSummary>;
+  /** Puts a window on record, once, however often it is called. */
   recordWindow(input: {
     settings: MonitorSettings;
     summary: WindowSummary;
     /** `null` where windows are looked at again: the state stays as it is. */
     alerts: Pick<AlertState, 'open' | 'outbox'> | null;
   }): Promise<Pick<MonitorState, 'next' | 'index'>>;
+  /** Brings MLflow up to date: measures as metrics by step, and the reports. */
+  logWindows(input: { settings: MonitorSettings }): Promise<void>;
   /** Tells one channel; sending the same again is harmless. */
   deliverAlert(input: Delivery): Promise<void>;
   /** Takes notices that were told out of the state. */

@@ -1,0 +1,64 @@
+import {
+  type Client,
+  ScheduleAlreadyRunning,
+  type ScheduleOptions,
+  ScheduleOverlapPolicy,
+} from '@temporalio/client';
+import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
+import { monitorScheduleId, WORKFLOW_TYPES } from '../../contracts/names.ts';
+import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import { firstWindow, lookEvery } from './plan-monitoring.ts';
+
+type Question = Parameters<MonitoringActivities['watchEndpoint']>[0];
+
+/** Missed looks are made up for by the next one, which finds all windows that are due. */
+const CATCH_UP = '1h';
+
+/**
+ * Puts an endpoint under watch as the spec says, or takes it out where the spec does not ask for it: what is on record,
+ * and the schedule. A schedule that somebody paused stays paused.
+ */
+export async function watchEndpoint(deps: ActivityDependencies, { spec, since }: Question): Promise<void> {
+  const { endpoint } = spec.deployment;
+  const { monitoring } = spec;
+  const schedules = deps.client().schedule;
+  if (!monitoring) return;
+  const store = await deps.store();
+  const specRef = await store.putJson(spec);
+  await new MonitorRecords(store.documents).changeSettings(endpoint, (known) => ({
+    endpoint,
+    pipeline: spec.name,
+    specRef,
+    monitoring,
+    since: known?.since ?? firstWindow(monitoring.window, monitoring.since ?? since),
+    paused: known?.paused ?? false,
+  }));
+  await ensureSchedule({ schedule: schedules }, deps.config.taskQueue, endpoint, lookEvery(monitoring));
+}
+
+async function ensureSchedule(
+  { schedule: schedules }: Pick<Client, 'schedule'>,
+  taskQueue: string,
+  endpoint: string,
+  every: number,
+): Promise<void> {
+  const scheduleId = monitorScheduleId(endpoint);
+  const wanted = {
+    spec: { intervals: [{ every }], jitter: Math.min(10_000, Math.floor(every / 10)) },
+    action: {
+      type: 'startWorkflow',
+      workflowType: WORKFLOW_TYPES.monitor,
+      workflowId: scheduleId,
+      taskQueue,
+      args: [{ endpoint }],
+    },
+    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCH_UP },
+  } as const satisfies Omit<ScheduleOptions, 'scheduleId'>;
+  try {
+    await schedules.create({ scheduleId, ...wanted });
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+    await schedules.getHandle(scheduleId).update(({ state }) => ({ ...wanted, state }));
+  }
+}
