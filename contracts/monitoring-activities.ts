@@ -1,5 +1,4 @@
 import type { AlertNotice, AlertState, Channel, Delivery } from './alerts.ts';
-import type { CodeVersion } from './lifecycle.ts';
 import type {
   MonitorSettings,
   MonitorState,
@@ -8,6 +7,7 @@ import type {
   WindowSummary,
 } from './monitoring.ts';
 import type { RetrainingDecision, RetrainingSettings, RetrainingTick, Trigger } from './retraining.ts';
+import type { ArtifactRef } from './refs.ts';
 import type { PipelineSpec } from './spec/pipeline.ts';
 
 /** A window that is due, and the one whose truth is known by its end. */
@@ -35,7 +35,7 @@ export interface MonitoringPlan {
 /** Activities of the workflow `monitor`. */
 export interface MonitoringActivities {
   /** Puts an endpoint under watch by the spec, or changes how: settings, schedule. */
-  watchEndpoint(input: { spec: PipelineSpec; code: CodeVersion; since: string }): Promise<void>;
+  watchEndpoint(input: { spec: PipelineSpec; since: string }): Promise<{ specRef: ArtifactRef }>;
   planMonitoring(input: {
     endpoint: string;
     asOf: string;
@@ -76,7 +76,7 @@ export interface MonitoringActivities {
 /** Activities of the workflow `retraining`. */
 export interface RetrainingActivities {
   /** Starts the pipeline's workflow `retraining` or tells it how to go on; its schedules. */
-  ensureRetraining(input: { settings: RetrainingSettings }): Promise<void>;
+  ensureRetraining(input: { settings: z.input<typeof retrainingSettings> }): Promise<void>;
   /** Whether the sources of a pipeline have anything that they had not when they were looked at last. */
   lookForNewData(input: { pipeline: string }): Promise<{ found: boolean; words: string }>;
 }

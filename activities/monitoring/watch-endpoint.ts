@@ -6,6 +6,7 @@ import {
 } from '@temporalio/client';
 import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
 import { monitorScheduleId, WORKFLOW_TYPES } from '../../contracts/names.ts';
+import type { ArtifactRef } from '../../contracts/refs.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { firstWindow, lookEvery } from './plan-monitoring.ts';
@@ -16,16 +17,15 @@ type Question = Parameters<MonitoringActivities['watchEndpoint']>[0];
 const CATCH_UP = '1h';
 
 /**
- * Puts an endpoint under watch as the spec says, or takes it out where the spec does not ask for it: what is on record,
- * and the schedule. A schedule that somebody paused stays paused.
+ * Puts an endpoint under watch as the spec says: what is on record, and the schedule. A schedule that somebody paused
+ * stays paused.
  */
-export async function watchEndpoint(deps: ActivityDependencies, { spec, since }: Question): Promise<void> {
+export async function watchEndpoint(deps: ActivityDependencies, { spec, since }: Question): Promise<{ specRef: ArtifactRef }> {
   const { endpoint } = spec.deployment;
   const { monitoring } = spec;
-  const schedules = deps.client().schedule;
-  if (!monitoring) return;
   const store = await deps.store();
   const specRef = await store.putJson(spec);
+  if (!monitoring) return { specRef };
   await new MonitorRecords(store.documents).changeSettings(endpoint, (known) => ({
     endpoint,
     pipeline: spec.name,
@@ -34,7 +34,8 @@ export async function watchEndpoint(deps: ActivityDependencies, { spec, since }:
     since: known?.since ?? firstWindow(monitoring.window, monitoring.since ?? since),
     paused: known?.paused ?? false,
   }));
-  await ensureSchedule({ schedule: schedules }, deps.config.taskQueue, endpoint, lookEvery(monitoring));
+  await ensureSchedule(deps.client(), deps.config.taskQueue, endpoint, lookEvery(monitoring));
+  return { specRef };
 }
 
 async function ensureSchedule(
