@@ -21,7 +21,10 @@ export const openAlert = z.strictObject({
   /** Windows in a row beyond the limit, and within it. */
   beyond: z.number().int().nonnegative(),
   within: z.number().int().nonnegative(),
+  /** When it was told last; `null`: nobody knows of it. Told and not raised: it is over, and to be told so yet. */
   toldAt: moment.nullable(),
+  /** Windows in a row that said nothing of it: its check, its limit or its slice is gone. */
+  unseen: z.number().int().nonnegative().optional(),
   words: z.string().max(1_000),
   observed: z.number().nullable(),
   limit: z.number().nullable(),

@@ -63,6 +63,7 @@ export const measuredQuality = z.strictObject({
 export type MeasuredQuality = z.infer<typeof measuredQuality>;
 
 export const operationsReport = z.strictObject({
+  /** That were answered; `failed` and `refused` come on top. */
   requests: count,
   rows: count,
   /** Rows of one second, over the window. */
@@ -136,6 +137,8 @@ export const windowReport = z.strictObject({
       name: z.string(),
       rows: count,
       quality: measuredQuality,
+      /** Of the same slice; without it `worseBy` asks nothing of the slice. */
+      referenceQuality: metricValues.optional(),
       predictions: z.array(driftedColumn),
     }),
   ),
@@ -155,7 +158,7 @@ export const windowSummary = z.strictObject({
   labels: count,
   /** `breached` before `insufficient` before `ok`. */
   state: z.enum(['ok', 'breached', 'insufficient']),
-  /** Those of all rows, and those of slices that are beyond a limit; at most 200, the breached first. */
+  /** At most 200: the breached first, then those of which something is asked, all rows before slices. */
   verdicts: z.array(verdict).max(200),
   /** By name for MLflow and OpenMetrics, such as `quality.roc_auc`, `drift.psi.contact`; at most 500. */
   measures: z.record(z.string(), z.number()),
