@@ -15,6 +15,7 @@ import type {
   TrackingActivities,
 } from '../contracts/activities.ts';
 import type { BatchActivities } from '../contracts/batch-scoring.ts';
+import type { RetrainingActivities } from '../contracts/monitoring-activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import type { RowRange } from '../contracts/refs.ts';
 import type { RemoteTrainerRequest } from '../contracts/trainer.ts';
@@ -46,6 +47,7 @@ const lineage = stub<LineageActivities>();
 const batch = stub<BatchActivities>();
 const observing = stub<RolloutActivities>();
 const approving = stub<ApprovalActivities>();
+const retraining = stub<RetrainingActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
@@ -91,6 +93,9 @@ export const checkApprovers = approving('checkApprovers', POLICIES.control, 'Loo
 export const verifyVote = approving('verifyVote', POLICIES.vote, 'Check the token of a vote');
 export const notify = approving('notify', POLICIES.notice, 'Tell people');
 export const recordAudit = approving('recordAudit', POLICIES.audit, 'Write into the audit log');
+
+export const ensureRetraining = retraining('ensureRetraining', POLICIES.control, 'Have the model kept good');
+export const lookForNewData = retraining('lookForNewData', POLICIES.poll, 'Look for new data');
 
 export const openEventLog = events('openEventLog', POLICIES.log, 'Where the event log stood');
 export const appendEventBatches = events('appendEventBatches', POLICIES.log, 'Append batches to the log');

@@ -1,7 +1,8 @@
 import { durationMs } from '../../contracts/durations.ts';
-import type { RetrainingState, Trigger } from '../../contracts/retraining.ts';
+import type { RetrainingState } from '../../contracts/retraining.ts';
 import type { RetrainingSpec } from '../../contracts/spec/retraining.ts';
 import { isoOf } from './limits.ts';
+import type { ToldTrigger } from './triggers.ts';
 
 type Champion = NonNullable<RetrainingState['champion']>;
 
@@ -21,7 +22,7 @@ export function ageTrigger(
   spec: RetrainingSpec,
   champion: Champion | null | undefined,
   asOf: string,
-): Trigger | null {
+): ToldTrigger | null {
   const expiry = expiryOf(spec, champion);
   if (expiry === null || !champion || Date.parse(asOf) < Date.parse(expiry)) return null;
   return {

@@ -51,12 +51,7 @@ export function decide(
       until: null,
     };
   const answered = state.pending.some(({ kind, by }) => kind === 'demand' && by !== null);
-  if (state.gaveUpAt !== null && !answered)
-    return {
-      decision: 'give-up',
-      why: `given up: ${state.failures} run(s) in a row did not help; a person has to look and resume it`,
-      until: null,
-    };
+  if (state.gaveUpAt !== null && !answered) return givenUp(state.failures);
   const now = Date.parse(asOf);
   const holds = holdsAt(spec, state, now);
   if (holds.length === 0) return { decision: 'start', why: startWords(state), until: null };
@@ -67,6 +62,13 @@ export function decide(
     until: free === null ? null : isoOf(free),
   };
 }
+
+/** The verdict after too many runs that did not help. */
+export const givenUp = (failures: number): RetrainingVerdict => ({
+  decision: 'give-up',
+  why: `given up: ${failures} run(s) in a row did not help; a person has to look and resume it`,
+  until: null,
+});
 
 function startWords({ pending }: RetrainingState): string {
   const demand = pending.find(({ kind }) => kind === 'demand');
