@@ -6,14 +6,20 @@ import type {
   ServerCounters,
   WindowSummary,
 } from './monitoring.ts';
-import type { RetrainingDecision, RetrainingSettings, RetrainingTick, Trigger } from './retraining.ts';
 import type { ArtifactRef } from './refs.ts';
+import type { RetrainingDecision, RetrainingSettings, RetrainingTick, Trigger } from './retraining.ts';
 import type { PipelineSpec } from './spec/pipeline.ts';
 
 /** A window that is due, and the one whose truth is known by its end. */
 export interface DueWindow {
   window: ObservedWindow;
   labelled: ObservedWindow | null;
+}
+
+/** Event time since which a version answers. */
+export interface ServedSince {
+  version: string;
+  since: string;
 }
 
 /** What is to be looked at now. */
@@ -25,7 +31,10 @@ export interface MonitoringPlan {
   /** Whether more are due after these. */
   more: boolean;
   alerts: AlertState;
-  champion: { version: string; since: string } | null;
+  /** The version in production. */
+  champion: string | null;
+  /** The version that answered most of the latest window, and since which window it does. */
+  served: ServedSince | null;
   /** Where this worker tells alerts. */
   channels: Channel[];
   /** Page of the endpoint's reports; `null` before there is one. */
@@ -45,7 +54,7 @@ export interface MonitoringActivities {
   observeWindow(input: {
     settings: MonitorSettings;
     due: DueWindow;
-    champion: MonitoringPlan['champion'];
+    champion: string | null;
     /** Of the servers that live now; `null` where the window is looked at later, or again. */
     counters: ServerCounters | null;
   }): Promise<WindowSummary>;
@@ -76,7 +85,7 @@ export interface MonitoringActivities {
 /** Activities of the workflow `retraining`. */
 export interface RetrainingActivities {
   /** Starts the pipeline's workflow `retraining` or tells it how to go on; its schedules. */
-  ensureRetraining(input: { settings: z.input<typeof retrainingSettings> }): Promise<void>;
+  ensureRetraining(input: { settings: RetrainingSettings }): Promise<void>;
   /** Whether the sources of a pipeline have anything that they had not when they were looked at last. */
   lookForNewData(input: { pipeline: string }): Promise<{ found: boolean; words: string }>;
 }

@@ -15,7 +15,7 @@ import type {
   TrackingActivities,
 } from '../contracts/activities.ts';
 import type { BatchActivities } from '../contracts/batch-scoring.ts';
-import type { MonitoringActivities } from '../contracts/monitoring-activities.ts';
+import type { MonitoringActivities, RetrainingActivities } from '../contracts/monitoring-activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import type { RowRange } from '../contracts/refs.ts';
 import type { RemoteTrainerRequest } from '../contracts/trainer.ts';
@@ -48,6 +48,7 @@ const batch = stub<BatchActivities>();
 const observing = stub<RolloutActivities>();
 const approving = stub<ApprovalActivities>();
 const watching = stub<MonitoringActivities>();
+const retraining = stub<RetrainingActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
@@ -102,6 +103,8 @@ export const logWindows = watching('logWindows', POLICIES.optional, 'Log measure
 export const deliverAlert = watching('deliverAlert', POLICIES.alert, 'Tell an alert');
 export const settleAlerts = watching('settleAlerts', POLICIES.audit, 'Note what was told');
 export const askRetraining = watching('askRetraining', POLICIES.control, 'Ask whether to retrain');
+export const ensureRetraining = retraining('ensureRetraining', POLICIES.control, 'Have the model kept good');
+export const lookForNewData = retraining('lookForNewData', POLICIES.poll, 'Look for new data');
 
 export const openEventLog = events('openEventLog', POLICIES.log, 'Where the event log stood');
 export const appendEventBatches = events('appendEventBatches', POLICIES.log, 'Append batches to the log');

@@ -8,9 +8,11 @@ import {
 } from '@temporalio/workflow';
 import type { AlertEvent, AlertState, Delivery } from '../contracts/alerts.ts';
 import type { MonitorSettings, ServerCounters, WindowSummary } from '../contracts/monitoring.ts';
-import type { DueWindow, MonitoringPlan } from '../contracts/monitoring-activities.ts';
+import type { DueWindow, MonitoringPlan, ServedSince } from '../contracts/monitoring-activities.ts';
 import { alertDeliveryWorkflowId, WORKFLOW_TYPES } from '../contracts/names.ts';
-import { nextAlerts, noticeOf } from '../domain/monitoring/alerts.ts';
+import { noticeOf } from '../domain/monitoring/alert-notice.ts';
+import { nextAlerts } from '../domain/monitoring/alerts.ts';
+import { servedAfter } from '../domain/monitoring/served.ts';
 import { triggersOf } from '../domain/monitoring/triggers.ts';
 import * as activities from './activities.ts';
 import { words } from './failure-words.ts';
@@ -18,6 +20,7 @@ import { words } from './failure-words.ts';
 /** The watching of one endpoint, window after window. */
 export class EndpointWatch {
   #alerts: AlertState;
+  #served: ServedSince | null;
 
   /** @param acts whether alerts are told and retrainings asked for; not where windows are looked at again */
   constructor(
@@ -26,22 +29,23 @@ export class EndpointWatch {
     private readonly acts: boolean,
   ) {
     this.#alerts = plan.alerts;
+    this.#served = plan.served;
   }
 
   /** @param isLatest whether no window comes after it: what servers count belongs to it */
   async look(due: DueWindow, isLatest: boolean): Promise<{ summary: WindowSummary; events: AlertEvent[] }> {
     const { settings } = this;
-    const { champion } = this.plan;
     const summary = await activities.observeWindow({
       settings,
       due,
-      champion,
+      champion: this.plan.champion,
       counters: isLatest && this.acts ? await countersOf(settings.endpoint) : null,
     });
     if (!this.acts) {
       await activities.recordWindow({ settings, summary, alerts: null });
       return { summary, events: [] };
     }
+    this.#served = servedAfter(this.#served, summary);
     const { open, events } = nextAlerts(
       settings.monitoring.alerts,
       this.#alerts.open,
@@ -98,12 +102,21 @@ export class EndpointWatch {
   }
 
   /** @returns what will be done, in words */
-  async #askRetraining({ window, version }: WindowSummary, open: AlertState['open']): Promise<string> {
-    const triggers = triggersOf(open, { version, at: window.before });
+  async #askRetraining(
+    { window, labelled, version }: WindowSummary,
+    open: AlertState['open'],
+  ): Promise<string> {
+    const { champion } = this.plan;
+    const since = champion === this.#served?.version ? this.#served.since : window.before;
     const { decision } = await activities.askRetraining({
       pipeline: this.settings.pipeline,
-      tick: { asOf: window.before, champion: this.plan.champion },
-      triggers,
+      tick: { asOf: window.before, champion: champion === null ? null : { version: champion, since } },
+      triggers: triggersOf(open, {
+        window,
+        labelled,
+        version,
+        championSince: this.#served?.since ?? null,
+      }),
     });
     return decision === null ? 'Nothing is retrained by itself.' : decision.why;
   }

@@ -22,8 +22,8 @@ import type {
   SplitOutput,
 } from '../contracts/stages.ts';
 import { columnProblem } from '../domain/evaluation-columns.ts';
-import { retrainingSpecOf } from '../domain/retraining/data-window.ts';
 import { evidenceOf, failedGates, judgeGates, undecidedGates } from '../domain/gates.ts';
+import { retrainingSpecOf } from '../domain/retraining/data-window.ts';
 import * as activities from './activities.ts';
 import { awaitApproval, checkApproval } from './approval.ts';
 import { dataPart } from './data-part.ts';
@@ -57,7 +57,10 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
       'the pipeline spec',
       'SpecInvalid',
     );
-    const spec = input.asOf === undefined ? whole : retrainingSpecOf(whole, input.asOf);
+    const spec =
+      input.asOf === undefined
+        ? whole
+        : retrainingSpecOf(whole, input.asOf, whole.monitoring?.groundTruthDelay ?? null);
     run.named(spec.name);
     run.author = input.author;
     await checkApproval(spec, input);

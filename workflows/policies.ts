@@ -110,6 +110,12 @@ export const POLICIES = {
     heartbeatTimeout: '20s',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumAttempts: 3 },
   },
+  /** Asks sources whether they have anything new; those that cannot be reached are asked again with the next poll. */
+  poll: {
+    startToCloseTimeout: '10m',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 5 },
+  },
   /** Asks a server what it saw. One that does not answer is asked again with the next look. */
   look: {
     scheduleToCloseTimeout: '10s',

@@ -12,5 +12,7 @@ export async function watch(spec: PipelineSpec, code: CodeVersion): Promise<void
   const { retraining, monitoring } = spec;
   if (!retraining) return;
   const groundTruthDelay = monitoring?.groundTruthDelay ?? null;
-  await ensureRetraining({ settings: { pipeline: spec.name, specRef, retraining, groundTruthDelay, code } });
+  await ensureRetraining({
+    settings: { pipeline: spec.name, specRef, retraining, groundTruthDelay, code, clock: 'wall' },
+  });
 }

@@ -5,6 +5,7 @@ import type { EndpointState } from '../../contracts/endpoint.ts';
 import type { MonitorSettings, MonitorState, ObservedWindow } from '../../contracts/monitoring.ts';
 import type { MonitoringActivities, MonitoringPlan } from '../../contracts/monitoring-activities.ts';
 import { endpointWorkflowId, QUERIES } from '../../contracts/names.ts';
+import { servedSince } from '../../domain/monitoring/served.ts';
 import {
   endedWindows,
   filledWindows,
@@ -36,8 +37,13 @@ export async function planMonitoring(
   const settings = await records.settings(endpoint);
   const state = await records.state(endpoint);
   const alerts = state?.alerts ?? NO_ALERTS;
-  const champion = await championOf(deps, endpoint);
-  const shared = { alerts, champion, channels: channelsOf(deps.config), url: state?.tracking?.url ?? null };
+  const shared = {
+    alerts,
+    champion: await championOf(deps, endpoint),
+    served: servedSince(state?.trend ?? []),
+    channels: channelsOf(deps.config),
+    url: state?.tracking?.url ?? null,
+  };
   if (settings === undefined || (settings.paused && !again))
     return { settings: null, due: [], more: false, ...shared };
   const progress = again
@@ -84,15 +90,11 @@ function indexAt(state: MonitorState | undefined, from: string): number {
 }
 
 /** The version in production, as the endpoint's workflow says; `null` where there is none. */
-async function championOf(deps: ActivityDependencies, endpoint: string): Promise<MonitoringPlan['champion']> {
+async function championOf(deps: ActivityDependencies, endpoint: string): Promise<string | null> {
   try {
-    const { current, changes } = await deps
-      .client()
-      .workflow.getHandle(endpointWorkflowId(endpoint))
-      .query<EndpointState>(QUERIES.endpoint);
-    if (current === null) return null;
-    const change = changes.findLast(({ to, outcome }) => to === current.version && outcome === 'done');
-    return { version: current.version, since: change?.at ?? new Date(0).toISOString() };
+    const handle = deps.client().workflow.getHandle(endpointWorkflowId(endpoint));
+    const { current } = await handle.query<EndpointState>(QUERIES.endpoint);
+    return current?.version ?? null;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return null;
     throw error;

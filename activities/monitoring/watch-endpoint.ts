@@ -20,7 +20,10 @@ const CATCH_UP = '1h';
  * Puts an endpoint under watch as the spec says: what is on record, and the schedule. A schedule that somebody paused
  * stays paused.
  */
-export async function watchEndpoint(deps: ActivityDependencies, { spec, since }: Question): Promise<{ specRef: ArtifactRef }> {
+export async function watchEndpoint(
+  deps: ActivityDependencies,
+  { spec, since }: Question,
+): Promise<{ specRef: ArtifactRef }> {
   const { endpoint } = spec.deployment;
   const { monitoring } = spec;
   const store = await deps.store();
