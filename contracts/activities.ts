@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { AuditAppend } from './audit.ts';
+import type { BacktestActivities } from './backtest-activities.ts';
 import type { BatchActivities } from './batch-scoring.ts';
 import type {
   CacheList,
@@ -26,6 +27,7 @@ import type { MonitoringActivities } from './monitoring-activities.ts';
 import type { NoticeOfRun } from './notices.ts';
 import type { ServerCheck } from './prechecks.ts';
 import type { ArtifactRef } from './refs.ts';
+import type { LoadableModel } from './registered-version.ts';
 import type { ReproductionPlan, ReproductionResult, reproductionInput } from './reproduction.ts';
 import type { TrafficReport, TruthReport } from './rollout-evidence.ts';
 import type { RunIdentity, Tracking } from './run.ts';
@@ -86,6 +88,8 @@ export interface EvaluationActivities {
     prepared: PrepareOutput;
     train: TrainOutput;
     tracking: Tracking;
+    /** What the winner is held against instead of the version in production; `null`: nothing. */
+    champion?: LoadableModel | null;
   }): Promise<EvaluateOutput>;
   /** Explains the winner. @param input.findings personal columns of the table, whose values are not shown */
   explain(input: {
@@ -326,6 +330,7 @@ export interface EventActivities {
 
 export type PerennialActivities = DataActivities &
   MonitoringActivities &
+  BacktestActivities &
   EventActivities &
   TrainingActivities &
   EvaluationActivities &

@@ -1,6 +1,6 @@
 import type { OpenAlert } from '../../contracts/alerts.ts';
 import type { BacktestPolicy, BacktestRun, BacktestStep } from '../../contracts/backtest.ts';
-import type { DetectorState, ObservedWindow, Verdict } from '../../contracts/monitoring.ts';
+import type { ObservedWindow, Verdict } from '../../contracts/monitoring.ts';
 import type { RetrainingDecision } from '../../contracts/retraining.ts';
 import { trigger } from '../../contracts/retraining.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
@@ -18,13 +18,6 @@ export interface PolicyQuestion {
   model: string;
   /** The part of the past whose truth has come, with the models that answered then. */
   labelled: { window: ObservedWindow; model: string } | null;
-  detector: DetectorState;
-}
-
-/** What was measured. */
-export interface PolicyObservation {
-  verdicts: Verdict[];
-  detector: DetectorState;
 }
 
 /** A model that is to be trained as of a moment, to be judged against the one in production. */
@@ -45,11 +38,10 @@ export class PolicyRun {
   readonly #monitoring: MonitoringSpec;
   #model: string;
   #served: { version: string; since: string } | null = null;
-  #windows: ObservedWindow[] = [];
-  #models = new Map<number, string>();
+  readonly #windows: ObservedWindow[] = [];
+  readonly #models = new Map<number, string>();
   #judgedThrough: string | null = null;
   #open: OpenAlert[] = [];
-  #detector: DetectorState = null;
   /** Ends of periods of the policy's schedule that have not come yet. */
   #scheduled: string[];
 
@@ -73,36 +65,28 @@ export class PolicyRun {
     return this.#model;
   }
 
-  /** What is to be measured at the end of the next window. */
-  ask(window: ObservedWindow): PolicyQuestion {
-    const [due] = withLabelled(
-      [window],
-      this.#windows,
-      this.#judgedThrough,
-      this.#monitoring.groundTruthDelay,
-    );
-    this.#models.set(window.index, this.#model);
-    this.#windows.push(window);
-    const labelled = due?.labelled ?? null;
-    if (labelled) this.#judgedThrough = labelled.before;
-    return {
+  /** What is to be measured at the ends of the next windows as long as the model stays. */
+  foresee(windows: readonly ObservedWindow[]): PolicyQuestion[] {
+    const due = withLabelled(windows, this.#windows, this.#judgedThrough, this.#monitoring.groundTruthDelay);
+    const model = this.#model;
+    return due.map(({ window, labelled }) => ({
       window,
-      model: this.#model,
-      labelled: labelled && { window: labelled, model: this.#models.get(labelled.index) ?? this.#model },
-      detector: this.#detector,
-    };
+      model,
+      labelled: labelled && { window: labelled, model: this.#models.get(labelled.index) ?? model },
+    }));
   }
 
   /**
-   * Takes in what was measured.
+   * Takes in what was measured at the end of the next window.
    *
    * @returns the run that begins now, where one does
    */
-  take(question: PolicyQuestion, { verdicts, detector }: PolicyObservation): PolicyTraining | null {
-    const { window, labelled, model } = question;
+  take({ window, labelled, model }: PolicyQuestion, verdicts: readonly Verdict[]): PolicyTraining | null {
+    this.#models.set(window.index, model);
+    this.#windows.push(window);
+    if (labelled) this.#judgedThrough = labelled.window.before;
     const { open, events } = nextAlerts(this.#monitoring.alerts, this.#open, [], verdicts, window);
     this.#open = open;
-    this.#detector = detector;
     this.#served = servedAfter(this.#served, { version: model, window });
     // What is only for information calls nobody.
     const raised = events
