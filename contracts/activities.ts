@@ -22,6 +22,7 @@ import type { AppendVerdict, EventBatch, EventLogHead } from './events.ts';
 import type { HousekeepingResult, housekeepingInput } from './housekeeping.ts';
 import type { CodeVersion } from './lifecycle.ts';
 import type { artifactStates, lineageInput } from './lineage.ts';
+import type { MonitoringActivities } from './monitoring-activities.ts';
 import type { NoticeOfRun } from './notices.ts';
 import type { ServerCheck } from './prechecks.ts';
 import type { ArtifactRef } from './refs.ts';
@@ -237,6 +238,8 @@ export interface ModelServerActivities {
   precheck(input: PrecheckQuestion): Promise<ServerCheck>;
   /** What the versions of an endpoint did since the generation in force began. */
   observeTraffic(input: { endpoint: string }): Promise<TrafficReport>;
+  /** What the server's page of metrics says of an endpoint: sums over versions, by name. */
+  readCounters(input: { endpoint: string }): Promise<Record<string, number>>;
 }
 
 /** What a server is to be asked before a candidate may take traffic. */
@@ -322,6 +325,7 @@ export interface EventActivities {
 }
 
 export type PerennialActivities = DataActivities &
+  MonitoringActivities &
   EventActivities &
   TrainingActivities &
   EvaluationActivities &

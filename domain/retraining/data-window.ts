@@ -90,7 +90,14 @@ export function retrainingSpecOf(spec: PipelineSpec, asOf: string, delay: string
     );
   const retrained: PipelineSpec = {
     ...spec,
-    data: { ...spec.data, rowFilter: [...outside(timestamp, bounds), ...spec.data.rowFilter] },
+    data: {
+      ...spec.data,
+      rowFilter: [
+        ...outside(timestamp, bounds),
+        // A spec that was made here is one of the same pipeline: its bounds are over.
+        ...spec.data.rowFilter.filter(({ reason }) => !OWN.some((own) => reason.startsWith(own))),
+      ],
+    },
     split: {
       method: 'time',
       train: {
@@ -112,6 +119,10 @@ export function retrainingSpecOf(spec: PipelineSpec, asOf: string, delay: string
   throw new PerennialError('SpecInvalid', `The spec of the retraining is none: ${words.join('; ')}`);
 }
 
+const UNKNOWN = 'truth not known yet: ';
+const TOO_OLD = 'older than the window of the retraining: ';
+const OWN = [UNKNOWN, TOO_OLD];
+
 /** Rows that are none of the window. Those without a moment stay: what becomes of them is the spec's own. */
 function outside(timestamp: string, { from, test }: WindowBounds): PipelineSpec['data']['rowFilter'] {
   const column = `CAST(${identifier(timestamp)} AS TIMESTAMPTZ)`;
@@ -119,14 +130,14 @@ function outside(timestamp: string, { from, test }: WindowBounds): PipelineSpec[
   return [
     {
       where: `${column} >= ${at(test)}`,
-      reason: `truth not known yet: at or after ${moment(test)}`,
+      reason: `${UNKNOWN}at or after ${moment(test)}`,
     },
     ...(from === null
       ? []
       : [
           {
             where: `${column} < ${at(from)}`,
-            reason: `older than the window of the retraining: before ${moment(from)}`,
+            reason: `${TOO_OLD}before ${moment(from)}`,
           },
         ]),
   ];

@@ -121,6 +121,12 @@ describe('the spec of a retraining', () => {
     );
   });
 
+  it('of a spec that was made so is that of the pipeline', () => {
+    const spec = specOf({ kind: 'sliding', length: '90d' });
+    const later = retrainingSpecOf(spec, '2010-01-01', '7d');
+    expect(retrainingSpecOf(retrainingSpecOf(spec, '2009-09-01', null), '2010-01-01', '7d')).toEqual(later);
+  });
+
   it('never has a row whose truth is not known, nor parts that overlap', () => {
     const days = fc.integer({ min: 1, max: 400 });
     fc.assert(
