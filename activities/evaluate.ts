@@ -4,7 +4,7 @@ import { MEDIA_TYPES } from '../contracts/refs.ts';
 import type { Judgement, PlotRef } from '../contracts/reports.ts';
 import { type ModelSignature, modelSignature, type ServedModel } from '../contracts/serving.ts';
 import type { EvaluateOutput } from '../contracts/stages.ts';
-import { boundConfidences, sliceMetrics } from '../domain/evaluation-needs.ts';
+import { boundConfidences, shareConfidences, sliceMetrics } from '../domain/evaluation-needs.ts';
 import { selectCandidate } from '../domain/selection.ts';
 import { travellingFairness, travellingRobustness, travellingSlices } from '../domain/travelling-parts.ts';
 import { readLabels } from '../lib/data/labels.ts';
@@ -80,6 +80,7 @@ export async function evaluate(
       resamples,
       seed: spec.training.seed,
       bounds: boundConfidences(evaluation.gates, of),
+      shares: of === 'test' ? [] : shareConfidences(evaluation.gates, of),
     });
     const tested = await judged({ ...question, bootstrap: bootstrap('test') }, frame.signal);
     const { metrics: onTrain } = await judged(

@@ -201,7 +201,7 @@ export const monitoringSpec = z
       .default({ psi: 0.25 })
       .meta({ description: 'Population stability index of the truth.' }),
     quality: z
-      .union([qualityLimit, z.array(qualityLimit).min(1).max(20)])
+      .union([qualityLimit, z.array(qualityLimit).max(20)])
       .transform((limits) => (Array.isArray(limits) ? limits : [limits]))
       .default([])
       .meta({ description: 'Limits of metrics; the metrics are computed in any case.' }),
