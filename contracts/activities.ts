@@ -22,6 +22,7 @@ import type { AppendVerdict, EventBatch, EventLogHead } from './events.ts';
 import type { HousekeepingResult, housekeepingInput } from './housekeeping.ts';
 import type { CodeVersion } from './lifecycle.ts';
 import type { artifactStates, lineageInput } from './lineage.ts';
+import type { RetrainingActivities } from './monitoring-activities.ts';
 import type { NoticeOfRun } from './notices.ts';
 import type { ServerCheck } from './prechecks.ts';
 import type { ArtifactRef } from './refs.ts';
@@ -333,4 +334,5 @@ export type PerennialActivities = DataActivities &
   ErasureActivities &
   CacheActivities &
   LineageActivities &
-  BatchActivities;
+  BatchActivities &
+  RetrainingActivities;
