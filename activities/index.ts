@@ -18,6 +18,7 @@ import { lineageActivities } from './lineage.ts';
 import { rolloutActivities } from './observe-truth.ts';
 import { register } from './register.ts';
 import { remoteTrials } from './remote-trial.ts';
+import { retrainingActivities } from './retraining.ts';
 import { cacheActivities } from './step-cache.ts';
 import { runTracking } from './tracking.ts';
 import { trainTrial } from './train-trial.ts';
@@ -47,6 +48,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...cacheActivities(deps),
     ...lineageActivities(deps),
     ...batchActivities(deps),
+    ...retrainingActivities(deps),
   };
 }
 

@@ -23,7 +23,11 @@ import type { AppendVerdict, EventBatch, EventLogHead } from './events.ts';
 import type { HousekeepingResult, housekeepingInput } from './housekeeping.ts';
 import type { CodeVersion } from './lifecycle.ts';
 import type { artifactStates, lineageInput } from './lineage.ts';
+<<<<<<< HEAD
 import type { MonitoringActivities } from './monitoring-activities.ts';
+=======
+import type { RetrainingActivities } from './monitoring-activities.ts';
+>>>>>>> h8-c
 import type { NoticeOfRun } from './notices.ts';
 import type { ServerCheck } from './prechecks.ts';
 import type { ArtifactRef } from './refs.ts';
@@ -342,4 +346,5 @@ export type PerennialActivities = DataActivities &
   ErasureActivities &
   CacheActivities &
   LineageActivities &
-  BatchActivities;
+  BatchActivities &
+  RetrainingActivities;
