@@ -1,5 +1,4 @@
 import type { Client } from '@temporalio/client';
-import type { HousekeepingActivities } from '../contracts/activities.ts';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
 import { durationMs } from '../contracts/durations.ts';
 import {
@@ -10,6 +9,7 @@ import {
   retrainingWorkflowId,
   WORKFLOW_TYPES,
 } from '../contracts/names.ts';
+import type { HousekeepingActivities } from '../contracts/upkeep-activities.ts';
 import { garbage, isGarbage } from '../domain/garbage.ts';
 import { StepCache } from '../lib/cache/step-cache.ts';
 import { openPlanOf } from '../lib/erasure/open-plan.ts';

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { LineageActivities } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { describeIssues } from '../contracts/issues.ts';
 import { LINEAGE_FILE, loggedModelOf, type ModelLineage, parseLineage } from '../contracts/lineage.ts';
 import type { ArtifactRef } from '../contracts/refs.ts';
 import type { ErasedSince, ReproductionPlan } from '../contracts/reproduction.ts';
 import { pipelineSpec } from '../contracts/spec/pipeline.ts';
+import type { LineageActivities } from '../contracts/upkeep-activities.ts';
 import { chainOfLineage } from '../domain/reproduction.ts';
 import { snapshotFiles } from '../lib/incremental/snapshots.ts';
 import { artifactStates } from '../lib/lineage/artifact-states.ts';

@@ -1,15 +1,11 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type {
   ApprovalActivities,
-  CacheActivities,
   DataActivities,
   DeploymentActivities,
   EndpointAsk,
-  ErasureActivities,
   EvaluationActivities,
   EventActivities,
-  HousekeepingActivities,
-  LineageActivities,
   ModelServerActivities,
   RolloutActivities,
   TrackingActivities,
@@ -21,6 +17,12 @@ import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import type { RowRange } from '../contracts/refs.ts';
 import type { RemoteTrainerRequest } from '../contracts/trainer.ts';
 import type { TrainingActivities } from '../contracts/training-activities.ts';
+import type {
+  CacheActivities,
+  ErasureActivities,
+  HousekeepingActivities,
+  LineageActivities,
+} from '../contracts/upkeep-activities.ts';
 import { POLICIES } from './policies.ts';
 
 type ActivityFunction = (input: never) => Promise<unknown>;

@@ -1,12 +1,11 @@
 import type { BacktestModel, BacktestPlan, JudgedWindow } from '../../contracts/backtest-activities.ts';
 import type { Verdict } from '../../contracts/monitoring.ts';
 import type { RunIdentity } from '../../contracts/run.ts';
-import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { GatesOutput, ProtectOutput, SplitOutput, TrainOutput } from '../../contracts/stages.ts';
 import type { PolicyQuestion } from '../../domain/backtest/policy-run.ts';
 import { evidenceOf, failedGates, judgeGates } from '../../domain/gates.ts';
-import { retrainingSpecOf } from '../../domain/retraining/data-window.ts';
 import * as activities from '../activities.ts';
+import { specAsOf } from '../spec-as-of.ts';
 import { trainedBySearch } from '../train-stage.ts';
 
 /** A model that was trained as of a moment, and what its gates say of it. */
@@ -147,7 +146,7 @@ export class BacktestModels {
     prepared: Awaited<ReturnType<typeof activities.prepare>>;
   }> {
     const whole = this.plan.spec;
-    const windowed: PipelineSpec = retrainingSpecOf(whole, asOf, whole.monitoring.groundTruthDelay ?? null);
+    const windowed = specAsOf(whole, asOf);
     // All rows are read once; those of the future are in no part.
     const spec = { ...whole, split: windowed.split, training: windowed.training };
     const cache = { mode: spec.cache.enabled ? 'use' : 'off', ttl: spec.cache.maxAge } as const;
