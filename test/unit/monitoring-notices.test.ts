@@ -17,8 +17,8 @@ const breached = (check: Verdict['check'], of = '', slice: string | null = null)
     limit: 0.2,
   });
 
-const after = (...verdicts: Verdict[]) => nextAlerts(SPEC, [], [], verdicts, dayWindow(0));
-const eventsOf = (...verdicts: Verdict[]): AlertEvent[] => after(...verdicts).events;
+const breaking = (...verdicts: Verdict[]) => nextAlerts(SPEC, [], [], verdicts, dayWindow(0));
+const eventsOf = (...verdicts: Verdict[]): AlertEvent[] => breaking(...verdicts).events;
 
 const noticed = (events: AlertEvent[], changes: Partial<Parameters<typeof noticeOf>[0]> = {}) =>
   alertNotice.parse(
@@ -75,14 +75,13 @@ describe('the notice of a window', () => {
 });
 
 describe('the triggers of a window', () => {
-  const seen = { window: dayWindow(5), labelled: dayWindow(2), version: '3', championSince: null };
-  const triggered = (
-    open: OpenAlert[],
-    changes: Partial<typeof seen & { championSince: string | null }> = {},
-  ) => triggersOf(open, { ...seen, ...changes }).map((one) => trigger.parse(one));
+  type Seen = Parameters<typeof triggersOf>[1];
+  const seen: Seen = { window: dayWindow(5), labelled: dayWindow(2), version: '3', championSince: null };
+  const triggered = (open: OpenAlert[], changes: Partial<Seen> = {}) =>
+    triggersOf(open, { ...seen, ...changes }).map((one) => trigger.parse(one));
 
   it('are the conditions that a new model may mend, also those that nobody is told of', () => {
-    const { open, events } = after(
+    const { open, events } = breaking(
       breached('data-drift'),
       breached('multivariate-drift'),
       breached('domain-classifier'),
@@ -117,16 +116,16 @@ describe('the triggers of a window', () => {
     expect(triggered(nextAlerts(patient, [], [], [breached('quality', 'f1')], dayWindow(0)).open)).toEqual(
       [],
     );
-    const { open } = after(breached('quality', 'f1'));
+    const { open } = breaking(breached('quality', 'f1'));
     const fine: Verdict = { ...breached('quality', 'f1'), state: 'ok' };
     const better = nextAlerts(SPEC, open, [], [fine], dayWindow(1)).open;
     expect(better).toHaveLength(1);
     expect(triggered(better)).toEqual([]);
-    expect(triggered(after(breached('quality', 'f1', 'region = north')).open)).toEqual([]);
+    expect(triggered(breaking(breached('quality', 'f1', 'region = north')).open)).toEqual([]);
   });
 
   it('say nothing of a model that came after the window, or after the one whose truth is known', () => {
-    const { open } = after(breached('quality', 'f1'), breached('prediction-drift', 'p'));
+    const { open } = breaking(breached('quality', 'f1'), breached('prediction-drift', 'p'));
     const kinds = (championSince: string) => triggered(open, { championSince }).map(({ kind }) => kind);
     expect(kinds(dayWindow(2).from).sort()).toEqual(['degradation', 'prediction-drift']);
     expect(kinds(dayWindow(3).from)).toEqual(['prediction-drift']);

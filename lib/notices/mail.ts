@@ -1,0 +1,94 @@
+import { createTransport } from 'nodemailer';
+import type { AlertNotice } from '../../contracts/alerts.ts';
+import { PerennialError } from '../../contracts/errors.ts';
+import { mailMessage, PLOT_ID } from './mail-message.ts';
+import { type MailSettings, NOTICE_SECRETS } from './settings.ts';
+import { smtpServerOf } from './smtp-server.ts';
+
+/** Milliseconds for the connection, the greeting, and between two answers. */
+const TIMEOUT_MS = 10_000;
+
+/**
+ * Mails a notice. The same notice has the same Message-ID, by which mail programs know what they have.
+ *
+ * @param settings.server address of the mail server, a secret
+ * @returns how many of the receivers the server refused, while it took others
+ * @throws PerennialError `ServerUnavailable` (retryable) where the server is out or refuses for now (4xx), `InputInvalid`
+ *   where it refuses, `SecretMissing` without an address
+ */
+export async function sendMail(
+  notice: AlertNotice,
+  {
+    mail,
+    server,
+    timeoutMs = TIMEOUT_MS,
+  }: { mail: MailSettings; server: string | undefined; timeoutMs?: number },
+): Promise<{ refused: number }> {
+  const { subject, text, html, plot } = mailMessage(notice);
+  const transport = createTransport({
+    ...smtpServerOf(server),
+    connectionTimeout: timeoutMs,
+    greetingTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+    dnsTimeout: timeoutMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  const to = mail.to.map(({ name, address }) => ({ name, address }));
+  try {
+    const { rejected } = await transport.sendMail({
+      from: { name: mail.from.name, address: mail.from.address },
+      to,
+      envelope: { from: mail.from.address, to: to.map(({ address }) => address) },
+      messageId: `<${notice.id}@${mail.from.address.split('@')[1]}>`,
+      subject,
+      text,
+      html,
+      headers: { 'Auto-Submitted': 'auto-generated' },
+      attachments:
+        plot === null
+          ? []
+          : [
+              {
+                filename: 'trend.svg',
+                content: plot,
+                contentType: 'image/svg+xml',
+                cid: PLOT_ID,
+                contentDisposition: 'inline',
+              },
+            ],
+    });
+    return { refused: rejected.length };
+  } catch (error) {
+    throw mailFailure(error);
+  } finally {
+    transport.close();
+  }
+}
+
+const field = (error: unknown, name: string): unknown =>
+  typeof error === 'object' && error !== null ? Reflect.get(error, name) : undefined;
+
+/** What the server says may quote addresses and passwords: its code alone is told. */
+function mailFailure(error: unknown): PerennialError {
+  const server = `the mail server of ${NOTICE_SECRETS.smtp}`;
+  const code = field(error, 'code');
+  const status = field(error, 'responseCode');
+  if (typeof status === 'number' && status >= 500) {
+    const remedy =
+      code === 'EAUTH'
+        ? 'check the user and the password'
+        : code === 'EENVELOPE'
+          ? 'check PERENNIAL_MAIL_FROM and PERENNIAL_MAIL_TO'
+          : 'ask whoever runs it';
+    return new PerennialError('InputInvalid', `${server} refuses the mail with ${status}; ${remedy}`);
+  }
+  if (typeof status === 'number')
+    return new PerennialError('ServerUnavailable', `${server} refuses the mail for now with ${status}`, true);
+  if (code === 'ETLS' || code === 'EAUTH' || code === 'ENOAUTH')
+    return new PerennialError(
+      'InputInvalid',
+      `${server} offers no ${code === 'ETLS' ? 'TLS that can be trusted; use smtps:// or a server with STARTTLS (NODE_EXTRA_CA_CERTS adds authorities)' : 'way to log in that fits; check the user and the password'}`,
+    );
+  return new PerennialError('ServerUnavailable', `${server} cannot be reached, or broke off`, true);
+}
