@@ -24,4 +24,3 @@ export async function lineageOfVersion(
     .catch(unlessMissing(`has no ${LINEAGE_FILE} in its model directory`));
   return parseLineage(Buffer.from(bytes).toString('utf8'), `version ${version} of ${name}`);
 }
-

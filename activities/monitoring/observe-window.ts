@@ -1,5 +1,11 @@
 import { join } from 'node:path';
-import { type MonitorSettings, type MonitorState, type WindowReport, windowReport, type WindowSummary } from '../../contracts/monitoring.ts';
+import {
+  type MonitorSettings,
+  type MonitorState,
+  type WindowReport,
+  type WindowSummary,
+  windowReport,
+} from '../../contracts/monitoring.ts';
 import type { DueWindow, MonitoringActivities } from '../../contracts/monitoring-activities.ts';
 import { MEDIA_TYPES } from '../../contracts/refs.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
@@ -12,8 +18,8 @@ import { operationsOf } from '../../lib/monitoring/operations.ts';
 import { ANSWERED } from '../../lib/monitoring/prediction-windows.ts';
 import { countedSince } from '../../lib/monitoring/server-counters.ts';
 import { servingSkew, skewFiles } from '../../lib/monitoring/skew.ts';
-import { windowReportOf } from '../../lib/monitoring/window-report.ts';
 import { alertPlot, windowPage } from '../../lib/monitoring/window-page.ts';
+import { windowReportOf } from '../../lib/monitoring/window-report.ts';
 import { openPredictions } from '../../lib/predictions/prediction-log.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
@@ -52,7 +58,13 @@ export async function observeWindow(
   frame.signal.addEventListener('abort', stop);
   try {
     const view = await viewOf(log.database, due, labelled);
-    const report = await reportOf(deps, { settings, due, champion, counters, state, spec }, log.database, view, frame);
+    const report = await reportOf(
+      deps,
+      { settings, due, champion, counters, state, spec },
+      log.database,
+      view,
+      frame,
+    );
     if (log.unreadable.length > 0)
       report.warnings.push(`${log.unreadable.length} files of the log cannot be read and are left out`);
     return await written(deps, settings, state, report, frame);

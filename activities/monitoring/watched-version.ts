@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import { artifactRef } from '../../contracts/refs.ts';
 import { type ReferenceProfile, referenceProfile } from '../../contracts/monitoring-reference.ts';
+import { artifactRef } from '../../contracts/refs.ts';
 import type { LoadableModel } from '../../contracts/registered-version.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
-import { sha256Of } from '../../lib/store/digest.ts';
 import { ANSWERED } from '../../lib/monitoring/prediction-windows.ts';
 import type { WatchedProblem } from '../../lib/monitoring/problem.ts';
 import { buildReference } from '../../lib/monitoring/reference.ts';
@@ -13,6 +12,7 @@ import { LOG_COLUMNS_OF } from '../../lib/monitoring/window-statistics.ts';
 import { openPredictions } from '../../lib/predictions/prediction-log.ts';
 import { scoreLabelled } from '../../lib/scoring/scored-table.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import { sha256Of } from '../../lib/store/digest.ts';
 import { loadableModel } from '../champion.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
@@ -51,7 +51,11 @@ export async function watchedVersion(
   const { endpoint, version, spec, monitoring } = watched;
   const mlflow = deps.mlflow();
   const store = (await deps.store()).within(await frame.scratch(), { encrypt: true });
-  const model = await loadableModel(mlflow, store, await mlflow.modelVersions.get({ name: endpoint, version }));
+  const model = await loadableModel(
+    mlflow,
+    store,
+    await mlflow.modelVersions.get({ name: endpoint, version }),
+  );
   if (!model) return undefined;
   const problem = problemOf(model, spec);
   const identity = [REFERENCE_CODE, model.onnx.sha256, monitoring.reference];
@@ -59,7 +63,8 @@ export async function watchedVersion(
   const known = await store.documents.read(key);
   if (known) {
     const ref = artifactRef.parse(known.value);
-    if (await store.has(ref)) return { model, problem, reference: referenceProfile.parse(await store.json(ref)) };
+    if (await store.has(ref))
+      return { model, problem, reference: referenceProfile.parse(await store.json(ref)) };
   }
   const reference = await (monitoring.reference === 'training'
     ? ofTraining(deps, store, { ...watched, model, problem }, frame)
@@ -70,7 +75,12 @@ export async function watchedVersion(
 
 /** What a model predicts. */
 export const problemOf = (
-  { task, classNames, positiveClass, threshold }: Pick<LoadableModel, 'task' | 'classNames' | 'positiveClass' | 'threshold'>,
+  {
+    task,
+    classNames,
+    positiveClass,
+    threshold,
+  }: Pick<LoadableModel, 'task' | 'classNames' | 'positiveClass' | 'threshold'>,
   { evaluation }: Pick<PipelineSpec, 'evaluation'>,
 ): WatchedProblem => ({ task, classNames, positiveClass, threshold, quantile: evaluation.quantile });
 
@@ -137,4 +147,3 @@ async function ofPredictions(
     await log.close();
   }
 }
-
