@@ -24,7 +24,7 @@ import { openPredictions } from '../../lib/predictions/prediction-log.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
 import { serverUptime } from './server-uptime.ts';
-import { watchedVersion } from './watched-version.ts';
+import { servedOf, watchedVersion } from './watched-version.ts';
 
 type Question = Parameters<MonitoringActivities['observeWindow']>[0];
 
@@ -175,7 +175,7 @@ async function reportOf(
     monitoring.skew === false
       ? null
       : await servingSkew(database, {
-          model: watched.model,
+          model: servedOf(watched.model),
           modelPath: await store.path(watched.model.onnx),
           rows: monitoring.skew.rows,
           scratchDir,

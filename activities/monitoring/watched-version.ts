@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type ReferenceProfile, referenceProfile } from '../../contracts/monitoring-reference.ts';
 import { artifactRef } from '../../contracts/refs.ts';
 import type { LoadableModel } from '../../contracts/registered-version.ts';
+import type { ServedModel } from '../../contracts/serving.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
@@ -84,6 +85,13 @@ export const problemOf = (
   { evaluation }: Pick<PipelineSpec, 'evaluation'>,
 ): WatchedProblem => ({ task, classNames, positiveClass, threshold, quantile: evaluation.quantile });
 
+/** What of a version is served. */
+export const servedOf = ({ version, onnx, signature }: LoadableModel): ServedModel => ({
+  version,
+  onnx,
+  signature,
+});
+
 type Question = Watched & Omit<WatchedVersion, 'reference'>;
 
 /** Features of the rows that the version was trained on; answers and truth of its test rows, which it never saw. */
@@ -98,12 +106,13 @@ async function ofTraining(
   return withDatabase(frame, async (database, scratchDir) => {
     const scored = join(scratchDir, 'test-scored.parquet');
     await scoreLabelled({
-      model,
+      model: servedOf(model),
       modelPath: await store.path(model.onnx),
       parquetPath: await store.path(test.artifact),
       outPath: scored,
-      columns: spec.columns,
-      problem,
+      task: model.task,
+      target: spec.columns.target,
+      timestamp: spec.columns.timestamp ?? null,
       scratchDir,
       memoryLimit: frame.duckdbMemory,
       signal: frame.signal,

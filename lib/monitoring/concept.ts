@@ -13,8 +13,8 @@ const MOST_CHANGES = 100;
 export interface ConceptQuestion {
   spec: ConceptSpec;
   problem: WatchedProblem;
-  /** A relation like the view `labelled`. */
-  labelled: string;
+  /** A relation like the view `labelled`; what lies before the window only trains the detector. */
+  errors: string;
   window: ObservedWindow;
   /** The version that answered: the detector of another one begins anew. */
   version: string;
@@ -31,28 +31,30 @@ export interface ConceptQuestion {
  */
 export async function conceptOf(
   database: Database,
-  { spec, problem, labelled, window, version, detector, usualError }: ConceptQuestion,
+  { spec, problem, errors, window, version, detector, usualError }: ConceptQuestion,
 ): Promise<{ concept: NonNullable<WindowReport['concept']>; detector: DetectorState }> {
   const state = detector?.version === version ? detector.state : undefined;
   const watching = createDetector(spec, state);
-  const columns = new Set((await database.columns(labelled)).map(({ name }) => name));
+  const columns = new Set((await database.columns(errors)).map(({ name }) => name));
   const metric = errorMetric(spec, problem);
   const value = rowMetricSql(metric, problem, columns);
   const error = metric === 'accuracy' ? `1 - (${value})` : `(${value})`;
   const scale = problem.task === 'regression' && usualError ? usualError : 1;
+  const from = Date.parse(window.from);
   let labels = 0;
   const changes: NonNullable<WindowReport['concept']>['changes'] = [];
   for await (const chunk of database.streamed(
     `SELECT epoch_ms(time)::DOUBLE AS at, error::DOUBLE AS error
-     FROM (SELECT time, ${error} AS error${columns.has('row') ? ', row' : ''} FROM ${labelled})
+     FROM (SELECT time, ${error} AS error${columns.has('row') ? ', row' : ''} FROM ${errors})
      WHERE isfinite(error) ORDER BY time${columns.has('row') ? ', row' : ''}`,
     'StageFailed',
     'the errors of a window',
   ))
     for (const [at, found] of chunk.getRows()) {
       if (typeof at !== 'number' || typeof found !== 'number') continue;
-      labels++;
-      if (watching.update(found / scale) !== 'drift') continue;
+      const isWithin = at >= from;
+      if (isWithin) labels++;
+      if (watching.update(found / scale) !== 'drift' || !isWithin) continue;
       const { before = null, after = null } = watching.change ?? {};
       changes.push({
         at: new Date(at).toISOString(),

@@ -14,6 +14,8 @@ export interface WindowReportQuestion
   labelledVersion: string | null;
   detector: DetectorState;
   counters: ServerCounters;
+  /** Rows whose errors the detector goes through; default: those whose truth is looked at. */
+  errors?: string | null;
 }
 
 /** Measures a window and judges it: the report of the live monitor, and of a back-test. */
@@ -42,13 +44,15 @@ export async function windowReportOf(
 
 async function changesOf(
   database: Database,
-  { monitoring, labelled, labelledWindow, labelledVersion, problem, reference, detector }: WindowReportQuestion,
+  question: WindowReportQuestion,
 ): Promise<Awaited<ReturnType<typeof conceptOf>> | null> {
-  if (monitoring.concept === false || !labelled || !labelledWindow || labelledVersion === null) return null;
+  const { monitoring, labelledWindow, labelledVersion, problem, reference, detector } = question;
+  const errors = question.errors ?? question.labelled;
+  if (monitoring.concept === false || !errors || !labelledWindow || labelledVersion === null) return null;
   return conceptOf(database, {
     spec: monitoring.concept,
     problem,
-    labelled,
+    errors,
     window: labelledWindow,
     version: labelledVersion,
     detector,
