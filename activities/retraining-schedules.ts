@@ -9,8 +9,9 @@ import { PerennialError } from '../contracts/errors.ts';
 import { retrainingScheduleId, WORKFLOW_TYPES } from '../contracts/names.ts';
 import type { NewDataInput, RetrainingSettings, RetrainingTriggerInput } from '../contracts/retraining.ts';
 
-/** What a worker that was away has missed is done once, not for each time. */
-const POLICIES = { overlap: 'SKIP', catchupWindow: '1h' } as const;
+/** A month's retraining that an outage of the server swallowed is caught up; the next look for new data comes anyway. */
+const SCHEDULE_POLICIES = { overlap: 'SKIP', catchupWindow: '7d' } as const;
+const POLL_POLICIES = { overlap: 'SKIP', catchupWindow: '1h' } as const;
 const SHORTEST_POLL_MS = 1_000;
 
 /**
@@ -35,7 +36,8 @@ export async function ensureSchedules(
   else
     await ensured(client, {
       scheduleId: schedule,
-      spec: { cronExpressions: [cron], timezone: 'UTC' },
+      // What stands behind # is kept as a comment; of the expression itself the server keeps a calendar.
+      spec: { cronExpressions: [`${cron} # cron ${cron}`], timezone: 'UTC' },
       action: {
         type: 'startWorkflow',
         workflowType: WORKFLOW_TYPES.retrainingTrigger,
@@ -43,7 +45,7 @@ export async function ensureSchedules(
         taskQueue,
         args: [triggerInput],
       },
-      policies: POLICIES,
+      policies: SCHEDULE_POLICIES,
     }).catch((error: unknown) => {
       throw invalidCron(pipeline, cron, error);
     });
@@ -60,7 +62,7 @@ export async function ensureSchedules(
         taskQueue,
         args: [newDataInput],
       },
-      policies: POLICIES,
+      policies: POLL_POLICIES,
     });
 }
 

@@ -29,6 +29,8 @@ export const trigger = z.strictObject({
   by: personName.optional(),
 });
 export type Trigger = z.input<typeof trigger>;
+/** A trigger that has been parsed. */
+export type ToldTrigger = z.output<typeof trigger>;
 
 /** A reason that waits to be acted upon; the same kind again is the same reason, told more often. */
 export const pendingReason = z.strictObject({
