@@ -1,4 +1,4 @@
-import type { BacktestInput, PolicyOutcome } from './backtest.ts';
+import type { BacktestRequest, PolicyOutcome } from './backtest.ts';
 import type { MetricValues } from './evaluation-report.ts';
 import type { ObservedWindow, Verdict } from './monitoring.ts';
 import type { ArtifactRef, TableRef } from './refs.ts';
@@ -43,7 +43,7 @@ export interface JudgedWindow {
 
 /** Activities of workflow `backtest`. */
 export interface BacktestActivities {
-  planBacktest(input: { request: BacktestInput; run: RunIdentity }): Promise<BacktestPlan>;
+  planBacktest(input: { request: BacktestRequest; run: RunIdentity }): Promise<BacktestPlan>;
   /** Makes a trained model ready to be measured: its answers, and its reference. */
   openBacktestModel(input: {
     spec: PipelineSpec;
@@ -70,8 +70,8 @@ export interface BacktestActivities {
   }): Promise<{ windows: JudgedWindow[] }>;
   /** Writes the report as JSON and as a page, and closes the MLflow run. */
   closeBacktest(input: {
-    request: BacktestInput;
-    spec: PipelineSpec;
+    request: BacktestRequest;
+    spec: WatchedSpec;
     tracking: Tracking;
     policies: PolicyOutcome[];
     advice: string;

@@ -29,6 +29,8 @@ export const backtestInput = z.strictObject({
   startedBy: z.string().max(200).default(''),
 });
 export type BacktestInput = z.input<typeof backtestInput>;
+/** As the workflow takes it. */
+export type BacktestRequest = z.output<typeof backtestInput>;
 
 /** A retraining that a policy asked for. */
 export const backtestRun = z.strictObject({

@@ -29,8 +29,8 @@ import { dataPart } from './data-part.ts';
 import { deploy, precheck } from './deploy-stage.ts';
 import { LifecycleRun } from './lifecycle-run.ts';
 import { parseInput } from './parse.ts';
-import * as summaries from './summaries.ts';
 import { specAsOf } from './spec-as-of.ts';
+import * as summaries from './summaries.ts';
 import { trainedBySearch } from './train-stage.ts';
 import { watch } from './watch-stage.ts';
 

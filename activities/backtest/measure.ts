@@ -1,5 +1,10 @@
 import { join } from 'node:path';
-import type { BacktestActivities, BacktestModel, JudgedWindow, WatchedSpec } from '../../contracts/backtest-activities.ts';
+import type {
+  BacktestActivities,
+  BacktestModel,
+  JudgedWindow,
+  WatchedSpec,
+} from '../../contracts/backtest-activities.ts';
 import type { ObservedWindow } from '../../contracts/monitoring.ts';
 import { referenceProfile } from '../../contracts/monitoring-reference.ts';
 import { qualityVerdicts } from '../../domain/monitoring/quality-verdicts.ts';
@@ -37,10 +42,10 @@ export async function observeBacktest(
       versions: {},
       labelledVersion: labelled?.model.name ?? null,
       current: within(path, window.from, window.before),
-      labelled: labelled && truth !== null ? within(truth, labelled.window.from, labelled.window.before) : null,
+      labelled:
+        labelled && truth !== null ? within(truth, labelled.window.from, labelled.window.before) : null,
       // The detector has seen all errors of its model; those of the window say whether there is a change in it.
-      errors:
-        labelled && truth !== null ? within(truth, labelled.model.name, labelled.window.before) : null,
+      errors: labelled && truth !== null ? within(truth, labelled.model.name, labelled.window.before) : null,
       reference,
       monitoring: spec.monitoring,
       problem: problemOf(model.model, spec),
@@ -67,7 +72,8 @@ export async function judgeBacktest(
   const { quality } = referenceProfile.parse(await store.json(model.reference));
   return overFiles(frame, [path], async (database) => {
     const judged: JudgedWindow[] = [];
-    for (const window of windows) judged.push(await judgedWindow(database, path, { spec, model, window, quality }));
+    for (const window of windows)
+      judged.push(await judgedWindow(database, path, { spec, model, window, quality }));
     return { windows: judged };
   });
 }

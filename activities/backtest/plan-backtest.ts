@@ -1,8 +1,8 @@
 import { Cron } from 'croner';
+import type { BacktestPolicy } from '../../contracts/backtest.ts';
+import type { BacktestActivities, BacktestPlan, WatchedSpec } from '../../contracts/backtest-activities.ts';
 import { durationMs } from '../../contracts/durations.ts';
 import { PerennialError } from '../../contracts/errors.ts';
-import type { BacktestActivities, BacktestPlan, WatchedSpec } from '../../contracts/backtest-activities.ts';
-import type { BacktestPolicy } from '../../contracts/backtest.ts';
 import type { ObservedWindow } from '../../contracts/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { endedWindows } from '../../domain/monitoring/windows.ts';
@@ -102,7 +102,10 @@ function scheduledRuns({ name, retraining }: BacktestPolicy, from: string, to: s
 }
 
 /** How many windows later the truth about one is known. */
-function delayOf({ monitoring: { groundTruthDelay } }: WatchedSpec, windows: readonly ObservedWindow[]): number {
+function delayOf(
+  { monitoring: { groundTruthDelay } }: WatchedSpec,
+  windows: readonly ObservedWindow[],
+): number {
   const [first] = windows;
   if (groundTruthDelay === undefined || !first) return 0;
   const known = Date.parse(first.before) + durationMs(groundTruthDelay);

@@ -1,6 +1,6 @@
 import type { DetectorState, ObservedWindow, WindowReport } from '../../contracts/monitoring.ts';
-import type { RowMetric } from '../../contracts/spec/rollout.ts';
 import type { ConceptSpec } from '../../contracts/spec/monitoring.ts';
+import type { RowMetric } from '../../contracts/spec/rollout.ts';
 import { createDetector } from '../../domain/monitoring/detectors/create-detector.ts';
 import type { Database } from '../duckdb/database.ts';
 import { rowMetricSql } from '../predictions/row-metric-sql.ts';
