@@ -159,10 +159,14 @@ describe('schedules of a pipeline', () => {
 
   it('are refused where the expression is none, with the words that help', async () => {
     const settings = await settingsOf('never', { on: { schedule: 'first monday' } });
-    await expect(platform.run('ensureRetraining', { settings })).rejects.toMatchObject({
+    const refused = {
       type: 'SpecInvalid',
       message: expect.stringMatching(/retraining.on.schedule of never: "first monday" is no cron expression/),
-    });
+    };
+    await expect(platform.run('ensureRetraining', { settings })).rejects.toMatchObject(refused);
+    // As well where there is one already.
+    await platform.run('ensureRetraining', { settings: await settingsOf('never', { on }) });
+    await expect(platform.run('ensureRetraining', { settings })).rejects.toMatchObject(refused);
   });
 
   it('a pipeline that is not retrained is named, with the one that was meant', async () => {
