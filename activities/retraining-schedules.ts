@@ -1,5 +1,6 @@
 import {
   type Client,
+  isGrpcServiceError,
   ScheduleAlreadyRunning,
   ScheduleNotFoundError,
   type ScheduleOptions,
@@ -13,6 +14,8 @@ import type { NewDataInput, RetrainingSettings, RetrainingTriggerInput } from '.
 const SCHEDULE_POLICIES = { overlap: 'SKIP', catchupWindow: '7d' } as const;
 const POLL_POLICIES = { overlap: 'SKIP', catchupWindow: '1h' } as const;
 const SHORTEST_POLL_MS = 1_000;
+/** Of gRPC. */
+const INVALID_ARGUMENT = 3;
 
 /**
  * Makes the schedules of a pipeline what its spec asks for. One that a person paused stays paused; one that is not asked
@@ -90,13 +93,11 @@ async function removed({ schedule: schedules }: Client, scheduleId: string): Pro
   }
 }
 
-/** The server alone knows its cron expressions. */
+/** The server alone knows its cron expressions; what it says of one comes as a `TypeError` or as an argument refused. */
 function invalidCron(pipeline: string, cron: string, error: unknown): unknown {
-  const words = [error, error instanceof Error ? error.cause : undefined]
-    .map((one) =>
-      one instanceof Error && 'details' in one && typeof one.details === 'string' ? one.details : '',
-    )
-    .find((text) => /cron|schedule spec|CalendarSpec/i.test(text));
+  const cause = error instanceof Error ? error.cause : undefined;
+  const refused = isGrpcServiceError(cause) && cause.code === INVALID_ARGUMENT ? cause.details : undefined;
+  const words = error instanceof TypeError ? error.message : refused;
   if (words === undefined) return error;
   return new PerennialError(
     'SpecInvalid',

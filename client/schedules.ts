@@ -128,13 +128,13 @@ function detailsOf(description: ScheduleDescription): ScheduleDetails {
   const { scheduleId, spec, action, policies, state, info } = description;
   return {
     id: scheduleId,
-    starts: action.workflowType ?? '',
+    starts: action.workflowType,
     when: whenOf(spec),
     paused: state.paused,
     note: state.note ?? '',
     last: iso(info.recentActions.at(-1)?.takenAt),
     next: state.paused ? null : iso(info.nextActionTimes[0]),
-    overlap: policies.overlap,
+    overlap: policies.overlap ?? 'SKIP',
     catchupSeconds: policies.catchupWindow / 1_000,
     taken: info.numActionsTaken,
     missed: info.numActionsMissedCatchupWindow,
