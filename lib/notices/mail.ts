@@ -74,21 +74,23 @@ function mailFailure(error: unknown): PerennialError {
   const server = `the mail server of ${NOTICE_SECRETS.smtp}`;
   const code = field(error, 'code');
   const status = field(error, 'responseCode');
-  if (typeof status === 'number' && status >= 500) {
-    const remedy =
-      code === 'EAUTH'
-        ? 'check the user and the password'
-        : code === 'EENVELOPE'
-          ? 'check PERENNIAL_MAIL_FROM and PERENNIAL_MAIL_TO'
-          : 'ask whoever runs it';
-    return new PerennialError('InputInvalid', `${server} refuses the mail with ${status}; ${remedy}`);
-  }
-  if (typeof status === 'number')
+  if (typeof status === 'number' && status < 500)
     return new PerennialError('ServerUnavailable', `${server} refuses the mail for now with ${status}`, true);
-  if (code === 'ETLS' || code === 'EAUTH' || code === 'ENOAUTH')
+  if (code === 'ETLS' || /CERT|SELF_SIGNED|_TLS_|UNABLE_TO/.test(String(field(error, 'originalCode'))))
     return new PerennialError(
       'InputInvalid',
-      `${server} offers no ${code === 'ETLS' ? 'TLS that can be trusted; use smtps:// or a server with STARTTLS (NODE_EXTRA_CA_CERTS adds authorities)' : 'way to log in that fits; check the user and the password'}`,
+      `${server} offers no TLS that can be trusted; use smtps:// or a server with STARTTLS (NODE_EXTRA_CA_CERTS adds authorities)`,
+    );
+  if (typeof status === 'number' || code === 'EAUTH' || code === 'ENOAUTH')
+    return new PerennialError(
+      'InputInvalid',
+      `${server} refuses the mail${typeof status === 'number' ? ` with ${status}` : ''}; ${remedyOf(code)}`,
     );
   return new PerennialError('ServerUnavailable', `${server} cannot be reached, or broke off`, true);
+}
+
+function remedyOf(code: unknown): string {
+  if (code === 'EAUTH' || code === 'ENOAUTH') return 'check the user and the password';
+  if (code === 'EENVELOPE') return 'check PERENNIAL_MAIL_FROM and PERENNIAL_MAIL_TO';
+  return 'ask whoever runs it';
 }
