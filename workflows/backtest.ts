@@ -40,5 +40,7 @@ export async function backtest(argument: unknown): Promise<BacktestResult> {
     ...found,
     report,
     page,
+    runId: tracking.runId,
+    url: tracking.url,
   };
 }

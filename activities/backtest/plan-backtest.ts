@@ -3,6 +3,7 @@ import type { BacktestPolicy } from '../../contracts/backtest.ts';
 import type { BacktestActivities, BacktestPlan, WatchedSpec } from '../../contracts/backtest-activities.ts';
 import { durationMs } from '../../contracts/durations.ts';
 import { PerennialError } from '../../contracts/errors.ts';
+import { describeIssues } from '../../contracts/issues.ts';
 import type { ObservedWindow } from '../../contracts/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { endedWindows } from '../../domain/monitoring/windows.ts';
@@ -25,8 +26,8 @@ export async function planBacktest(
   deps: ActivityDependencies,
   { request, run }: Question,
 ): Promise<BacktestPlan> {
-  const store = await deps.store();
-  const spec = watchedSpec(pipelineSpec.parse(await store.json(request.specRef)));
+  const told = request.spec ?? (request.specRef && (await (await deps.store()).json(request.specRef)));
+  const spec = watchedSpec(parsedSpec(told));
   const windows = windowsOf(spec, request.from, request.to);
   const scheduled = request.policies.map((policy) => scheduledRuns(policy, request.from, request.to));
   const mlflow = deps.mlflow();
@@ -43,6 +44,12 @@ export async function planBacktest(
   });
   const tracking = { experimentId, runId, url: runUrl(deps.config.mlflowUi, experimentId, runId) };
   return { spec, windows, scheduled, delayWindows: delayOf(spec, windows), tracking };
+}
+
+function parsedSpec(told: unknown): PipelineSpec {
+  const parsed = pipelineSpec.safeParse(told);
+  if (parsed.success) return parsed.data;
+  throw new PerennialError('SpecInvalid', `the pipeline spec: ${describeIssues(parsed.error, told)}`);
 }
 
 function watchedSpec(spec: PipelineSpec): WatchedSpec {
