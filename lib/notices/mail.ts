@@ -36,7 +36,7 @@ export async function sendMail(
   });
   const to = mail.to.map(({ name, address }) => ({ name, address }));
   try {
-    const { rejected } = await transport.sendMail({
+    const { rejected, rejectedErrors } = await transport.sendMail({
       from: { name: mail.from.name, address: mail.from.address },
       to,
       envelope: { from: mail.from.address, to: to.map(({ address }) => address) },
@@ -58,9 +58,12 @@ export async function sendMail(
               },
             ],
     });
+    // Greylisting, say. That the others get it twice is less than that one never does.
+    const later = rejectedErrors?.find(isForNow);
+    if (later) throw mailFailure(later);
     return { refused: rejected.length };
   } catch (error) {
-    throw mailFailure(error);
+    throw error instanceof PerennialError ? error : mailFailure(error);
   } finally {
     transport.close();
   }
@@ -69,12 +72,17 @@ export async function sendMail(
 const field = (error: unknown, name: string): unknown =>
   typeof error === 'object' && error !== null ? Reflect.get(error, name) : undefined;
 
+const isForNow = (error: unknown): boolean => {
+  const status = field(error, 'responseCode');
+  return typeof status === 'number' && status < 500;
+};
+
 /** What the server says may quote addresses and passwords: its code alone is told. */
 function mailFailure(error: unknown): PerennialError {
   const server = `the mail server of ${NOTICE_SECRETS.smtp}`;
   const code = field(error, 'code');
   const status = field(error, 'responseCode');
-  if (typeof status === 'number' && status < 500)
+  if (isForNow(error))
     return new PerennialError('ServerUnavailable', `${server} refuses the mail for now with ${status}`, true);
   if (code === 'ETLS' || /CERT|SELF_SIGNED|_TLS_|UNABLE_TO/.test(String(field(error, 'originalCode'))))
     return new PerennialError(

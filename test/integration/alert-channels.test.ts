@@ -319,6 +319,18 @@ describe('mail', () => {
     expect(mail.mailed.map(({ to }) => to)).toEqual([['ada@example.org']]);
   });
 
+  it('that the server takes for some, and for others later, is sent again under the same id', async () => {
+    mail.refused.set('grace@example.org', 450);
+    expect(await failed('email')).toMatchObject({ code: 'ServerUnavailable', retryable: true });
+    mail.refused.clear();
+    await deliver({ channel: 'email', notice: notice() }, settings());
+    expect(mail.mailed.map(({ to }) => to.length)).toEqual([1, 2]);
+    const ids = mail.mailed.map(({ source }) =>
+      headersOf(source).find((line) => line.startsWith('Message-ID:')),
+    );
+    expect(ids[0]).toBe(ids[1]);
+  });
+
   it.each([
     [451, true],
     [550, false],

@@ -71,6 +71,7 @@ describe('the measures of a window', () => {
           expect(name).not.toMatch(/^\/|\/\/|(^|\/)\.\.?(\/|$)/);
         }
       }),
+      { numRuns: 50 },
     );
   });
 });
