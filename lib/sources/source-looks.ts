@@ -66,7 +66,7 @@ export class RememberedLooks {
         true,
       );
     if (news.length > 0) return { found: true, words };
-    return { found: false, words: before ? nothing(looks) : `remembered ${Object.keys(now).join(', ')}` };
+    return { found: false, words: nothing(looks) };
   }
 }
 
