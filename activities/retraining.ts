@@ -30,8 +30,10 @@ export function retrainingActivities(deps: ActivityDependencies): RetrainingActi
   const { config } = deps;
   return {
     ensureRetraining: framed(config, async ({ settings }) => {
-      await configured(deps, settings);
-      await ensureSchedules(deps.client(), config.taskQueue, settings);
+      // Where recorded traffic is replayed, whoever replays it says how late it is.
+      const clock = config.predictions?.replay ? 'event' : settings.clock;
+      await configured(deps, { ...settings, clock });
+      if (clock === 'wall') await ensureSchedules(deps.client(), config.taskQueue, settings);
     }),
 
     lookForNewData: framed(config, async ({ pipeline }, frame) => {

@@ -17,7 +17,7 @@ const toldMoment = z
   .refine((text) => !Number.isNaN(Date.parse(text)), 'the calendar has no such time');
 const words = z.string().max(1_000);
 
-/** A reason to train anew: the argument of signal and update `trigger`. */
+/** A reason to train anew. */
 export const trigger = z.strictObject({
   kind: triggerKind,
   /** Why, with numbers; no value of a row. */
@@ -29,6 +29,11 @@ export const trigger = z.strictObject({
   by: personName.optional(),
 });
 export type Trigger = z.input<typeof trigger>;
+/** The argument of signal and update `trigger`: a reason, or several that are decided upon together. */
+export const triggers = z
+  .union([trigger, z.array(trigger).min(1).max(20)])
+  .transform((told) => (Array.isArray(told) ? told : [told]));
+
 /** A trigger that has been parsed. */
 export type ToldTrigger = z.output<typeof trigger>;
 
@@ -104,8 +109,7 @@ export const retrainingSettings = z.strictObject({
   pipeline: z.string().min(1),
   specRef: artifactRef,
   retraining: retrainingSpec,
-  /** How long after a prediction its truth is known. */
-  groundTruthDelay: z.string().nullable(),
+
   code: codeVersion.default({ commit: null, dirty: false }),
   /** `event`: the time is that of triggers and ticks, for recorded data; `wall`: the clock's. */
   clock: z.enum(['wall', 'event']).default('wall'),

@@ -22,7 +22,7 @@ import {
   retrainingSettings,
   retrainingTick,
   type ToldTrigger,
-  trigger,
+  triggers,
 } from '../contracts/retraining.ts';
 import { type DueRun, RetrainingBook } from '../domain/retraining/book.ts';
 import { notify } from './activities.ts';
@@ -78,7 +78,7 @@ class Retraining {
     this.#settings = settings;
     this.#eventTime = asOf ?? null;
     this.#trail = new AuditTrail(retrainingWorkflowId(settings.pipeline), audit);
-    this.#book = new RetrainingBook(settings.retraining, state, decisions, (decision) =>
+    this.#book = new RetrainingBook(rulesOf(settings), state, decisions, (decision) =>
       this.#trail.note(entryOf(decision)),
     );
     this.#gaveUpAt = this.#book.state.gaveUpAt;
@@ -93,8 +93,8 @@ class Retraining {
     setHandler(handlers.tick, (signal) => this.#onTick(signal));
     setHandler(
       handlers.triggerUpdate,
-      (update) => this.#onTrigger(parseInput(trigger, update, 'update trigger')),
-      { validator: (update) => void parseInput(trigger, update, 'update trigger') },
+      (update) => this.#onTriggers(parseInput(triggers, update, 'update trigger')),
+      { validator: (update) => void parseInput(triggers, update, 'update trigger') },
     );
     setHandler(
       handlers.configure,
@@ -162,20 +162,25 @@ class Retraining {
   }
 
   #onSignal(signal: unknown): void {
-    const parsed = parseSignal(trigger, signal);
-    if ('value' in parsed) this.#onTrigger(parsed.value);
+    const parsed = parseSignal(triggers, signal);
+    if ('value' in parsed) this.#onTriggers(parsed.value);
     else this.#refuse(`signal trigger does not count: ${parsed.refusal}`);
   }
 
-  /** @returns what is decided now, also where it was decided and recorded before */
-  #onTrigger(told: ToldTrigger): RetrainingDecision {
+  /** @returns what is decided now about all of them, also where it was decided and recorded before */
+  #onTriggers(told: readonly ToldTrigger[]): RetrainingDecision {
     this.#events += 1;
+    const skips = told.flatMap((one) => this.#taken(one) ?? []);
+    const decision = this.#look();
+    return skips.length === told.length ? (skips[0] ?? decision) : decision;
+  }
+
+  /** @returns the decision where it is no reason */
+  #taken(told: ToldTrigger): RetrainingDecision | null {
     if (this.#settings.clock === 'event' && told.at !== undefined) this.#advance(told.at);
     if (this.#settings.clock === 'event' && this.#eventTime === null)
       return this.#refuse('a trigger before any event time is known; give at, or send a tick first');
-    const skip = this.#book.trigger(told, this.#now);
-    const decision = this.#look();
-    return skip ?? decision;
+    return this.#book.trigger(told, this.#now);
   }
 
   #onTick(signal: unknown): void {
@@ -205,7 +210,7 @@ class Retraining {
     this.#events += 1;
     const before = this.#settings;
     this.#settings = settings;
-    this.#book.configure(settings.retraining, this.#now);
+    this.#book.configure(rulesOf(settings), this.#now);
     if (before.specRef.sha256 !== settings.specRef.sha256 || before.clock !== settings.clock)
       this.#trail.note({
         action: 'retraining.configured',
@@ -323,3 +328,7 @@ class Retraining {
     ].join('\n\n');
   }
 }
+
+/** In event time nothing comes after what was told together. */
+const rulesOf = ({ clock, retraining: rules }: RetrainingSettings): RetrainingSettings['retraining'] =>
+  clock === 'event' ? { ...rules, debounce: '0s' } : rules;

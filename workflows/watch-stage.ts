@@ -9,10 +9,9 @@ import { ensureRetraining, watchEndpoint } from './activities.ts';
  */
 export async function watch(spec: PipelineSpec, code: CodeVersion): Promise<void> {
   const { specRef } = await watchEndpoint({ spec, since: new Date().toISOString() });
-  const { retraining, monitoring } = spec;
+  const { retraining } = spec;
   if (!retraining) return;
-  const groundTruthDelay = monitoring?.groundTruthDelay ?? null;
   await ensureRetraining({
-    settings: { pipeline: spec.name, specRef, retraining, groundTruthDelay, code, clock: 'wall' },
+    settings: { pipeline: spec.name, specRef, retraining, code, clock: 'wall' },
   });
 }

@@ -8,8 +8,7 @@ import type { ActivityDependencies } from '../dependencies.ts';
 type Question = Parameters<MonitoringActivities['askRetraining']>[0];
 
 /**
- * Tells the pipeline's workflow `retraining` how late it is and what was seen. The decision is that on the last of the
- * reasons, which has heard of all of them.
+ * Tells the pipeline's workflow `retraining` how late it is, and what was seen, all together.
  *
  * @returns `null` where nothing was to be asked, or where the pipeline has no such workflow
  */

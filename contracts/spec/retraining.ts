@@ -87,9 +87,12 @@ export const retrainingSpec = z
       })
       .prefault({}),
     window: dataWindow,
-    debounce: duration.default('5m').meta({
-      description: 'Reasons that come within are one run; counted from the first.',
-    }),
+    debounce: z
+      .union([duration, z.literal('0s')])
+      .default('5m')
+      .meta({
+        description: 'Reasons that come within are one run; counted from the first.',
+      }),
     cooldown: duration.default('1d').meta({ description: 'From the end of a run to the next.' }),
     maxPerDay: z.number().int().min(1).max(100).default(2).meta({ description: 'Runs begun in 24 hours.' }),
     budget: z

@@ -60,7 +60,6 @@ async function settingsOf(
     pipeline,
     specRef: await store.putJson(spec),
     retraining: pipelineSpec.parse(spec).retraining,
-    groundTruthDelay: null,
   });
 }
 

@@ -33,7 +33,6 @@ export class RetrainingUnderTest {
     return retrainingSettings.parse({
       pipeline: this.scenario.id,
       specRef: artifact('spec', 'application/json'),
-      groundTruthDelay: null,
       retraining: { debounce: '1ms', cooldown: '1ms', maxPerDay: 100, ...retraining },
       ...more,
     });

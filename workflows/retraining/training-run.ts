@@ -10,13 +10,9 @@ import {
 import type { LifecycleInput, LifecycleResult } from '../../contracts/lifecycle.ts';
 import { WORKFLOW_TYPES } from '../../contracts/names.ts';
 import type { RetrainingSettings } from '../../contracts/retraining.ts';
-import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { DueRun } from '../../domain/retraining/book.ts';
-import { retrainingSpecOf } from '../../domain/retraining/data-window.ts';
 import type { EndedRun } from '../../domain/retraining/runs.ts';
-import { loadSpec } from '../activities.ts';
 import { words } from '../failure-words.ts';
-import { parseInput } from '../parse.ts';
 
 const MAX_STARTED_BY = 200;
 
@@ -50,9 +46,7 @@ export function trainedAnew(settings: RetrainingSettings, due: DueRun): Promise<
 }
 
 async function ran(settings: RetrainingSettings, due: DueRun): Promise<LifecycleResult> {
-  const { pipeline, specRef, code, groundTruthDelay } = settings;
-  const loaded = await loadSpec({ specRef });
-  const spec = parseInput(pipelineSpec, loaded.spec, 'the pipeline spec', 'SpecInvalid');
+  const { pipeline, specRef, code } = settings;
   const kinds = due.reasons.map(({ kind }) => kind).join(', ');
   const child = await startChild<(input: LifecycleInput) => Promise<LifecycleResult>>(
     WORKFLOW_TYPES.lifecycle,
@@ -60,7 +54,8 @@ async function ran(settings: RetrainingSettings, due: DueRun): Promise<Lifecycle
       workflowId: due.workflowId,
       args: [
         {
-          spec: { ...retrainingSpecOf(spec, due.asOf, groundTruthDelay) },
+          specRef,
+          asOf: due.asOf,
           code,
           startedBy: `retraining of ${pipeline}: ${kinds}`.slice(0, MAX_STARTED_BY),
         },
