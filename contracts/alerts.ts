@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { artifactRef } from './refs.ts';
 import { checkName, severity } from './spec/monitoring.ts';
 
 /** ISO 8601. */
@@ -73,10 +74,13 @@ export const alertNotice = z.strictObject({
   next: z.string().max(1_000),
   /** The report of the window. */
   url: z.string().nullable(),
-  /** A picture of the trend, as SVG. */
-  plot: z.string().max(60_000).nullable(),
+  /** A picture of the trend, SVG. */
+  plot: artifactRef.nullable(),
 });
 export type AlertNotice = z.infer<typeof alertNotice>;
+
+/** A notice with its picture at hand, SVG. */
+export type ToldAlert = Omit<AlertNotice, 'plot'> & { plot: string | null };
 
 /** Where alerts go; `log`: the worker's log, where there is nothing else. */
 export const CHANNELS = ['log', 'webhook', 'slack', 'email'] as const;

@@ -84,6 +84,13 @@ export const POLICIES = {
     scheduleToCloseTimeout: '2m',
     retry: { initialInterval: '1s', backoffCoefficient: 3, maximumAttempts: 3 },
   },
+  /** Tells an alert: an outage of a week is waited for. */
+  alert: {
+    startToCloseTimeout: '1m',
+    heartbeatTimeout: '20s',
+    scheduleToCloseTimeout: '7d',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5m' },
+  },
   /** Writes what describes a version, behind what serves: any outage is waited for. Cancelled, it has ended. */
   alias: {
     startToCloseTimeout: '2m',
@@ -102,6 +109,12 @@ export const POLICIES = {
     scheduleToCloseTimeout: '1m',
     heartbeatTimeout: '20s',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumAttempts: 3 },
+  },
+  /** Asks sources whether they have anything new; those that cannot be reached are asked again with the next poll. */
+  poll: {
+    startToCloseTimeout: '10m',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 5 },
   },
   /** Asks a server what it saw. One that does not answer is asked again with the next look. */
   look: {

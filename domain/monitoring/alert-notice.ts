@@ -1,5 +1,6 @@
 import type { AlertEvent, AlertNotice } from '../../contracts/alerts.ts';
 import type { ObservedWindow } from '../../contracts/monitoring.ts';
+import type { ArtifactRef } from '../../contracts/refs.ts';
 import type { CheckName } from '../../contracts/spec/monitoring.ts';
 import { gravest } from './alerts.ts';
 import { clipped } from './verdict.ts';
@@ -7,7 +8,6 @@ import { clipped } from './verdict.ts';
 const MOST_EVENTS = 100;
 const LONGEST_TITLE = 300;
 const LONGEST_NEXT = 1_000;
-const LONGEST_PLOT = 60_000;
 
 const CHECK_WORDS: Readonly<Record<CheckName, string>> = {
   'data-drift': 'data drift',
@@ -71,7 +71,7 @@ function fingerprint(text: string): string {
  * @param input.events at least one; those of `nextAlerts`
  * @param input.next what will be done about it
  * @param input.url of the report; `null` where it has no address
- * @param input.plot SVG; left out where it is longer than 60,000 characters
+ * @param input.plot of the trend, SVG
  */
 export function noticeOf({
   endpoint,
@@ -90,7 +90,7 @@ export function noticeOf({
   events: readonly AlertEvent[];
   next: string;
   url: string | null;
-  plot: string | null;
+  plot: ArtifactRef | null;
 }): AlertNotice {
   const ids = events.map(({ id }) => id).sort();
   return {
@@ -104,6 +104,6 @@ export function noticeOf({
     events: events.slice(0, MOST_EVENTS),
     next: clipped(next, LONGEST_NEXT),
     url,
-    plot: plot !== null && plot.length <= LONGEST_PLOT ? plot : null,
+    plot,
   };
 }

@@ -1,4 +1,4 @@
-import type { AlertEvent, AlertNotice } from '../../contracts/alerts.ts';
+import type { AlertEvent, ToldAlert } from '../../contracts/alerts.ts';
 import { alertSubject } from '../../domain/monitoring/alert-notice.ts';
 
 /** What happened, as the first word of a line. */
@@ -33,11 +33,11 @@ export const eventWords = (event: AlertEvent): EventWords => ({
 });
 
 /** Where the window is and who answered, in a line. */
-export function windowWords({ endpoint, pipeline, version, window }: AlertNotice): string {
+export function windowWords({ endpoint, pipeline, version, window }: ToldAlert): string {
   const who = `endpoint ${endpoint}, pipeline ${pipeline}${version === null ? '' : `, version ${version}`}`;
   return oneLine(`${who}; window ${momentWords(window.from)} to ${momentWords(window.before)}`);
 }
 
 /** The address of the report where people can open it; anything else, such as a file's, says nothing to them. */
-export const linkOf = ({ url }: AlertNotice): string | null =>
+export const linkOf = ({ url }: ToldAlert): string | null =>
   url !== null && /^https?:\/\/[^\s<>|"]+$/.test(url) ? url : null;

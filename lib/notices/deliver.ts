@@ -1,4 +1,4 @@
-import type { Delivery } from '../../contracts/alerts.ts';
+import type { Channel, ToldAlert } from '../../contracts/alerts.ts';
 import { PerennialError } from '../../contracts/errors.ts';
 import { sendMail } from './mail.ts';
 import { NOTICE_SECRETS, type NoticeSettings } from './settings.ts';
@@ -10,7 +10,7 @@ export interface DeliverySettings extends NoticeSettings {
   /** Environment of the secrets. Default: the process's. */
   env?: Readonly<Record<string, string | undefined>>;
   /** Writes into the worker's log. */
-  log(notice: Delivery['notice']): void;
+  log(notice: ToldAlert): void;
   /** For tests. Default: 5 s for web hooks, 10 s for mail. */
   timeoutMs?: number;
 }
@@ -24,7 +24,7 @@ export interface DeliverySettings extends NoticeSettings {
  *   channel is not set up on this worker; `SecretMissing`
  */
 export async function deliver(
-  { channel, notice }: Delivery,
+  { channel, notice }: { channel: Channel; notice: ToldAlert },
   { notifyUrl, mail, env = process.env, log, ...more }: DeliverySettings,
 ): Promise<string | null> {
   switch (channel) {

@@ -1,4 +1,4 @@
-import type { AlertNotice } from '../../contracts/alerts.ts';
+import type { ToldAlert } from '../../contracts/alerts.ts';
 import { type EventWords, eventWords, linkOf, oneLine, windowWords } from './alert-words.ts';
 
 const LONGEST_SUBJECT = 200;
@@ -24,7 +24,7 @@ export interface MailMessage {
 export const PLOT_ID = 'trend@perennial';
 
 /** A notice as a mail: plain text, and the same as simple HTML with the picture of the trend. */
-export function mailMessage(notice: AlertNotice): MailMessage {
+export function mailMessage(notice: ToldAlert): MailMessage {
   const title = oneLine(notice.title);
   const subject = `[${notice.severity}] ${title}`;
   const events = notice.events.map(eventWords);

@@ -1,5 +1,5 @@
 import { createTransport } from 'nodemailer';
-import type { AlertNotice } from '../../contracts/alerts.ts';
+import type { ToldAlert } from '../../contracts/alerts.ts';
 import { PerennialError } from '../../contracts/errors.ts';
 import { mailMessage, PLOT_ID } from './mail-message.ts';
 import { type MailSettings, NOTICE_SECRETS } from './settings.ts';
@@ -17,7 +17,7 @@ const TIMEOUT_MS = 10_000;
  *   where it refuses, `SecretMissing` without an address
  */
 export async function sendMail(
-  notice: AlertNotice,
+  notice: ToldAlert,
   {
     mail,
     server,

@@ -1,4 +1,4 @@
-import type { AlertNotice } from '../../contracts/alerts.ts';
+import type { ToldAlert } from '../../contracts/alerts.ts';
 import { PerennialError } from '../../contracts/errors.ts';
 import { isGuardedAddress } from '../guarded-address.ts';
 import { eventWords, linkOf, oneLine, windowWords } from './alert-words.ts';
@@ -33,7 +33,7 @@ export interface SlackMessage {
 }
 
 /** A notice as a message. Nothing of it is a mention, a link or a command, but the link to the report. */
-export function slackMessage(notice: AlertNotice): SlackMessage {
+export function slackMessage(notice: ToldAlert): SlackMessage {
   const lines = notice.events.slice(0, MOST_EVENTS).map((event) => {
     const { state, subject, words, since } = eventWords(event);
     return `*${bounded(subject, 300)}* (${state}, since ${escaped(since)})\n${bounded(words, LONGEST_TEXT - 400)}`;
@@ -75,7 +75,7 @@ export function slackMessage(notice: AlertNotice): SlackMessage {
  *   `SecretMissing` without an address
  */
 export async function postToSlack(
-  notice: AlertNotice,
+  notice: ToldAlert,
   { url, ...more }: { url: string | undefined; timeoutMs?: number },
 ): Promise<void> {
   if (!url)

@@ -75,5 +75,6 @@ export const observation = (changes: Partial<Observation> = {}): Observation => 
   },
   slices: [],
   warnings: [],
+  carriedOver: { detector: null, counters: {} },
   ...changes,
 });

@@ -1,0 +1,79 @@
+import {
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  ChildWorkflowFailure,
+  isCancellation,
+  ParentClosePolicy,
+  startChild,
+  TerminatedFailure,
+} from '@temporalio/workflow';
+import type { LifecycleInput, LifecycleResult } from '../../contracts/lifecycle.ts';
+import { WORKFLOW_TYPES } from '../../contracts/names.ts';
+import type { RetrainingSettings } from '../../contracts/retraining.ts';
+import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import type { DueRun } from '../../domain/retraining/book.ts';
+import { retrainingSpecOf } from '../../domain/retraining/data-window.ts';
+import type { EndedRun } from '../../domain/retraining/runs.ts';
+import { loadSpec } from '../activities.ts';
+import { words } from '../failure-words.ts';
+import { parseInput } from '../parse.ts';
+
+const MAX_STARTED_BY = 200;
+
+/**
+ * Trains the model of a pipeline on the data of now, by a lifecycle run of its own that outlives this workflow, and waits
+ * for its end, however long somebody takes to approve.
+ *
+ * @returns how it ended; a run that fails is an answer, too
+ */
+export function trainedAnew(settings: RetrainingSettings, due: DueRun): Promise<EndedRun> {
+  // A cancellation of this workflow does not reach the run, which is somebody's model.
+  return CancellationScope.nonCancellable(async () => {
+    const none = { workflowId: due.workflowId, version: null, seconds: 0, cost: 0 };
+    try {
+      const result = await ran(settings, due);
+      const used = result.outputs.train?.search.used;
+      return {
+        workflowId: due.workflowId,
+        outcome: result.outcome,
+        message: result.message,
+        version: result.version,
+        seconds: used?.seconds ?? 0,
+        cost: used?.cost ?? 0,
+      };
+    } catch (error) {
+      if (wasEnded(error))
+        return { ...none, outcome: 'failed', message: 'the run was cancelled', cancelled: true };
+      return { ...none, outcome: 'failed', message: words(error) };
+    }
+  });
+}
+
+async function ran(settings: RetrainingSettings, due: DueRun): Promise<LifecycleResult> {
+  const { pipeline, specRef, code, groundTruthDelay } = settings;
+  const loaded = await loadSpec({ specRef });
+  const spec = parseInput(pipelineSpec, loaded.spec, 'the pipeline spec', 'SpecInvalid');
+  const kinds = due.reasons.map(({ kind }) => kind).join(', ');
+  const child = await startChild<(input: LifecycleInput) => Promise<LifecycleResult>>(
+    WORKFLOW_TYPES.lifecycle,
+    {
+      workflowId: due.workflowId,
+      args: [
+        {
+          spec: { ...retrainingSpecOf(spec, due.asOf, groundTruthDelay) },
+          code,
+          startedBy: `retraining of ${pipeline}: ${kinds}`.slice(0, MAX_STARTED_BY),
+        },
+      ],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      cancellationType: ChildWorkflowCancellationType.ABANDON,
+      staticSummary: `Lifecycle of ${pipeline}, trained anew: ${kinds}`,
+    },
+  );
+  return child.result();
+}
+
+/** Whether somebody cancelled or terminated the run: it is not to be tried again. */
+const wasEnded = (error: unknown): boolean =>
+  error instanceof ChildWorkflowFailure &&
+  (isCancellation(error) || error.cause instanceof TerminatedFailure);
