@@ -135,6 +135,17 @@ describe('an alert', () => {
     expect(told(`bi${'i'.repeat(20)}`, alertsOf(RARELY)).told).not.toContain('s');
   });
 
+  it('of an output is not forgotten while its check has no data at all', () => {
+    const none = verdictOf('quality', 'insufficient', 3, 'no rows');
+    let { open } = told('b', alertsOf(RARELY));
+    for (let index = 1; index < 30; index++) {
+      const next = nextAlerts(alertsOf(RARELY), open, [], [none], dayWindow(index));
+      expect(next.events).toEqual([]);
+      open = next.open;
+    }
+    expect(open).toMatchObject([{ key: KEY, raisedAt: dayWindow(0).before }]);
+  });
+
   it('has the severity of its check, or of the spec', () => {
     const severityOf = (check: Verdict['check'], spec = alertsOf()) =>
       told('b', spec, { check }).events[0]?.severity;
@@ -158,10 +169,13 @@ describe('an alert', () => {
     const changed = nextAlerts(info, open, [], [quality('breached')], dayWindow(1));
     expect(changed.events).toMatchObject([{ kind: 'changed', severity: 'info' }]);
     expect(nextAlerts(info, changed.open, [], [quality('breached')], dayWindow(2)).events).toEqual([]);
-    const off = told('b', alertsOf({ severity: { quality: 'off' } })).open;
-    expect(nextAlerts(spec, off, [], [quality('breached')], dayWindow(1)).events).toMatchObject([
-      { kind: 'raised', severity: 'critical' },
-    ]);
+    const silenced = alertsOf({ severity: { quality: 'off' } });
+    const never = told('b', silenced).open;
+    const noLonger = nextAlerts(silenced, open, [], [quality('breached')], dayWindow(1)).open;
+    for (const off of [never, noLonger])
+      expect(nextAlerts(spec, off, [], [quality('breached')], dayWindow(2)).events).toMatchObject([
+        { kind: 'raised', severity: 'critical' },
+      ]);
   });
 
   it('is told with the gravest first', () => {

@@ -65,13 +65,15 @@ describe('the measures of a window', () => {
         );
         const finite = columns.filter(([, psi]) => Number.isFinite(psi)).length;
         expect(Object.keys(measures).filter((name) => name.startsWith('drift.psi.'))).toHaveLength(finite);
-        for (const [name, value] of Object.entries(measures)) {
-          expect(Number.isFinite(value)).toBe(true);
-          expect(name).toMatch(/^[A-Za-z0-9_\-./ ]{1,250}$/);
-          expect(name).not.toMatch(/^\/|\/\/|(^|\/)\.\.?(\/|$)/);
-        }
+        const wrong = Object.entries(measures).filter(
+          ([name, value]) =>
+            !Number.isFinite(value) ||
+            !/^[A-Za-z0-9_\-./ ]{1,250}$/.test(name) ||
+            /^\/|\/\/|(^|\/)\.\.?(\/|$)/.test(name),
+        );
+        expect(wrong).toEqual([]);
       }),
-      { numRuns: 50 },
+      { numRuns: 200 },
     );
   });
 });
