@@ -1,5 +1,4 @@
 import type { Client } from '@temporalio/client';
-import type { HousekeepingActivities } from '../contracts/activities.ts';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
 import { durationMs } from '../contracts/durations.ts';
 import {
@@ -7,8 +6,10 @@ import {
   eventLogWorkflowId,
   QUERIES,
   reproductionWorkflowId,
+  retrainingWorkflowId,
   WORKFLOW_TYPES,
 } from '../contracts/names.ts';
+import type { HousekeepingActivities } from '../contracts/upkeep-activities.ts';
 import { garbage, isGarbage } from '../domain/garbage.ts';
 import { StepCache } from '../lib/cache/step-cache.ts';
 import { openPlanOf } from '../lib/erasure/open-plan.ts';
@@ -31,6 +32,7 @@ const IN_USE: readonly { type: string; queries: readonly string[] }[] = [
   { type: WORKFLOW_TYPES.endpoint, queries: [QUERIES.endpoint] },
   { type: WORKFLOW_TYPES.eventLog, queries: [QUERIES.batches] },
   { type: WORKFLOW_TYPES.batchScoring, queries: [QUERIES.outputs] },
+  { type: WORKFLOW_TYPES.retraining, queries: [QUERIES.retraining] },
 ];
 
 /** Another team's workflow type may have the same name; ours have ids of their own. */
@@ -38,6 +40,7 @@ const ID_PREFIX: Readonly<Record<string, string>> = {
   [WORKFLOW_TYPES.endpoint]: endpointWorkflowId(''),
   [WORKFLOW_TYPES.eventLog]: eventLogWorkflowId(''),
   [WORKFLOW_TYPES.reproduction]: reproductionWorkflowId(''),
+  [WORKFLOW_TYPES.retraining]: retrainingWorkflowId(''),
 };
 
 /** Deletes what failed and cancelled runs left behind. */

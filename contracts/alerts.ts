@@ -79,6 +79,9 @@ export const alertNotice = z.strictObject({
 });
 export type AlertNotice = z.infer<typeof alertNotice>;
 
+/** A notice with its picture at hand, SVG. */
+export type ToldAlert = Omit<AlertNotice, 'plot'> & { plot: string | null };
+
 /** Where alerts go; `log`: the worker's log, where there is nothing else. */
 export const CHANNELS = ['log', 'webhook', 'slack', 'email'] as const;
 export const channel = z.enum(CHANNELS);

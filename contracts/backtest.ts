@@ -18,17 +18,30 @@ export const backtestPolicy = z.strictObject({
 });
 export type BacktestPolicy = z.infer<typeof backtestPolicy>;
 
-/** The argument of workflow `backtest`. */
-export const backtestInput = z.strictObject({
-  specRef: artifactRef,
-  policies: z.array(backtestPolicy).min(1).max(10),
-  /** The first model is trained as of this moment; the first window begins here. */
-  from: moment,
-  to: moment,
-  code: codeVersion.default({ commit: null, dirty: false }),
-  startedBy: z.string().max(200).default(''),
-});
+/** The argument of workflow `backtest`: the spec itself (self-contained JSON) or a reference to it. */
+export const backtestInput = z
+  .strictObject({
+    spec: z.record(z.string(), z.unknown()).optional(),
+    specRef: artifactRef.optional(),
+    policies: z
+      .array(backtestPolicy)
+      .min(1)
+      .max(10)
+      .refine((policies) => new Set(policies.map(({ name }) => name)).size === policies.length, {
+        error: 'each policy has a name of its own',
+      }),
+    /** The first model is trained as of this moment; the first window begins here. */
+    from: moment,
+    to: moment,
+    code: codeVersion.default({ commit: null, dirty: false }),
+    startedBy: z.string().max(200).default(''),
+  })
+  .refine((input) => (input.spec === undefined) !== (input.specRef === undefined), {
+    error: 'exactly one of spec and specRef',
+  });
 export type BacktestInput = z.input<typeof backtestInput>;
+/** As the workflow takes it. */
+export type BacktestRequest = z.output<typeof backtestInput>;
 
 /** A retraining that a policy asked for. */
 export const backtestRun = z.strictObject({
@@ -90,7 +103,10 @@ export const backtestResult = z.strictObject({
   policies: z.array(policyOutcome),
   /** Which policy to choose, in words. */
   advice: z.string(),
-  report: artifactRef.nullable(),
-  page: artifactRef.nullable(),
+  report: artifactRef,
+  page: artifactRef,
+  /** The MLflow run, which has both. */
+  runId: z.string(),
+  url: z.string(),
 });
 export type BacktestResult = z.infer<typeof backtestResult>;

@@ -8,9 +8,13 @@ import { retrainingSpec, triggerKind } from './spec/retraining.ts';
 /** ISO 8601, as it is kept. */
 const moment = z.string();
 /** ISO 8601 as people send it. One without an offset would be another moment on another machine. */
-const toldMoment = z.union([z.iso.datetime({ offset: true }), z.iso.date()], {
-  error: 'a time such as 2026-11-21T10:00:00Z, or a date',
-});
+const toldMoment = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/, {
+    error: 'a time with its offset such as 2026-11-21T10:00:00Z, or a date',
+    abort: true,
+  })
+  .refine((text) => !Number.isNaN(Date.parse(text)), 'the calendar has no such time');
 const words = z.string().max(1_000);
 
 /** A reason to train anew: the argument of signal and update `trigger`. */
@@ -25,6 +29,8 @@ export const trigger = z.strictObject({
   by: personName.optional(),
 });
 export type Trigger = z.input<typeof trigger>;
+/** A trigger that has been parsed. */
+export type ToldTrigger = z.output<typeof trigger>;
 
 /** A reason that waits to be acted upon; the same kind again is the same reason, told more often. */
 export const pendingReason = z.strictObject({

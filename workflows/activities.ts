@@ -1,25 +1,28 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type {
   ApprovalActivities,
-  CacheActivities,
   DataActivities,
   DeploymentActivities,
   EndpointAsk,
-  ErasureActivities,
   EvaluationActivities,
   EventActivities,
-  HousekeepingActivities,
-  LineageActivities,
   ModelServerActivities,
   RolloutActivities,
   TrackingActivities,
 } from '../contracts/activities.ts';
+import type { BacktestActivities } from '../contracts/backtest-activities.ts';
 import type { BatchActivities } from '../contracts/batch-scoring.ts';
 import type { MonitoringActivities, RetrainingActivities } from '../contracts/monitoring-activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import type { RowRange } from '../contracts/refs.ts';
 import type { RemoteTrainerRequest } from '../contracts/trainer.ts';
 import type { TrainingActivities } from '../contracts/training-activities.ts';
+import type {
+  CacheActivities,
+  ErasureActivities,
+  HousekeepingActivities,
+  LineageActivities,
+} from '../contracts/upkeep-activities.ts';
 import { POLICIES } from './policies.ts';
 
 type ActivityFunction = (input: never) => Promise<unknown>;
@@ -48,6 +51,7 @@ const batch = stub<BatchActivities>();
 const observing = stub<RolloutActivities>();
 const approving = stub<ApprovalActivities>();
 const watching = stub<MonitoringActivities>();
+const replaying = stub<BacktestActivities>();
 const retraining = stub<RetrainingActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
@@ -105,6 +109,14 @@ export const settleAlerts = watching('settleAlerts', POLICIES.audit, 'Note what 
 export const askRetraining = watching('askRetraining', POLICIES.control, 'Ask whether to retrain');
 export const ensureRetraining = retraining('ensureRetraining', POLICIES.control, 'Have the model kept good');
 export const lookForNewData = retraining('lookForNewData', POLICIES.poll, 'Look for new data');
+
+export const planBacktest = replaying('planBacktest', POLICIES.data, 'Find the windows and schedules');
+export const openBacktestModel = (name: string): BacktestActivities['openBacktestModel'] =>
+  replaying('openBacktestModel', POLICIES.data, `Score all rows by the model of ${name}`);
+export const observeBacktest = (window: string): BacktestActivities['observeBacktest'] =>
+  replaying('observeBacktest', POLICIES.data, `Measure the window from ${window}`);
+export const judgeBacktest = replaying('judgeBacktest', POLICIES.data, 'Judge windows by all the truth');
+export const closeBacktest = replaying('closeBacktest', POLICIES.tracker, 'Write the report');
 
 export const openEventLog = events('openEventLog', POLICIES.log, 'Where the event log stood');
 export const appendEventBatches = events('appendEventBatches', POLICIES.log, 'Append batches to the log');

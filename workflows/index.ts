@@ -1,5 +1,6 @@
 /** The workflows of Perennial. A worker of your own adds `export * from 'perennial-mlops/workflow'` to its workflow module. */
 export { alertDelivery } from './alert-delivery.ts';
+export { backtest } from './backtest.ts';
 export { batchScoring } from './batch-scoring.ts';
 export { cache } from './cache.ts';
 export { endpoint } from './endpoint.ts';

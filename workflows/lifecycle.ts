@@ -23,13 +23,13 @@ import type {
 } from '../contracts/stages.ts';
 import { columnProblem } from '../domain/evaluation-columns.ts';
 import { evidenceOf, failedGates, judgeGates, undecidedGates } from '../domain/gates.ts';
-import { retrainingSpecOf } from '../domain/retraining/data-window.ts';
 import * as activities from './activities.ts';
 import { awaitApproval, checkApproval } from './approval.ts';
 import { dataPart } from './data-part.ts';
 import { deploy, precheck } from './deploy-stage.ts';
 import { LifecycleRun } from './lifecycle-run.ts';
 import { parseInput } from './parse.ts';
+import { specAsOf } from './spec-as-of.ts';
 import * as summaries from './summaries.ts';
 import { trainedBySearch } from './train-stage.ts';
 import { watch } from './watch-stage.ts';
@@ -57,10 +57,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
       'the pipeline spec',
       'SpecInvalid',
     );
-    const spec =
-      input.asOf === undefined
-        ? whole
-        : retrainingSpecOf(whole, input.asOf, whole.monitoring?.groundTruthDelay ?? null);
+    const spec = input.asOf === undefined ? whole : specAsOf(whole, input.asOf);
     run.named(spec.name);
     run.author = input.author;
     await checkApproval(spec, input);

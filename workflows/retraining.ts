@@ -21,10 +21,10 @@ import {
   retrainingInput,
   retrainingSettings,
   retrainingTick,
+  type ToldTrigger,
   trigger,
 } from '../contracts/retraining.ts';
 import { type DueRun, RetrainingBook } from '../domain/retraining/book.ts';
-import type { ToldTrigger } from '../domain/retraining/triggers.ts';
 import { notify } from './activities.ts';
 import { AuditTrail } from './audit-trail.ts';
 import { handlers } from './handlers.ts';

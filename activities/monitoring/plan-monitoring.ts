@@ -15,7 +15,7 @@ import {
 } from '../../domain/monitoring/windows.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import { windowStarts } from '../../lib/monitoring/prediction-windows.ts';
-import { channelsOf } from '../../lib/notices/channels.ts';
+import { channelsOf } from '../../lib/notices/settings.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
 

@@ -6,6 +6,7 @@ import { type MonitorQuestion, monitorAnswer } from '../../contracts/monitor-que
 import { CHECKS, checkName } from '../../contracts/spec/monitoring.ts';
 import { withContext } from '../context.ts';
 import { askDataEngine } from '../data-engine.ts';
+import { momentOf } from '../moment.ts';
 import { monitorList, monitorText } from '../monitor-text.ts';
 import { lookNow } from '../monitoring.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
@@ -113,13 +114,4 @@ function questionOf(endpoint: string, options: MonitorOptions): MonitorQuestion 
 function stretchOf(text: string): { from: string; before: string } {
   const [from = '', before = ''] = text.split('..');
   return { from: momentOf(from, '--again'), before: momentOf(before, '--again') };
-}
-
-function momentOf(text: string, option: string): string {
-  const at = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(Number.NaN);
-  if (!Number.isNaN(at.getTime())) return at.toISOString();
-  throw new PerennialError(
-    'InputInvalid',
-    `${option}: expected ISO 8601, such as 2026-11-22 or 2026-11-22T10:00Z${option === '--again' ? ', twice with .. between' : ''}`,
-  );
 }

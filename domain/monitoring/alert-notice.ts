@@ -94,7 +94,7 @@ export function noticeOf({
 }): AlertNotice {
   const ids = events.map(({ id }) => id).sort();
   return {
-    id: `${endpoint.slice(0, 100)}.${window.index}.${fingerprint([endpoint, ...ids].join('\n'))}`,
+    id: `${endpoint.slice(0, 100).replaceAll(/[^A-Za-z0-9-]/g, '_')}_${window.index}_${fingerprint([endpoint, ...ids].join('\n'))}`,
     endpoint,
     pipeline,
     version,

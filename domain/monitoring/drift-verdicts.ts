@@ -160,7 +160,8 @@ function stability(
   if (psi === null)
     return verdictOf(check, 'insufficient', rows, 'PSI: one side has no values to compare', about);
   const state = psi > limit ? 'breached' : 'ok';
-  const words = `PSI ${figure(psi)} over ${countText(rows)} rows, at most ${figure(limit)}`;
+  const what = check === 'label-drift' ? 'labels' : 'rows';
+  const words = `PSI ${figure(psi)} over ${countText(rows)} ${what}, at most ${figure(limit)}`;
   return verdictOf(check, state, rows, words, { ...about, observed: psi });
 }
 

@@ -1,8 +1,7 @@
 import { durationMs } from '../../contracts/durations.ts';
-import type { RetrainingState } from '../../contracts/retraining.ts';
+import type { RetrainingState, ToldTrigger } from '../../contracts/retraining.ts';
 import type { RetrainingSpec } from '../../contracts/spec/retraining.ts';
 import { isoOf } from './limits.ts';
-import type { ToldTrigger } from './triggers.ts';
 
 type Champion = NonNullable<RetrainingState['champion']>;
 

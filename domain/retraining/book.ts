@@ -5,6 +5,7 @@ import type {
   RetrainingRun,
   RetrainingState,
   RetrainingTick,
+  ToldTrigger,
 } from '../../contracts/retraining.ts';
 import type { RetrainingSpec } from '../../contracts/spec/retraining.ts';
 import { ageTrigger, expiryOf } from './age.ts';
@@ -12,7 +13,7 @@ import { decide, emptyRetraining, givenUp, recordOf } from './decision.ts';
 import { noted } from './journal.ts';
 import { isoOf } from './limits.ts';
 import { answered, beginRun, type EndedRun, endRun, runningOf, settled } from './runs.ts';
-import { type Taken, type ToldTrigger, takeSpec, takeTick, takeTrigger } from './triggers.ts';
+import { type Taken, takeSpec, takeTick, takeTrigger } from './triggers.ts';
 
 /** A run that is to be started now. */
 export interface DueRun {

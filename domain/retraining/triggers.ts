@@ -1,18 +1,14 @@
-import type { z } from 'zod';
 import type {
   PendingReason,
   RetrainingDecision,
   RetrainingState,
   RetrainingTick,
-  trigger as triggerSchema,
+  ToldTrigger,
 } from '../../contracts/retraining.ts';
 import type { RetrainingSpec, TriggerKind } from '../../contracts/spec/retraining.ts';
 import { isoOf } from './limits.ts';
 import { outdatedBy, skipOf, withReason } from './reasons.ts';
 import { refuted, settled } from './runs.ts';
-
-/** A trigger that has been parsed. */
-export type ToldTrigger = z.output<typeof triggerSchema>;
 
 /** What became of a trigger: the state with it, and where it is none by the rules, the decision that says so. */
 export interface Taken {

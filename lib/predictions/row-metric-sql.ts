@@ -67,8 +67,8 @@ const placeOf = (text: string, { classNames }: Classes): string =>
 const positivePlace = ({ classNames, positiveClass }: Classes): number =>
   Math.max(1, classNames.indexOf(positiveClass ?? classNames[1] ?? '') + 1);
 
-/** The place of the class that was true, from 1. */
-function trueClass(classes: Classes): string {
+/** SQL of the place of the class that was true among the names of classes, from 1; NULL where it is not known. */
+export function trueClass(classes: Classes): string {
   const { classNames, task } = classes;
   const numbers = classNames.map((name) => (name.trim() === '' ? Number.NaN : Number(name)));
   const byNumber = numbers.some(Number.isFinite)

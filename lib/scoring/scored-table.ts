@@ -19,8 +19,8 @@ export interface LabelledRows {
   readonly task: Task;
   /** Column of the truth; a row without one has an answer all the same. */
   readonly target: string;
-  /** Column of the moment that a row is of. */
-  readonly timestamp: string;
+  /** Column of the moment that a row is of; `null`: the rows have none, and keep their order. */
+  readonly timestamp: string | null;
   /** The Parquet file that is written; it must not exist. */
   readonly outPath: string;
   /** A folder for what is written in between. */
@@ -102,7 +102,7 @@ async function scoredChunks(
     ['columns.target', target],
     ['columns.timestamp', timestamp],
   ] as const)
-    if (!names.includes(name)) throw missingColumn(where, name, names);
+    if (name !== null && !names.includes(name)) throw missingColumn(where, name, names);
   // Holds the table against the model.
   plannedColumns(columns, model.signature, { passThrough: 'none', features: true });
   const plan = {
@@ -110,7 +110,7 @@ async function scoredChunks(
     columns,
     model,
     passThrough: [
-      { column: timestamp, as: MOMENT },
+      ...(timestamp === null ? [] : [{ column: timestamp, as: MOMENT }]),
       { column: target, as: TRUTH },
     ],
     entity: null,
@@ -150,8 +150,8 @@ async function joined(
 ): Promise<ScoredRows> {
   const { inputs, outputs } = model.signature;
   const answers = `read_parquet([${chunks.map(quoteLiteral).join(', ')}])`;
-  const moment = `CAST(${MOMENT} AS TIMESTAMPTZ)`;
-  const dated = `coalesce(isfinite(${moment}), false)`;
+  const moment = timestamp === null ? 'NULL::TIMESTAMPTZ' : `CAST(${MOMENT} AS TIMESTAMPTZ)`;
+  const dated = timestamp === null ? 'true' : `coalesce(isfinite(${moment}), false)`;
   const number = `TRY_CAST(${TRUTH} AS DOUBLE)`;
   const regression = task === 'regression';
   const select = [

@@ -4,13 +4,14 @@ import { chiSquareHomogeneity, jensenShannon, populationStability } from './coun
 import { usableValue } from './usable-value.ts';
 
 /** Commonest categories that are told apart; the others count as one. */
-const MAX_CATEGORIES = 10_000;
+export const MAX_CATEGORIES = 10_000;
 /** Categories that a report names or plots. */
 const MAX_NAMED = 20;
 /** Columns in one statement. */
 const AT_ONCE = 32;
 
-interface Category {
+/** A category of two tables. */
+export interface Category {
   /** Null for the rest. */
   name: string | null;
   reference: number;
@@ -20,7 +21,7 @@ interface Category {
   freshRows: number;
 }
 
-type CategoryStatistics = Pick<
+export type CategoryStatistics = Pick<
   ColumnComparison,
   'psi' | 'jensenShannon' | 'chiSquare' | 'newCategories' | 'bins'
 >;
@@ -42,7 +43,7 @@ export async function compareCategories(
     for (const [index, column] of part.entries())
       found.set(
         column.name,
-        statisticsOf(
+        categoryStatistics(
           rows
             .filter((row) => row.i === index)
             .map((row) => ({
@@ -76,7 +77,8 @@ function countsOf(
     ) GROUP BY ALL`;
 }
 
-function statisticsOf(categories: readonly Category[]): CategoryStatistics {
+/** What is told of categories by their counts. */
+export function categoryStatistics(categories: readonly Category[]): CategoryStatistics {
   const named = [...categories].sort(
     (a, b) => b.reference - a.reference || b.current - a.current || compare(a.name, b.name),
   );

@@ -23,9 +23,16 @@ export function fitIsotonic(
   probabilities: Float64Array,
   weights?: Float32Array,
 ): IsotonicCurve {
-  const { x, y } = thinned(corners(pooled(outcomes, probabilities, weights)), MAX_KNOTS);
+  const { x, y } = thinned(isotonicCorners(outcomes, probabilities, weights), MAX_KNOTS);
   return { x, y: y.map(Math.fround) };
 }
+
+/** All corners of the curve of {@link fitIsotonic}, as exact as numbers are. */
+export const isotonicCorners = (
+  outcomes: Uint8Array,
+  probabilities: Float64Array,
+  weights?: Float32Array,
+): { x: number[]; y: number[] } => corners(pooled(outcomes, probabilities, weights));
 
 /** Each distinct probability with the height of the curve there. */
 function pooled(

@@ -35,7 +35,7 @@ export async function compareNumbers(
       pValue: twoSamplePValue(found.distance, referenceRows, currentRows),
     },
     bins: found.bins.map((bin) => ({
-      label: Number.isFinite(bin.upTo) ? `≤ ${bound(bin.upTo, column)}` : 'above',
+      label: Number.isFinite(bin.upTo) ? `≤ ${boundText(bin.upTo, column)}` : 'above',
       reference: bin.reference,
       current: bin.current,
     })),
@@ -43,7 +43,7 @@ export async function compareNumbers(
 }
 
 /** A bin's upper end for people; moments are compared as epoch seconds. */
-const bound = (value: number, { kind }: ComparedColumn): string =>
+export const boundText = (value: number, { kind }: Pick<ComparedColumn, 'kind'>): string =>
   kind === 'datetime' ? momentText(value) : String(Number(value.toPrecision(6)));
 
 function momentText(seconds: number): string {

@@ -6,6 +6,13 @@ export interface NumberBin extends CountPair {
   upTo: number;
 }
 
+/** Whether a value alone holds one of the quantile bins' share of the rows. */
+export const isHeavy = (valueRows: number, rows: number, bins: number): boolean => valueRows * bins >= rows;
+
+/** Quantiles that so many of the rows reach; the last one is the end of the table, which closes nothing. */
+export const quantilesReached = (reached: number, rows: number, bins: number): number =>
+  Math.min(Math.floor((reached * bins) / rows), bins - 1);
+
 /** What {@link SortedWalk} found. */
 export interface WalkResult {
   /** Greatest distance of the two empirical distribution functions. */
@@ -39,7 +46,7 @@ export class SortedWalk {
 
   /** The next greater value with its number of rows in each table. */
   next(value: number, reference: number, current: number): void {
-    const heavy = reference * this.bins >= this.referenceRows;
+    const heavy = isHeavy(reference, this.referenceRows, this.bins);
     if (heavy) this.#close(this.#before);
     const reached = this.#quantiles();
     this.#reference += reference;
@@ -57,9 +64,8 @@ export class SortedWalk {
     return { distance: this.#distance, bins: this.#bins };
   }
 
-  /** Quantiles that the reference has reached; the last one is the end of the table, which closes nothing. */
   #quantiles(): number {
-    return Math.min(Math.floor((this.#reference * this.bins) / this.referenceRows), this.bins - 1);
+    return quantilesReached(this.#reference, this.referenceRows, this.bins);
   }
 
   #close(upTo: number): void {

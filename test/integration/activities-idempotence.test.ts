@@ -12,6 +12,7 @@ import { artifactDigests } from '../../contracts/artifact-digests.ts';
 import { batchScoringInput } from '../../contracts/batch-scoring.ts';
 import type { EventBatch } from '../../contracts/events.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
+import { retrainingSettings } from '../../contracts/retraining.ts';
 import { routeTable, type ServedModel } from '../../contracts/serving.ts';
 import { candidate } from '../../contracts/spec/candidates.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
@@ -319,6 +320,15 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     batches: [pushed],
   }),
   openEventLog: () => ({ log: 'calls' }),
+  ensureRetraining: (story) => ({
+    settings: retrainingSettings.parse({
+      pipeline: story.spec.name,
+      specRef: story.specRef,
+      retraining: { on: { schedule: '0 3 1 * *', newData: { poll: '1d' } } },
+      groundTruthDelay: null,
+    }),
+  }),
+  lookForNewData: ({ spec }) => ({ pipeline: spec.name }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
 

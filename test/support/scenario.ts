@@ -115,6 +115,8 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     }),
     writeBatch: async ({ request, taken }) => samples.writtenBatch(request.output, taken.rows),
     closeBatch: async () => undefined,
+    ensureRetraining: async () => undefined,
+    lookForNewData: async () => ({ found: false, words: 'nothing is new' }),
     holdLease: heldUntilCancelled,
     applyRoutes: async ({ table }) => ({
       serverId: world.serverOfTask(),

@@ -18,6 +18,14 @@ interface Bucket {
   deviations: number;
 }
 
+/** A point at which the window may fall apart: the means before and after it, the errors after it, what chance may do. */
+interface Cut {
+  before: number;
+  after: number;
+  newer: number;
+  bound: number;
+}
+
 export const freshAdwin = (): AdwinState => ({
   detector: 'adwin',
   seen: 0,
@@ -71,19 +79,13 @@ export class Adwin implements ConceptDetector {
     this.#insert(finiteError(error));
     this.#seen += 1;
     if (this.#seen % CLOCK !== 0 || this.#width <= GRACE) return 'stable';
-    const whole = { width: this.#width, total: this.#total };
-    let found = false;
-    while (this.#cuts()) {
-      found = true;
+    let sharpest: Cut | undefined;
+    while (this.#isCut()) {
+      sharpest ??= this.#sharpestCut();
       this.#dropOldest();
     }
-    if (!found) return 'stable';
-    const dropped = whole.width - this.#width;
-    this.change = {
-      before: (whole.total - this.#total) / dropped,
-      after: this.#total / this.#width,
-      since: this.#width,
-    };
+    if (!sharpest) return 'stable';
+    this.change = { before: sharpest.before, after: sharpest.after, since: sharpest.newer };
     this.#begin();
     return 'drift';
   }
@@ -139,8 +141,8 @@ export class Adwin implements ConceptDetector {
     if (this.#row(last).length === 0) this.#rows.pop();
   }
 
-  /** Whether the window falls into two parts whose means differ, at the end of any bucket. */
-  #cuts(): boolean {
+  /** The ends of buckets at which both sides are long enough, the oldest first. */
+  *#cuts(): Generator<Cut> {
     const confidence = Math.log((2 * Math.log(this.#width)) / this.delta);
     const variance = this.#deviations / this.#width;
     let older = 0;
@@ -150,13 +152,25 @@ export class Adwin implements ConceptDetector {
         older += 2 ** index;
         total += bucket.total;
         const newer = this.#width - older;
-        if (newer < LEAST_SIDE) return false;
+        if (newer < LEAST_SIDE) return;
         if (older < LEAST_SIDE) continue;
         const inverse = 1 / (older - LEAST_SIDE + 1) + 1 / (newer - LEAST_SIDE + 1);
         const bound = Math.sqrt(2 * inverse * variance * confidence) + (2 / 3) * confidence * inverse;
-        if (Math.abs(total / older - (this.#total - total) / newer) > bound) return true;
+        yield { before: total / older, after: (this.#total - total) / newer, newer, bound };
       }
     }
+  }
+
+  #isCut(): boolean {
+    for (const { before, after, bound } of this.#cuts()) if (Math.abs(before - after) > bound) return true;
     return false;
+  }
+
+  /** Where the means differ most beyond the bound: most likely the change itself. */
+  #sharpestCut(): Cut | undefined {
+    const sharpness = ({ before, after, bound }: Cut): number => Math.abs(before - after) / bound;
+    let sharpest: Cut | undefined;
+    for (const cut of this.#cuts()) if (!sharpest || sharpness(cut) > sharpness(sharpest)) sharpest = cut;
+    return sharpest;
   }
 }

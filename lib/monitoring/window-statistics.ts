@@ -1,0 +1,208 @@
+import type { DriftedColumn, MeasuredQuality, WindowReport } from '../../contracts/monitoring.ts';
+import type { ReferenceProfile, SketchedColumn } from '../../contracts/monitoring-reference.ts';
+import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
+import type { Database } from '../duckdb/database.ts';
+import { type Rows, readValues, typesOf, valueSql } from './column-values.ts';
+import { compareColumn, freshCategories, hasUnknown, judged, type WindowColumn } from './drifted-columns.ts';
+import { estimatedQuality } from './estimation.ts';
+import { knownRows, readLabelled } from './labelled-rows.ts';
+import { measuredQuality } from './measured-quality.ts';
+import type { WatchedProblem } from './problem.ts';
+import { reconstructionError } from './reconstruction.ts';
+import { askedAs } from './sketched-columns.ts';
+
+/** What of a {@link WindowReport} is computed from rows. */
+export type WindowStatistics = Pick<
+  WindowReport,
+  | 'reference'
+  | 'rows'
+  | 'columns'
+  | 'multivariate'
+  | 'classifier'
+  | 'predictions'
+  | 'labels'
+  | 'quality'
+  | 'referenceQuality'
+  | 'estimated'
+  | 'slices'
+  | 'warnings'
+>;
+
+/** What is asked of a window. */
+export interface WindowQuestion {
+  reference: ReferenceProfile;
+  /**
+   * The rows of the window: features by `features.columnOf(name)`, answers by `outputs.columnOf(name)`; in the log and
+   * in back-tests {@link LOG_COLUMNS_OF} is right.
+   */
+  current: string;
+  /** The rows whose truth may be known by now, with `truth_label` and `truth_value`; `null` where there are none yet. */
+  labelled: string | null;
+  columns?: { featureOf: (name: string) => string; outputOf: (name: string) => string };
+  monitoring: MonitoringSpec;
+  problem: WatchedProblem;
+  /** Rows of the reference, for the domain classifier: without them there is none. */
+  referenceRows?: Rows;
+  /** Of everything that is drawn by chance. Default 0. */
+  seed?: number;
+  signal?: AbortSignal;
+}
+
+/** Names of the log’s columns. Of features whose names differ in case alone the log numbers the later ones. */
+export const LOG_COLUMNS_OF = {
+  featureOf: (name: string): string => `input_${name}`,
+  outputOf: (name: string): string => `output_${name}`,
+} as const;
+
+/**
+ * The statistics of a window of predictions against its reference. It says how many rows and labels each thing rests on,
+ * and judges nothing but whether a column has drifted.
+ *
+ * @param database with the relations of the question; conditions of slices are people’s SQL, so that it must be able to
+ *   read nothing else
+ * @throws PerennialError `ColumnInvalid` where a column cannot be read as the kind that the reference has it in
+ */
+export async function windowStatistics(
+  database: Database,
+  question: WindowQuestion,
+): Promise<WindowStatistics> {
+  const { reference, current, labelled, monitoring, problem, seed = 0 } = question;
+  const columnsOf = question.columns ?? LOG_COLUMNS_OF;
+  const features: Rows = { relation: current, columnOf: columnsOf.featureOf };
+  const outputs: Rows = { relation: current, columnOf: columnsOf.outputOf };
+  const warnings: string[] = [];
+
+  const drift = monitoring.drift;
+  const watched = drift === false ? [] : watchedFeatures(reference, drift.columns, warnings);
+  const read = await readWindow(database, features, outputs, watched, reference.outputs);
+  question.signal?.throwIfAborted();
+  const multivariate =
+    drift !== false && drift.multivariate !== false && reference.reconstruction
+      ? reconstructionError(reference.reconstruction, read.features)
+      : null;
+  const columns = judged(await compared(database, features, read.features), drift === false ? null : drift);
+  const limit = monitoring.predictions === false ? null : monitoring.predictions.psi;
+  const predictions = byPsi(await compared(database, outputs, read.outputs), limit);
+  question.signal?.throwIfAborted();
+
+  const truth =
+    labelled === null ? null : await readLabelled(database, { ...outputs, relation: labelled }, problem);
+  const known = truth && knownRows(truth, problem.task);
+  if (truth && truth.invalid > 0)
+    warnings.push(`${truth.invalid} of ${truth.rows} rows have an answer that is none: they are not judged`);
+  return {
+    reference: {
+      words: reference.words,
+      rows: reference.rows,
+      labels: reference.labels,
+      version: reference.version,
+    },
+    rows: read.rows,
+    columns,
+    multivariate,
+    classifier: null,
+    predictions,
+    labels: truth && reference.label ? labelDrift(reference.label, truth.truth, monitoring) : null,
+    quality: await measuredQuality(problem, truth?.rows ?? 0, known, seed),
+    referenceQuality: reference.quality,
+    estimated: await estimateOf(database, question, outputs),
+    slices: [],
+    warnings,
+  };
+}
+
+function watchedFeatures(
+  { features }: ReferenceProfile,
+  names: readonly string[] | undefined,
+  warnings: string[],
+): SketchedColumn[] {
+  if (!names) return features;
+  const known = new Set(features.map(({ name }) => name));
+  const unknown = names.filter((name) => !known.has(name));
+  if (unknown.length > 0)
+    warnings.push(`monitoring.drift.columns: the model has no feature ${unknown.join(', ')}`);
+  return features.filter(({ name }) => names.includes(name));
+}
+
+/** Columns of the window beside their sketches. */
+async function readWindow(
+  database: Database,
+  features: Rows,
+  outputs: Rows,
+  watched: readonly SketchedColumn[],
+  answers: readonly SketchedColumn[],
+): Promise<{ rows: number; features: WindowColumn[]; outputs: WindowColumn[] }> {
+  const types = await typesOf(database, features.relation);
+  const { n } = await database.row(
+    `SELECT count(*) AS n FROM ${features.relation}`,
+    'ColumnInvalid',
+    'the rows of a window',
+  );
+  const asked = [
+    ...watched.map((column) => ({
+      sql: valueSql(features, column, types),
+      as: askedAs(column.kind, column.sketch, false),
+    })),
+    ...answers.map((column) => ({
+      sql: valueSql(outputs, column, types),
+      as: askedAs(column.kind, column.sketch, true),
+    })),
+  ];
+  const values = await readValues(database, features.relation, asked, Number(n));
+  const withValues = (columns: readonly SketchedColumn[], from: number): WindowColumn[] =>
+    columns.map((column, i) => ({ ...column, values: values[from + i] ?? new Float32Array() }));
+  return {
+    rows: Number(n),
+    features: withValues(watched, 0),
+    outputs: withValues(answers, watched.length),
+  };
+}
+
+async function compared(
+  database: Database,
+  rows: Rows,
+  columns: readonly WindowColumn[],
+): Promise<DriftedColumn[]> {
+  const found: DriftedColumn[] = [];
+  for (const column of columns) {
+    const { sketch } = column;
+    const fresh =
+      sketch.of === 'categories' && sketch.rest.names === 0 && hasUnknown(column)
+        ? await freshCategories(
+            database,
+            rows.relation,
+            valueSql(rows, column, await typesOf(database, rows.relation)),
+            sketch,
+          )
+        : undefined;
+    found.push(compareColumn(column, fresh));
+  }
+  return found;
+}
+
+/** Answers are held to one limit; their tests are told as they are. */
+const byPsi = (columns: readonly DriftedColumn[], limit: number | null): DriftedColumn[] =>
+  columns.map((column) => ({ ...column, drifted: limit !== null && (column.psi ?? 0) > limit }));
+
+function labelDrift(
+  label: SketchedColumn,
+  truth: Float64Array,
+  { labels }: Pick<MonitoringSpec, 'labels'>,
+): DriftedColumn | null {
+  const known = truth.filter((value) => !Number.isNaN(value));
+  const values = label.sketch.of === 'numbers' ? known : Uint16Array.from(known);
+  return byPsi([compareColumn({ ...label, values })], labels === false ? null : labels.psi)[0] ?? null;
+}
+
+/** CBPE of the rows of the window; it rests on the labels of the reference. */
+async function estimateOf(
+  database: Database,
+  { reference, monitoring, problem }: WindowQuestion,
+  outputs: Rows,
+): Promise<MeasuredQuality | null> {
+  if (monitoring.estimate === false || reference.calibration === null) return null;
+  const { answers, width, rows } = await readLabelled(database, outputs, problem);
+  if (answers.length === 0) return { rows, labels: reference.labels, metrics: {}, intervals: {} };
+  const { metrics, intervals } = estimatedQuality(problem, answers, reference.calibration);
+  return { rows: answers.length / width, labels: reference.labels, metrics, intervals };
+}
