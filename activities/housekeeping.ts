@@ -16,6 +16,7 @@ import { openPlanOf } from '../lib/erasure/open-plan.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { EventManifests } from '../lib/events/event-manifests.ts';
 import { incrementalHeads } from '../lib/incremental/heads.ts';
+import { compactPredictions } from '../lib/predictions/compaction.ts';
 import { removeExpiredPredictions } from '../lib/predictions/retention.ts';
 import { removeDeadScratch } from '../lib/scratch.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
@@ -45,7 +46,7 @@ const ID_PREFIX: Readonly<Record<string, string>> = {
 /** Deletes what failed and cancelled runs left behind. */
 export function housekeepingActivities(deps: ActivityDependencies): HousekeepingActivities {
   return {
-    collectGarbage: framed(deps.config, async (policy) => {
+    collectGarbage: framed(deps.config, async (policy, frame) => {
       const store = await deps.store();
       const manifests = new RunManifests(store.documents);
       // Blobs before references: what comes into being meanwhile is not in the list, so it cannot be deleted.
@@ -80,6 +81,7 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
       await store.sweep(halfWrittenBefore(asOf));
       await removeDeadScratch(deps.config.dataDir);
       await removeExpiredPredictions(deps.config, asOf);
+      await compactPredictions(deps.config, { asOf, signal: frame.signal });
       return {
         deletedArtifacts: deleted.length,
         deletedBytes: deleted.reduce((sum, blob) => sum + blob.bytes, 0),
