@@ -7,8 +7,12 @@ import { requireReadable } from './kinds.ts';
 /** The DuckDB type of each column by name, as `DESCRIBE` gives it. */
 export type SqlTypes = ReadonlyMap<string, string>;
 
-/** An SQL condition: the text has no value in the sense of {@link MISSING_WORDS}. */
-const missingWords = MISSING_WORDS.map(quoteLiteral).join(', ');
+/**
+ * An SQL condition: the text is a value, none of {@link MISSING_WORDS}. Word by word: of a list of five the engine makes
+ * a join, which takes longer and gives row groups out of their order.
+ */
+const isValue = (text: string): string =>
+  MISSING_WORDS.map((word) => `${text} <> ${quoteLiteral(word)}`).join(' AND ');
 
 /**
  * SQL of one raw column as a value or NULL, by the rules for missing values that hold everywhere: NULL, NaN and
@@ -40,7 +44,7 @@ export function valueOrNullSql(column: RawColumn, sqlType: string): string {
     case 'categorical':
     case 'text': {
       const text = sqlType === 'VARCHAR' ? name : `CAST(${name} AS VARCHAR)`;
-      return `CASE WHEN ${text} NOT IN (${missingWords}) THEN ${text} END`;
+      return `CASE WHEN ${isValue(text)} THEN ${text} END`;
     }
   }
 }
@@ -71,7 +75,7 @@ export function unreadableSql(
   valueSql: string,
 ): string {
   if (sqlType !== 'VARCHAR' || isTextInput(kind)) return 'NULL';
-  return `CASE WHEN ${quoteIdent(name)} NOT IN (${missingWords}) AND (${valueSql}) IS NULL THEN 1 END`;
+  return `CASE WHEN ${isValue(quoteIdent(name))} AND (${valueSql}) IS NULL THEN 1 END`;
 }
 
 /** @throws PerennialError `ColumnInvalid` where there are rows that {@link unreadableSql} finds */

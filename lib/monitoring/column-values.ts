@@ -71,6 +71,10 @@ const readSql = ({ sql, as }: AskedValues): string => {
 const arrayFor = ({ as }: AskedValues, rows: number): Values =>
   as === 'float' ? new Float32Array(rows) : as === 'double' ? new Float64Array(rows) : new Uint16Array(rows);
 
+/** Of so many rows, columns are read a few at a time: those that are there are worked on while the next ones are read. */
+const MANY_ROWS = 100_000;
+const COLUMNS_AT_ONCE = 4;
+
 /**
  * Reads columns of a relation as arrays, in the order of the rows. Of many rows a few columns at a time.
  *
@@ -83,11 +87,33 @@ export async function readValues(
   asked: readonly AskedValues[],
   rows = 0,
 ): Promise<Values[]> {
-  const width = Math.max(1, Math.floor(VALUES_AT_ONCE / Math.max(1, rows)));
   const read: Values[] = [];
-  for (let from = 0; from < asked.length; from += width)
-    read.push(...(await readGroup(database, relation, asked.slice(from, from + width))));
+  for await (const { values } of eachColumn(database, relation, asked, rows)) read.push(values);
   return read;
+}
+
+/** The same, column by column as they come. */
+export async function* eachColumn(
+  database: Database,
+  relation: string,
+  asked: readonly AskedValues[],
+  rows: number,
+): AsyncGenerator<{ index: number; values: Values }> {
+  const most = Math.max(1, Math.floor(VALUES_AT_ONCE / Math.max(1, rows)));
+  const width = Math.min(most, rows >= MANY_ROWS ? COLUMNS_AT_ONCE : Math.max(1, asked.length));
+  const group = (from: number): Promise<Values[]> | undefined => {
+    if (from >= asked.length) return undefined;
+    const reading = readGroup(database, relation, asked.slice(from, from + width));
+    // Whoever asks no further is not told of what fails then.
+    reading.catch(() => undefined);
+    return reading;
+  };
+  let reading = group(0);
+  for (let from = 0; reading; from += width) {
+    const arrays: Values[] = await reading;
+    reading = group(from + width);
+    for (const [i, values] of arrays.entries()) yield { index: from + i, values };
+  }
 }
 
 async function readGroup(

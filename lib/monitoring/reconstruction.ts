@@ -6,7 +6,7 @@ import { MISSING, UNKNOWN, type Values } from './column-values.ts';
 const VARIANCE = 0.65;
 const CHUNKS = 10;
 /** Rows that are looked at, evenly taken, and columns. */
-const MOST_ROWS = 100_000;
+const MOST_ROWS = 50_000;
 const MOST_COLUMNS = 256;
 
 /** A column with its values, `[n]`. */
@@ -18,69 +18,99 @@ export interface ColumnValues extends SketchedColumn {
 const isTaken = ({ kind, sketch }: SketchedColumn): boolean =>
   kind !== 'datetime' && kind !== 'text' && sketch.rows > 0;
 
-/** Which rows of so many are looked at. */
-function evenly(rows: number): { rows: number; at: (i: number) => number } {
+/** Which rows of so many are looked at: every `step`-th, rounded down. */
+function evenly(rows: number): { rows: number; step: number } {
   const taken = Math.min(rows, MOST_ROWS);
-  return { rows: taken, at: (i) => (taken === rows ? i : Math.floor((i * rows) / taken)) };
+  return { rows: taken, step: rows / taken };
 }
 
-/** The number that stands for a value: a number itself, a category its share of the reference’s rows. */
-function encoder({ sketch }: SketchedColumn, fill: number | null): (value: number) => number {
-  if (sketch.of === 'numbers') return (value) => (Number.isNaN(value) ? (fill ?? 0) : value);
-  const rows = sketch.rows + sketch.missing;
-  // A missing category is taken for the commonest; of equal ones for the first by name, as scikit-learn does.
-  const commonest = sketch.counts.reduce(
-    (best, count, i) =>
-      count > (sketch.counts[best] ?? 0) ||
-      (count === sketch.counts[best] && (sketch.names[i] ?? '') < (sketch.names[best] ?? ''))
-        ? i
-        : best,
-    0,
-  );
-  const shares = sketch.counts.map((count, i) => (count + (i === commonest ? sketch.missing : 0)) / rows);
-  const unknown = sketch.rest.names === 0 ? 0 : sketch.rest.rows / sketch.rest.names / rows;
-  return (code) =>
-    code === MISSING ? (shares[commonest] ?? 0) : code === UNKNOWN ? unknown : (shares[code] ?? 0);
+/**
+ * What a missing number is taken for, and each category: its share of the reference’s rows. The last two shares are those
+ * of an unknown and of a missing category; it is taken for the commonest, of equal ones for the first by name, as
+ * scikit-learn does.
+ */
+function encoding({ sketch }: SketchedColumn): { fill: number | null; shares: Float64Array } {
+  if (sketch.of === 'numbers') return { fill: sketch.summary?.mean ?? 0, shares: new Float64Array() };
+  const { names, counts, missing, rest } = sketch;
+  const rows = sketch.rows + missing;
+  const isBefore = (i: number, best: number): boolean =>
+    (counts[i] ?? 0) > (counts[best] ?? 0) ||
+    (counts[i] === counts[best] && (names[i] ?? '') < (names[best] ?? ''));
+  const commonest = counts.reduce((best, _, i) => (isBefore(i, best) ? i : best), 0);
+  const shares = counts.map((count, i) => (count + (i === commonest ? missing : 0)) / rows);
+  const unknown = rest.names === 0 ? 0 : rest.rows / rest.names / rows;
+  return { fill: null, shares: Float64Array.from([...shares, unknown, shares[commonest] ?? 0]) };
+}
+
+/** The numbers that stand for the values of a column, of the rows that are looked at. */
+function encoded(column: ColumnValues, taken: ReturnType<typeof evenly>): Float64Array {
+  const { fill, shares } = encoding(column);
+  const numbers = new Float64Array(taken.rows);
+  const { values } = column;
+  if (values instanceof Uint16Array) encodeCodes(values, shares, taken, numbers);
+  else encodeNumbers(values, fill ?? 0, taken, numbers);
+  return numbers;
+}
+
+function encodeNumbers(
+  values: Float32Array | Float64Array,
+  fill: number,
+  { step }: ReturnType<typeof evenly>,
+  into: Float64Array,
+): void {
+  for (let i = 0; i < into.length; i++) {
+    const value = values[Math.floor(i * step)] ?? Number.NaN;
+    into[i] = Number.isNaN(value) ? fill : value;
+  }
+}
+
+function encodeCodes(
+  codes: Uint16Array,
+  shares: Float64Array,
+  { step }: ReturnType<typeof evenly>,
+  into: Float64Array,
+): void {
+  const names = shares.length - 2;
+  for (let i = 0; i < into.length; i++) {
+    const code = codes[Math.floor(i * step)] ?? MISSING;
+    into[i] = shares[code < names ? code : code === UNKNOWN ? names : names + 1] ?? 0;
+  }
 }
 
 /** Row-major `[rows, columns]`, standardised. */
-function matrixOf(
-  columns: readonly ColumnValues[],
-  model: Reconstruction['columns'],
-  taken: ReturnType<typeof evenly>,
-): Float64Array {
+function matrixOf(columns: readonly Float64Array[], model: Reconstruction['columns']): Float64Array {
   const width = columns.length;
-  const matrix = new Float64Array(taken.rows * width);
-  for (const [j, column] of columns.entries()) {
-    const { fill = null, mean = 0, scale = 1 } = model[j] ?? {};
-    const encode = encoder(column, fill);
-    const { values } = column;
-    for (let i = 0; i < taken.rows; i++)
-      matrix[i * width + j] = (encode(values[taken.at(i)] ?? Number.NaN) - mean) / scale;
-  }
+  const matrix = new Float64Array((columns[0]?.length ?? 0) * width);
+  for (const [j, column] of columns.entries())
+    placeColumn(matrix, width, j, column, model[j]?.mean ?? 0, model[j]?.scale ?? 1);
   return matrix;
 }
 
-/** Mean and deviation of each column as it is encoded. */
-function scaling(column: ColumnValues, taken: ReturnType<typeof evenly>): Reconstruction['columns'][number] {
-  const { sketch, name, values } = column;
-  const fill = sketch.of === 'numbers' ? (sketch.summary?.mean ?? 0) : null;
-  const encode = encoder(column, fill);
-  let sum = 0;
-  for (let i = 0; i < taken.rows; i++) sum += encode(values[taken.at(i)] ?? Number.NaN);
-  const mean = sum / taken.rows;
-  let squares = 0;
-  for (let i = 0; i < taken.rows; i++) squares += (encode(values[taken.at(i)] ?? Number.NaN) - mean) ** 2;
-  const deviation = Math.sqrt(squares / taken.rows);
+function placeColumn(
+  matrix: Float64Array,
+  width: number,
+  j: number,
+  column: Float64Array,
+  mean: number,
+  scale: number,
+): void {
+  for (let i = 0; i < column.length; i++) matrix[i * width + j] = ((column[i] ?? 0) - mean) / scale;
+}
+
+/** Mean and deviation of a column as it is encoded. */
+function scaling(column: SketchedColumn, numbers: Float64Array): Reconstruction['columns'][number] {
+  const mean = meanOf(numbers);
+  const deviation = deviationOf(numbers, mean);
   // Of a constant rounding leaves a trace.
-  return { name, fill, mean, scale: deviation > 1e-12 * Math.max(1, Math.abs(mean)) ? deviation : 1 };
+  const scale = deviation > 1e-12 * Math.max(1, Math.abs(mean)) ? deviation : 1;
+  return { name: column.name, fill: encoding(column).fill, mean, scale };
 }
 
 /**
  * Fits a principal component analysis to the reference, and measures how well it gives the rows back; the method and
  * the figures are those of NannyML’s `DataReconstructionDriftCalculator`: missing values filled by the mean or the
  * commonest category, categories by their frequency, columns standardised, components for 65 % of the variance, and the
- * mean Euclidean distance of a row from what the components give back. Of more than 100,000 rows so many are taken.
+ * mean Euclidean distance of a row from what the components give back. Of more than 50,000 rows so many are taken.
  *
  * @returns `null` where fewer than two columns are numbers or categories
  */
@@ -89,13 +119,14 @@ export function fitReconstruction(all: readonly ColumnValues[]): Reconstruction 
   const width = columns.length;
   const taken = evenly(columns[0]?.values.length ?? 0);
   if (width < 2 || taken.rows < 2) return null;
-  const model = columns.map((column) => scaling(column, taken));
-  const matrix = matrixOf(columns, model, taken);
+  const numbers = columns.map((column) => encoded(column, taken));
+  const model = columns.map((column, j) => scaling(column, numbers[j] ?? new Float64Array()));
+  const matrix = matrixOf(numbers, model);
   const components = componentsOf(matrix, width, taken.rows);
   const errors = rowErrors(matrix, width, components);
   const error = meanOf(errors);
   const chunkRows = Math.max(1, Math.floor(taken.rows / CHUNKS));
-  const chunks = Array.from({ length: Math.ceil(taken.rows / chunkRows) }, (_, i) =>
+  const chunks = Float64Array.from({ length: Math.ceil(taken.rows / chunkRows) }, (_, i) =>
     meanOf(errors.subarray(i * chunkRows, (i + 1) * chunkRows)),
   );
   const chunkError = meanOf(chunks);
@@ -111,13 +142,13 @@ export function fitReconstruction(all: readonly ColumnValues[]): Reconstruction 
   };
 }
 
-const meanOf = (values: ArrayLike<number>): number => {
+const meanOf = (values: Float64Array): number => {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i] ?? 0;
   return sum / values.length;
 };
 
-const deviationOf = (values: ArrayLike<number>, mean: number): number => {
+const deviationOf = (values: Float64Array, mean: number): number => {
   let squares = 0;
   for (let i = 0; i < values.length; i++) squares += ((values[i] ?? 0) - mean) ** 2;
   return Math.sqrt(squares / values.length);
@@ -187,7 +218,11 @@ export function reconstructionError(
   const rows = known[0]?.values.length ?? 0;
   if (known.length < own.length || rows === 0) return null;
   const taken = evenly(rows);
-  const error = meanOf(rowErrors(matrixOf(known, model.columns, taken), known.length, model.components));
+  const matrix = matrixOf(
+    known.map((column) => encoded(column, taken)),
+    model.columns,
+  );
+  const error = meanOf(rowErrors(matrix, known.length, model.components));
   const fewer = Math.max(0, 1 / taken.rows - 1 / model.chunkRows);
   return {
     error,

@@ -3,7 +3,7 @@ import type { ReferenceProfile, SketchedColumn } from '../../contracts/monitorin
 import type { FeatureKind } from '../../contracts/spec/features.ts';
 import type { Database } from '../duckdb/database.ts';
 import { outputNames } from '../onnx/output-names.ts';
-import { isNumber, type Rows, readValues, typesOf, type Values, valueSql } from './column-values.ts';
+import { eachColumn, isNumber, type Rows, typesOf, valueSql } from './column-values.ts';
 import { fitEstimation } from './estimation.ts';
 import { knownRows, type LabelledRows, qualityOf, readLabelled } from './labelled-rows.ts';
 import type { WatchedProblem } from './problem.ts';
@@ -143,19 +143,18 @@ async function sketchRelation(
   const { n } = await database.row(`SELECT count(*) AS n FROM ${relation}`, 'ColumnInvalid', 'the reference');
   const rows = Number(n);
   const categories = await sketchCategories(database, relation, columns, rows);
-  const read = await readValues(
+  const read = eachColumn(
     database,
     relation,
     columns.map(({ name, kind, sql }) => ({ sql, as: askedAs(kind, categories.get(name), areAnswers) })),
     rows,
   );
-  return {
-    rows,
-    columns: columns.map(({ name, kind }, i) => {
-      const values: Values = read[i] ?? new Float32Array();
-      const sketch = isNumber(kind) ? sketchOfNumbers(values) : categories.get(name);
-      if (!sketch) throw new TypeError(`no sketch of ${name}`);
-      return { name, kind, sketch, values };
-    }),
-  };
+  const sketched: ColumnValues[] = [];
+  for await (const { index, values } of read) {
+    const { name, kind } = columns[index] ?? {};
+    if (name === undefined || kind === undefined) continue;
+    const sketch = isNumber(kind) ? sketchOfNumbers(values) : categories.get(name);
+    if (sketch) sketched.push({ name, kind, sketch, values });
+  }
+  return { rows, columns: sketched };
 }

@@ -2,7 +2,7 @@ import type { DriftedColumn, MeasuredQuality, WindowReport } from '../../contrac
 import type { ReferenceProfile, SketchedColumn } from '../../contracts/monitoring-reference.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import type { Database } from '../duckdb/database.ts';
-import { type Rows, readValues, typesOf, valueSql } from './column-values.ts';
+import { eachColumn, type Rows, typesOf, valueSql } from './column-values.ts';
 import { compareColumn, freshCategories, hasUnknown, judged, type WindowColumn } from './drifted-columns.ts';
 import { estimatedQuality } from './estimation.ts';
 import { knownRows, readLabelled } from './labelled-rows.ts';
@@ -80,9 +80,9 @@ export async function windowStatistics(
     drift !== false && drift.multivariate !== false && reference.reconstruction
       ? reconstructionError(reference.reconstruction, read.features)
       : null;
-  const columns = judged(await compared(database, features, read.features), drift === false ? null : drift);
+  const columns = judged(read.columns, drift === false ? null : drift);
   const limit = monitoring.predictions === false ? null : monitoring.predictions.psi;
-  const predictions = byPsi(await compared(database, outputs, read.outputs), limit);
+  const predictions = byPsi(read.predictions, limit);
   question.signal?.throwIfAborted();
 
   const truth =
@@ -124,60 +124,56 @@ function watchedFeatures(
   return features.filter(({ name }) => names.includes(name));
 }
 
-/** Columns of the window beside their sketches. */
+/** Columns of the window beside their sketches, and held against them. */
 async function readWindow(
   database: Database,
   features: Rows,
   outputs: Rows,
   watched: readonly SketchedColumn[],
   answers: readonly SketchedColumn[],
-): Promise<{ rows: number; features: WindowColumn[]; outputs: WindowColumn[] }> {
-  const types = await typesOf(database, features.relation);
+): Promise<{
+  rows: number;
+  features: WindowColumn[];
+  columns: DriftedColumn[];
+  predictions: DriftedColumn[];
+}> {
+  const { relation } = features;
+  const types = await typesOf(database, relation);
   const { n } = await database.row(
-    `SELECT count(*) AS n FROM ${features.relation}`,
+    `SELECT count(*) AS n FROM ${relation}`,
     'ColumnInvalid',
     'the rows of a window',
   );
   const asked = [
-    ...watched.map((column) => ({
-      sql: valueSql(features, column, types),
-      as: askedAs(column.kind, column.sketch, false),
-    })),
-    ...answers.map((column) => ({
-      sql: valueSql(outputs, column, types),
-      as: askedAs(column.kind, column.sketch, true),
-    })),
+    ...watched.map((column) => ({ column, isAnswer: false, sql: valueSql(features, column, types) })),
+    ...answers.map((column) => ({ column, isAnswer: true, sql: valueSql(outputs, column, types) })),
   ];
-  const values = await readValues(database, features.relation, asked, Number(n));
-  const withValues = (columns: readonly SketchedColumn[], from: number): WindowColumn[] =>
-    columns.map((column, i) => ({ ...column, values: values[from + i] ?? new Float32Array() }));
-  return {
-    rows: Number(n),
-    features: withValues(watched, 0),
-    outputs: withValues(answers, watched.length),
-  };
-}
-
-async function compared(
-  database: Database,
-  rows: Rows,
-  columns: readonly WindowColumn[],
-): Promise<DriftedColumn[]> {
-  const found: DriftedColumn[] = [];
-  for (const column of columns) {
+  const read = eachColumn(
+    database,
+    relation,
+    asked.map(({ column, isAnswer, sql }) => ({ sql, as: askedAs(column.kind, column.sketch, isAnswer) })),
+    Number(n),
+  );
+  const own: WindowColumn[] = [];
+  const compared: DriftedColumn[] = [];
+  for await (const { index, values } of read) {
+    const { column, sql, isAnswer } = asked[index] ?? {};
+    if (!column || sql === undefined) continue;
+    const ofWindow = { ...column, values };
+    if (!isAnswer) own.push(ofWindow);
     const { sketch } = column;
     const fresh =
-      sketch.of === 'categories' && sketch.rest.names === 0 && hasUnknown(column)
-        ? await freshCategories(
-            database,
-            rows.relation,
-            valueSql(rows, column, await typesOf(database, rows.relation)),
-            sketch,
-          )
+      sketch.of === 'categories' && sketch.rest.names === 0 && hasUnknown(ofWindow)
+        ? await freshCategories(database, relation, sql, sketch)
         : undefined;
-    found.push(compareColumn(column, fresh));
+    compared.push(compareColumn(ofWindow, fresh));
   }
-  return found;
+  return {
+    rows: Number(n),
+    features: own,
+    columns: compared.slice(0, watched.length),
+    predictions: compared.slice(watched.length),
+  };
 }
 
 /** Answers are held to one limit; their tests are told as they are. */

@@ -36,7 +36,8 @@ export function expectedBinary(
   const calibration = new Float64Array(CALIBRATION_BINS);
   let [logLoss, brier] = [0, 0];
   for (let i = 0; i < rows; i++) {
-    const [p, q] = [probabilities[i] ?? 0, answers[i] ?? 0];
+    const p = probabilities[i] ?? 0;
+    const q = answers[i] ?? 0;
     if (q >= threshold) {
       counts.tp += p;
       counts.fp += 1 - p;

@@ -102,47 +102,71 @@ function greatestDistance(
 /** The area between the two distribution functions (Vallender 1974), cell by cell between the sketch’s values. */
 function moveDistance(
   sketch: ReadSketch,
-  { below, upTo }: Ranks,
+  ranks: Ranks,
   ascending: Float32Array | Float64Array,
 ): { distance: number; bound: number } {
   const rows = ascending.length;
   const last = sketch.values.length - 1;
-  let distance = 0;
-  let bound = 0;
   // Below the reference’s least value and above its greatest one nothing can cross.
-  for (let i = 0; i < (below[0] ?? 0); i++)
-    distance += ((sketch.values[0] ?? 0) - (ascending[i] ?? 0)) / rows;
-  for (let i = upTo[last] ?? 0; i < rows; i++)
-    distance += ((ascending[i] ?? 0) - (sketch.values[last] ?? 0)) / rows;
-  for (let cell = 1; cell <= last; cell++) {
-    const [from, to] = [sketch.values[cell - 1] ?? 0, sketch.values[cell] ?? 0];
-    const width = to - from;
-    const [f0, f1] = [(sketch.upTo[cell - 1] ?? 0) / sketch.rows, (sketch.below[cell] ?? 0) / sketch.rows];
-    const [first, end] = [upTo[cell - 1] ?? 0, below[cell] ?? 0];
-    const [g0, g1] = [first / rows, end / rows];
-    if (f1 <= g0 || f0 >= g1) {
+  let distance = areaWithin(ascending, 0, ranks.below[0] ?? 0, sketch.values[0] ?? 0) / rows;
+  distance -= areaWithin(ascending, ranks.upTo[last] ?? 0, rows, sketch.values[last] ?? 0) / rows;
+  let bound = 0;
+  for (let i = 1; i <= last; i++) {
+    const cell = {
+      from: sketch.values[i - 1] ?? 0,
+      to: sketch.values[i] ?? 0,
+      lower: (sketch.upTo[i - 1] ?? 0) / sketch.rows,
+      upper: (sketch.below[i] ?? 0) / sketch.rows,
+      first: ranks.upTo[i - 1] ?? 0,
+      end: ranks.below[i] ?? 0,
+    };
+    if (cell.upper <= cell.first / rows || cell.lower >= cell.end / rows) {
       // One function lies above the other throughout: the difference of the areas is the area of the difference.
-      const between = (sketch.below[cell] ?? 0) - (sketch.upTo[cell - 1] ?? 0);
-      let [reference, current] = [f0 * width, g0 * width];
-      reference += (between * to - (sketch.sums[cell] ?? 0)) / sketch.rows;
-      for (let i = first; i < end; i++) current += (to - (ascending[i] ?? 0)) / rows;
-      distance += Math.abs(reference - current);
-      continue;
+      const between = (sketch.below[i] ?? 0) - (sketch.upTo[i - 1] ?? 0);
+      const reference = (between * cell.to - (sketch.sums[i] ?? 0)) / sketch.rows;
+      const current = areaWithin(ascending, cell.first, cell.end, cell.to) / rows;
+      distance += Math.abs((cell.lower - cell.first / rows) * (cell.to - cell.from) + reference - current);
+    } else {
+      distance += crossedArea(cell, ascending);
+      bound += (cell.to - cell.from) * (cell.upper - cell.lower);
     }
-    let x = from;
-    for (let i = first; i <= end; i++) {
-      const next = i === end ? to : (ascending[i] ?? 0);
-      const at = (value: number): number => f0 + ((f1 - f0) * (value - from)) / width;
-      distance += area(at(x) - i / rows, at(next) - i / rows, next - x);
-      x = next;
-    }
-    bound += width * (f1 - f0);
   }
   return { distance, bound };
 }
 
-/** The area between a straight line and nothing; its ends may lie on either side. */
-function area(left: number, right: number, width: number): number {
-  if (left * right >= 0) return (Math.abs(left + right) / 2) * width;
-  return ((left * left + right * right) / (2 * Math.abs(left - right))) * width;
+/** How far values lie below one, added up. */
+function areaWithin(ascending: Float32Array | Float64Array, first: number, end: number, to: number): number {
+  let area = 0;
+  for (let i = first; i < end; i++) area += to - (ascending[i] ?? 0);
+  return area;
+}
+
+/** A stretch between two values of the sketch: the reference’s distribution function at its ends, the values in it. */
+interface Cell {
+  from: number;
+  to: number;
+  lower: number;
+  upper: number;
+  first: number;
+  end: number;
+}
+
+/** The area between a distribution function that climbs evenly (or not at all) and that of the values. */
+function crossedArea(cell: Cell, ascending: Float32Array | Float64Array): number {
+  const rows = ascending.length;
+  const slope = (cell.upper - cell.lower) / (cell.to - cell.from);
+  let area = 0;
+  let x = cell.from;
+  for (let i = cell.first; i <= cell.end; i++) {
+    const next = i === cell.end ? cell.to : (ascending[i] ?? 0);
+    const left = cell.lower + slope * (x - cell.from) - i / rows;
+    const right = cell.lower + slope * (next - cell.from) - i / rows;
+    // A triangle on either side where they cross.
+    area +=
+      left * right >= 0
+        ? (Math.abs(left + right) / 2) * (next - x)
+        : ((left * left + right * right) / (2 * Math.abs(left - right))) * (next - x);
+    x = next;
+  }
+  return area;
 }
