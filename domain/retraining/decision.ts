@@ -1,6 +1,7 @@
 import type { RetrainingDecision, RetrainingState } from '../../contracts/retraining.ts';
 import type { RetrainingSpec } from '../../contracts/spec/retraining.ts';
 import { freeFrom, holdsAt, isoOf } from './limits.ts';
+import { toldOf } from './reasons.ts';
 
 /** What is to be done about the reasons that wait. */
 export interface RetrainingVerdict {
@@ -87,7 +88,7 @@ export const recordOf = (
 ): RetrainingDecision => ({
   at: asOf,
   decision: verdict.decision,
-  reasons: pending.map(({ kind, reason, times }) => ({ kind, reason, times })),
+  reasons: toldOf(pending),
   why: verdict.why.slice(0, 1_000),
   until: verdict.until,
   run,

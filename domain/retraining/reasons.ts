@@ -28,11 +28,18 @@ export const outdatedBy = (
 ): PendingReason[] =>
   pending.filter(({ version }) => version !== null && champion !== null && version !== champion.version);
 
+/** What a decision keeps of a reason: a hundred decisions travel together. */
+const MAX_WORDS = 300;
+
+/** Reasons as decisions name them. */
+export const toldOf = (reasons: readonly PendingReason[]): RetrainingDecision['reasons'] =>
+  reasons.map(({ kind, reason, times }) => ({ kind, reason: reason.slice(0, MAX_WORDS), times }));
+
 /** The record of reasons that are none. */
 export const skipOf = (reasons: readonly PendingReason[], why: string, asOf: string): RetrainingDecision => ({
   at: asOf,
   decision: 'skip',
-  reasons: reasons.map(({ kind, reason, times }) => ({ kind, reason, times })),
+  reasons: toldOf(reasons),
   why,
   until: null,
   run: null,

@@ -8,7 +8,7 @@ import type {
 } from '../../contracts/retraining.ts';
 import type { RetrainingSpec } from '../../contracts/spec/retraining.ts';
 import { isoOf } from './limits.ts';
-import { outdatedBy, skipOf, withReason } from './reasons.ts';
+import { outdatedBy, skipOf, toldOf, withReason } from './reasons.ts';
 
 /** Runs that are remembered. */
 const MAX_RUNS = 200;
@@ -94,7 +94,7 @@ export function endRun(
   const decision: RetrainingDecision = {
     at: asOf,
     decision: 'ended',
-    reasons: reasons.map(({ kind, reason, times }) => ({ kind, reason, times })),
+    reasons: toldOf(reasons),
     why: `${ended.outcome}: ${ended.message}`.slice(0, 900) + count,
     until: null,
     run: ended.workflowId,

@@ -4,7 +4,7 @@ import type { RetrainingDecision } from '../../contracts/retraining.ts';
 import { failure } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
 import { RetrainingUnderTest } from '../support/retraining.ts';
-import { ingested, tracking } from '../support/samples.ts';
+import { ingested, servedModel, smallSpec, tracking } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -81,6 +81,39 @@ describe('a run', () => {
     await retraining.ended(2);
     const runs = (await retraining.status()).decisions.filter(({ decision }) => decision === 'start');
     expect(runs.map(kindsOf)).toEqual([['demand'], ['schedule', 'prediction-drift']]);
+  });
+});
+
+describe('a roll-out that goes on after its run', () => {
+  it.each([
+    ['the version came into production', servedModel('1'), null, 'deployed', null],
+    ['it was rolled back', servedModel('0'), 'rolled_back', 'rolled_back', false],
+    ['another candidate overtook it', servedModel('0'), 'superseded', 'superseded', null],
+  ])('is waited for: %s', async (_, champion, tag, outcome, helped) => {
+    const { scenario, retraining } = world();
+    const over = new Gate();
+    let running = true;
+    void over.opened.then(() => {
+      running = false;
+    });
+    const rollout = { strategy: 'canary' as const, wait: '1ms' };
+    scenario.let('loadSpec', async () => ({
+      spec: { ...smallSpec({ approval: { required: false }, deployment: { rollout } }) },
+    }));
+    scenario.let('isRunning', async () => ({ running }));
+    scenario.let('currentChampion', async () => ({ model: champion }));
+    scenario.let('registeredVersion', async () => ({ model: null, outcome: tag }));
+    await retraining.start();
+    await retraining.trigger({ kind: 'demand' });
+    await retraining.until(() => scenario.count('isRunning') > 0, 'the look at the roll-out');
+    expect(await retraining.trigger({ kind: 'degradation' })).toMatchObject({
+      decision: 'wait',
+      why: expect.stringContaining('one run at a time'),
+    });
+    await retraining.answer({ decision: 'pause', by: 'ada' });
+    over.open();
+    const { state } = await retraining.ended(1);
+    expect(state.runs).toMatchObject([{ outcome, helped, version: '1' }]);
   });
 });
 

@@ -4,21 +4,25 @@ import {
   ChildWorkflowFailure,
   isCancellation,
   ParentClosePolicy,
+  sleep,
   startChild,
   TerminatedFailure,
 } from '@temporalio/workflow';
+import { z } from 'zod';
 import type { LifecycleInput, LifecycleResult } from '../../contracts/lifecycle.ts';
 import { WORKFLOW_TYPES } from '../../contracts/names.ts';
 import type { RetrainingSettings } from '../../contracts/retraining.ts';
 import type { DueRun } from '../../domain/retraining/book.ts';
 import type { EndedRun } from '../../domain/retraining/runs.ts';
+import { currentChampion, isRunning, registeredVersion } from '../activities.ts';
 import { words } from '../failure-words.ts';
+import { ROLLOUT_POLL } from '../policies.ts';
 
 const MAX_STARTED_BY = 200;
 
 /**
  * Trains the model of a pipeline on the data of now, by a lifecycle run of its own that outlives this workflow, and waits
- * for its end, however long somebody takes to approve.
+ * for its end and that of its roll-out, however long somebody takes to approve.
  *
  * @returns how it ended; a run that fails is an answer, too
  */
@@ -31,8 +35,7 @@ export function trainedAnew(settings: RetrainingSettings, due: DueRun): Promise<
       const used = result.outputs.train?.search.used;
       return {
         workflowId: due.workflowId,
-        outcome: result.outcome,
-        message: result.message,
+        ...(await arrived(result)),
         version: result.version,
         seconds: used?.seconds ?? 0,
         cost: used?.cost ?? 0,
@@ -43,6 +46,33 @@ export function trainedAnew(settings: RetrainingSettings, due: DueRun): Promise<
       return { ...none, outcome: 'failed', message: words(error) };
     }
   });
+}
+
+/**
+ * What became of a candidate whose roll-out went on after its run: no other run is to begin before that is known, or its
+ * candidate would be in the way of this one.
+ */
+async function arrived({
+  outcome,
+  message,
+  version,
+  modelName,
+  outputs,
+}: LifecycleResult): Promise<Pick<EndedRun, 'outcome' | 'message'>> {
+  const rollout = outputs.deploy?.rollout.workflowId;
+  if (outcome !== 'rolling_out' || rollout === undefined || version === null || modelName === null)
+    return { outcome, message };
+  for (let pause: number = ROLLOUT_POLL.firstMs; ; pause = Math.min(2 * pause, ROLLOUT_POLL.lastMs)) {
+    const { running } = await isRunning({ workflowId: rollout });
+    if (!running) break;
+    await sleep(pause);
+  }
+  const { model } = await currentChampion({ modelName });
+  if (model?.version === version)
+    return { outcome: 'deployed', message: `version ${version} is in production` };
+  const known = await registeredVersion({ modelName, version });
+  const ended = z.enum(['superseded', 'withdrawn', 'rolled_back']).catch('rolled_back').parse(known.outcome);
+  return { outcome: ended, message: `the roll-out of version ${version} ended without it in production` };
 }
 
 async function ran(settings: RetrainingSettings, due: DueRun): Promise<LifecycleResult> {
