@@ -1,4 +1,5 @@
-import { log } from '@temporalio/activity';
+import { createHash } from 'node:crypto';
+import { activityInfo, log } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { ApprovalActivities } from '../contracts/activities.ts';
 import { ApproverList } from '../lib/approvals/approver-list.ts';
@@ -7,7 +8,8 @@ import { VoteTokens } from '../lib/approvals/vote-token.ts';
 import { AuditConflict } from '../lib/audit/audit-chain.ts';
 import type { AuditLog } from '../lib/audit/audit-log.ts';
 import { openAuditLog } from '../lib/audit/open-audit-log.ts';
-import { postNotice } from '../lib/notices/notifier.ts';
+import { NOTICE_SECRETS } from '../lib/notices/settings.ts';
+import { postNotice } from '../lib/notices/webhook.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';
 
@@ -33,7 +35,14 @@ export function approvalActivities(deps: ActivityDependencies): ApprovalActiviti
       const { kind, workflowId, to, text, url } = notice;
       log.info(text, { kind, about: workflowId, to, url });
       if (config.notifyUrl === undefined) return;
-      await postNotice(notice, { url: config.notifyUrl, token: process.env.PERENNIAL_SECRET_NOTIFY_TOKEN });
+      await postNotice(
+        { id: noticeId(), notice },
+        {
+          url: config.notifyUrl,
+          token: process.env[NOTICE_SECRETS.token],
+          key: process.env[NOTICE_SECRETS.key],
+        },
+      );
     }),
 
     recordAudit: framed(config, async (input) => {
@@ -46,4 +55,13 @@ export function approvalActivities(deps: ActivityDependencies): ApprovalActiviti
       }
     }),
   };
+}
+
+/** The same for every attempt, another one for the next notice of the run. */
+function noticeId(): string {
+  const { workflowExecution: run, activityId } = activityInfo();
+  return createHash('sha256')
+    .update(`${run?.workflowId}/${run?.runId}/${activityId}`)
+    .digest('hex')
+    .slice(0, 32);
 }

@@ -4,8 +4,8 @@ import { PerennialError } from '../contracts/errors.ts';
 import { loggedModelOf } from '../contracts/lineage.ts';
 import { artifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
 import {
+  type LoadableModel,
   SERVING_FILE,
-  type ServingFile,
   servingFile,
   VERSION_TAGS,
 } from '../contracts/registered-version.ts';
@@ -47,9 +47,6 @@ export async function versionByKey(
   const [found] = await collect(mlflow.modelVersions.search({ filter, limit: 1 }));
   return found;
 }
-
-/** A registered version as a server and a judge need it. */
-export type LoadableModel = ServedModel & Omit<ServingFile, 'signature'>;
 
 /**
  * A registered version as something that can be loaded; from the artifact store, or where its bytes are gone there,

@@ -158,6 +158,7 @@ export function dataActivities(deps: ActivityDependencies): DataActivities {
         privacy: spec.privacy,
         presets: presetsOf(spec.candidates).sort(),
         ...(spec.training.crossValidation ? { crossValidation: spec.training.crossValidation } : {}),
+        ...(spec.training.ageWeights ? { ageWeights: spec.training.ageWeights } : {}),
       }),
       work: prepare,
       record: (rows, input, output) => rows.prepare(input, output),

@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises';
-import type { ErasureActivities, ErasureStep } from '../contracts/activities.ts';
 import {
   type ErasureFindings,
   type FoundRows,
@@ -8,6 +7,7 @@ import {
 } from '../contracts/erasure.ts';
 import { SEARCH_ATTRIBUTES, WORKFLOW_TYPES } from '../contracts/names.ts';
 import type { ArtifactRef } from '../contracts/refs.ts';
+import type { ErasureActivities, ErasureStep } from '../contracts/upkeep-activities.ts';
 import { ArtifactRows } from '../lib/erasure/artifact-rows.ts';
 import { writeCertificate } from '../lib/erasure/certificates.ts';
 import {

@@ -4,7 +4,7 @@ import { MEDIA_TYPES } from '../contracts/refs.ts';
 import type { Judgement, PlotRef } from '../contracts/reports.ts';
 import { type ModelSignature, modelSignature, type ServedModel } from '../contracts/serving.ts';
 import type { EvaluateOutput } from '../contracts/stages.ts';
-import { boundConfidences, sliceMetrics } from '../domain/evaluation-needs.ts';
+import { boundConfidences, shareConfidences, sliceMetrics } from '../domain/evaluation-needs.ts';
 import { selectCandidate } from '../domain/selection.ts';
 import { travellingFairness, travellingRobustness, travellingSlices } from '../domain/travelling-parts.ts';
 import { readLabels } from '../lib/data/labels.ts';
@@ -18,7 +18,7 @@ import { bounded } from './bounded-output.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { recordEvaluation } from './evaluation-record.ts';
 import type { ActivityFrame } from './frame.ts';
-import { judgeChampion } from './judge-champion.ts';
+import { incumbentOf, judgeChampion } from './judge-champion.ts';
 import { RecordedRows } from './recorded-rows.ts';
 import { withDatabase } from './with-database.ts';
 
@@ -80,6 +80,7 @@ export async function evaluate(
       resamples,
       seed: spec.training.seed,
       bounds: boundConfidences(evaluation.gates, of),
+      shares: of === 'test' ? [] : shareConfidences(evaluation.gates, of),
     });
     const tested = await judged({ ...question, bootstrap: bootstrap('test') }, frame.signal);
     const { metrics: onTrain } = await judged(
@@ -99,23 +100,28 @@ export async function evaluate(
       },
       frame.signal,
     );
-    const incumbent = await judgeChampion(mlflow, store, {
-      modelName: spec.deployment.endpoint,
-      split,
-      problem,
-      predict: (served) => predict(served, 'test'),
-      judged: (incumbents, itsThreshold) =>
-        judged(
-          {
-            ...question,
-            answers: incumbents,
-            threshold: itsThreshold,
-            bootstrap: bootstrap('champion'),
-            challenger,
-          },
-          frame.signal,
-        ),
-    });
+    const incumbent =
+      input.champion === undefined
+        ? await incumbentOf(mlflow, store, spec.deployment.endpoint)
+        : input.champion && { version: input.champion.version, model: input.champion };
+    const champion =
+      incumbent &&
+      (await judgeChampion(incumbent, {
+        split,
+        problem,
+        predict: (served) => predict(served, 'test'),
+        judged: (answered, itsThreshold) =>
+          judged(
+            {
+              ...question,
+              answers: answered,
+              threshold: itsThreshold,
+              bootstrap: bootstrap('champion'),
+              challenger,
+            },
+            frame.signal,
+          ),
+      }));
 
     const testPath = await store.path(split.test.artifact);
     const asked = await partsQuestion(
@@ -170,11 +176,11 @@ export async function evaluate(
       intervals: tested.intervals,
       train: onTrain,
       baseline: baseline.metrics,
-      champion: incumbent?.champion ?? null,
+      champion: champion?.champion ?? null,
       bounds: [
         ...boundsOf('test', tested.bounds),
         ...boundsOf('baseline', baseline.bounds),
-        ...boundsOf('champion', incumbent?.bounds ?? []),
+        ...boundsOf('champion', champion?.bounds ?? []),
       ],
       slices,
       fairness,

@@ -1,5 +1,4 @@
 import type { Client } from '@temporalio/client';
-import type { HousekeepingActivities } from '../contracts/activities.ts';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
 import { durationMs } from '../contracts/durations.ts';
 import {
@@ -7,14 +6,17 @@ import {
   eventLogWorkflowId,
   QUERIES,
   reproductionWorkflowId,
+  retrainingWorkflowId,
   WORKFLOW_TYPES,
 } from '../contracts/names.ts';
+import type { HousekeepingActivities } from '../contracts/upkeep-activities.ts';
 import { garbage, isGarbage } from '../domain/garbage.ts';
 import { StepCache } from '../lib/cache/step-cache.ts';
 import { openPlanOf } from '../lib/erasure/open-plan.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { EventManifests } from '../lib/events/event-manifests.ts';
 import { incrementalHeads } from '../lib/incremental/heads.ts';
+import { compactPredictions } from '../lib/predictions/compaction.ts';
 import { removeExpiredPredictions } from '../lib/predictions/retention.ts';
 import { removeDeadScratch } from '../lib/scratch.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
@@ -30,6 +32,7 @@ const IN_USE: readonly { type: string; queries: readonly string[] }[] = [
   { type: WORKFLOW_TYPES.endpoint, queries: [QUERIES.endpoint] },
   { type: WORKFLOW_TYPES.eventLog, queries: [QUERIES.batches] },
   { type: WORKFLOW_TYPES.batchScoring, queries: [QUERIES.outputs] },
+  { type: WORKFLOW_TYPES.retraining, queries: [QUERIES.retraining] },
 ];
 
 /** Another team's workflow type may have the same name; ours have ids of their own. */
@@ -37,12 +40,13 @@ const ID_PREFIX: Readonly<Record<string, string>> = {
   [WORKFLOW_TYPES.endpoint]: endpointWorkflowId(''),
   [WORKFLOW_TYPES.eventLog]: eventLogWorkflowId(''),
   [WORKFLOW_TYPES.reproduction]: reproductionWorkflowId(''),
+  [WORKFLOW_TYPES.retraining]: retrainingWorkflowId(''),
 };
 
 /** Deletes what failed and cancelled runs left behind. */
 export function housekeepingActivities(deps: ActivityDependencies): HousekeepingActivities {
   return {
-    collectGarbage: framed(deps.config, async (policy) => {
+    collectGarbage: framed(deps.config, async (policy, frame) => {
       const store = await deps.store();
       const manifests = new RunManifests(store.documents);
       // Blobs before references: what comes into being meanwhile is not in the list, so it cannot be deleted.
@@ -77,6 +81,7 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
       await store.sweep(halfWrittenBefore(asOf));
       await removeDeadScratch(deps.config.dataDir);
       await removeExpiredPredictions(deps.config, asOf);
+      await compactPredictions(deps.config, { asOf, signal: frame.signal });
       return {
         deletedArtifacts: deleted.length,
         deletedBytes: deleted.reduce((sum, blob) => sum + blob.bytes, 0),

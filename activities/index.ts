@@ -2,6 +2,7 @@ import type { PerennialActivities } from '../contracts/activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import { proposed } from '../trainers/proposals.ts';
 import { approvalActivities } from './approvals.ts';
+import { backtestActivities } from './backtest/index.ts';
 import { batchActivities } from './batch-scoring.ts';
 import { aliasActivities } from './champion.ts';
 import { dataActivities } from './data.ts';
@@ -15,9 +16,11 @@ import { finishCandidate } from './finish-candidate.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
 import { lineageActivities } from './lineage.ts';
+import { monitoringActivities } from './monitoring/index.ts';
 import { rolloutActivities } from './observe-truth.ts';
 import { register } from './register.ts';
 import { remoteTrials } from './remote-trial.ts';
+import { retrainingActivities } from './retraining.ts';
 import { cacheActivities } from './step-cache.ts';
 import { runTracking } from './tracking.ts';
 import { trainTrial } from './train-trial.ts';
@@ -47,6 +50,9 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...cacheActivities(deps),
     ...lineageActivities(deps),
     ...batchActivities(deps),
+    ...monitoringActivities(deps),
+    ...backtestActivities(deps),
+    ...retrainingActivities(deps),
   };
 }
 

@@ -1,14 +1,14 @@
 import { PerennialError } from '../contracts/errors.ts';
+import type { LoadableModel } from '../contracts/registered-version.ts';
 import type { Judgement } from '../contracts/reports.ts';
 import type { EvaluateOutput, SplitOutput } from '../contracts/stages.ts';
 import { DEFAULT_THRESHOLD, type Problem } from '../lib/statistics/judge.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
-import { ALIASES, type LoadableModel, loadableModel, versionByAlias } from './champion.ts';
+import { ALIASES, loadableModel, versionByAlias } from './champion.ts';
 
 /** What the champion is judged on. */
 export interface ChampionTrial {
-  modelName: string;
   split: SplitOutput;
   problem: Problem;
   /** Answers of a model for the test rows. */
@@ -22,23 +22,34 @@ export interface JudgedChampion extends Pick<Judgement, 'bounds'> {
   champion: NonNullable<EvaluateOutput['champion']>;
 }
 
+/** What is in production; `model` is undefined where it was not registered by Perennial. */
+export interface Incumbent {
+  version: string;
+  model: LoadableModel | undefined;
+}
+
+/** The version in production, as the registry says; `null` where there is none. */
+export async function incumbentOf(
+  mlflow: MlflowClient,
+  store: ArtifactStore,
+  modelName: string,
+): Promise<Incumbent | null> {
+  const named = await versionByAlias(mlflow, modelName, ALIASES.champion);
+  return named ? { version: named.version, model: await loadableModel(mlflow, store, named) } : null;
+}
+
 /**
  * Judges the version in production on the same test rows as the candidate. A champion that cannot be held against
  * it (other classes, a column that is gone, not one of ours) is named with the reason; it never counts as absent.
  */
 export async function judgeChampion(
-  mlflow: MlflowClient,
-  store: ArtifactStore,
+  { version, model }: Incumbent,
   trial: ChampionTrial,
-): Promise<JudgedChampion | null> {
-  const named = await versionByAlias(mlflow, trial.modelName, ALIASES.champion);
-  if (!named) return null;
-  const { version } = named;
+): Promise<JudgedChampion> {
   const not = (reason: string) => ({
     champion: { version, test: {}, difference: {}, notComparable: reason },
     bounds: [],
   });
-  const model = await loadableModel(mlflow, store, named);
   if (!model) return not('it was not registered by Perennial');
   const reason = mismatch(model, trial);
   if (reason) return not(reason);

@@ -1,4 +1,4 @@
-import type { LineageActivities } from '../contracts/activities.ts';
+import type { LineageActivities } from '../contracts/upkeep-activities.ts';
 import { artifactStates } from '../lib/lineage/artifact-states.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';

@@ -1,8 +1,10 @@
 import { activityInfo, heartbeat, sleep } from '@temporalio/activity';
 import type { ModelServerActivities } from '../contracts/activities.ts';
+import { PerennialError } from '../contracts/errors.ts';
 import type { TrafficReport } from '../contracts/rollout-evidence.ts';
 import type { RouteAck, RouteTable, ServedModel } from '../contracts/serving.ts';
 import type { PerennialConfig } from '../lib/config.ts';
+import { countersOf } from '../lib/monitoring/server-counters.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { framed } from './frame.ts';
 import { precheck } from './precheck.ts';
@@ -32,6 +34,8 @@ export interface ModelServerDependencies {
 }
 
 const LEASE_HEARTBEAT_MS = 2_000;
+/** Milliseconds that the page of metrics has. */
+const COUNTERS_MS = 5_000;
 
 /** Activities that run in a model server's own process, on its own queue. */
 export function modelServerActivities(deps: ModelServerDependencies): ModelServerActivities {
@@ -46,5 +50,21 @@ export function modelServerActivities(deps: ModelServerDependencies): ModelServe
     applyRoutes: framed(deps.config, ({ table }) => deps.server.applyRoutes(table)),
     precheck: framed(deps.config, (input, frame) => precheck(deps, input, frame.signal)),
     observeTraffic: framed(deps.config, ({ endpoint }) => deps.server.observeTraffic(endpoint)),
+    readCounters: framed(deps.config, ({ endpoint }, { signal }) => readCounters(deps, endpoint, signal)),
   };
+}
+
+/** From the server's own page, which has the sums over its processes. */
+async function readCounters(
+  { server, token }: ModelServerDependencies,
+  endpoint: string,
+  signal: AbortSignal,
+): Promise<Record<string, number>> {
+  const response = await fetch(`${server.internalUrl ?? server.url}/metrics`, {
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    signal: AbortSignal.any([signal, AbortSignal.timeout(COUNTERS_MS)]),
+  });
+  if (!response.ok)
+    throw new PerennialError('ServerUnavailable', `the server's metrics answer ${response.status}`, true);
+  return countersOf(await response.text(), endpoint);
 }

@@ -1,10 +1,12 @@
 import { rm } from 'node:fs/promises';
+import { durationMs } from '../contracts/durations.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../contracts/refs.ts';
 import type { FeaturePreset } from '../contracts/spec/features.ts';
 import type { PipelineSpec } from '../contracts/spec/pipeline.ts';
 import type { PreparedFeatures, SplitOutput } from '../contracts/stages.ts';
+import { writeAgeWeights } from '../lib/data/age-weights.ts';
 import { writeLabels } from '../lib/data/labels.ts';
-import { placeKeys } from '../lib/data/split.ts';
+import { placeKeys, requireColumns } from '../lib/data/split.ts';
 import type { Database } from '../lib/duckdb/database.ts';
 import { foldSql } from '../lib/duckdb/row-place.ts';
 import { quoteLiteral } from '../lib/duckdb/sql.ts';
@@ -41,31 +43,40 @@ const FOLD_SALT = 'fold';
 
 /** Fits features on training rows, and stores graphs, matrices and labels. */
 export async function prepareRows(preparation: Preparation, rows: RowFiles): Promise<FittedRows> {
-  const labels = {
-    train: await storeLabels(preparation, rows.train),
-    validation: await storeLabels(preparation, rows.validation),
+  const told = {
+    train: await storeTold(preparation, rows.train),
+    validation: await storeTold(preparation, rows.validation),
   };
   const made = new Map<FeaturePreset, Omit<PreparedFeatures, 'folds'>>();
   for (const preset of preparation.presets)
-    made.set(preset, await prepareVariant(preparation, preset, rows, labels));
+    made.set(preset, await prepareVariant(preparation, preset, rows, told));
   return made;
 }
 
-async function storeLabels(
-  { store, scratchDir, signal, spec, split }: Preparation,
+/** What a trainer is told of the rows beside their features: the same for all presets. */
+type Told = Pick<PreparedFeatures['train'], 'labels' | 'weights'>;
+
+async function storeTold(
+  { database, store, scratchDir, signal, spec, split }: Preparation,
   parquetPath: string,
-): Promise<ArtifactRef> {
+): Promise<Told> {
   const path = `${scratchDir}/labels.npy`;
-  const { target } = spec.columns;
+  const { target, timestamp = '' } = spec.columns;
   await writeLabels({ parquetPath, target, classNames: split.classNames, signal }, path);
-  return stored(store, path);
+  const labels = await stored(store, path);
+  const { ageWeights } = spec.training;
+  if (!ageWeights) return { labels };
+  requireColumns('columns.timestamp', [timestamp], split);
+  const halfLifeMs = durationMs(ageWeights.halfLife);
+  await writeAgeWeights(database, { parquetPath, timestamp, halfLifeMs, signal }, path);
+  return { labels, weights: await stored(store, path) };
 }
 
 async function prepareVariant(
   { database, store, scratchDir, signal, spec, split, columns }: Preparation,
   preset: FeaturePreset,
   rows: RowFiles,
-  labels: Record<keyof RowFiles, ArtifactRef>,
+  told: Record<keyof RowFiles, Told>,
 ): Promise<Omit<PreparedFeatures, 'folds'>> {
   const { target } = spec.columns;
   const fold = foldSql(placeKeys(spec, split), FOLD_SALT, spec.features.folds);
@@ -97,7 +108,7 @@ async function prepareVariant(
         ? { preprocessPath: training.path, fold }
         : { preprocessPath: served.path }),
     });
-    return { features: await stored(store, outPath), labels: labels[part], rows: count };
+    return { features: await stored(store, outPath), ...told[part], rows: count };
   };
   return {
     plan: await store.putJson(plan),

@@ -89,14 +89,11 @@ export class RecordedRows {
       rows: Record<'train' | 'validation', RowsOf>,
     ): Promise<void> => {
       for (const part of ['train', 'validation'] as const)
-        for (const kind of ['features', 'labels'] as const)
-          if (made)
-            await this.#catalogue.record(spec, {
-              artifact: made[part][kind],
-              kind,
-              format: 'npy',
-              rowsOf: rows[part],
-            });
+        for (const kind of ['features', 'labels', 'weights'] as const) {
+          const artifact = made?.[part][kind];
+          if (artifact)
+            await this.#catalogue.record(spec, { artifact, kind, format: 'npy', rowsOf: rows[part] });
+        }
     };
     for (const features of Object.values(variants))
       await matrices(features, {

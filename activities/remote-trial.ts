@@ -66,8 +66,7 @@ async function storedWeights(
   scratchDir: string,
 ): Promise<Record<'train' | 'validation', ArtifactRef> | undefined> {
   const { data, pipeline, problem } = input;
-  const [train, validation] = [await store.path(data.train.labels), await store.path(data.validation.labels)];
-  const files = await weightFiles(input, train, validation, scratchDir);
+  const files = await weightFiles(store, input, scratchDir);
   if (!files) return undefined;
   const stored = async (part: 'train' | 'validation'): Promise<ArtifactRef> => {
     const artifact = await store.putFile(files[part], MEDIA_TYPES.npy, { encrypt: problem.sensitive });

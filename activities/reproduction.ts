@@ -1,21 +1,21 @@
 import { z } from 'zod';
-import type { LineageActivities } from '../contracts/activities.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { describeIssues } from '../contracts/issues.ts';
-import { LINEAGE_FILE, loggedModelOf, type ModelLineage, parseLineage } from '../contracts/lineage.ts';
+import type { ModelLineage } from '../contracts/lineage.ts';
 import type { ArtifactRef } from '../contracts/refs.ts';
 import type { ErasedSince, ReproductionPlan } from '../contracts/reproduction.ts';
 import { pipelineSpec } from '../contracts/spec/pipeline.ts';
+import type { LineageActivities } from '../contracts/upkeep-activities.ts';
 import { chainOfLineage } from '../domain/reproduction.ts';
 import { snapshotFiles } from '../lib/incremental/snapshots.ts';
 import { artifactStates } from '../lib/lineage/artifact-states.ts';
 import { lineageEnvironment } from '../lib/lineage/environment.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
-import { type MlflowClient, MlflowError } from '../packages/mlflow-client-ts/src/index.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
 import { findOrCreateRun } from './mlflow-runs.ts';
 import { runUrl } from './tracking.ts';
+import { lineageOfVersion } from './version-lineage.ts';
 
 type OpenInput = Parameters<LineageActivities['openReproduction']>[0];
 type CloseInput = Parameters<LineageActivities['closeReproduction']>[0];
@@ -83,25 +83,6 @@ export async function closeReproduction(
     await mlflow.runs.logBatch({ runId, tags: { 'perennial.verdict': result.verdict } });
   }
   await mlflow.runs.finish({ runId, status });
-}
-
-/** The `lineage.json` of a registered version. */
-async function lineageOfVersion(mlflow: MlflowClient, name: string, version: string): Promise<ModelLineage> {
-  const no = (why: string, cause?: unknown): PerennialError =>
-    new PerennialError('InputInvalid', `version ${version} of ${name} ${why}`, false, { cause });
-  const unlessMissing = (words: string) => (error: unknown) => {
-    if (error instanceof MlflowError && error.isNotFound) throw no(words, error);
-    throw error;
-  };
-  const found = await mlflow.modelVersions
-    .get({ name, version })
-    .catch(unlessMissing('does not exist; list what there is with `perennial models`'));
-  const modelId = loggedModelOf(found);
-  if (modelId === undefined) throw no('was not registered by Perennial, so nobody knows what it was made of');
-  const bytes = await mlflow.artifacts
-    .downloadBytes({ modelId, path: LINEAGE_FILE })
-    .catch(unlessMissing(`has no ${LINEAGE_FILE} in its model directory`));
-  return parseLineage(Buffer.from(bytes).toString('utf8'), `version ${version} of ${name}`);
 }
 
 /** Reads a snapshot as a run would, and says in whose name it cannot be read. */

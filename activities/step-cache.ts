@@ -1,5 +1,5 @@
-import type { CacheActivities } from '../contracts/activities.ts';
 import { durationMs } from '../contracts/durations.ts';
+import type { CacheActivities } from '../contracts/upkeep-activities.ts';
 import { StepCache } from '../lib/cache/step-cache.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { framed } from './frame.ts';

@@ -17,7 +17,7 @@ export async function trainerRequest(
   const { candidate, parameters, maxSeconds, problem, training, data } = input;
   const train = await pathsOf(store, data.train);
   const validation = await pathsOf(store, data.validation);
-  const weights = await weightFiles(input, train.labels, validation.labels, scratchDir);
+  const weights = await weightFiles(store, input, scratchDir);
   return {
     schemaVersion: 1,
     task: problem.task,
@@ -42,22 +42,42 @@ const pathsOf = async (store: ArtifactStore, { features, labels }: TrialInput['d
   labels: await store.path(labels),
 });
 
-/** Weights of the rows by their classes, where the spec wants any. */
+type Part = 'train' | 'validation';
+
+/** How much rows count, by their age and by their classes, where the spec wants either. */
 export async function weightFiles(
-  { problem, training: { classWeights } }: TrialInput,
-  trainLabels: string,
-  validationLabels: string,
+  store: ArtifactStore,
+  { problem, training: { classWeights }, data }: TrialInput,
   scratchDir: string,
-): Promise<Record<'train' | 'validation', string> | undefined> {
-  if (classWeights === undefined) return undefined;
-  const labels = { train: await classLabels(trainLabels), validation: await classLabels(validationLabels) };
-  const factors = classFactors(classWeights, problem.classNames, labels.train);
-  const write = async (part: 'train' | 'validation'): Promise<string> => {
+): Promise<Record<Part, string> | undefined> {
+  if (classWeights === undefined) {
+    const [train, validation] = [data.train.weights, data.validation.weights];
+    return (
+      train && validation && { train: await store.path(train), validation: await store.path(validation) }
+    );
+  }
+  const known = async (part: Part) => {
+    const { labels, weights } = data[part];
+    return {
+      labels: await classLabels(await store.path(labels)),
+      ages: weights && (await numbers(await store.path(weights))),
+    };
+  };
+  const parts = { train: await known('train'), validation: await known('validation') };
+  const factors = classFactors(classWeights, problem.classNames, parts.train.labels, parts.train.ages);
+  const write = async (part: Part): Promise<string> => {
     const path = `${scratchDir}/${part}-weights.npy`;
-    await writeNpy(path, rowWeights(factors, labels[part]), [labels[part].length]);
+    const { labels, ages } = parts[part];
+    await writeNpy(path, rowWeights(factors, labels, ages), [labels.length]);
     return path;
   };
   return { train: await write('train'), validation: await write('validation') };
+}
+
+async function numbers(path: string): Promise<Float32Array> {
+  const { data } = await readNpy(path);
+  if (data instanceof Float32Array) return data;
+  throw new PerennialError('TrainerContract', 'Weights of rows are 32-bit floats.');
 }
 
 async function classLabels(path: string): Promise<Int32Array> {

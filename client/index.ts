@@ -3,6 +3,8 @@ export { BatchClient } from './batch-scoring.ts';
 export { startReproduction, statesOf } from './lineage-questions.ts';
 export { type TracedVersion, tracedVersion } from './model-versions.ts';
 export { PerennialClient, type RunSummary, type StartOptions } from './perennial-client.ts';
+export { PipelineRetraining, retrainedPipelines } from './retraining.ts';
+export { type ScheduleDetails, Schedules, type ScheduleView } from './schedules.ts';
 export { type LoadedSpec, loadSpec } from './spec-file.ts';
 export { TrainingSearch } from './training-search.ts';
 export { compareVersions, type VersionComparison } from './version-comparison.ts';

@@ -58,6 +58,7 @@ import { type StageName, stageOutputs } from '../contracts/stages.ts';
 import { EndpointRollout } from './endpoint-rollout.ts';
 import { found } from './found.ts';
 import { TrainingSearch } from './training-search.ts';
+import { newWorkflowId } from './workflow-id.ts';
 
 /** How long a log is asked again that takes over to a new run of its workflow; that takes milliseconds. */
 const APPEND_ATTEMPTS = 100;
@@ -86,6 +87,8 @@ export interface StartOptions {
   author?: string;
   /** By default unchanged stages are taken from the step cache. */
   cache?: LifecycleInput['cache'];
+  /** A retraining as of this moment (ISO 8601): on the rows of `retraining.window`, and nothing that came later. */
+  asOf?: string;
 }
 
 /**
@@ -112,6 +115,7 @@ export class PerennialClient {
       spec,
       ...(options.code ? { code: options.code } : {}),
       ...(options.cache ? { cache: options.cache } : {}),
+      ...(options.asOf === undefined ? {} : { asOf: options.asOf }),
       ...(options.author === undefined ? {} : { author: options.author }),
       startedBy: options.startedBy ?? '',
     });
@@ -345,6 +349,3 @@ export class PerennialClient {
     return { workflowId, runId: handle.firstExecutionRunId };
   }
 }
-
-const newWorkflowId = (pipeline: string): string =>
-  `${pipeline}-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}-${randomBytes(2).toString('hex')}`;

@@ -1,14 +1,7 @@
-import type { z } from 'zod';
 import type { AuditAppend } from './audit.ts';
+import type { BacktestActivities } from './backtest-activities.ts';
 import type { BatchActivities } from './batch-scoring.ts';
-import type {
-  CacheList,
-  CachePolicy,
-  CacheRemoval,
-  collectCacheInput,
-  listCacheInput,
-  removeCachedInput,
-} from './cache.ts';
+import type { CachePolicy } from './cache.ts';
 import type {
   AdmitAnswer,
   AdmitUpdate,
@@ -17,15 +10,13 @@ import type {
   ShiftUpdate,
   WithdrawUpdate,
 } from './endpoint.ts';
-import type { ErasureFindings, ErasurePlan, ErasureResult } from './erasure.ts';
 import type { AppendVerdict, EventBatch, EventLogHead } from './events.ts';
-import type { HousekeepingResult, housekeepingInput } from './housekeeping.ts';
 import type { CodeVersion } from './lifecycle.ts';
-import type { artifactStates, lineageInput } from './lineage.ts';
+import type { MonitoringActivities, RetrainingActivities } from './monitoring-activities.ts';
 import type { NoticeOfRun } from './notices.ts';
 import type { ServerCheck } from './prechecks.ts';
 import type { ArtifactRef } from './refs.ts';
-import type { ReproductionPlan, ReproductionResult, reproductionInput } from './reproduction.ts';
+import type { LoadableModel } from './registered-version.ts';
 import type { TrafficReport, TruthReport } from './rollout-evidence.ts';
 import type { RunIdentity, Tracking } from './run.ts';
 import type { ModelServerInfo, RouteAck, RouteTable, ServedModel } from './serving.ts';
@@ -46,6 +37,12 @@ import type {
   ValidateOutput,
 } from './stages.ts';
 import type { TrainingActivities } from './training-activities.ts';
+import type {
+  CacheActivities,
+  ErasureActivities,
+  HousekeepingActivities,
+  LineageActivities,
+} from './upkeep-activities.ts';
 import type { VoteVerdict } from './votes.ts';
 
 /** What the version in production was trained on. */
@@ -85,6 +82,8 @@ export interface EvaluationActivities {
     prepared: PrepareOutput;
     train: TrainOutput;
     tracking: Tracking;
+    /** What the winner is held against instead of the version in production; `null`: nothing. */
+    champion?: LoadableModel | null;
   }): Promise<EvaluateOutput>;
   /** Explains the winner. @param input.findings personal columns of the table, whose values are not shown */
   explain(input: {
@@ -237,6 +236,8 @@ export interface ModelServerActivities {
   precheck(input: PrecheckQuestion): Promise<ServerCheck>;
   /** What the versions of an endpoint did since the generation in force began. */
   observeTraffic(input: { endpoint: string }): Promise<TrafficReport>;
+  /** What the server's page of metrics says of an endpoint: sums over versions, by name. */
+  readCounters(input: { endpoint: string }): Promise<Record<string, number>>;
 }
 
 /** What a server is to be asked before a candidate may take traffic. */
@@ -252,63 +253,6 @@ export interface PrecheckQuestion {
   hostile: boolean;
 }
 
-/** Activities that tidy up. */
-export interface HousekeepingActivities {
-  collectGarbage(input: z.output<typeof housekeepingInput>): Promise<HousekeepingResult>;
-}
-
-/** What every step of an erasure knows: who is meant, and under which number. */
-export interface ErasureStep {
-  request: ArtifactRef;
-  certificate: string;
-}
-
-/** Activities that take one person out of all stores. Who it is stands in the request artifact alone. */
-export interface ErasureActivities {
-  /** From now on no ingest takes the person in again. */
-  suppressPerson(input: ErasureStep & { at: string }): Promise<void>;
-  /** Looks for the person everywhere; changes nothing. */
-  planErasure(input: ErasureStep): Promise<ErasurePlan>;
-  /**
-   * Takes the steps of a plan, each of them once, however often it is started. Not taken where something changed since
-   * the plan was made: make another one.
-   */
-  erasePerson(input: { plan: ArtifactRef; certificate: string }): Promise<{ taken: boolean }>;
-  /** Writes the certificate, and marks the model versions. */
-  certifyErasure(input: {
-    certificate: string;
-    at: string;
-    by: string;
-    reason: string;
-    complete: boolean;
-    findings: ErasureFindings;
-  }): Promise<ErasureResult>;
-  /** Deletes what the erasure itself stored of the person: the request and its plans. */
-  forgetRequest(input: { certificate: string; artifacts: ArtifactRef[] }): Promise<void>;
-}
-
-/** Activities that show and tidy the step cache. */
-export interface CacheActivities {
-  listCache(input: z.output<typeof listCacheInput>): Promise<CacheList>;
-  removeCached(input: z.output<typeof removeCachedInput>): Promise<CacheRemoval>;
-  collectCache(input: z.output<typeof collectCacheInput>): Promise<CacheRemoval>;
-}
-
-/** Activities that look back: what became of artifacts, and versions that are made again. */
-export interface LineageActivities {
-  artifactStates(input: z.output<typeof lineageInput>): Promise<z.output<typeof artifactStates>>;
-  /** What a version is made again from; opens the MLflow run of the reproduction. */
-  openReproduction(
-    input: z.output<typeof reproductionInput> & { run: RunIdentity },
-  ): Promise<ReproductionPlan>;
-  /** Writes the verdict and closes the run. @param input.result `null` where there is none, for it failed */
-  closeReproduction(input: {
-    tracking: Tracking;
-    result: ReproductionResult | null;
-    status: 'FINISHED' | 'FAILED' | 'KILLED';
-  }): Promise<void>;
-}
-
 /** Activities of event logs. */
 export interface EventActivities {
   /** Where a log stood last, as its document in the store says: a workflow that starts afresh goes on from there. */
@@ -322,6 +266,8 @@ export interface EventActivities {
 }
 
 export type PerennialActivities = DataActivities &
+  MonitoringActivities &
+  BacktestActivities &
   EventActivities &
   TrainingActivities &
   EvaluationActivities &
@@ -333,4 +279,5 @@ export type PerennialActivities = DataActivities &
   ErasureActivities &
   CacheActivities &
   LineageActivities &
-  BatchActivities;
+  BatchActivities &
+  RetrainingActivities;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { artifactRef } from './refs.ts';
 import { checkName, severity } from './spec/monitoring.ts';
 
 /** ISO 8601. */
@@ -20,7 +21,10 @@ export const openAlert = z.strictObject({
   /** Windows in a row beyond the limit, and within it. */
   beyond: z.number().int().nonnegative(),
   within: z.number().int().nonnegative(),
+  /** When it was told last; `null`: nobody knows of it. Told and not raised: it is over, and to be told so yet. */
   toldAt: moment.nullable(),
+  /** Windows in a row that said nothing of it: its check, its limit or its slice is gone. */
+  unseen: z.number().int().nonnegative().optional(),
   words: z.string().max(1_000),
   observed: z.number().nullable(),
   limit: z.number().nullable(),
@@ -70,10 +74,13 @@ export const alertNotice = z.strictObject({
   next: z.string().max(1_000),
   /** The report of the window. */
   url: z.string().nullable(),
-  /** A picture of the trend, as SVG. */
-  plot: z.string().max(60_000).nullable(),
+  /** A picture of the trend, SVG. */
+  plot: artifactRef.nullable(),
 });
 export type AlertNotice = z.infer<typeof alertNotice>;
+
+/** A notice with its picture at hand, SVG. */
+export type ToldAlert = Omit<AlertNotice, 'plot'> & { plot: string | null };
 
 /** Where alerts go; `log`: the worker's log, where there is nothing else. */
 export const CHANNELS = ['log', 'webhook', 'slack', 'email'] as const;

@@ -17,6 +17,10 @@ export const AUDIT_ACTIONS = [
   'endpoint.promoted',
   'endpoint.rolled-back',
   'endpoint.withdrawn',
+  'retraining.decided',
+  'retraining.ended',
+  'retraining.configured',
+  'retraining.answered',
 ] as const;
 export const auditAction = z.enum(AUDIT_ACTIONS);
 export type AuditAction = z.infer<typeof auditAction>;

@@ -17,6 +17,8 @@ export const metricBound = z.strictObject({
   /** `test`: the value itself; else the value minus that of the champion or of the trivial baseline. */
   of: z.enum(['test', 'champion', 'baseline']),
   metric: metricName,
+  /** Of the difference as a share of the other's value, where that was asked for. */
+  share: z.literal(true).optional(),
   confidence: z.number(),
   low: z.number(),
   high: z.number(),

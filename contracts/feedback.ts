@@ -4,7 +4,7 @@ import { z } from 'zod';
 export const FEEDBACK_LIMITS = { records: 10_000, bytes: 10 * 1024 * 1024, metrics: 50 } as const;
 
 /** ISO 8601 with an offset or in UTC; a day alone is its beginning in UTC. */
-const moment = z.union(
+export const eventMoment = z.union(
   [z.iso.datetime({ offset: true, local: true }), z.iso.date()],
   'expected ISO 8601, such as 2026-11-22T10:00:00Z',
 );
@@ -28,7 +28,7 @@ export const feedback = z
     entity: z.string().min(1).max(500).nullish().meta({
       description: 'Whom or what the prediction was about, as the header perennial-entity said. Needs `at`.',
     }),
-    at: moment.nullish().meta({
+    at: eventMoment.nullish().meta({
       description: 'When it was so. Without an offset: UTC.',
     }),
     value: z.union([z.number(), z.boolean()]).nullish().meta({ description: 'The true number.' }),

@@ -36,6 +36,8 @@ export const lifecycleInput = z
     startedBy: z.string().max(200).default(''),
     /** The person who started it: their own approval does not count, unless the spec lets it. */
     author: personName.optional(),
+    /** A retraining as of this moment: on the rows of `retraining.window`, and nothing that came later. */
+    asOf: z.iso.datetime({ offset: true }).optional(),
     /** By default unchanged stages are taken from the step cache. */
     cache: cacheOptions,
     /** A run that takes up an earlier one: stages before `from` are not run again, their outputs are taken over. */

@@ -16,7 +16,12 @@ const versions = z.record(z.string(), z.string());
 const metrics = z.record(z.string(), z.number());
 const intervals = z.record(z.string(), z.object({ low: z.number(), high: z.number() }));
 const part = z.object({ artifact: artifactRef, rows: count });
-const matrix = z.object({ features: artifactRef, labels: artifactRef, rows: count });
+const matrix = z.object({
+  features: artifactRef,
+  labels: artifactRef,
+  weights: artifactRef.optional(),
+  rows: count,
+});
 const parameters = z.record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]));
 
 /** What a step ran on. No names of hosts or users. */

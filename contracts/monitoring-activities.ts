@@ -1,6 +1,12 @@
 import type { AlertNotice, AlertState, Channel, Delivery } from './alerts.ts';
-import type { CodeVersion } from './lifecycle.ts';
-import type { MonitorSettings, MonitorState, ObservedWindow, WindowSummary } from './monitoring.ts';
+import type {
+  MonitorSettings,
+  MonitorState,
+  ObservedWindow,
+  ServerCounters,
+  WindowSummary,
+} from './monitoring.ts';
+import type { ArtifactRef } from './refs.ts';
 import type { RetrainingDecision, RetrainingSettings, RetrainingTick, Trigger } from './retraining.ts';
 import type { PipelineSpec } from './spec/pipeline.ts';
 
@@ -8,6 +14,12 @@ import type { PipelineSpec } from './spec/pipeline.ts';
 export interface DueWindow {
   window: ObservedWindow;
   labelled: ObservedWindow | null;
+}
+
+/** Event time since which a version answers. */
+export interface ServedSince {
+  version: string;
+  since: string;
 }
 
 /** What is to be looked at now. */
@@ -19,29 +31,42 @@ export interface MonitoringPlan {
   /** Whether more are due after these. */
   more: boolean;
   alerts: AlertState;
-  champion: { version: string; since: string } | null;
+  /** The version in production. */
+  champion: string | null;
+  /** The version that answered most of the latest window, and since which window it does. */
+  served: ServedSince | null;
   /** Where this worker tells alerts. */
   channels: Channel[];
+  /** Page of the endpoint's reports; `null` before there is one. */
+  url: string | null;
 }
 
 /** Activities of the workflow `monitor`. */
 export interface MonitoringActivities {
   /** Puts an endpoint under watch by the spec, or changes how: settings, schedule. */
-  watchEndpoint(input: { spec: PipelineSpec; code: CodeVersion; since: string }): Promise<void>;
+  watchEndpoint(input: { spec: PipelineSpec; since: string }): Promise<{ specRef: ArtifactRef }>;
   planMonitoring(input: {
     endpoint: string;
     asOf: string;
     again: { from: string; before: string } | null;
   }): Promise<MonitoringPlan>;
   /** Looks at one window; writes its report, and nothing else. */
-  observeWindow(input: { settings: MonitorSettings; due: DueWindow }): Promise<WindowSummary>;
-  /** Puts a window on record: state, MLflow, metrics. Once, however often it is called. */
+  observeWindow(input: {
+    settings: MonitorSettings;
+    due: DueWindow;
+    champion: string | null;
+    /** Of the servers that live now; `null` where the window is looked at later, or again. */
+    counters: ServerCounters | null;
+  }): Promise<WindowSummary>;
+  /** Puts a window on record, once, however often it is called. */
   recordWindow(input: {
     settings: MonitorSettings;
     summary: WindowSummary;
     /** `null` where windows are looked at again: the state stays as it is. */
     alerts: Pick<AlertState, 'open' | 'outbox'> | null;
   }): Promise<Pick<MonitorState, 'next' | 'index'>>;
+  /** Brings MLflow up to date: measures as metrics by step, and the reports. */
+  logWindows(input: { settings: MonitorSettings }): Promise<void>;
   /** Tells one channel; sending the same again is harmless. */
   deliverAlert(input: Delivery): Promise<void>;
   /** Takes notices that were told out of the state. */

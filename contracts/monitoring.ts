@@ -3,7 +3,7 @@ import { alertState } from './alerts.ts';
 import { columnComparison } from './distribution-report.ts';
 import { interval, metricValues } from './evaluation-report.ts';
 import { artifactRef } from './refs.ts';
-import { checkName, monitoringSpec, severity } from './spec/monitoring.ts';
+import { checkName, monitoringSpec } from './spec/monitoring.ts';
 
 const count = z.number().int().nonnegative();
 /** ISO 8601, UTC. */
@@ -63,6 +63,7 @@ export const measuredQuality = z.strictObject({
 export type MeasuredQuality = z.infer<typeof measuredQuality>;
 
 export const operationsReport = z.strictObject({
+  /** That were answered; `failed` and `refused` come on top. */
   requests: count,
   rows: count,
   /** Rows of one second, over the window. */
@@ -80,6 +81,16 @@ export const operationsReport = z.strictObject({
   cost: z.number().nonnegative().nullable(),
 });
 export type OperationsReport = z.infer<typeof operationsReport>;
+
+/** The concept drift detector, of one version of the model, and the moment through which it has seen errors. */
+export const detectorState = z
+  .strictObject({ version: z.string(), through: moment, state: z.unknown() })
+  .nullable();
+export type DetectorState = z.infer<typeof detectorState>;
+
+/** Counters of the servers when they were read last, by server and name. */
+export const serverCounters = z.record(z.string(), z.record(z.string(), z.number()));
+export type ServerCounters = z.infer<typeof serverCounters>;
 
 /** All that is known of a window. It holds values of the data (bins, categories): an artifact, never a payload. */
 export const windowReport = z.strictObject({
@@ -126,11 +137,15 @@ export const windowReport = z.strictObject({
       name: z.string(),
       rows: count,
       quality: measuredQuality,
+      /** Of the same slice; without it `worseBy` asks nothing of the slice. */
+      referenceQuality: metricValues.optional(),
       predictions: z.array(driftedColumn),
     }),
   ),
   verdicts: z.array(verdict),
   warnings: z.array(z.string()),
+  /** What the next window begins with: the concept drift detector, and counters of the servers. */
+  carriedOver: z.strictObject({ detector: detectorState, counters: serverCounters }),
 });
 export type WindowReport = z.infer<typeof windowReport>;
 
@@ -143,12 +158,14 @@ export const windowSummary = z.strictObject({
   labels: count,
   /** `breached` before `insufficient` before `ok`. */
   state: z.enum(['ok', 'breached', 'insufficient']),
-  /** Those of all rows, and those of slices that are beyond a limit; at most 200, the breached first. */
+  /** At most 200: the breached first, then those of which something is asked, all rows before slices. */
   verdicts: z.array(verdict).max(200),
   /** By name for MLflow and OpenMetrics, such as `quality.roc_auc`, `drift.psi.contact`; at most 500. */
   measures: z.record(z.string(), z.number()),
   report: artifactRef,
   page: artifactRef,
+  /** The trend of what is worst, for alerts; `null` where nothing is. */
+  plot: artifactRef.nullable(),
 });
 export type WindowSummary = z.infer<typeof windowSummary>;
 
@@ -159,7 +176,7 @@ export const monitorSettings = z.strictObject({
   /** The whole spec, for retrainings and for the roles of columns. */
   specRef: artifactRef,
   monitoring: monitoringSpec,
-  /** ISO 8601: the first window begins here. */
+  /** The first window begins here. */
   since: moment,
   paused: z.boolean().default(false),
 });
@@ -173,34 +190,40 @@ export const monitorState = z.strictObject({
   /** Index of the next window. */
   index: count,
   /** The latest, the oldest first; at most 400. */
-  trend: z.array(
-    windowSummary.omit({ measures: true }).extend({ measures: z.record(z.string(), z.number()) }),
-  ),
+  trend: z.array(windowSummary),
+  /** The end of the last window whose truth was looked at. */
+  judgedThrough: moment.nullable(),
   alerts: alertState,
-  /** Of the concept drift detector; of this version of the model. */
-  detector: z.strictObject({ version: z.string(), through: moment, state: z.unknown() }).nullable(),
-  /** Counters of the servers when they were read last, by server and name. */
-  counters: z.record(z.string(), z.record(z.string(), z.number())).default({}),
-  mlflowRunId: z.string().nullable(),
+  detector: detectorState,
+  counters: serverCounters,
+  /** The MLflow run of the endpoint, and the first window that it does not have. */
+  tracking: z.strictObject({ runId: z.string(), url: z.string() }).nullable(),
+  unlogged: count,
 });
 export type MonitorState = z.infer<typeof monitorState>;
 
-/** The argument of workflow `monitor`. */
-export const monitorInput = z.strictObject({
-  endpoint: z.string().min(1),
-  /** Event time up to which windows are looked at. Default: the time of the schedule, or now. */
-  asOf: moment.optional(),
-  /** Looks at the windows of this time again and reports them; no alerts, no retraining, the state stays. */
-  again: z.strictObject({ from: moment, before: moment }).optional(),
-});
-export type MonitorInput = z.input<typeof monitorInput>;
-
+/** What a run of workflow `monitor` did; of many windows the latest hundred. */
 export const monitorResult = z.strictObject({
   endpoint: z.string(),
+  /** Windows that were looked at in all. */
+  looked: count,
   windows: z.array(windowSummary.pick({ window: true, state: true, rows: true, labels: true })),
+  /** Keys of alerts. */
   raised: z.array(z.string()),
   resolved: z.array(z.string()),
 });
 export type MonitorResult = z.infer<typeof monitorResult>;
 
-export { severity };
+/** The argument of workflow `monitor`. */
+export const monitorInput = z.strictObject({
+  endpoint: z.string().min(1).max(100),
+  /** Event time up to which windows are looked at. Default: the time of the schedule, or now. */
+  asOf: z.iso.datetime({ offset: true }).optional(),
+  /** Looks at the windows of this time again, with the truth of today; no alerts, no retraining. */
+  again: z
+    .strictObject({ from: z.iso.datetime({ offset: true }), before: z.iso.datetime({ offset: true }) })
+    .optional(),
+  /** Of the run that this one continues. */
+  result: monitorResult.optional(),
+});
+export type MonitorInput = z.input<typeof monitorInput>;

@@ -19,6 +19,7 @@ export const WORKFLOW_TYPES = {
   eventLog: 'eventLog',
   batchScoring: 'batchScoring',
   monitor: 'monitor',
+  alertDelivery: 'alertDelivery',
   retraining: 'retraining',
   retrainingTrigger: 'retrainingTrigger',
   newData: 'newData',
@@ -87,6 +88,9 @@ export const eventLogWorkflowId = (log: string): string => `eventLog/${log}`;
 export const retrainingWorkflowId = (pipeline: string): string => `retraining/${pipeline}`;
 /** The schedule by which an endpoint is watched; its runs have this id and the time. */
 export const monitorScheduleId = (endpoint: string): string => `monitor/${endpoint}`;
+/** What tells one alert by one channel. */
+export const alertDeliveryWorkflowId = (notice: string, channel: string): string =>
+  `alert/${notice}/${channel}`;
 /** The schedules by which a pipeline is trained anew, and its sources are looked at. */
 export const retrainingScheduleId = (pipeline: string, what: 'schedule' | 'new-data'): string =>
   `retraining/${pipeline}/${what}`;

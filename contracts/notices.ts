@@ -8,6 +8,9 @@ export const noticeOfRun = z.strictObject({
     'approval.escalated',
     'rollout.rolled-back',
     'rollout.promoted',
+    'retraining.started',
+    'retraining.ended',
+    'retraining.gave-up',
   ]),
   /** The workflow that it is about. */
   workflowId: z.string(),

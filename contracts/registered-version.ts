@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { modelSignature } from './serving.ts';
+import { modelSignature, type ServedModel } from './serving.ts';
 import { task } from './spec/task.ts';
 
 /** Tags of a registered version that say what is served. */
@@ -30,3 +30,6 @@ export const servingFile = z.object({
   threshold: z.number().optional(),
 });
 export type ServingFile = z.infer<typeof servingFile>;
+
+/** A registered version as a server and a judge need it. */
+export type LoadableModel = ServedModel & Omit<ServingFile, 'signature'>;

@@ -5,22 +5,37 @@ import { personName } from './people.ts';
 import { artifactRef } from './refs.ts';
 import { retrainingSpec, triggerKind } from './spec/retraining.ts';
 
-/** ISO 8601. */
+/** ISO 8601, as it is kept. */
 const moment = z.string();
+/** ISO 8601 as people send it. One without an offset would be another moment on another machine. */
+const toldMoment = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/, {
+    error: 'a time with its offset such as 2026-11-21T10:00:00Z, or a date',
+    abort: true,
+  })
+  .refine((text) => !Number.isNaN(Date.parse(text)), 'the calendar has no such time');
 const words = z.string().max(1_000);
 
-/** A reason to train anew: the argument of signal and update `trigger`. */
+/** A reason to train anew. */
 export const trigger = z.strictObject({
   kind: triggerKind,
   /** Why, with numbers; no value of a row. */
   reason: words.default(''),
   /** Event time; default: when it comes. */
-  at: moment.optional(),
+  at: toldMoment.optional(),
   /** The version that it is about, where it is about one. */
   version: z.string().nullable().default(null),
   by: personName.optional(),
 });
 export type Trigger = z.input<typeof trigger>;
+/** The argument of signal and update `trigger`: a reason, or several that are decided upon together. */
+export const triggers = z
+  .union([trigger, z.array(trigger).min(1).max(20)])
+  .transform((told) => (Array.isArray(told) ? told : [told]));
+
+/** A trigger that has been parsed. */
+export type ToldTrigger = z.output<typeof trigger>;
 
 /** A reason that waits to be acted upon; the same kind again is the same reason, told more often. */
 export const pendingReason = z.strictObject({
@@ -58,6 +73,8 @@ export const retrainingRun = z.strictObject({
   startedAt: moment,
   endedAt: moment.nullable(),
   kinds: z.array(triggerKind),
+  /** While it goes on: what it was started for, told again where it breaks. */
+  reasons: z.array(pendingReason).optional(),
   /** `failed`: the run failed or was cancelled. */
   outcome: z.enum([...RUN_OUTCOMES, 'failed']).nullable(),
   message: words,
@@ -80,6 +97,10 @@ export const retrainingState = z.strictObject({
   /** Since when a person is asked. */
   gaveUpAt: moment.nullable(),
   paused: z.boolean(),
+  /** The last run before a person said that it may go on: up to it, none counts as a failure any more. */
+  resumedAfter: z.string().nullable().optional(),
+  /** What the last tick said; absent: none came yet. */
+  champion: z.strictObject({ version: z.string(), since: moment }).nullable().optional(),
 });
 export type RetrainingState = z.infer<typeof retrainingState>;
 
@@ -88,8 +109,7 @@ export const retrainingSettings = z.strictObject({
   pipeline: z.string().min(1),
   specRef: artifactRef,
   retraining: retrainingSpec,
-  /** How long after a prediction its truth is known. */
-  groundTruthDelay: z.string().nullable(),
+
   code: codeVersion.default({ commit: null, dirty: false }),
   /** `event`: the time is that of triggers and ticks, for recorded data; `wall`: the clock's. */
   clock: z.enum(['wall', 'event']).default('wall'),
@@ -120,8 +140,8 @@ export type RetrainingStatus = z.infer<typeof retrainingStatus>;
 
 /** The argument of signal `tick`: event time goes on, and what the champion is. */
 export const retrainingTick = z.strictObject({
-  asOf: moment,
-  champion: z.strictObject({ version: z.string(), since: moment }).nullable(),
+  asOf: toldMoment,
+  champion: z.strictObject({ version: z.string(), since: toldMoment }).nullable(),
 });
 export type RetrainingTick = z.infer<typeof retrainingTick>;
 
@@ -131,3 +151,19 @@ export const retrainingAnswer = z.strictObject({
   by: personName,
   reason: words.default(''),
 });
+export type RetrainingAnswer = z.input<typeof retrainingAnswer>;
+
+/** The argument of workflow `retrainingTrigger`, which a schedule starts. */
+export const retrainingTriggerInput = z.strictObject({
+  pipeline: z.string().min(1),
+  trigger: trigger,
+});
+export type RetrainingTriggerInput = z.input<typeof retrainingTriggerInput>;
+
+/** The argument of workflow `newData`, which a schedule starts. */
+export const newDataInput = z.strictObject({ pipeline: z.string().min(1) });
+export type NewDataInput = z.infer<typeof newDataInput>;
+
+/** What workflow `newData` saw. */
+export const newDataResult = z.strictObject({ found: z.boolean(), words: z.string() });
+export type NewDataResult = z.infer<typeof newDataResult>;

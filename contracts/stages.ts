@@ -141,6 +141,8 @@ export type SplitOutput = z.infer<typeof splitOutput>;
 const matrix = z.strictObject({
   features: artifactRef,
   labels: artifactRef,
+  /** How much each row counts by its age, float32 `[n]`; where `training.ageWeights` asks for it. */
+  weights: artifactRef.optional(),
   rows: z.number().int().nonnegative(),
 });
 /** One fold of a cross-validation: its features are fitted on its own training rows, so that they may be others. */

@@ -29,6 +29,13 @@ export const boundConfidences = (
     }),
   );
 
+/** As {@link boundConfidences}, of gates that ask for a difference as a share of the other's value. */
+export const shareConfidences = (gates: readonly Gate[] = [], of: 'champion' | 'baseline'): number[] =>
+  boundConfidences(
+    gates.filter((gate) => 'byShare' in gate && gate.byShare !== undefined),
+    of,
+  );
+
 /** A change of features that gates ask for. */
 export interface AskedPerturbation {
   robustness: 'missing' | 'shift';

@@ -80,6 +80,8 @@ const matrixDigests = ({ train, validation }: FeatureDigests) => ({
   'train labels': train.labels.sha256,
   'validation features': validation.features.sha256,
   'validation labels': validation.labels.sha256,
+  ...(train.weights ? { 'train weights': train.weights.sha256 } : {}),
+  ...(validation.weights ? { 'validation weights': validation.weights.sha256 } : {}),
 });
 
 /** What differs between two records of words, in the order of the first. */

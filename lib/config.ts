@@ -5,7 +5,7 @@ import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
 import { sizeBytes } from '../contracts/sizes.ts';
 import { DEFAULT_RESOURCE, resourceName } from '../contracts/spec/candidates.ts';
 import { DEFAULT_MEMORY_LIMIT } from './duckdb/memory.ts';
-import { isGuardedAddress } from './guarded-address.ts';
+import { type MailSettings, NOTICE_VARIABLES, noticeSettings } from './notices/settings.ts';
 import { PREDICTION_VARIABLES, type PredictionSettings, predictionSettings } from './predictions/settings.ts';
 import { type Programs, readPrograms } from './processes/programs.ts';
 import { hostPatterns } from './sources/hosts.ts';
@@ -51,8 +51,10 @@ export interface PerennialConfig {
   predictions?: PredictionSettings;
   /** File of the people whose signed votes count; default none. */
   approvers?: string;
-  /** Where notices of approvals and roll-outs are posted to; default: the log alone. */
+  /** Where notices of alerts, approvals and roll-outs are posted to; default: the log alone. */
   notifyUrl?: string;
+  /** From whom and to whom alerts are mailed; default: nobody. */
+  mail?: MailSettings;
 }
 
 /** The variables that {@link configFromEnv} reads, for documentation and `--help`. */
@@ -85,8 +87,7 @@ export const CONFIG_VARIABLES = {
   ...PREDICTION_VARIABLES,
   PERENNIAL_APPROVERS:
     'JSON file of the people whose signed votes count, with their public keys; see docs/approvals.md (default none)',
-  PERENNIAL_NOTIFY_URL:
-    'web hook that is told of approvals and roll-outs, https: or on this machine; PERENNIAL_SECRET_NOTIFY_TOKEN is sent as Bearer (default: the log)',
+  ...NOTICE_VARIABLES,
   MLFLOW_TRACKING_URI: 'address of the MLflow server (default http://127.0.0.1:5000)',
 } as const;
 
@@ -124,17 +125,8 @@ export function configFromEnv(
     predictions: predictionSettings(env, cwd),
     ...storeOf(env, cwd),
     ...(env.PERENNIAL_APPROVERS ? { approvers: resolve(cwd, env.PERENNIAL_APPROVERS) } : {}),
-    ...(env.PERENNIAL_NOTIFY_URL ? { notifyUrl: notifyUrlOf(env.PERENNIAL_NOTIFY_URL) } : {}),
+    ...noticeSettings(env),
   };
-}
-
-/** What is told goes nowhere in plain text, nor does the token. */
-function notifyUrlOf(text: string): string {
-  if (isGuardedAddress(text)) return text;
-  throw new PerennialError(
-    'InputInvalid',
-    'PERENNIAL_NOTIFY_URL must be an https: address (http: on this machine alone), without a password; a token goes into PERENNIAL_SECRET_NOTIFY_TOKEN',
-  );
 }
 
 const foldersOf = (text: string, cwd: string): string[] =>

@@ -72,6 +72,8 @@ export interface AppOptions {
   readonly explainers?: Explainers | undefined;
   /** Puts what turns out to be true on record. Without it there is no such route. */
   readonly feedback?: FeedbackSink | undefined;
+  /** Takes recorded traffic: requests may say when they happened. Default `false`. */
+  readonly replay?: boolean | undefined;
   /** Makes spans of prediction requests. */
   readonly tracing?: Tracing | undefined;
   /** Takes rows that are pushed; with a token, from whoever has it and nobody else. Without it there is no such route. */
@@ -163,6 +165,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   const descriptions: OpenApiSource[] = [];
   const context: RouteContext = {
     dataPlane,
+    replay: options.replay ?? false,
     version: options.version,
     describe: (source) => descriptions.push(source),
     guarded: (role, body) => ({
@@ -185,7 +188,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       context.allowed(request, asked.endpoint, asked.version);
       const clock = new StageClock();
       request.clock = clock;
-      const call = predictionCall(request, asked, clock.timed(asked.read));
+      const call = predictionCall(request, asked, context.replay, clock.timed(asked.read));
       const prediction = await dataPlane.predict(call);
       clock.runEnded = performance.now();
       const body = asked.write(prediction);

@@ -15,6 +15,8 @@ export interface PredictionCall {
   readonly entity?: string | undefined;
   /** When the request had arrived, in milliseconds of `performance.now()`. */
   readonly arrived: number;
+  /** When it is put on record as having arrived, epoch milliseconds, where it is replayed; default: when it did. */
+  readonly recordedAt?: number | undefined;
   /** Milliseconds from `arrived` on that the client gives; the endpoint's own deadline where it is shorter. */
   readonly timeoutMs?: number | undefined;
   /** A request header by its name in small letters. */

@@ -49,6 +49,8 @@ export interface ModelServerOptions extends ModelHostOptions {
   readonly allowAnonymous?: boolean | undefined;
   /** See {@link AppOptions.requests}. */
   readonly requests?: AppOptions['requests'];
+  /** See {@link AppOptions.replay}. */
+  readonly replay?: boolean | undefined;
   /** Takes rows that are pushed; see {@link AppOptions.events}. */
   readonly events?: AppOptions['events'];
   /** Makes the log of its answers, which it then closes. Without it nothing is put on record. */
@@ -120,6 +122,8 @@ export class ModelServer {
     const guarded = access.required || tls?.requestCert === true;
     try {
       checkExposure(address, guarded, options, logger);
+      if (options.replay)
+        logger.warn({}, 'takes recorded traffic: requests may say at which time they are put on record');
       const version = await packageVersion();
       const batches = new BatchMetrics();
       const host = await ModelHost.create({
@@ -153,6 +157,7 @@ export class ModelServer {
         metrics,
         allMetrics: options.allMetrics,
         requests: options.requests,
+        replay: options.replay,
         tls,
         ...(takesEvents ? { events } : {}),
       });

@@ -21,6 +21,7 @@ const ROLES: Record<string, () => Promise<Role>> = {
   predictions: async () => (await import('./predictions.ts')).runPredictions,
   feedback: async () => (await import('./feedback.ts')).runFeedback,
   audit: async () => (await import('./audit.ts')).runAudit,
+  monitor: async () => (await import('./monitor.ts')).runMonitor,
 };
 
 const role = ROLES[process.argv[2] ?? ''];

@@ -32,7 +32,11 @@ export function servingFromEnv(
   return {
     store: { dataDir, artifactStore, artifactCache, keyring, encryptAll },
     logLevel: env.PERENNIAL_LOG_LEVEL || undefined,
-    predictions: { syncMs: config.predictions?.syncMs, spoolBytes: config.predictions?.spoolBytes },
+    predictions: {
+      syncMs: config.predictions?.syncMs,
+      spoolBytes: config.predictions?.spoolBytes,
+      replay: config.predictions?.replay,
+    },
     processes: processesOf(env.PERENNIAL_SERVER_PROCESSES),
     host: env.PERENNIAL_SERVER_HOST || undefined,
     port: whole(env, 'PERENNIAL_SERVER_PORT', 0, 65_535),

@@ -1,24 +1,28 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type {
   ApprovalActivities,
-  CacheActivities,
   DataActivities,
   DeploymentActivities,
   EndpointAsk,
-  ErasureActivities,
   EvaluationActivities,
   EventActivities,
-  HousekeepingActivities,
-  LineageActivities,
   ModelServerActivities,
   RolloutActivities,
   TrackingActivities,
 } from '../contracts/activities.ts';
+import type { BacktestActivities } from '../contracts/backtest-activities.ts';
 import type { BatchActivities } from '../contracts/batch-scoring.ts';
+import type { MonitoringActivities, RetrainingActivities } from '../contracts/monitoring-activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import type { RowRange } from '../contracts/refs.ts';
 import type { RemoteTrainerRequest } from '../contracts/trainer.ts';
 import type { TrainingActivities } from '../contracts/training-activities.ts';
+import type {
+  CacheActivities,
+  ErasureActivities,
+  HousekeepingActivities,
+  LineageActivities,
+} from '../contracts/upkeep-activities.ts';
 import { POLICIES } from './policies.ts';
 
 type ActivityFunction = (input: never) => Promise<unknown>;
@@ -46,6 +50,9 @@ const lineage = stub<LineageActivities>();
 const batch = stub<BatchActivities>();
 const observing = stub<RolloutActivities>();
 const approving = stub<ApprovalActivities>();
+const watching = stub<MonitoringActivities>();
+const replaying = stub<BacktestActivities>();
+const retraining = stub<RetrainingActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
@@ -92,6 +99,25 @@ export const verifyVote = approving('verifyVote', POLICIES.vote, 'Check the toke
 export const notify = approving('notify', POLICIES.notice, 'Tell people');
 export const recordAudit = approving('recordAudit', POLICIES.audit, 'Write into the audit log');
 
+export const watchEndpoint = watching('watchEndpoint', POLICIES.audit, 'Put the endpoint under watch');
+export const planMonitoring = watching('planMonitoring', POLICIES.data, 'Find the windows that are due');
+export const observeWindow = watching('observeWindow', POLICIES.data, 'Measure a window');
+export const recordWindow = watching('recordWindow', POLICIES.audit, 'Put the window on record');
+export const logWindows = watching('logWindows', POLICIES.optional, 'Log measures and reports');
+export const deliverAlert = watching('deliverAlert', POLICIES.alert, 'Tell an alert');
+export const settleAlerts = watching('settleAlerts', POLICIES.audit, 'Note what was told');
+export const askRetraining = watching('askRetraining', POLICIES.control, 'Ask whether to retrain');
+export const ensureRetraining = retraining('ensureRetraining', POLICIES.control, 'Have the model kept good');
+export const lookForNewData = retraining('lookForNewData', POLICIES.poll, 'Look for new data');
+
+export const planBacktest = replaying('planBacktest', POLICIES.data, 'Find the windows and schedules');
+export const openBacktestModel = (name: string): BacktestActivities['openBacktestModel'] =>
+  replaying('openBacktestModel', POLICIES.data, `Score all rows by the model of ${name}`);
+export const observeBacktest = (window: string): BacktestActivities['observeBacktest'] =>
+  replaying('observeBacktest', POLICIES.data, `Measure the window from ${window}`);
+export const judgeBacktest = replaying('judgeBacktest', POLICIES.data, 'Judge windows by all the truth');
+export const closeBacktest = replaying('closeBacktest', POLICIES.tracker, 'Write the report');
+
 export const openEventLog = events('openEventLog', POLICIES.log, 'Where the event log stood');
 export const appendEventBatches = events('appendEventBatches', POLICIES.log, 'Append batches to the log');
 
@@ -131,6 +157,7 @@ export const serverActivities = (taskQueue: string): ModelServerActivities => ({
   holdLease: server('holdLease', { ...POLICIES.lease, taskQueue }, 'Lease of the model server'),
   applyRoutes: server('applyRoutes', { ...POLICIES.server, taskQueue }, 'Apply the traffic table'),
   observeTraffic: server('observeTraffic', { ...POLICIES.look, taskQueue }, 'What the versions did'),
+  readCounters: server('readCounters', { ...POLICIES.look, taskQueue }, 'What the server counted'),
   precheck: server('precheck', { ...POLICIES.precheck, taskQueue }, 'Load the model and call its API'),
 });
 

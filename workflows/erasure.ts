@@ -1,8 +1,8 @@
 import { ApplicationFailure, CancellationScope, sleep, uuid4, workflowInfo } from '@temporalio/workflow';
-import type { ErasureStep } from '../contracts/activities.ts';
 import { type ErasurePlan, type ErasureResult, erasureInput } from '../contracts/erasure.ts';
 import type { ErrorCode } from '../contracts/errors.ts';
 import type { ArtifactRef } from '../contracts/refs.ts';
+import type { ErasureStep } from '../contracts/upkeep-activities.ts';
 import { MAX_ROUNDS, mergedFindings } from '../domain/erasure.ts';
 import * as activities from './activities.ts';
 import { parseInput } from './parse.ts';

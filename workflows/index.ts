@@ -1,4 +1,6 @@
 /** The workflows of Perennial. A worker of your own adds `export * from 'perennial-mlops/workflow'` to its workflow module. */
+export { alertDelivery } from './alert-delivery.ts';
+export { backtest } from './backtest.ts';
 export { batchScoring } from './batch-scoring.ts';
 export { cache } from './cache.ts';
 export { endpoint } from './endpoint.ts';
@@ -8,6 +10,10 @@ export { housekeeping } from './housekeeping.ts';
 export { lifecycle } from './lifecycle.ts';
 export { lineage } from './lineage.ts';
 export { modelServer } from './model-server.ts';
+export { monitor } from './monitor.ts';
+export { newData } from './new-data.ts';
 export { reproduction } from './reproduction.ts';
+export { retraining } from './retraining.ts';
+export { retrainingTrigger } from './retraining-trigger.ts';
 export { rollout } from './rollout.ts';
 export { training } from './training.ts';

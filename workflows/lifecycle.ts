@@ -29,8 +29,10 @@ import { dataPart } from './data-part.ts';
 import { deploy, precheck } from './deploy-stage.ts';
 import { LifecycleRun } from './lifecycle-run.ts';
 import { parseInput } from './parse.ts';
+import { specAsOf } from './spec-as-of.ts';
 import * as summaries from './summaries.ts';
 import { trainedBySearch } from './train-stage.ts';
+import { watch } from './watch-stage.ts';
 
 /** Longest workflow id of a run: with a run id it makes the id of its request to the endpoint, which has 300. */
 const MAX_ID = 250;
@@ -49,12 +51,13 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     const input = parseInput(lifecycleInput, argument, 'the argument of workflow lifecycle');
     checkId(run.identity.workflowId);
     run.takeOver(input.resume);
-    const spec = parseInput(
+    const whole = parseInput(
       pipelineSpec,
       input.spec ?? (input.specRef && (await activities.loadSpec({ specRef: input.specRef })).spec),
       'the pipeline spec',
       'SpecInvalid',
     );
+    const spec = input.asOf === undefined ? whole : specAsOf(whole, input.asOf);
     run.named(spec.name);
     run.author = input.author;
     await checkApproval(spec, input);
@@ -123,6 +126,7 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     const deployed = await run.stage('deploy', summaries.deploy, () =>
       deploy(run.identity, spec, model, split, evaluated.champion?.version ?? null),
     );
+    if (whole.monitoring && patched(WATCHED)) await watch(whole, input.code);
     // What serves, serves: a cancellation that comes now does not make the run one that was cancelled.
     return await CancellationScope.nonCancellable(() => endDeployed(run, deployed));
   } catch (error) {
@@ -160,6 +164,8 @@ function checkColumns(
 
 /** Runs that were judged before approvers could decide have ended where the champion could not be compared. */
 const APPROVER_DECIDES = 'approver-decides';
+/** Runs that were started before endpoints were watched leave theirs unwatched. */
+const WATCHED = 'watched';
 /** Runs that were started before there was this stage go on without it. */
 const EXPLAINED = 'explained';
 

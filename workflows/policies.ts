@@ -84,6 +84,13 @@ export const POLICIES = {
     scheduleToCloseTimeout: '2m',
     retry: { initialInterval: '1s', backoffCoefficient: 3, maximumAttempts: 3 },
   },
+  /** Tells an alert: an outage of a week is waited for. */
+  alert: {
+    startToCloseTimeout: '1m',
+    heartbeatTimeout: '20s',
+    scheduleToCloseTimeout: '7d',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5m' },
+  },
   /** Writes what describes a version, behind what serves: any outage is waited for. Cancelled, it has ended. */
   alias: {
     startToCloseTimeout: '2m',
@@ -102,6 +109,12 @@ export const POLICIES = {
     scheduleToCloseTimeout: '1m',
     heartbeatTimeout: '20s',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumAttempts: 3 },
+  },
+  /** Asks sources whether they have anything new; those that cannot be reached are asked again with the next poll. */
+  poll: {
+    startToCloseTimeout: '2h',
+    heartbeatTimeout: '20s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 5 },
   },
   /** Asks a server what it saw. One that does not answer is asked again with the next look. */
   look: {
@@ -160,5 +173,7 @@ export const SEARCH_GRACE_MS = 20_000;
 export const SERVER_WAIT = { timeout: '10m', poll: '2s' } as const;
 /** How often an erasure looks whether the lifecycle runs in its way have ended: each time it looks through all rows. */
 export const ERASURE_POLL = { firstMs: 10_000, lastMs: 600_000 } as const;
+/** How often a retraining looks whether the roll-out of its candidate has ended. */
+export const ROLLOUT_POLL = { firstMs: 1_000, lastMs: 900_000 } as const;
 /** How often an endpoint offers its routes again to servers that have not acknowledged them. */
 export const RECONCILE_INTERVAL = '15s';

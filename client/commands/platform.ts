@@ -18,6 +18,7 @@ interface UpOptions {
   mlflowUri?: string;
   sourceRoot?: string[];
   resource?: string[];
+  replay?: boolean;
 }
 
 const RESOURCE_HELP =
@@ -51,6 +52,10 @@ export function registerPlatformCommands(program: Command): void {
     .option('--mlflow-uri <url>', 'use an MLflow server that exists')
     .option('--source-root <dir...>', 'folders that specs may read data from; default: the working directory')
     .option('--resource <class...>', RESOURCE_HELP)
+    .option(
+      '--replay',
+      'take recorded traffic: requests and feedback say by the header perennial-time when they happened; not for production',
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  $ perennial up\n  $ perennial up --mlflow-uri https://mlflow.example.com --source-root /data',
@@ -67,6 +72,7 @@ export function registerPlatformCommands(program: Command): void {
             ...(options.mlflowUri ? { mlflowUri: options.mlflowUri } : {}),
             ...(options.sourceRoot ? { sourceRoots: options.sourceRoot } : {}),
             ...(options.resource ? { resources: options.resource } : {}),
+            ...(options.replay ? { replay: true } : {}),
           },
           (line) => output.line(line),
         ).catch((error: unknown) => {

@@ -7,6 +7,7 @@ import { codeVersion } from '../code-version.ts';
 import { runLink, withContext } from '../context.ts';
 import { failedChecks } from '../failed-checks.ts';
 import { follow } from '../follow.ts';
+import { momentOf } from '../moment.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
 import { ownName } from '../person.ts';
 import { withPins } from '../pins.ts';
@@ -21,6 +22,7 @@ interface RunOptions {
   approve?: boolean;
   by?: string;
   as?: string;
+  asOf?: string;
   cache: boolean;
   refresh: StageName[];
   pin: string[];
@@ -39,6 +41,10 @@ export function registerRunCommands(program: Command): void {
     .option(
       '--as <name>',
       'who starts the run, whose own approval does not count unless the spec lets it (default: PERENNIAL_USER, else the user of the system)',
+    )
+    .option(
+      '--as-of <time>',
+      'a retraining as of this time (ISO 8601): on the rows of retraining.window, and nothing later',
     )
     .option('--no-cache', 'run every stage, whatever the step cache holds')
     .option('--refresh <stages>', 'run these stages again, separated by commas', stagesOf, [])
@@ -62,6 +68,7 @@ export function registerRunCommands(program: Command): void {
             cache: { use: options.cache, refresh: options.refresh },
             author: ownName(options.as),
             ...(options.workflowId ? { workflowId: options.workflowId } : {}),
+            ...(options.asOf === undefined ? {} : { asOf: momentOf(options.asOf, '--as-of') }),
           });
           if (!options.wait) {
             output.result(

@@ -38,6 +38,12 @@ export interface PlatformOptions {
   readonly sourceRoots?: readonly string[];
   /** Resource classes whose task queues the worker polls too; default `PERENNIAL_RESOURCES`. */
   readonly resources?: readonly string[];
+  /**
+   * Takes recorded traffic: requests say by the header `perennial-time` when they happened, and nothing of the
+   * prediction log is deleted by age unless `PERENNIAL_PREDICTIONS_KEEP` says so. For demonstrations, tests and
+   * back-filling. Default: as `PERENNIAL_REPLAY` says.
+   */
+  readonly replay?: boolean;
   /** The program of worker and model server; default the package's own. */
   readonly script?: string;
   /** Environment of the parts; default that of this process. */

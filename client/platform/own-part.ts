@@ -21,6 +21,8 @@ export interface OwnPartSettings {
   readonly sourceRoots: readonly string[];
   /** Resource classes whose task queues the worker polls too; default as `env` says. */
   readonly resources?: readonly string[] | undefined;
+  /** Whether recorded traffic is taken; default as `env` says. */
+  readonly replay?: boolean | undefined;
   /** The program with the roles `worker` and `serve`; default the package's own. */
   readonly script: string | undefined;
   readonly env: NodeJS.ProcessEnv;
@@ -32,7 +34,7 @@ export interface OwnPartSettings {
  * Variables: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `MLFLOW_TRACKING_URI`, `PERENNIAL_DATA_DIR`,
  * `PERENNIAL_PYTHON`, `PERENNIAL_SERVER_PORT`, `PERENNIAL_SERVER_ID`,
  * `PERENNIAL_SERVER_PROCESSES` (default 1 here), `PERENNIAL_TEMPORAL_UI`,
- * `PERENNIAL_SOURCE_ROOTS` (separated as in `PATH`), `PERENNIAL_RESOURCES`.
+ * `PERENNIAL_SOURCE_ROOTS` (separated as in `PATH`), `PERENNIAL_RESOURCES`, `PERENNIAL_REPLAY`.
  */
 export function ownPart(name: 'worker' | 'server', settings: OwnPartSettings): PartDefinition {
   const program = ownProgram(settings.script);
@@ -51,6 +53,8 @@ export function ownPart(name: 'worker' | 'server', settings: OwnPartSettings): P
     PERENNIAL_TEMPORAL_UI: settings.temporalUi,
     PERENNIAL_SOURCE_ROOTS: settings.sourceRoots.join(delimiter),
     PERENNIAL_RESOURCES: settings.resources?.join(','),
+    // Of the worker as well: what it deletes by age is kept, too.
+    PERENNIAL_REPLAY: settings.replay === undefined ? undefined : settings.replay ? '1' : '0',
   };
   const given = Object.entries(variables).filter(([, value]) => value !== undefined);
   return {

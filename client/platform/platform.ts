@@ -215,6 +215,7 @@ export class Platform {
       serverId,
       sourceRoots,
       resources: this.#given.resources,
+      replay: this.#given.replay,
       script: this.#given.script,
       env,
     };

@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { fairnessMeasure, isRatio, metricName } from './metrics.ts';
+import {
+  fairnessMeasure,
+  isRatio,
+  lowerIsBetter,
+  type MetricName,
+  mayBeNegative,
+  metricName,
+} from './metrics.ts';
 
 /** Samples that must lie beyond a one-sided bound: with fewer it is that of the few worst samples by chance. */
 const LEAST_BEYOND = 5;
@@ -18,6 +25,30 @@ const gateConfidence = z.number().min(0.5).max(0.999).optional().meta({
     'With min, max or betterThan: not the value itself counts, but the one-sided bound of the bootstrap that holds with this confidence.',
 });
 
+/** What makes nonsense of a share. */
+function shareIssues(gate: {
+  metric: MetricName;
+  betterThan?: string | undefined;
+  by: number;
+  margin?: number | undefined;
+  byShare?: number | undefined;
+}): string[] {
+  const { metric, byShare } = gate;
+  if (byShare === undefined) return [];
+  return [
+    ...(gate.betterThan === undefined ? ['needs betterThan'] : []),
+    ...(gate.by !== 0 || gate.margin !== undefined
+      ? [
+          'by and margin are in units of the metric, byShare is a share of it; leave one of them out, or write two gates',
+        ]
+      : []),
+    ...(mayBeNegative(metric)
+      ? [`${metric} may be negative, and a share of it says nothing; use by or margin`]
+      : []),
+    ...(lowerIsBetter(metric) && byShare >= 1 ? [`${metric} is not below 0: below 1`] : []),
+  ];
+}
+
 const metricGate = z
   .strictObject({
     metric: metricName,
@@ -34,6 +65,10 @@ const metricGate = z
     margin: z.number().nonnegative().optional().meta({
       description:
         'With betterThan: by how much it may be worse, in units of the metric; the same as a negative by.',
+    }),
+    byShare: z.number().gt(-1).max(100).optional().meta({
+      description:
+        "With betterThan, in place of by: the least improvement as a share of the other's value; 0.1 is 10 % lower for an error, 10 % higher for a metric that is better when higher. A negative one allows to be worse by that share.",
     }),
     confidence: gateConfidence,
     maxGap: z.number().nonnegative().optional().meta({
@@ -53,6 +88,7 @@ const metricGate = z
     if (gate.margin !== undefined && betterThan === undefined) issue(['margin'], 'needs betterThan');
     if (gate.margin !== undefined && gate.by !== 0)
       issue(['margin'], 'says the same as a negative by; leave one of them out');
+    for (const message of shareIssues(gate)) issue(['byShare'], message);
     if (gate.confidence !== undefined && min === undefined && max === undefined && betterThan === undefined)
       issue(['confidence'], 'needs min, max or betterThan');
     if (gate.slices === undefined) return;

@@ -72,6 +72,10 @@ const UNBOUNDED: ReadonlySet<MetricName> = new Set<MetricName>([
 /** Whether a difference of the metric means the same on all data: it lies between 0 (or -1) and 1. */
 export const isBounded = (metric: MetricName): boolean => !UNBOUNDED.has(metric);
 
+/** Whether a value below 0 is possible: then a share of it says nothing. */
+export const mayBeNegative = (metric: MetricName): boolean =>
+  metric === 'r2' || metric === 'matthews_corrcoef';
+
 /**
  * Differences between groups of people (or of anything), by task. Those of parity and odds are Fairlearn's: the rate of
  * the positive answer at the threshold, and the larger difference of true and false positive rates; a ratio is the

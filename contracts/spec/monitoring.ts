@@ -24,6 +24,13 @@ export const CHECKS = [
 export const checkName = z.enum(CHECKS);
 export type CheckName = z.infer<typeof checkName>;
 
+/** Windows of the calendar, in UTC; weeks begin on Monday. */
+export const CALENDAR_WINDOWS = ['week', 'month'] as const;
+
+/** Whether a window is one of the calendar. */
+export const isCalendar = (window: string): window is (typeof CALENDAR_WINDOWS)[number] =>
+  CALENDAR_WINDOWS.some((name) => name === window);
+
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export const severity = z.enum(SEVERITIES);
 export type Severity = z.infer<typeof severity>;
@@ -140,11 +147,26 @@ export type AlertSpec = z.infer<typeof alertSpec>;
 export const monitoringSpec = z
   .strictObject({
     window: z
-      .union([duration, z.strictObject({ rows: z.number().int().min(10).max(10_000_000) })])
+      .union([
+        duration,
+        z.enum(CALENDAR_WINDOWS),
+        z.strictObject({ rows: z.number().int().min(10).max(10_000_000) }),
+      ])
       .default('1d')
-      .meta({ description: 'Predictions that are looked at together: of a time, or so many.' }),
+      .meta({
+        description:
+          'Predictions that are looked at together: of a duration, of each calendar week or month (UTC), or so many rows.',
+      }),
+    since: moment.optional().meta({
+      description:
+        'Where the first window begins. Default: when the first version comes into production. For recorded data.',
+    }),
     every: duration.optional().meta({
-      description: 'How often it is looked. Default: the window; with rows: 1h.',
+      description: 'How often it is looked. Default: a duration as window; else 1h.',
+    }),
+    lateness: duration.optional().meta({
+      description:
+        'How long after its end a window is looked at. Default: at once; servers on other machines archive what they recorded within 5m.',
     }),
     groundTruthDelay: duration.optional().meta({
       description:
@@ -179,7 +201,7 @@ export const monitoringSpec = z
       .default({ psi: 0.25 })
       .meta({ description: 'Population stability index of the truth.' }),
     quality: z
-      .union([qualityLimit, z.array(qualityLimit).min(1).max(20)])
+      .union([qualityLimit, z.array(qualityLimit).max(20)])
       .transform((limits) => (Array.isArray(limits) ? limits : [limits]))
       .default([])
       .meta({ description: 'Limits of metrics; the metrics are computed in any case.' }),
@@ -223,10 +245,9 @@ export const monitoringSpec = z
     }),
     alerts: alertSpec,
   })
-  .superRefine((spec, context) => {
-    const length = spec.window;
-    if (typeof length === 'string' && durationMs(length) < 1_000)
-      context.addIssue({ code: 'custom', path: ['window'], message: 'a second at the least' });
+  .refine(({ window }) => typeof window !== 'string' || isCalendar(window) || durationMs(window) >= 1_000, {
+    error: 'a second at the least',
+    path: ['window'],
   });
 export type MonitoringSpec = z.output<typeof monitoringSpec>;
 

@@ -87,11 +87,14 @@ export const retrainingSpec = z
       })
       .prefault({}),
     window: dataWindow,
-    debounce: duration.default('5m').meta({
-      description: 'Reasons that come within are one run; counted from the first.',
-    }),
+    debounce: z
+      .union([duration, z.literal('0s')])
+      .default('5m')
+      .meta({
+        description: 'Reasons that come within are one run; counted from the first.',
+      }),
     cooldown: duration.default('1d').meta({ description: 'From the end of a run to the next.' }),
-    maxPerDay: z.number().int().min(1).max(1_000).default(2).meta({ description: 'Runs begun in 24 hours.' }),
+    maxPerDay: z.number().int().min(1).max(100).default(2).meta({ description: 'Runs begun in 24 hours.' }),
     budget: z
       .strictObject({
         time: duration.optional().meta({ description: 'Time of training runs together.' }),
@@ -105,6 +108,10 @@ export const retrainingSpec = z
       .max(10)
       .default([])
       .meta({ description: 'No run begins then; over midnight where to is before from.' }),
+    provenAfter: duration.default('14d').meta({
+      description:
+        'A run has helped where the version that it brought is not told to be bad again, for the same reason, within this time. Longer than a window of monitoring and the delay of the truth.',
+    }),
     giveUpAfter: z.number().int().min(1).max(100).default(3).meta({
       description: 'Runs in a row that did not help, after which a person is asked.',
     }),

@@ -38,6 +38,8 @@ export function trainingIssues({ task, candidates = [], training, columns }: Who
     training_('budget', 'cost needs a price: training.resources.NAME.price, per hour of that class');
   if (crossValidation?.method === 'time' && !columns.timestamp)
     training_('crossValidation', 'method time needs columns.timestamp');
+  if (training.ageWeights !== undefined && !columns.timestamp)
+    training_('ageWeights', 'the age of a row is told by columns.timestamp, which is not there; name it');
   if (crossValidation?.method === 'stratified' && !crossValidation.by && task === 'regression')
     training_('crossValidation', 'method stratified needs by: the columns whose values are the strata');
   if (classWeights !== undefined && task === 'regression')

@@ -112,6 +112,14 @@ const ensemble = z.strictObject({
 });
 export type EnsembleSpec = z.infer<typeof ensemble>;
 
+const ageWeights = z.strictObject({
+  halfLife: duration.meta({
+    description:
+      'The age at which a row counts half as much as the latest row of its part: 0.5^((latest − t) / halfLife).',
+  }),
+});
+export type AgeWeights = z.infer<typeof ageWeights>;
+
 /** How training is bounded, and what becomes of the trained models. */
 export const trainingSpec = z
   .strictObject({
@@ -136,6 +144,10 @@ export const trainingSpec = z
         description:
           'How much the rows of each class count in training: balanced makes all classes count the same; or by the name of the class, 1 where none is given.',
       }),
+    ageWeights: ageWeights.optional().meta({
+      description:
+        'Older rows count less in training, by columns.timestamp; together with class weights the two are multiplied.',
+    }),
     calibration: calibrationMethod.default('none').meta({
       description:
         'Corrects the probabilities of the best model, on validation rows (or out-of-fold answers), inside the ONNX graph. platt: a logistic curve; isotonic: a rising step curve.',

@@ -5,16 +5,21 @@ import { lowerIsBetter } from '../../contracts/spec/metrics.ts';
 import type { Evidence } from './evidence.ts';
 import { type Bound, judge, percent, unjudged } from './outcome.ts';
 
-/** The least improvement that a gate asks for, in units of the metric. */
-const leastImprovement = ({ by, margin }: MetricGate): number => (margin === undefined ? by : -margin);
+/** The least improvement that a gate asks for: in units of the metric, or as a share of the other's value. */
+const leastImprovement = ({ by, margin, byShare }: MetricGate): number =>
+  byShare ?? (margin === undefined ? by : -margin);
 
 const boundOf = (
-  { metric, confidence }: MetricGate,
+  { metric, confidence, byShare }: MetricGate,
   { bounds = [] }: Evidence,
   of: MetricBound['of'],
 ): Interval | undefined => {
   const found = bounds.find(
-    (bound) => bound.of === of && bound.metric === metric && bound.confidence === confidence,
+    (bound) =>
+      bound.of === of &&
+      bound.metric === metric &&
+      bound.confidence === confidence &&
+      (bound.share ?? false) === (of !== 'test' && byShare !== undefined),
   );
   return found && { low: found.low, high: found.high };
 };
@@ -43,19 +48,21 @@ export function fixedLimit(gate: MetricGate, evidence: Evidence, direction: Boun
   });
 }
 
-/** "Better than X by d" as a bound on the metric's own scale. */
+/** "Better than X by d", or by a share of X, as a bound on the metric's own scale. */
 function improvement(
   gate: MetricGate,
   evidence: Evidence,
   reference: number,
   observed: number | undefined,
 ): GateResult {
-  const { metric, betterThan } = gate;
+  const { metric, betterThan, byShare } = gate;
   const least = leastImprovement(gate);
   const lower = lowerIsBetter(metric);
   // "Better by d" is a smaller limit where lower is better.
-  const change = lower ? -least : least;
-  const shift = change === 0 ? '' : ` ${change < 0 ? '-' : '+'} ${Math.abs(change)}`;
+  const step = lower ? -least : least;
+  const change = byShare === undefined ? step : step * reference;
+  const unit = byShare === undefined ? `${Math.abs(step)}` : `${percent(Math.abs(step))} of it`;
+  const shift = step === 0 ? '' : ` ${step < 0 ? '-' : '+'} ${unit}`;
   return judge(gate, {
     subject: metric,
     required: `${lower ? '<=' : '>='} that of the ${betterThan}${shift}`,
@@ -68,7 +75,8 @@ function improvement(
 
 /**
  * "Better than X by d" with a confidence: the one-sided bound of the paired difference, counted so that more is better,
- * must be at least d (non-inferiority where d is negative).
+ * must be at least d (non-inferiority where d is negative). By a share: the same of the difference divided by the value
+ * of X in the same sample, which is above 0: that it is at least s says that the difference is at least s times X.
  */
 function surelyBetter(
   gate: MetricGate,
@@ -76,23 +84,46 @@ function surelyBetter(
   reference: number | undefined,
   observed: number | undefined,
 ): GateResult {
-  const { metric, betterThan = 'champion' } = gate;
+  const { metric, betterThan = 'champion', byShare } = gate;
   const least = leastImprovement(gate);
   const found = boundOf(gate, evidence, betterThan);
+  const inShare = byShare !== undefined;
   const lower = lowerIsBetter(metric);
   const bound = found && (lower ? { low: -found.high, high: -found.low } : found);
   const sign = lower ? -1 : 1;
   return judge(gate, {
-    subject: `${metric} improvement over the ${betterThan}`,
+    subject: `${metric} improvement over the ${betterThan}${inShare ? ' as a share' : ''}`,
     required: `>= ${least}${withConfidence(gate)}`,
     limit: least,
     direction: 'at_least',
-    observed: observed === undefined || reference === undefined ? undefined : sign * (observed - reference),
+    observed:
+      observed === undefined || reference === undefined
+        ? undefined
+        : (sign * (observed - reference)) / (inShare ? reference : 1),
     judged: bound?.low,
     interval: bound,
     missing: NO_BOUND,
   });
 }
+
+/** Of 0 there is no share: nothing is better by one. */
+function ofNothing(gate: MetricGate, reference: number, observed: number): GateResult | undefined {
+  const { metric, betterThan, byShare } = gate;
+  if (byShare === undefined || byShare <= 0 || reference !== 0) return undefined;
+  return unjudged(gate, {
+    subject: metric,
+    required: `better than the ${betterThan} by ${percent(byShare)}`,
+    observed,
+    note: `that of the ${betterThan} is 0, and of 0 there is no share; ask for an improvement in units with by`,
+  });
+}
+
+/** Whether the one is better than the other by enough. */
+const compared = (gate: MetricGate, evidence: Evidence, reference: number, observed: number): GateResult =>
+  ofNothing(gate, reference, observed) ??
+  (gate.confidence === undefined
+    ? improvement(gate, evidence, reference, observed)
+    : surelyBetter(gate, evidence, reference, observed));
 
 const NOT_STRICTLY = 'equal to the trivial baseline';
 
@@ -110,10 +141,7 @@ export function againstBaseline(gate: MetricGate, evidence: Evidence): GateResul
       note: `${who} could not be computed`,
     });
   }
-  const result =
-    gate.confidence === undefined
-      ? improvement(gate, evidence, reference, observed)
-      : surelyBetter(gate, evidence, reference, observed);
+  const result = compared(gate, evidence, reference, observed);
   return leastImprovement(gate) === 0 && result.margin === 0
     ? { ...result, verdict: 'failed', passed: false, note: NOT_STRICTLY }
     : result;
@@ -145,9 +173,7 @@ export function againstChampion(gate: MetricGate, evidence: Evidence, approverDe
       ...said,
       note: `the champion cannot be compared: its ${metric} could not be computed`,
     });
-  return gate.confidence === undefined
-    ? improvement(gate, evidence, reference, observed)
-    : surelyBetter(gate, evidence, reference, observed);
+  return compared(gate, evidence, reference, observed);
 }
 
 /** By how much the test rows may be worse than those that were learned from. */

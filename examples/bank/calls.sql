@@ -12,7 +12,7 @@ dated AS (
   FROM (SELECT *, lag(month_number, 1, month_number) OVER (ORDER BY call) AS previous_month FROM numbered)
 )
 SELECT
-  make_date(year::BIGINT, month_number, 1) AS called_on,
+  make_date(year::BIGINT, month_number, day) AS called_on,
   call, age, job, marital, education, "default" AS in_default, balance, housing, loan, contact, day,
   month, campaign, pdays, previous, poutcome, y AS subscribed
 FROM dated

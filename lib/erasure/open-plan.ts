@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.ts';
 import { type ArtifactRef, artifactRef } from '../../contracts/refs.ts';
@@ -69,6 +70,44 @@ export async function takeSteps(
   }
   await finish(store, stores, own, tools);
   return true;
+}
+
+const HOUSEKEEPING = 'housekeeping';
+/** Work of housekeeping takes minutes at the most. */
+const ABANDONED_MS = 3_600_000;
+
+/**
+ * Does work that rewrites what erasures rewrite, while none has a plan open: it holds their place by a plan without
+ * steps. An erasure that comes meanwhile finishes that one, which is nothing, takes the place and plans anew; so does
+ * one that comes after a kill. Before the work makes its result count it asks whether the place is still its own.
+ *
+ * @param work gets a question: whether no erasure has taken the place
+ * @returns `false` where an erasure, or other work of this kind, is at it: nothing was done
+ */
+export async function unlessErasing(
+  store: ArtifactStore,
+  work: (isOurs: () => Promise<boolean>) => Promise<void>,
+): Promise<boolean> {
+  const { documents } = store;
+  const found = await documents.read(KEY);
+  if (found && !isAbandoned(openPlan.parse(found.value).certificate)) return false;
+  const own: OpenPlan = {
+    plan: await store.putJson({ certificate: HOUSEKEEPING, steps: [] } satisfies StoredPlan),
+    certificate: `${HOUSEKEEPING} ${Date.now()} ${randomUUID()}`,
+  };
+  const version = await documents.write(KEY, own, { ifVersion: found?.version ?? null });
+  if (version === undefined) return false;
+  try {
+    await work(async () => (await documents.read(KEY))?.version === version);
+    return true;
+  } finally {
+    await documents.remove(KEY, { ifVersion: version });
+  }
+}
+
+function isAbandoned(certificate: string): boolean {
+  const [kind, at] = certificate.split(' ');
+  return kind === HOUSEKEEPING && Date.now() - Number(at) > ABANDONED_MS;
 }
 
 async function finish(

@@ -22,10 +22,8 @@ const MOST_LOOKED_AT = 10_000;
 const MOST_PROCESSES = 4;
 
 const plots = z.array(z.strictObject({ name: z.string(), title: z.string(), svg: z.string() }));
-const sampled = z.strictObject({
-  metrics: metricValues,
-  values: z.record(z.string(), z.instanceof(Float64Array)),
-});
+const sampledValues = z.record(z.string(), z.instanceof(Float64Array));
+const sampled = z.strictObject({ metrics: metricValues, values: sampledValues, shares: sampledValues });
 const parts = z.strictObject({ slices: slicesResult, fairness: z.array(fairnessResult) });
 
 const isSmall = (question: JudgeQuestion): boolean =>
@@ -63,6 +61,7 @@ export async function judged(question: JudgeQuestion, signal?: AbortSignal): Pro
   return judgementOf(question, {
     metrics: all[0]?.metrics ?? {},
     values: joined(all.map(({ values }) => values)),
+    shares: joined(all.map(({ shares }) => shares)),
   });
 }
 

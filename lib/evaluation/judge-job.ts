@@ -20,8 +20,17 @@ export interface JudgeQuestion {
   answers: Float64Array;
   /** Binary: from which probability on the answer is the positive class; default 0.5. */
   threshold?: number;
-  /** Left out: no intervals; with a challenger those of the difference. `bounds`: confidences of one-sided bounds. */
-  bootstrap?: { confidence: number; resamples: number; seed: number; bounds?: readonly number[] };
+  /**
+   * Left out: no intervals; with a challenger those of the difference. `bounds`: confidences of one-sided bounds;
+   * `shares`: the same of the difference as a share of these answers' metrics, with a challenger.
+   */
+  bootstrap?: {
+    confidence: number;
+    resamples: number;
+    seed: number;
+    bounds?: readonly number[];
+    shares?: readonly number[];
+  };
   /** Another model's answers for the same rows, that are held against these ones, and its threshold. */
   challenger?: { answers: Float64Array; threshold?: number };
 }
@@ -35,6 +44,8 @@ export interface SampledQuestion extends JudgeQuestion {
 export interface Sampled {
   metrics: Judgement['metrics'];
   values: SampledValues;
+  /** Differences as shares, where they were asked for. */
+  shares: SampledValues;
 }
 
 /** The samples that a question asks for. */
@@ -42,19 +53,24 @@ export const samplesOf = ({ labels, bootstrap }: JudgeQuestion): number =>
   bootstrap === undefined ? 0 : resamplesOf(labels.length, bootstrap.resamples, bootstrap.bounds);
 
 /** A judgement from the values of all samples. */
-export function judgementOf(question: JudgeQuestion, { metrics, values }: Sampled): Judgement {
+export function judgementOf(question: JudgeQuestion, { metrics, values, shares }: Sampled): Judgement {
   const { bootstrap, challenger } = question;
   if (!bootstrap) return { metrics, intervals: {}, difference: {}, bounds: [] };
   const drawn = samplesOf(question);
   const intervals = intervalsOf(values, bootstrap.confidence, drawn);
-  const bounds = (bootstrap.bounds ?? []).flatMap((confidence) =>
-    Object.entries(boundsOf(values, confidence, drawn)).map(([metric, { low, high }]) => ({
-      metric: metric as keyof typeof metrics,
-      confidence,
-      low,
-      high,
-    })),
-  );
+  const boundsIn = (samples: SampledValues, confidences: readonly number[] = []) =>
+    confidences.flatMap((confidence) =>
+      Object.entries(boundsOf(samples, confidence, drawn)).map(([metric, { low, high }]) => ({
+        metric: metric as keyof typeof metrics,
+        confidence,
+        low,
+        high,
+      })),
+    );
+  const bounds = [
+    ...boundsIn(values, bootstrap.bounds),
+    ...boundsIn(shares, bootstrap.shares).map((bound) => ({ ...bound, share: true as const })),
+  ];
   return {
     metrics,
     bounds,
@@ -66,11 +82,16 @@ async function sampled({ range, ...question }: SampledQuestion): Promise<Sampled
   const { problem, labels, answers, threshold, challenger, bootstrap } = question;
   const scores: Scores = scoresOf(problem, labels, answers, threshold);
   const metrics = scores.metrics();
-  if (!bootstrap) return { metrics, values: {} };
+  if (!bootstrap) return { metrics, values: {}, shares: {} };
   const drawn = { ...range, seed: bootstrap.seed };
-  if (!challenger) return { metrics, values: await sampledMetrics(scores, drawn) };
+  if (!challenger) return { metrics, values: await sampledMetrics(scores, drawn), shares: {} };
   const other = scoresOf(problem, labels, challenger.answers, challenger.threshold);
-  return { metrics, values: await sampledDifferences(other, scores, drawn) };
+  const { shares = [] } = bootstrap;
+  return {
+    metrics,
+    values: await sampledDifferences(other, scores, drawn),
+    shares: shares.length > 0 ? await sampledDifferences(other, scores, drawn, 'share') : {},
+  };
 }
 
 /** What judges do, in the process of whoever calls. */

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { copyFile, link, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '../duckdb/database.ts';
-import { orMissing } from '../store/durable-file.ts';
+import { isMissing, orMissing } from '../store/durable-file.ts';
 import type { Keyring } from '../store/keyring.ts';
 import { openStore } from '../store/open-store.ts';
 import { unsealFile } from '../store/sealed-file.ts';
 import { openArchive, type PredictionArchive } from './archive.ts';
 import { fileName, type LogFile, type LogKind, parseLogFile } from './log-files.ts';
+import { counts, dayFolder, liveFiles, readMergedDay } from './merged-days.ts';
 import { rollSegment } from './rolled-segment.ts';
 import { isSealed } from './sealed-parquet.ts';
 import { segmentFiles, unreadableSegments } from './segments.ts';
@@ -20,6 +21,7 @@ export interface DayRange {
   readonly to?: string | undefined;
 }
 
+const DAY = /\/date=(\d{4}-\d\d-\d\d)\//;
 const SET_ASIDE = 'it could not be read and was set aside; see docs/prediction-log.md, "What cannot be read"';
 
 /** Everything that is on record, wherever it lies: archived, or still in segments of this data directory. */
@@ -74,36 +76,58 @@ export class LogSources {
     return [...names].sort();
   }
 
-  /** All files of an endpoint, predictions before truth. */
+  /** All files of an endpoint that count, predictions before truth. */
   async keys(endpoint: string): Promise<LogFile[]> {
-    const files: LogFile[] = [];
-    for await (const file of this.#files(`${fileName(endpoint)}/`)) files.push(file);
+    const files = await this.#live(`${fileName(endpoint)}/`);
     return files.sort((one, other) => (one.key < other.key ? -1 : 1));
+  }
+
+  /** Whether a file that was listed is there no longer because its rows are in another one now. */
+  async wasMerged(key: string): Promise<boolean> {
+    const day = await readMergedDay(this.archive, dayFolder(key), this.scratch);
+    return day !== undefined && !counts(key, day);
+  }
+
+  /** Whether a file is in the archive and counts. */
+  async isLive(key: string): Promise<boolean> {
+    return (await this.archive.has(key)) && !(await this.wasMerged(key));
   }
 
   /** Local, readable Parquet files of an endpoint. */
   async paths(endpoint: string, kind: LogKind, days: DayRange = {}): Promise<string[]> {
-    const paths: string[] = [];
-    for await (const { key, date } of this.#files(`${fileName(endpoint)}/${kind}/`)) {
-      if ((days.from !== undefined && date < days.from) || (days.to !== undefined && date > days.to))
-        continue;
-      const path = await this.path(key).catch((error: unknown) => {
-        this.#leaveOut(key, error);
-        return undefined;
-      });
-      if (path !== undefined) paths.push(path);
+    const read = new Map<string, string | null>();
+    for (let before = ''; ; ) {
+      const files = await this.#live(`${fileName(endpoint)}/${kind}/`, days);
+      for (const { key } of files) {
+        if (read.has(key)) continue;
+        const path = await this.path(key).catch((error: unknown) => {
+          this.#leaveOut(key, error);
+          return null;
+        });
+        if (path !== undefined) read.set(key, path);
+      }
+      const listed = files.map(({ key }) => key).join('\n');
+      // A file that was merged while the others were read: its rows are elsewhere now. One that is gone for good stays so.
+      if (files.every(({ key }) => read.has(key)) || listed === before)
+        return files.flatMap(({ key }) => read.get(key) ?? []);
+      before = listed;
     }
-    return paths;
   }
 
   /** A readable local file of one place; `undefined` where there is nothing any more. */
   async path(key: string): Promise<string | undefined> {
     const stored = await this.archive.get(key, join(this.scratch, `${randomUUID()}.stored`));
     if (stored === undefined) return this.#unrolled.get(key);
-    if (!(await isSealed(stored))) return stored;
     const plain = join(this.scratch, `${randomUUID()}.parquet`);
-    await unsealFile(stored, plain, this.keyring);
-    return plain;
+    try {
+      if (await isSealed(stored)) await unsealFile(stored, plain, this.keyring);
+      // Read later, when its name in the archive may be gone.
+      else await link(stored, plain).catch(() => copyFile(stored, plain));
+      return plain;
+    } catch (error) {
+      if (isMissing(error) && !(await this.archive.has(key))) return undefined;
+      throw error;
+    }
   }
 
   /** @throws an error that does not lie in what was read */
@@ -113,7 +137,22 @@ export class LogSources {
     return [];
   }
 
-  /** Archived files first, then what is only in segments; each place once. */
+  /** Files that count: archived ones first, then what is only in segments. */
+  async #live(prefix: string, { from, to }: DayRange = {}): Promise<LogFile[]> {
+    const isMeant = (key: string): boolean => {
+      const day = DAY.exec(key)?.[1] ?? '';
+      return (from === undefined || day >= from) && (to === undefined || day <= to);
+    };
+    const listed = new Set<string>();
+    for await (const key of this.archive.list(prefix)) if (isMeant(key)) listed.add(key);
+    const { files, days } = await liveFiles(this.archive, [...listed], this.scratch);
+    for (const key of this.#unrolled.keys())
+      if (key.startsWith(prefix) && isMeant(key) && !listed.has(key) && counts(key, days.get(dayFolder(key))))
+        files.push(...[parseLogFile(key) ?? []].flat());
+    return files;
+  }
+
+  /** Archived files first, then what is only in segments; each place once, whether or not it counts. */
   async *#files(prefix: string): AsyncGenerator<LogFile> {
     const seen = new Set<string>();
     for await (const key of this.archive.list(prefix)) {

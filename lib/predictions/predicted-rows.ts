@@ -12,6 +12,7 @@ import type { PersonalStore, SearchTools, StorePlan } from '../erasure/personal-
 import { RowCatalogue } from '../erasure/row-catalogue.ts';
 import { inFolder } from '../erasure/search-folder.ts';
 import type { SubjectColumn } from '../erasure/subject-column.ts';
+import { ownScratch } from '../scratch.ts';
 import type { ArtifactStore } from '../store/artifact-store.ts';
 import { sha256OfFile } from '../store/digest.ts';
 import { sealFile } from '../store/sealed-file.ts';
@@ -88,7 +89,10 @@ export class PredictedRows implements PersonalStore {
             };
             try {
               const path = await sources.path(key);
-              if (path === undefined) continue;
+              if (path === undefined) {
+                if (await sources.wasMerged(key)) throw merging();
+                continue;
+              }
               const { rows, pipelines } = await rowsOf(tools, path, {
                 kind,
                 person,
@@ -121,7 +125,10 @@ export class PredictedRows implements PersonalStore {
 
   async isCurrent(step: unknown): Promise<boolean> {
     const { key } = fileStep.parse(step);
-    return parseLogFile(key) !== undefined;
+    if (!parseLogFile(key)) return false;
+    // What was merged since it was looked through stands elsewhere now.
+    const sources = await LogSources.archived(this.config, await ownScratch(this.config.dataDir));
+    return sources.isLive(key);
   }
 
   async erase(step: unknown, _certificate: string, tools: SearchTools): Promise<void> {
@@ -187,6 +194,13 @@ export class PredictedRows implements PersonalStore {
     return [...columns.values()].map(({ column, pipelines }) => ({ column, pipelines: [...pipelines] }));
   }
 }
+
+const merging = (): PerennialError =>
+  new PerennialError(
+    'StoreUnavailable',
+    'files of the prediction log were merged while they were looked through; it is looked again',
+    true,
+  );
 
 interface Search {
   readonly kind: LogKind;

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { openArchive } from './archive.ts';
 import { parseLogFile } from './log-files.ts';
+import { dayFolder, isManifest } from './merged-days.ts';
 import { unreadableSegments } from './segments.ts';
 import { archiveLocation, DEFAULT_KEEP_MS, type PredictionConfig, segmentsFolder } from './settings.ts';
 
@@ -19,10 +20,11 @@ export async function removeExpiredPredictions(config: PredictionConfig, asOf: n
   const archive = await openArchive(archiveLocation(config));
   let removed = 0;
   for await (const key of archive.list('')) {
-    const file = parseLogFile(key);
+    // The manifest of a day goes with the day.
+    const file = parseLogFile(isManifest(key) ? `${dayFolder(key)}manifest.parquet` : key);
     if (!file || Date.parse(file.date) + DAY_MS > asOf - keepMs) continue;
     await archive.remove(key);
-    removed += 1;
+    if (!isManifest(key)) removed += 1;
   }
   for (const { path, modifiedAt } of await unreadableSegments(segmentsFolder(config))) {
     if (modifiedAt > asOf - keepMs) continue;

@@ -3,6 +3,7 @@ import { constants, setPriority } from 'node:os';
 import { PerennialError } from '../../contracts/errors.ts';
 import { withoutValues } from '../duckdb/engine-words.ts';
 import { removeDeadScratch } from '../scratch.ts';
+import { compactPredictions } from './compaction.ts';
 import { removeExpiredPredictions } from './retention.ts';
 import { rollSegments } from './roll.ts';
 import type { RollAnswer, RollJob } from './roll-job.ts';
@@ -18,6 +19,11 @@ async function work({ config, expire }: RollJob): Promise<RollAnswer> {
   await removeDeadScratch(config.dataDir);
   const rolled = await rollSegments(config, ending.signal);
   const expired = expire ? await removeExpiredPredictions(config, Date.now()) : 0;
+  if (expire)
+    await compactPredictions(config, { asOf: Date.now(), signal: ending.signal }).catch((error: unknown) => {
+      // Tomorrow is soon enough.
+      if (!(error instanceof PerennialError && error.retryable)) throw error;
+    });
   return { done: true, ...rolled, expired };
 }
 

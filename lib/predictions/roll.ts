@@ -11,6 +11,7 @@ import { sealFile } from '../store/sealed-file.ts';
 import type { BlobKey } from '../store/sealed-format.ts';
 import { openArchive, type PredictionArchive } from './archive.ts';
 import { logKey } from './log-key.ts';
+import { counts, dayFolder, readMergedDay } from './merged-days.ts';
 import { type RolledFile, rollSegment } from './rolled-segment.ts';
 import { closedSegments, type SegmentFile, setAside } from './segments.ts';
 import { archiveLocation, type PredictionConfig, segmentsFolder } from './settings.ts';
@@ -63,7 +64,7 @@ export async function rollSegments(config: PredictionConfig, signal?: AbortSigna
             failures.push(error);
           },
         );
-        if (files) await archived(segment, files, { keyring, key, archive }, result);
+        if (files) await archived(segment, files, { keyring, key, archive, scratch }, result);
       }
     } finally {
       signal?.removeEventListener('abort', interrupt);
@@ -103,6 +104,7 @@ interface Archiving {
   readonly keyring: Keyring;
   readonly key: BlobKey | undefined;
   readonly archive: PredictionArchive;
+  readonly scratch: string;
 }
 
 /** Puts the files of a segment into the archive, and deletes it. */
@@ -113,7 +115,7 @@ async function archived(
   result: RollResult,
 ): Promise<void> {
   for (const { key, path, rows } of files) {
-    if (!(await archiving.archive.has(key))) {
+    if (!(await isArchived(key, archiving))) {
       await archiving.archive.put(key, await sealed(path, archiving));
       result.files += 1;
       result.rows += rows;
@@ -122,6 +124,13 @@ async function archived(
   }
   await rm(segment.path, { force: true });
   result.segments += 1;
+}
+
+/** Also where its rows are in the file of a whole day by now. The part goes after the manifest comes: it is asked first. */
+async function isArchived(key: string, { archive, scratch }: Archiving): Promise<boolean> {
+  if (await archive.has(key)) return true;
+  const day = await readMergedDay(archive, dayFolder(key), scratch);
+  return day !== undefined && !counts(key, day);
 }
 
 /** The file as it goes into the archive. */

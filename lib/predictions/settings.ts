@@ -15,6 +15,8 @@ export interface PredictionSettings {
   syncMs?: number;
   /** The most bytes of segments on the disk of a server; default 2 GB. */
   spoolBytes?: number;
+  /** Whether the model server takes recorded traffic; then nothing is deleted by age unless `keepMs` says so. */
+  replay?: boolean;
 }
 
 /** The variables that {@link predictionSettings} reads. */
@@ -27,6 +29,8 @@ export const PREDICTION_VARIABLES = {
     'how often recorded predictions are put on disk for good; so much a power cut may lose (default 1s)',
   PERENNIAL_PREDICTIONS_SPOOL:
     'room for recorded predictions before they are archived, of each server (default 2GB)',
+  PERENNIAL_REPLAY:
+    'for demonstrations, tests and recorded traffic: 1 makes the model server put requests on record at the time that their header perennial-time says (default 0)',
 } as const;
 
 export const DEFAULT_KEEP_MS = durationMs('90d');
@@ -46,6 +50,7 @@ export function predictionSettings(
   const keep = env.PERENNIAL_PREDICTIONS_KEEP;
   const sync = env.PERENNIAL_PREDICTIONS_SYNC;
   const spool = env.PERENNIAL_PREDICTIONS_SPOOL;
+  const replay = replayOf(env.PERENNIAL_REPLAY);
   return {
     ...(archive
       ? {
@@ -60,10 +65,19 @@ export function predictionSettings(
           ),
         }
       : {}),
+    // Days long past would go the moment that they are there.
+    ...(replay && !keep ? { keepMs: null } : {}),
     ...(keep ? { keepMs: keep === 'forever' ? null : millis('PERENNIAL_PREDICTIONS_KEEP', keep) } : {}),
     ...(sync ? { syncMs: millis('PERENNIAL_PREDICTIONS_SYNC', sync) } : {}),
     ...(spool ? { spoolBytes: bytes('PERENNIAL_PREDICTIONS_SPOOL', spool) } : {}),
+    ...(replay ? { replay } : {}),
   };
+}
+
+function replayOf(text = '0'): boolean {
+  if (['', '0', 'false'].includes(text)) return false;
+  if (['1', 'true'].includes(text)) return true;
+  throw new PerennialError('InputInvalid', `PERENNIAL_REPLAY is "${text}"; expected 1 or 0`);
 }
 
 function millis(variable: string, text: string): number {

@@ -1,3 +1,10 @@
+const ZONE = /(Z|[+-]\d\d:?\d\d)$/i;
+
+/** Epoch milliseconds of ISO 8601; without an offset it is UTC. */
+export function epochOf(text: string): number {
+  return Date.parse(text.includes('T') && !ZONE.test(text) ? `${text}Z` : text);
+}
+
 /** A clock that was set by less than this is not followed: what was told by both clocks stays in order. */
 const STEP_MS = 5;
 

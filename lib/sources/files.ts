@@ -4,6 +4,7 @@ import { PerennialError } from '../../contracts/errors.ts';
 import type { FileSource } from '../../contracts/spec/sources.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
+import { sha256Of } from '../store/digest.ts';
 import { isWithin } from '../store/store-location.ts';
 import { formatOf } from './formats.ts';
 import { isPartitioned } from './partitions.ts';
@@ -146,6 +147,17 @@ export async function identifyFiles(
 ): Promise<string> {
   const found = await findFiles(database, name, source, options);
   return `sha256:${await digestOf(name, found.files, found.partitioned, options.signal)}`;
+}
+
+/** Names, sizes and times of change of the files: where they are the same, so are the files as a rule. */
+export async function lookAtFiles(
+  database: Database,
+  name: string,
+  source: FileSource,
+  options: Pick<SourceOptions, 'roots' | 'denied' | 'secrets'>,
+): Promise<string> {
+  const { files } = await findFiles(database, name, source, options);
+  return `files:${sha256Of(`${files.join('\n')}\n${await statsOf(files)}`)}`;
 }
 
 const statsOf = async (files: readonly string[]): Promise<string> => {

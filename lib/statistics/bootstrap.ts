@@ -35,11 +35,16 @@ export type SampledValues = Record<string, Float64Array>;
 export const sampledMetrics = (scores: Scores, range: SampleRange): Promise<SampledValues> =>
   sampled(scores.rows, (counts) => scores.metrics(counts), range);
 
-/** Metrics of the first minus those of the second, of the same bootstrap samples. */
+/**
+ * Metrics of the first minus those of the second, of the same bootstrap samples.
+ *
+ * @param as `share`: the difference as a share of the second's value; none where that is not above 0
+ */
 export async function sampledDifferences(
   first: Scores,
   second: Scores,
   range: SampleRange,
+  as: 'units' | 'share' = 'units',
 ): Promise<SampledValues> {
   if (first.rows !== second.rows)
     throw new RangeError(`models are compared on the same rows, not on ${first.rows} and ${second.rows}`);
@@ -48,7 +53,9 @@ export async function sampledDifferences(
     return Object.fromEntries(
       Object.entries(first.metrics(counts)).flatMap(([name, value]) => {
         const against = other[name as MetricName];
-        return against === undefined ? [] : [[name, value - against]];
+        if (against === undefined) return [];
+        if (as === 'units') return [[name, value - against]];
+        return against > 0 ? [[name, (value - against) / against]] : [];
       }),
     );
   };

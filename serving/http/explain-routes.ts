@@ -62,7 +62,8 @@ export function registerExplainRoutes(
           413,
           `the request has ${batch.rows} rows, more than the ${MOST_ROWS} that are explained at once; send several requests`,
         );
-      const { timeoutMs } = predictionCall(request, { endpoint: name, read: () => batch, write: () => '' });
+      const asked = { endpoint: name, read: () => batch, write: () => '' };
+      const { timeoutMs } = predictionCall(request, asked, context.replay);
       // Before anything is awaited: from now on the model waits for the run before it is freed.
       const outputs = await model.run(batch, dataPlane.deadline({ endpoint: name, arrived, timeoutMs }));
       const { confidence, explanations } = await explainers.explain(model.served, batch, timeoutMs, arrived);

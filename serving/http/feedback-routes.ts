@@ -15,6 +15,7 @@ import {
   schemaOf,
   schemaReference,
 } from './openapi.ts';
+import { replayedTime, TIME_HEADER } from './replayed-time.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** Empty ones included. */
@@ -67,11 +68,13 @@ export function registerFeedbackRoutes(
             'there is no such endpoint; GET /v2/health/ready tells whether any is served',
           );
         const [type = ''] = (request.headers['content-type'] ?? '').split(';');
+        const header = request.headers[TIME_HEADER];
+        const received = replayedTime(typeof header === 'string' ? header : undefined, context.replay);
         const items = itemsOf(String(request.body ?? ''), type.trim().toLowerCase() !== 'application/json');
         const key = items.some(({ entity }) => entity != null)
           ? await sink.entityKey().catch(unavailable)
           : undefined;
-        if (!(await sink.recordTruths(items.map((item) => truthOf(endpoint, item, key)))))
+        if (!(await sink.recordTruths(items.map((item) => truthOf(endpoint, item, key, received)))))
           throw new RequestError(503, 'the feedback cannot be put on disk now; send all of it again later');
         return reply.code(202).send({ endpoint, accepted: items.length });
       },

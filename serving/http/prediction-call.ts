@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { PredictionCall } from '../prediction.ts';
 import { badRequest } from '../request-error.ts';
+import { replayedTime, TIME_HEADER } from './replayed-time.ts';
 import type { ProtocolRequest } from './route-context.ts';
 
 /** Whom or what the rows are about: percent-encoded UTF-8. */
@@ -21,11 +22,13 @@ let made = 0;
 /**
  * What a request's headers and body say about it.
  *
+ * @param replay whether the server takes recorded traffic
  * @throws RequestError 400 for a header that makes no sense
  */
 export function predictionCall(
   request: FastifyRequest,
   asked: ProtocolRequest,
+  replay: boolean,
   read: PredictionCall['read'] = asked.read,
 ): PredictionCall {
   const header = (name: string): string | undefined => {
@@ -38,6 +41,7 @@ export function predictionCall(
     requestId: requestIdOf(header(REQUEST_ID_HEADER) ?? asked.id),
     entity: entityOf(header(ENTITY_HEADER)) ?? asked.entity,
     arrived: performance.now(),
+    recordedAt: replayedTime(header(TIME_HEADER), replay),
     timeoutMs: timeoutOf(header(TIMEOUT_HEADER)),
     header,
     read,

@@ -32,6 +32,8 @@ export interface ProtocolRequest extends Pick<PredictionCall, 'endpoint' | 'vers
 /** What the routes of both protocols share. */
 export interface RouteContext {
   readonly dataPlane: DataPlane;
+  /** Whether requests may say when they happened: see `replayed-time.ts`. */
+  readonly replay: boolean;
   /** This package's version. */
   readonly version: string;
   /** Puts what a file of routes says of itself into the OpenAPI document. */

@@ -180,7 +180,7 @@ export class PredictionLog implements PredictionListener {
     return this.#spool.addPrediction({
       layout: this.#layouts.of(call.endpoint, model.served, outputs, features),
       // Of copies too: so they are told apart from other requests of the same id.
-      at: epochMs(call.arrived),
+      at: call.recordedAt ?? epochMs(call.arrived),
       requestId: call.requestId,
       entity: entity === undefined ? undefined : this.#pseudonym(entity),
       role: prediction.role,

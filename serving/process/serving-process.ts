@@ -83,6 +83,7 @@ async function start(settings: ServingSettings): Promise<(reason: string) => voi
         .array()
         .array()
         .parse(await channel.ask('allMetrics')),
+    replay: predictions?.replay,
     ...(predictions && {
       predictionLog: (policy) =>
         createPredictionLog({

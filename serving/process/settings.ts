@@ -64,6 +64,8 @@ export const servingSettings = z.strictObject({
       syncMs: z.number().optional(),
       /** The most bytes of segments that wait to be archived. */
       spoolBytes: z.number().optional(),
+      /** Whether requests may say when they happened. */
+      replay: z.boolean().optional(),
     })
     .optional(),
   /** Whether rows may be pushed, and the token for that. */

@@ -1,55 +1,26 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NoticeOfRun } from '../../contracts/notices.ts';
 import { AuditLog } from '../../lib/audit/audit-log.ts';
 import { auditEntryOf } from '../support/audit-entries.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
+import { HookReceiver, verifyWebhook } from '../support/notice-receivers.ts';
 
-/** A web hook that keeps what it is told. */
-class Hook {
-  readonly told: { authorization: string | undefined; notice: unknown }[] = [];
-  status = 204;
-  private constructor(private readonly server: Server) {}
+const KEY = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 
-  static async start(): Promise<Hook> {
-    const server = createServer();
-    const hook = new Hook(server);
-    server.on('request', (request, response) => {
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        const notice: unknown = JSON.parse(Buffer.concat(chunks).toString());
-        hook.told.push({ authorization: request.headers.authorization, notice });
-        response.writeHead(hook.status, { location: 'http://127.0.0.1:1/' }).end();
-      });
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return hook;
-  }
-
-  get url(): string {
-    const { port } = this.server.address() as AddressInfo;
-    return `http://127.0.0.1:${port}/hook`;
-  }
-
-  close(): void {
-    this.server.close();
-  }
-}
-
-let hook: Hook;
+let hook: HookReceiver;
 let platform: TestPlatform;
 beforeAll(async () => {
   process.env.PERENNIAL_SECRET_NOTIFY_TOKEN = 'the-token';
-  hook = await Hook.start();
+  process.env.PERENNIAL_SECRET_NOTIFY_KEY = KEY;
+  hook = await HookReceiver.start();
   platform = await TestPlatform.start({ notifyUrl: hook.url });
 }, 120_000);
 afterAll(async () => {
   delete process.env.PERENNIAL_SECRET_NOTIFY_TOKEN;
+  delete process.env.PERENNIAL_SECRET_NOTIFY_KEY;
   await platform?.close();
-  hook?.close();
+  await hook?.close();
 }, 60_000);
 
 const NOTICE: NoticeOfRun = {
@@ -115,9 +86,16 @@ describe('the activities of signed votes', () => {
 });
 
 describe('the activity notify', () => {
-  it('posts the notice with the token', async () => {
+  it('posts the notice with the token, signed, under an id of its own', async () => {
     await platform.run('notify', NOTICE);
-    expect(hook.told.at(-1)).toEqual({ authorization: 'Bearer the-token', notice: NOTICE });
+    await platform.run('notify', NOTICE);
+    const [first, second] = hook.posted.map((post) => {
+      expect(post.headers.authorization).toBe('Bearer the-token');
+      expect(verifyWebhook(KEY, post)).toEqual(NOTICE);
+      return post.headers['webhook-id'];
+    });
+    // The same words told twice, as reminders are, are two notices.
+    expect(first).not.toBe(second);
   });
 
   it.each([
@@ -127,13 +105,14 @@ describe('the activity notify', () => {
   ])(
     'fails for a hook that answers %i (for good: %s) without the token in its words',
     async (status, forGood) => {
-      hook.status = status;
+      hook.answers = [status];
       const failed = await platform.run('notify', NOTICE).catch((error: unknown) => error);
       expect(failed).toMatchObject({
         message: expect.stringContaining(String(status)),
         nonRetryable: forGood,
       });
       expect(JSON.stringify(failed)).not.toContain('the-token');
+      expect(JSON.stringify(failed)).not.toContain(KEY.slice(6));
     },
   );
 });

@@ -8,14 +8,19 @@ import { promisify } from 'node:util';
 import { exportJWK, generateKeyPair } from 'jose';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadSpec } from '../../client/spec-file.ts';
+import type { AlertNotice } from '../../contracts/alerts.ts';
 import { artifactDigests } from '../../contracts/artifact-digests.ts';
 import { batchScoringInput } from '../../contracts/batch-scoring.ts';
 import type { EventBatch } from '../../contracts/events.ts';
+import { type MonitorSettings, monitorSettings } from '../../contracts/monitoring.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
+import { retrainingSettings } from '../../contracts/retraining.ts';
 import { routeTable, type ServedModel } from '../../contracts/serving.ts';
 import { candidate } from '../../contracts/spec/candidates.ts';
+import { monitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrialInput } from '../../contracts/training-activities.ts';
+import { outcomeOf } from '../../domain/backtest/outcome.ts';
 import { evidenceOf, judgeGates } from '../../domain/gates.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { storePerson } from '../../lib/erasure/person.ts';
@@ -319,8 +324,140 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     batches: [pushed],
   }),
   openEventLog: () => ({ log: 'calls' }),
+  ensureRetraining: (story) => ({
+    settings: retrainingSettings.parse({
+      pipeline: story.spec.name,
+      specRef: story.specRef,
+      retraining: { on: { schedule: '0 3 1 * *', newData: { poll: '1d' } } },
+    }),
+  }),
+  watchEndpoint: (story) => ({ spec: watched(story), since: '2026-11-01T00:00:00Z' }),
+  readCounters: (story) => ({ endpoint: endpointOf(story) }),
+  planMonitoring: (story) => ({
+    endpoint: endpointOf(story),
+    asOf: '2026-11-03T00:00:00Z',
+    again: null,
+  }),
+  observeWindow: (story) => ({
+    settings: monitorSettingsOf(story),
+    due: { window: WINDOW, labelled: WINDOW },
+    champion: story.model.version,
+    counters: null,
+  }),
+  recordWindow: (story) => ({
+    settings: monitorSettingsOf(story),
+    summary: story.of('observeWindow'),
+    alerts: { open: [], outbox: [{ channel: 'log', notice: NOTICE }] },
+  }),
+  logWindows: (story) => ({ settings: monitorSettingsOf(story) }),
+  deliverAlert: () => ({ channel: 'log', notice: NOTICE }),
+  settleAlerts: (story) => ({
+    endpoint: endpointOf(story),
+    delivered: [{ id: NOTICE.id, channel: 'log' }],
+  }),
+  askRetraining: () => ({
+    pipeline: 'a pipeline that has no retraining',
+    tick: { asOf: WINDOW.before, champion: null },
+    triggers: [],
+  }),
+  planBacktest: (story) => ({
+    request: {
+      spec: { ...watched(story) },
+      policies: [{ name: 'never', retraining: null }],
+      from: '2009-05-01T00:00:00Z',
+      to: '2009-07-01T00:00:00Z',
+      code: CODE,
+      startedBy: 'test',
+    },
+    run: { workflowId: 'backtest-1', runId: RUN.runId },
+  }),
+  openBacktestModel: (story) => ({
+    spec: story.spec,
+    name: '2009-05-01T00:00:00Z',
+    table: story.of('protect').table,
+    split: story.of('split'),
+    evaluate: story.of('evaluate'),
+    from: '2009-05-01T00:00:00Z',
+    to: '2009-07-01T00:00:00Z',
+  }),
+  observeBacktest: (story) => ({
+    spec: story.of('planBacktest').spec,
+    model: story.of('openBacktestModel'),
+    window: backtestWindow(story),
+    labelled: { window: backtestWindow(story), model: story.of('openBacktestModel') },
+  }),
+  judgeBacktest: (story) => ({
+    spec: story.of('planBacktest').spec,
+    model: story.of('openBacktestModel'),
+    windows: story.of('planBacktest').windows,
+  }),
+  closeBacktest: (story) => ({
+    request: {
+      policies: [{ name: 'never', retraining: null }],
+      from: '2009-05-01T00:00:00Z',
+      to: '2009-07-01T00:00:00Z',
+      code: CODE,
+      startedBy: 'test',
+    },
+    spec: story.of('planBacktest').spec,
+    tracking: story.of('planBacktest').tracking,
+    policies: [outcomeOf('never', [], [], 0)],
+    advice: 'never',
+  }),
+  lookForNewData: ({ spec }) => ({ pipeline: spec.name }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
+
+const WINDOW = { index: 0, from: '2026-11-01T00:00:00.000Z', before: '2026-11-02T00:00:00.000Z' };
+
+const NOTICE: AlertNotice = {
+  id: 'bank.0.1',
+  endpoint: 'bank',
+  pipeline: 'bank',
+  version: '1',
+  severity: 'info',
+  window: { from: WINDOW.from, before: WINDOW.before },
+  title: 'bank: something is beyond its limit',
+  events: [
+    {
+      id: 'e',
+      kind: 'raised',
+      key: 'quality/roc_auc/',
+      check: 'quality',
+      severity: 'info',
+      at: WINDOW.before,
+      since: WINDOW.from,
+      words: 'roc_auc 0.5, at least 0.7',
+      observed: 0.5,
+      limit: 0.7,
+    },
+  ],
+  next: '',
+  url: null,
+  plot: null,
+};
+
+const watched = ({ spec }: Story): PipelineSpec => ({
+  ...spec,
+  monitoring: monitoringSpec.parse({ window: 'month', quality: { metric: 'roc_auc', min: 0.5 } }),
+});
+
+function monitorSettingsOf(story: Story): MonitorSettings {
+  const { monitoring } = watched(story);
+  return monitorSettings.parse({
+    endpoint: endpointOf(story),
+    pipeline: story.spec.name,
+    specRef: story.of('watchEndpoint').specRef,
+    monitoring: { ...monitoring, window: '1d' },
+    since: WINDOW.from,
+  });
+}
+
+function backtestWindow(story: Story) {
+  const [window] = story.of('planBacktest').windows;
+  if (!window) throw new Error('the back-test has no windows');
+  return window;
+}
 
 /** The endpoint of the pipeline. */
 const endpointOf = ({ spec }: Story): string => spec.deployment.endpoint ?? spec.name;

@@ -51,7 +51,8 @@ describe.each([
 it('intervals, also of a challenger against it, come with the metrics', async () => {
   const bootstrap = { confidence: 0.9, resamples: 40, seed: 1 };
   const challenger = answers.map((value) => 0.2 + 0.6 * value);
-  const question = { ...BINARY, bootstrap, challenger: { answers: challenger } };
+  const asked = { ...bootstrap, bounds: [0.8], shares: [0.8] };
+  const question = { ...BINARY, bootstrap: asked, challenger: { answers: challenger } };
   const found = await judged(question);
   expect(found).toEqual(await JUDGES.metrics(question));
   expect(found.intervals).toEqual({});
@@ -62,6 +63,10 @@ it('intervals, also of a challenger against it, come with the metrics', async ()
   // It ranks alike and is less sure of itself.
   expect(found.difference.roc_auc).toEqual({ low: 0, high: 0 });
   expect(found.difference.log_loss?.low).toBeGreaterThan(0);
+  const [units, share] = found.bounds.filter(({ metric }) => metric === 'log_loss');
+  expect(share).toMatchObject({ share: true, confidence: 0.8 });
+  const itsLoss = found.metrics.log_loss ?? 0;
+  expect(share?.low).toBeCloseTo((units?.low ?? 0) / itsLoss, 2);
 });
 
 it('few answers are judged at once', async () => {

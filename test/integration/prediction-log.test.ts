@@ -354,3 +354,102 @@ describe('feedback', () => {
     );
   });
 });
+
+describe('recorded traffic', () => {
+  let replaying: ReturnType<typeof createApp>;
+  beforeEach(async () => {
+    replaying = createApp({ dataPlane, logger: quiet, version: '1', feedback: log, replay: true });
+    await serve({ sample: 1 });
+  });
+  afterEach(() => replaying.close());
+
+  const send = async (url: string, time: string, payload: unknown, headers = {}, to = replaying) =>
+    to.inject({
+      method: 'POST',
+      url,
+      headers: { 'content-type': 'application/json', 'perennial-time': time, ...headers },
+      payload: JSON.stringify(payload),
+    });
+  const predicted = (id: string, time: string, to = replaying) =>
+    send(
+      '/endpoints/churn/invocations',
+      time,
+      { dataframe_records: [{ age: 30 }] },
+      { 'x-request-id': id, 'perennial-entity': 'customer-1' },
+      to,
+    );
+  const told = (records: object[], time: string, to = replaying) =>
+    send('/v1/endpoints/churn/feedback', time, records, {}, to);
+
+  it('stands at the time that it had, and its truth at the time at which it came', async () => {
+    expect((await predicted('old', '2009-06-01T10:00:00.250+02:00')).statusCode).toBe(200);
+    expect((await predicted('older', '2009-05-31')).statusCode).toBe(200);
+    const truth = [{ requestId: 'old', label: 'no' }];
+    expect((await told(truth, '2009-06-08T08:00:00')).statusCode).toBe(202);
+    expect((await told([{ requestId: 'old', label: 'yes' }], '2009-06-08T08:00:00')).statusCode).toBe(202);
+    // By the clock that is replayed nothing had been asked then.
+    expect((await told([{ requestId: 'older', label: 'yes' }], '2009-05-30')).statusCode).toBe(202);
+    await log.flush();
+    const sql = `SELECT request_id, strftime(time, '%Y-%m-%d %H:%M:%S.%g') AS at, truth_label,
+      strftime(truth_received_at, '%Y-%m-%d %H:%M') AS received, latency_ms FROM labelled ORDER BY time`;
+    const seen = async () => (await fixture.rows(sql)).map(({ latency_ms: _, ...row }) => row);
+    const rows = [
+      { request_id: 'older', at: '2009-05-31 00:00:00.000', truth_label: null, received: null },
+      { request_id: 'old', at: '2009-06-01 08:00:00.250', truth_label: 'yes', received: '2009-06-08 08:00' },
+    ];
+    expect(await seen()).toEqual(rows);
+    for (const { latency_ms: latency } of await fixture.rows(sql)) expect(latency).toBeLessThan(60_000);
+    await log.close();
+    expect(await fixture.roll()).toMatchObject({ segments: 1, files: 4, rows: 5 });
+    expect(await seen()).toEqual(rows);
+    const june = { since: new Date('2009-06-01T00:00:00Z'), until: new Date('2009-06-02T00:00:00Z') };
+    expect(await fixture.rows('SELECT request_id FROM predictions', june)).toEqual([{ request_id: 'old' }]);
+  });
+
+  it('by entity finds the prediction before it', async () => {
+    await predicted('first', '2009-05-01');
+    await predicted('second', '2009-06-01');
+    const known = { entity: 'customer-1', at: '2009-05-15', label: 'yes' };
+    expect((await told([known], '2009-07-01')).statusCode).toBe(202);
+    await log.flush();
+    expect(await fixture.rows('SELECT request_id FROM labelled WHERE truth_by IS NOT NULL')).toEqual([
+      { request_id: 'first' },
+    ]);
+  });
+
+  it('is refused by a server that takes traffic of now, and nothing of it is recorded', async () => {
+    const [asked, said] = [
+      await predicted('old', '2009-06-01', app),
+      await told([{ requestId: 'old', label: 'no' }], '2009-06-01', app),
+    ];
+    for (const answer of [asked, said]) {
+      expect(answer.statusCode).toBe(400);
+      expect(answer.body).toMatch(/perennial-time is for recorded traffic.*PERENNIAL_REPLAY=1/);
+    }
+    expect(log.stats()).toMatchObject({ recorded: 0, truths: 0 });
+  });
+
+  it.each(['yesterday', '1244000000', '2009-06-31', '1969-12-31T23:59:59Z', '2009-06-01T25:00:00Z', ''])(
+    'is refused where its time is %j',
+    async (time) => {
+      const asked = await predicted('old', time);
+      expect(asked.statusCode).toBe(400);
+      expect(asked.body).toContain('must be a moment in ISO 8601');
+      expect((await told([{ requestId: 'old', label: 'no' }], time)).statusCode).toBe(400);
+      expect(log.stats()).toMatchObject({ recorded: 0, truths: 0 });
+    },
+  );
+
+  it('without a time is of now', async () => {
+    const answer = await replaying.inject({
+      method: 'POST',
+      url: '/endpoints/churn/invocations',
+      headers: { 'content-type': 'application/json' },
+      payload: JSON.stringify({ dataframe_records: [{ age: 30 }] }),
+    });
+    expect(answer.statusCode).toBe(200);
+    await log.flush();
+    const [row] = await fixture.rows('SELECT time FROM predictions');
+    expect(Math.abs(Date.now() - Number(row?.time))).toBeLessThan(120_000);
+  });
+});

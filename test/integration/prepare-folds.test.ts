@@ -175,6 +175,32 @@ describe('features of folds', () => {
     expect(plain.linear).toEqual({ ...base.linear, folds: [] });
   });
 
+  it('have weights by age of their own, where they are asked for', { timeout: 240_000 }, async () => {
+    const aged = { crossValidation: { method: 'kfold', folds: 2 }, ageWeights: { halfLife: '50h' } } as const;
+    const { linear, left } = await prepared(specOf(undefined, { training: aged }), split);
+    for (const data of [linear, ...linear.folds])
+      for (const part of ['train', 'validation'] as const) {
+        const ids = await labelsOf(data[part].labels);
+        const latest = Math.max(...ids);
+        const weights = await labelsOf(data[part].weights ?? split.test.artifact);
+        expect(weights).toEqual(ids.map((id) => Math.fround(2 ** ((id - latest) / 50))));
+      }
+    expect(left.filter((name) => /npy/.test(name))).toEqual([]);
+    const { weights: _, ...train } = linear.train;
+    expect(train).toEqual(base.linear.train);
+  });
+
+  it('are not made where a row has no age', { timeout: 240_000 }, async () => {
+    const spec = specOf(undefined, { training: { ageWeights: { halfLife: '50h' } } });
+    const gaps = tableSql().replace('to_hours(id) AS at', 'to_hours(nullif(id, 1)) AS at');
+    await expect(prepared(spec, await splitOf(spec, gaps))).rejects.toMatchObject({
+      code: 'ColumnInvalid',
+      message: expect.stringMatching(
+        /^training\.ageWeights: 1 of \d+ rows have no usable columns\.timestamp at/,
+      ),
+    });
+  });
+
   it('are encrypted where the parts are', { timeout: 240_000 }, async () => {
     const spec = specOf(KFOLD);
     const { output } = await prepared(spec, await splitOf(spec, tableSql('id % 83'), true));
@@ -231,7 +257,11 @@ describe('an erasure', () => {
     { timeout: 240_000 },
     async (how) => {
       const name = `erased-${how.method}`;
-      const spec = specOf(how, { name });
+      const training = {
+        crossValidation: how,
+        ageWeights: { halfLife: '500h' },
+      } as PipelineSpecInput['training'];
+      const spec = specOf(undefined, { name, training });
       const own = await splitOf(spec, tableSql(`id % ${how.method.length + 60}`));
       const { output, linear, crossValidation } = await prepared(spec, own);
       const { folds } = linear;
@@ -244,13 +274,26 @@ describe('an erasure', () => {
         await recorded.answers(spec, ref, fold.validation.features);
         answers.push(ref);
       }
+      const latestOf = new Map<string, number>();
+      for (const { train, validation } of folds)
+        for (const { labels } of [train, validation])
+          latestOf.set(labels.sha256, Math.max(...(await labelsOf(labels))));
+      // The row that a weight is of, told by its age.
+      const agedIds = async ({ labels, weights }: PreparedFold['train']): Promise<number[]> =>
+        (await labelsOf(weights ?? labels)).map((weight) =>
+          Math.round((latestOf.get(labels.sha256) ?? 0) + 500 * Math.log2(weight)),
+        );
       const lists = async (): Promise<number[][]> => {
         const table = await fixture.rows(crossValidation?.table.artifact ?? own.test.artifact);
         const found = [table.map(({ id }) => Number(id))];
         for (const ref of answers) found.push((await fixture.matrix(ref)).map(([first]) => first ?? -1));
         for (const fold of folds)
           for (const part of ['train', 'validation'] as const)
-            found.push(await column(fold, part, 'x'), await labelsOf(fold[part].labels));
+            found.push(
+              await column(fold, part, 'x'),
+              await labelsOf(fold[part].labels),
+              await agedIds(fold[part]),
+            );
         return found;
       };
       const erase = async (person: number): Promise<void> => {

@@ -57,6 +57,11 @@ describe('the stages of the data part', () => {
       ...first.prepared.variants.linear,
       folds: [{}, {}],
     });
+    const columns = { target: 'y', entity: 'id', timestamp: 'at' };
+    expect(hits(await prepared(specOf({ columns })))).toEqual([true, false, true, false, false]);
+    const aged = (halfLife: string) => prepared(specOf({ columns, training: { ageWeights: { halfLife } } }));
+    expect(hits(await aged('30d'))).toEqual([true, true, true, true, false]);
+    expect(hits(await aged('60d'))).toEqual([true, true, true, true, false]);
     await people(410);
     const grown = await prepared(specOf());
     expect(hits(grown)).toEqual([false, false, false, false, false]);

@@ -9,8 +9,9 @@ import { modelServerWorkflowId, QUERIES, trainingWorkflowId, WORKFLOW_TYPES } fr
 import type { StageOutputs } from '../../contracts/stages.ts';
 import { batchOf, EventLogUnderTest } from '../support/event-log.ts';
 import { failure } from '../support/failures.ts';
+import { RetrainingUnderTest } from '../support/retraining.ts';
 import { RolloutBench } from '../support/rollout-bench.ts';
-import { checked, servedModel } from '../support/samples.ts';
+import { checked, ingested, servedModel } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { temporalCli } from '../support/temporal-cli.ts';
 import { startTemporalServer } from '../support/temporal-server.ts';
@@ -183,6 +184,38 @@ async function eventLog(bench: WorkflowBench): Promise<void> {
   await save('event-log-after', events.handle);
 }
 
+/** A retraining that waits, is sent nonsense, runs twice without help, gives up, is resumed, and continues as new. */
+async function retraining(bench: WorkflowBench): Promise<void> {
+  const scenario = new Scenario({}, 'recorded-retraining');
+  const entity = new RetrainingUnderTest(bench, scenario);
+  scenario.let('ingest', async () => {
+    throw ApplicationFailure.nonRetryable('the source is gone', 'SourceNotFound');
+  });
+  await entity.start(
+    { debounce: '300ms', giveUpAfter: 2, on: { maxAge: '3650d' } },
+    { input: { continueAfter: 9 } },
+  );
+  const { runId } = await entity.handle.describe();
+  await entity.signal({ kind: 'nonsense' });
+  await entity.tick('2026-01-01', '1');
+  await entity.trigger({ kind: 'degradation', reason: 'Brier 0.29', version: '1' });
+  await entity.trigger({ kind: 'data-drift', reason: 'PSI 3.2' });
+  await entity.until(({ state }) => state.gaveUpAt !== null, 'the giving-up');
+  scenario.let('ingest', async () => ingested);
+  await entity.answer({ decision: 'pause', by: 'ada' });
+  await entity.configure(entity.settings({ giveUpAfter: 3 }));
+  await entity.answer({ decision: 'resume', by: 'ada', reason: 'the source is back' });
+  const { state } = await entity.ended(3);
+  await eventually(
+    async () => ((await entity.handle.describe()).runId === runId ? undefined : true),
+    'a new run of the retraining',
+  );
+  await entity.trigger({ kind: 'demand', by: 'ada' });
+  await entity.ended(state.runs.length + 1);
+  await save('retraining-before', entity.handle, runId);
+  await save('retraining-after', entity.handle);
+}
+
 const folder = await mkdtemp(join(tmpdir(), 'perennial-record-'));
 try {
   const bundle = await bundleTo(join(folder, 'workflow-bundle.js'));
@@ -198,6 +231,7 @@ try {
       rollouts,
       modelServer,
       eventLog,
+      retraining,
     ])
       await record(bench);
   } finally {

@@ -49,6 +49,8 @@ describe('recorded histories', () => {
       'gates-failed',
       'model-server',
       'rejection',
+      'retraining-after',
+      'retraining-before',
       'retry',
       'rollout-after',
       'rollout-before',

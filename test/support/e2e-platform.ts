@@ -52,5 +52,6 @@ export function pidOf(dataDir: string, name: PartName): number {
 /** Ends what runs on a data directory, and deletes the folder that it lies in. */
 export async function removePlatform(dataDir: string, folder: string): Promise<void> {
   await stopRunning(dataDir);
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  // A process that archives ends a moment after the platform.
+  rmSync(folder, { recursive: true, force: true, maxRetries: 15, retryDelay: 100 });
 }

@@ -175,8 +175,9 @@ export class TestPlatform {
     input: InputOf<K>,
     workflowId = `${name}-${randomUUID()}`,
   ): Promise<OutputOf<K>> {
-    const onServer =
-      name === 'holdLease' || name === 'applyRoutes' || name === 'precheck' || name === 'observeTraffic';
+    const onServer = ['holdLease', 'applyRoutes', 'precheck', 'observeTraffic', 'readCounters'].includes(
+      name,
+    );
     const argument = {
       type: `${ACTIVITY_PREFIX}${name}`,
       input,

@@ -31,3 +31,11 @@ export async function oneActivity({
   });
   return proxy[type]?.(input);
 }
+
+/** Looks for new data twice in one workflow: the second time as an attempt that follows one whose answer was lost. */
+export async function twoLooks(pipeline: string): Promise<unknown[]> {
+  const { 'perennial.lookForNewData': look } = proxyActivities<
+    Record<string, (input: unknown) => Promise<unknown>>
+  >({ startToCloseTimeout: '1m', heartbeatTimeout: '20s', retry: { maximumAttempts: 1 } });
+  return [await look?.({ pipeline }), await look?.({ pipeline })];
+}

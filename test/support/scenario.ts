@@ -8,6 +8,7 @@ import type { ModelServerInfo } from '../../contracts/serving.ts';
 import { admit, type KnownBatch } from '../../domain/event-log.ts';
 import { remoteRequest } from '../../domain/remote-training.ts';
 import { reproductionPlan, storedArtifact } from './lineage-samples.ts';
+import { quietBacktest, quietMonitoring } from './monitoring-samples.ts';
 import * as samples from './samples.ts';
 
 type Activities = PerennialActivities & ModelServerActivities;
@@ -115,6 +116,10 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     }),
     writeBatch: async ({ request, taken }) => samples.writtenBatch(request.output, taken.rows),
     closeBatch: async () => undefined,
+    ...quietMonitoring(),
+    ...quietBacktest(),
+    ensureRetraining: async () => undefined,
+    lookForNewData: async () => ({ found: false, words: 'nothing is new' }),
     holdLease: heldUntilCancelled,
     applyRoutes: async ({ table }) => ({
       serverId: world.serverOfTask(),
@@ -132,6 +137,7 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
       requests: 0,
       hostile: 0,
     }),
+    readCounters: async () => ({ requests: 0, failed: 0, refused: 0, invalidInputs: 0, invalidOutputs: 0 }),
     observeTraffic: async () => ({
       serverId: world.serverOfTask(),
       epoch: 'e1',

@@ -71,6 +71,10 @@ describe('the pipeline spec', () => {
     const { monitoring: _, ...once } = pipelineSpec.parse(samples.smallSpec());
     const { monitoring: __, ...twice } = pipelineSpec.parse(JSON.parse(JSON.stringify(once)));
     expect(twice).toEqual(once);
+    const columns = { target: 'churned', timestamp: 'at' };
+    const whole = { ...samples.smallSpec(), columns, monitoring: {}, retraining: {} };
+    const watched = pipelineSpec.parse(whole);
+    expect(pipelineSpec.parse(JSON.parse(JSON.stringify(watched)))).toEqual(watched);
   });
 
   it('shares no default between two specs', () => {

@@ -12,6 +12,22 @@ it('balanced makes the classes that occur count the same', () => {
   expect(rowWeights(factors, labels)).toEqual(Float32Array.of(4 / 6, 4 / 6, 4 / 6, 2));
 });
 
+it('balanced makes classes count the same whose rows count differently already', () => {
+  const labels = Int32Array.of(0, 0, 0, 2);
+  const ages = Float32Array.of(1, 0.5, 0.5, 0.25);
+  const weights = rowWeights(classFactors('balanced', NAMES, labels, ages), labels, ages);
+  const [first = 0, second = 0, third = 0, last = 0] = weights;
+  expect(first + second + third).toBeCloseTo(last, 6);
+  expect(first).toBeCloseTo(2 * second, 6);
+  expect(first + second + third + last).toBeCloseTo(2.25, 6);
+});
+
+it('a spec whose rows have no moment has no weights by age', () => {
+  const spec = { ...smallSpec(), training: { ageWeights: { halfLife: '30d' } } };
+  const without = { ...spec, columns: { ...spec.columns, timestamp: undefined } };
+  expect(pipelineSpec.safeParse(without).error?.message).toContain('columns.timestamp');
+});
+
 it('named classes have their weight, all others 1', () => {
   expect(classFactors({ red: 5 }, NAMES, new Int32Array())).toEqual([1, 1, 5]);
   expect(classFactors({}, ['constructor', 'b'], new Int32Array())).toEqual([1, 1]);

@@ -86,6 +86,35 @@ describe('a gate with a confidence', () => {
     expect([0.3, 0, -0.1].map(verdict)).toEqual(['passed', 'failed', 'failed']);
   });
 
+  it('holds the bound of the difference as a share against byShare, and no other bound', () => {
+    const share = (low: number, high: number) => ({
+      ...bound('champion', 'log_loss', low, high),
+      share: true as const,
+    });
+    const gateOf = { metric: 'log_loss', betterThan: 'champion', byShare: 0.1, confidence: 0.95 } as const;
+    const verdictOf = (high: number) =>
+      one(
+        gateOf,
+        evidence({
+          test: { log_loss: 0.27 },
+          champion: { log_loss: 0.36 },
+          // That in units would pass any share.
+          bounds: [bound('champion', 'log_loss', -0.9, -0.5), share(-0.4, high)],
+        }),
+      );
+    expect(verdictOf(-0.11)).toMatchObject({
+      verdict: 'passed',
+      condition: 'log_loss improvement over the champion as a share >= 0.1 with 95 % confidence',
+      observed: expect.closeTo(0.25, 12),
+      interval: { low: 0.11, high: 0.4 },
+    });
+    expect(verdictOf(-0.09).verdict).toBe('failed');
+    expect(one(gateOf, evidence({ bounds: [bound('champion', 'log_loss', -0.9, -0.5)] }))).toMatchObject({
+      verdict: 'failed',
+      note: expect.stringContaining('no bound'),
+    });
+  });
+
   it('fails where the bootstrap gave no bound', () => {
     // A bound at another confidence is none.
     for (const input of [

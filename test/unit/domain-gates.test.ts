@@ -49,6 +49,60 @@ describe('a gate', () => {
     });
   });
 
+  it.each([
+    ['an error so much lower', { metric: 'log_loss', byShare: 0.1 }, { log_loss: 0.334 }, true],
+    ['an error not so much lower', { metric: 'log_loss', byShare: 0.1 }, { log_loss: 0.332 }, false],
+    ['an error worse by less than that', { metric: 'log_loss', byShare: -0.2 }, { log_loss: 0.251 }, true],
+    ['an error worse by more than that', { metric: 'log_loss', byShare: -0.2 }, { log_loss: 0.249 }, false],
+    ['a metric so much higher', { metric: 'roc_auc', byShare: 0.5 }, { roc_auc: 0.599 }, true],
+    ['a metric not so much higher', { metric: 'roc_auc', byShare: 0.5 }, { roc_auc: 0.601 }, false],
+  ] as const)('better than the champion by a share: %s', (_, input, champion, passed) => {
+    expect(one({ ...input, betterThan: 'champion' }, evidence({ champion })).passed).toBe(passed);
+  });
+
+  it('by a share says the limit, and that of 0 there is none', () => {
+    expect(
+      one(
+        { metric: 'log_loss', betterThan: 'champion', byShare: 0.1 },
+        evidence({ champion: { log_loss: 0.4 } }),
+      ),
+    ).toMatchObject({
+      condition: 'log_loss <= that of the champion - 10 % of it',
+      limit: expect.closeTo(0.36, 12),
+      observed: 0.3,
+    });
+    expect(
+      one(
+        { metric: 'f1', betterThan: 'champion', byShare: 0.1 },
+        evidence({ test: { f1: 0.2 }, champion: { f1: 0 } }),
+      ),
+    ).toMatchObject({
+      passed: false,
+      observed: 0.2,
+      note: expect.stringContaining('of 0 there is no share'),
+    });
+    expect(
+      one(
+        { metric: 'log_loss', betterThan: 'champion', byShare: 0.1 },
+        evidence({ test: { log_loss: 0 }, champion: { log_loss: 0 } }),
+      ).passed,
+    ).toBe(false);
+    expect(one({ metric: 'roc_auc', betterThan: 'baseline', byShare: 0.7 }).passed).toBe(true);
+    expect(one({ metric: 'roc_auc', betterThan: 'baseline', byShare: 0.9 }).passed).toBe(false);
+  });
+
+  it.each([
+    [{ metric: 'log_loss', min: 0.1, byShare: 0.1 }, 'needs betterThan'],
+    [{ metric: 'log_loss', betterThan: 'champion', byShare: 0.1, margin: 0 }, 'units of the metric'],
+    [{ metric: 'log_loss', betterThan: 'champion', byShare: 0.1, by: 0.1 }, 'units of the metric'],
+    [{ metric: 'r2', betterThan: 'champion', byShare: 0.1 }, 'may be negative'],
+    [{ metric: 'matthews_corrcoef', betterThan: 'champion', byShare: 0.1 }, 'may be negative'],
+    [{ metric: 'log_loss', betterThan: 'champion', byShare: 1 }, 'below 1'],
+    [{ metric: 'roc_auc', betterThan: 'champion', byShare: -1 }, 'Too small'],
+  ])('refuses %o', (input, words) => {
+    expect(gate.safeParse(input).error?.message).toContain(words);
+  });
+
   it('gives one result for each of its conditions', () => {
     const { results } = judgeGates(
       [gate.parse({ metric: 'roc_auc', min: 0.8, max: 0.99, maxGap: 0.1 })],

@@ -172,6 +172,7 @@ describe('what the parts are started with', () => {
       serverId: 'local',
       sourceRoots: ['/a', '/b'],
       resources: ['gpu', 'tpu'],
+      replay: true,
       script: '/main.js',
       env: { ...secret },
     });
@@ -179,6 +180,7 @@ describe('what the parts are started with', () => {
     expect(part.env).toMatchObject({
       ...{ TEMPORAL_ADDRESS: '127.0.0.1:7233', TEMPORAL_NAMESPACE: 'team', PERENNIAL_SOURCE_ROOTS: '/a:/b' },
       ...{ PERENNIAL_SECRET_DB: 'hunter2', PERENNIAL_SERVER_PORT: '8080', PERENNIAL_RESOURCES: 'gpu,tpu' },
+      PERENNIAL_REPLAY: '1',
     });
     expect(part.env.MLFLOW_TRACKING_URI).toBe('http://x');
   });

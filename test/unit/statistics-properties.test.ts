@@ -211,6 +211,16 @@ describe('the bootstrap', () => {
     expect((await paired(good, good)).r2).toEqual({ low: 0, high: 0 });
   });
 
+  it('of a pair as a share is the difference by the value of the other in the same sample', async () => {
+    const name = 'mean_absolute_error';
+    const sampledBad = (await sampledMetrics(bad, range(50)))[name] ?? new Float64Array();
+    const units = (await sampledDifferences(good, bad, range(50)))[name] ?? new Float64Array();
+    const shares = (await sampledDifferences(good, bad, range(50), 'share'))[name];
+    expect(shares).toEqual(units.map((value, at) => value / (sampledBad[at] ?? 0)));
+    const exact = new RegressionScores(truth, truth);
+    expect((await sampledDifferences(good, exact, range(50), 'share'))[name] ?? []).toHaveLength(0);
+  });
+
   it('tells no interval and no bound where more than one sample of a hundred has one class alone', async () => {
     const uniform = linearCongruential(60, 5);
     const positives = (count: number) =>

@@ -35,6 +35,18 @@ export async function identifyHttp(
   source: HttpSource,
   options: Pick<SourceOptions, 'hosts' | 'secrets' | 'signal' | 'timeouts'>,
 ): Promise<string | null> {
+  return (await headOf(name, source, options)).identity;
+}
+
+/**
+ * What the address says of its content without sending it, also that which proves nothing: `length` is the number of
+ * bytes, of which another content may have as many.
+ */
+export async function headOf(
+  name: string,
+  source: HttpSource,
+  options: Pick<SourceOptions, 'hosts' | 'secrets' | 'signal' | 'timeouts'>,
+): Promise<{ identity: string | null; length: string | null }> {
   const { where, target, client } = open(name, source, options);
   try {
     const { answer } = await ask(
@@ -43,8 +55,9 @@ export async function identifyHttp(
       { hosts: options.hosts, client, signal: options.signal },
     );
     answer.destroy();
-    const { etag, 'last-modified': lastModified } = answer.headers;
-    return answer.statusCode === 200 ? identityOf(etag, lastModified) : null;
+    if (answer.statusCode !== 200) return { identity: null, length: null };
+    const { etag, 'last-modified': lastModified, 'content-length': length } = answer.headers;
+    return { identity: identityOf(etag, lastModified), length: length ?? null };
   } finally {
     client.close();
   }

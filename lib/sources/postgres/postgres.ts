@@ -101,6 +101,25 @@ export async function describePostgres(
   });
 }
 
+/**
+ * The largest value of a column, as text; `null` where no row has one.
+ *
+ * @throws PerennialError as {@link acquirePostgres}
+ */
+export function largestInPostgres(
+  name: string,
+  source: PostgresSource,
+  column: string,
+  options: ReadOptions,
+): Promise<string | null> {
+  const where = `source ${name}`;
+  return withSession(where, source, options, async (session) => {
+    const names = (await session.columns()).map((known) => known.name);
+    if (!names.includes(column)) throw missingColumn(`${where}, incremental.watermark`, column, names);
+    return session.largest(column);
+  });
+}
+
 /** The address without name, password and parameters; a reference to a secret stays one. */
 const originOf = ({ postgres: { url, table, query } }: PostgresSource): string => {
   const address = url.replace(/\?.*$/s, '').replace(/^([a-z]+:\/\/)[^/]*@/i, '$1');

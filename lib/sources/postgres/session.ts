@@ -110,6 +110,14 @@ export class PostgresSession {
     };
   }
 
+  /** The largest value of a column as text; `null` where there is none. */
+  async largest(column: string): Promise<string | null> {
+    const { rows } = await this.client.query<{ largest: string | null }>(
+      `SELECT max(${quoteIdent(column)})::text AS largest FROM (${this.#select}\n) AS source`,
+    );
+    return rows[0]?.largest ?? null;
+  }
+
   /** The number of the server's process, to stop what it does. */
   async processId(): Promise<number> {
     const { rows } = await this.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');

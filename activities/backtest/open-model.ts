@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+import type { BacktestActivities, BacktestModel } from '../../contracts/backtest-activities.ts';
+import { MEDIA_TYPES } from '../../contracts/refs.ts';
+import { quoteIdent, quoteLiteral } from '../../lib/duckdb/sql.ts';
+import { buildReference } from '../../lib/monitoring/reference.ts';
+import { LOG_COLUMNS_OF } from '../../lib/monitoring/window-statistics.ts';
+import { scoreLabelled } from '../../lib/scoring/scored-table.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import type { ActivityFrame } from '../frame.ts';
+import { problemOf, servedOf } from '../monitoring/watched-version.ts';
+import { withDatabase } from '../with-database.ts';
+
+type Question = Parameters<BacktestActivities['openBacktestModel']>[0];
+
+/** Makes a model of the past ready to be measured: its answers from its time on, and what they are held against. */
+export async function openBacktestModel(
+  deps: ActivityDependencies,
+  { spec, name, table, split, evaluate: { winner, signature }, to }: Question,
+  frame: ActivityFrame,
+): Promise<BacktestModel> {
+  const { timestamp = '', target } = spec.columns;
+  const model = {
+    version: name,
+    onnx: winner.model,
+    signature,
+    task: spec.task,
+    classNames: split.classNames,
+    positiveClass: split.positiveClass,
+    ...(winner.threshold === undefined ? {} : { threshold: winner.threshold }),
+  };
+  const problem = problemOf(model, spec);
+  return withDatabase(frame, async (database, scratchDir) => {
+    const store = (await deps.store()).within(scratchDir, { encrypt: split.sensitive });
+    const later = join(scratchDir, 'later.parquet');
+    const read = (path: string): string => `read_parquet(${quoteLiteral(path)})`;
+    const moment = `CAST(${quoteIdent(timestamp)} AS TIMESTAMPTZ)`;
+    await database.copyToParquet(
+      `SELECT * FROM ${read(await store.path(table.artifact))}
+       WHERE ${moment} >= CAST(${quoteLiteral(name)} AS TIMESTAMPTZ) AND ${moment} < CAST(${quoteLiteral(to)} AS TIMESTAMPTZ)`,
+      later,
+      'ColumnInvalid',
+      `columns.timestamp ${timestamp}`,
+    );
+    const scored = async (parquetPath: string, outName: string): Promise<string> => {
+      const outPath = join(scratchDir, outName);
+      await scoreLabelled({
+        parquetPath,
+        model: servedOf(model),
+        modelPath: await store.path(model.onnx),
+        task: spec.task,
+        target,
+        timestamp,
+        outPath,
+        scratchDir,
+        memoryLimit: frame.duckdbMemory,
+        signal: frame.signal,
+      });
+      return outPath;
+    };
+    const answered = await scored(await store.path(split.test.artifact), 'test-scored.parquet');
+    const reference = await buildReference(database, {
+      version: name,
+      words: `the model as of ${name}: its ${split.train.rows.toLocaleString('en')} training rows, answers and truth of its ${split.test.rows.toLocaleString('en')} test rows`,
+      features: signature.inputs.map((input) => ({ name: input.name, kind: input.kind })),
+      rows: { relation: read(await store.path(split.train.artifact)), columnOf: (column) => column },
+      answered: { relation: read(answered), columnOf: LOG_COLUMNS_OF.outputOf },
+      problem,
+    });
+    return {
+      name,
+      model,
+      scored: await store.putFile(await scored(later, 'later-scored.parquet'), MEDIA_TYPES.parquet),
+      reference: await store.putJson(reference, { encrypt: true }),
+    };
+  });
+}

@@ -1,0 +1,34 @@
+import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
+import { retrainingWorkflowId, SIGNALS, UPDATES } from '../../contracts/names.ts';
+import type { RetrainingDecision, RetrainingTick, Trigger } from '../../contracts/retraining.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+
+type Question = Parameters<MonitoringActivities['askRetraining']>[0];
+
+/**
+ * Tells the pipeline's workflow `retraining` how late it is, and what was seen, all together.
+ *
+ * @returns `null` where nothing was to be asked, or where the pipeline has no such workflow
+ */
+export async function askRetraining(
+  deps: ActivityDependencies,
+  { pipeline, tick, triggers }: Question,
+): Promise<{ decision: RetrainingDecision | null }> {
+  const handle = deps.client().workflow.getHandle(retrainingWorkflowId(pipeline));
+  try {
+    await handle.signal<[RetrainingTick]>(SIGNALS.tick, tick);
+    let decision: RetrainingDecision | null = null;
+    for (const trigger of triggers)
+      decision = await handle.executeUpdate<RetrainingDecision, [Trigger]>(UPDATES.trigger, {
+        args: [trigger],
+      });
+    return { decision };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return { decision: null };
+    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
+      throw error.cause;
+    throw error;
+  }
+}

@@ -1,0 +1,260 @@
+import { join } from 'node:path';
+import {
+  type MonitorSettings,
+  type MonitorState,
+  type WindowReport,
+  type WindowSummary,
+  windowReport,
+} from '../../contracts/monitoring.ts';
+import type { DueWindow, MonitoringActivities } from '../../contracts/monitoring-activities.ts';
+import { MEDIA_TYPES } from '../../contracts/refs.ts';
+import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { travellingVerdicts, windowState } from '../../domain/monitoring/assess.ts';
+import { measuresOf } from '../../domain/monitoring/measures.ts';
+import type { Database } from '../../lib/duckdb/database.ts';
+import { quoteLiteral } from '../../lib/duckdb/sql.ts';
+import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
+import { operationsOf } from '../../lib/monitoring/operations.ts';
+import { ANSWERED } from '../../lib/monitoring/prediction-windows.ts';
+import { countedSince } from '../../lib/monitoring/server-counters.ts';
+import { servingSkew, skewFiles } from '../../lib/monitoring/skew.ts';
+import { alertPlot, windowPage } from '../../lib/monitoring/window-page.ts';
+import { windowReportOf } from '../../lib/monitoring/window-report.ts';
+import { openPredictions } from '../../lib/predictions/prediction-log.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import type { ActivityFrame } from '../frame.ts';
+import { serverUptime } from './server-uptime.ts';
+import { servedOf, watchedVersion } from './watched-version.ts';
+
+type Question = Parameters<MonitoringActivities['observeWindow']>[0];
+
+/** Rows of the log that count. */
+const answeredRows = (view: string): string => `(SELECT * FROM ${view} WHERE ${ANSWERED})`;
+
+/**
+ * Looks at one window of an endpoint's log: measures it, judges it, writes the report as JSON and as a page. Nothing is
+ * put on record.
+ */
+export async function observeWindow(
+  deps: ActivityDependencies,
+  { settings, due, champion, counters }: Question,
+  frame: ActivityFrame,
+): Promise<WindowSummary> {
+  const { endpoint } = settings;
+  const scratchDir = await frame.scratch();
+  const store = (await deps.store()).within(scratchDir, { encrypt: true });
+  const state = await new MonitorRecords(store.documents).state(endpoint);
+  const spec = pipelineSpec.parse(await store.json(settings.specRef));
+  const labelled = await labelledRows(deps, settings, due, frame);
+  const files = skewFiles(scratchDir);
+  const log = await openPredictions(deps.config, endpoint, {
+    since: new Date(due.window.from),
+    until: new Date(due.window.before),
+    scratchDir,
+    memoryLimit: frame.duckdbMemory,
+    alsoPaths: [files.asked, files.answered, ...(labelled === null ? [] : [labelled])],
+  });
+  const stop = (): void => log.database.interrupt();
+  frame.signal.addEventListener('abort', stop);
+  try {
+    const view = await viewOf(log.database, due, labelled);
+    const report = await reportOf(
+      deps,
+      { settings, due, champion, counters, state, spec },
+      log.database,
+      view,
+      frame,
+    );
+    if (log.unreadable.length > 0)
+      report.warnings.push(`${log.unreadable.length} files of the log cannot be read and are left out`);
+    return await written(deps, settings, state, report, frame);
+  } finally {
+    frame.signal.removeEventListener('abort', stop);
+    await log.close();
+  }
+}
+
+/** What of the log is looked at. */
+interface View {
+  current: string;
+  /** `null` where no truth is due. */
+  labelled: string | null;
+  /** Rows by version, in the window and among those whose truth is due. */
+  versions: Record<string, number>;
+  labelledVersions: Record<string, number>;
+}
+
+/** Rows whose truth is due, as a file of their own where they are not those of the window. */
+async function labelledRows(
+  deps: ActivityDependencies,
+  { endpoint }: MonitorSettings,
+  { window, labelled }: DueWindow,
+  frame: ActivityFrame,
+): Promise<string | null> {
+  if (labelled === null || (labelled.from === window.from && labelled.before === window.before)) return null;
+  const scratchDir = await frame.scratch();
+  const path = join(scratchDir, 'labelled.parquet');
+  const log = await openPredictions(deps.config, endpoint, {
+    since: new Date(labelled.from),
+    until: new Date(labelled.before),
+    scratchDir,
+    memoryLimit: frame.duckdbMemory,
+    alsoPaths: [path],
+  });
+  try {
+    await log.database.copyToParquet(`SELECT * EXCLUDE (metrics) FROM ${answeredRows('labelled')}`, path);
+    return path;
+  } finally {
+    await log.close();
+  }
+}
+
+async function viewOf(database: Database, { labelled }: DueWindow, path: string | null): Promise<View> {
+  const current = answeredRows('predictions');
+  const truth =
+    labelled === null
+      ? null
+      : path === null
+        ? answeredRows('labelled')
+        : `read_parquet(${quoteLiteral(path)})`;
+  return {
+    current,
+    labelled: truth,
+    versions: await rowsByVersion(database, current),
+    labelledVersions: truth === null ? {} : await rowsByVersion(database, truth),
+  };
+}
+
+async function rowsByVersion(database: Database, relation: string): Promise<Record<string, number>> {
+  const rows = await database.rows(
+    `SELECT version, count(*) AS n FROM ${relation} GROUP BY version ORDER BY n DESC, version LIMIT 20`,
+  );
+  return Object.fromEntries(rows.map(({ version, n }) => [String(version), Number(n)]));
+}
+
+/** The version with the most rows; they come in that order. */
+const mainOf = (versions: Record<string, number>): string | null =>
+  Object.entries(versions).sort(([, a], [, b]) => b - a)[0]?.[0] ?? null;
+
+async function reportOf(
+  deps: ActivityDependencies,
+  {
+    settings,
+    due: { window, labelled },
+    champion,
+    counters,
+    state,
+    spec,
+  }: Question & { state: MonitorState | undefined; spec: PipelineSpec },
+  database: Database,
+  view: View,
+  frame: ActivityFrame,
+): Promise<WindowReport> {
+  const { endpoint, monitoring } = settings;
+  const version = mainOf(view.versions) ?? champion;
+  const watched =
+    version === null ? undefined : await watchedVersion(deps, { endpoint, version, spec, monitoring }, frame);
+  const counted = countedSince(state?.counters ?? {}, counters);
+  const uptime = await serverUptime(deps.client(), deps.config.taskQueue, window);
+  const operations = await operationsOf(database, {
+    from: window.from,
+    before: window.before,
+    counted,
+    uptime,
+    pricePerHour: monitoring.operations.pricePerHour,
+  });
+  const carriedOver = { detector: state?.detector ?? null, counters: counters ?? {} };
+  if (!watched)
+    return unwatchable(
+      { endpoint, window, labelled, versions: view.versions, operations, carriedOver },
+      version === null ? 'no version answered' : `version ${version} was not registered by Perennial`,
+    );
+  const scratchDir = await frame.scratch();
+  const store = (await deps.store()).within(scratchDir);
+  const skew =
+    monitoring.skew === false
+      ? null
+      : await servingSkew(database, {
+          model: servedOf(watched.model),
+          modelPath: await store.path(watched.model.onnx),
+          rows: monitoring.skew.rows,
+          scratchDir,
+          memoryLimit: frame.duckdbMemory,
+          signal: frame.signal,
+        });
+  return windowReportOf(database, {
+    endpoint,
+    window,
+    labelledWindow: labelled,
+    versions: view.versions,
+    labelledVersion: mainOf(view.labelledVersions),
+    current: view.current,
+    labelled: view.labelled,
+    reference: watched.reference,
+    monitoring,
+    problem: watched.problem,
+    operations,
+    skew,
+    detector: carriedOver.detector,
+    counters: carriedOver.counters,
+    seed: spec.training.seed,
+    signal: frame.signal,
+  });
+}
+
+/** A window without a model that it could be held against. */
+const unwatchable = (
+  known: Pick<WindowReport, 'endpoint' | 'window' | 'labelled' | 'versions' | 'operations' | 'carriedOver'>,
+  why: string,
+): WindowReport =>
+  windowReport.parse({
+    schemaVersion: 1,
+    ...known,
+    reference: { words: `none: ${why}`, rows: 0, labels: 0, version: '' },
+    rows: known.operations?.rows ?? 0,
+    columns: [],
+    multivariate: null,
+    classifier: null,
+    predictions: [],
+    labels: null,
+    quality: { rows: 0, labels: 0, metrics: {}, intervals: {} },
+    referenceQuality: {},
+    estimated: null,
+    skew: null,
+    concept: null,
+    slices: [],
+    verdicts: [],
+    warnings: [`nothing to hold the window against: ${why}`],
+  });
+
+async function written(
+  deps: ActivityDependencies,
+  { endpoint }: MonitorSettings,
+  state: MonitorState | undefined,
+  report: WindowReport,
+  frame: ActivityFrame,
+): Promise<WindowSummary> {
+  const store = (await deps.store()).within(await frame.scratch(), { encrypt: true });
+  const { window, labelled, verdicts } = report;
+  const measured = {
+    window,
+    labelled,
+    version: mainOf(report.versions),
+    rows: report.rows,
+    labels: report.quality.labels,
+    state: windowState(verdicts),
+    verdicts: travellingVerdicts(verdicts),
+    measures: measuresOf(report),
+  };
+  const earlier = (state?.trend ?? []).filter((one) => one.window.index < window.index);
+  const written = await store.putJson(report);
+  const svg = await alertPlot(earlier, measured);
+  const summary = {
+    ...measured,
+    report: written,
+    page: await store.putBytes(await windowPage(report, [...earlier, measured]), MEDIA_TYPES.html),
+    plot: svg === null ? null : await store.putBytes(svg, MEDIA_TYPES.svg),
+  };
+  frame.report({ endpoint, window: window.index });
+  return summary;
+}

@@ -1,0 +1,78 @@
+import { Context } from '@temporalio/activity';
+import type { MonitorState, WindowReport, WindowSummary } from '../../contracts/monitoring.ts';
+import { windowReport } from '../../contracts/monitoring.ts';
+import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
+import { MonitorRecords, TREND_WINDOWS } from '../../lib/monitoring/monitor-records.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+
+type Question = Parameters<MonitoringActivities['recordWindow']>[0];
+
+/**
+ * Puts a window on record: its place in the trend, the alerts, and what the next window begins with. A window that is on
+ * record is not counted again.
+ */
+export async function recordWindow(
+  deps: ActivityDependencies,
+  { settings: { endpoint, since }, summary, alerts }: Question,
+): Promise<Pick<MonitorState, 'next' | 'index'>> {
+  const store = await deps.store();
+  const { carriedOver } = windowReport.parse(await store.json(summary.report));
+  const state = await new MonitorRecords(store.documents).changeState(endpoint, (known) => {
+    if (alerts === null) return corrected(known, summary);
+    const isRecorded = known !== undefined && known.index > summary.window.index;
+    return isRecorded ? undefined : continued(known, { endpoint, summary, alerts, carriedOver });
+  });
+  showMeasures(endpoint, summary);
+  return { next: state?.next ?? since, index: state?.index ?? 0 };
+}
+
+interface Recorded extends Pick<WindowReport, 'carriedOver'> {
+  endpoint: string;
+  summary: WindowSummary;
+  alerts: NonNullable<Question['alerts']>;
+}
+
+const continued = (
+  known: MonitorState | undefined,
+  { endpoint, summary, alerts, carriedOver }: Recorded,
+): MonitorState => ({
+  endpoint,
+  next: summary.window.before,
+  index: summary.window.index + 1,
+  trend: [...(known?.trend ?? []), summary].slice(-TREND_WINDOWS),
+  judgedThrough: summary.labelled?.before ?? known?.judgedThrough ?? null,
+  // People may have asked for silence meanwhile.
+  alerts: { ...alerts, silences: known?.alerts.silences ?? [] },
+  detector: carriedOver.detector,
+  counters: { ...known?.counters, ...carriedOver.counters },
+  tracking: known?.tracking ?? null,
+  unlogged: known?.unlogged ?? summary.window.index,
+});
+
+/** A window that was looked at again takes the place of what was seen first. */
+function corrected(known: MonitorState | undefined, summary: WindowSummary): MonitorState | undefined {
+  const { index } = summary.window;
+  if (!known?.trend.some(({ window }) => window.index === index)) return undefined;
+  return {
+    ...known,
+    trend: known.trend.map((one) => (one.window.index === index ? summary : one)),
+    unlogged: Math.min(known.unlogged, index),
+  };
+}
+
+/** Measures of single columns are left to MLflow: a series for each would be too many for a metrics server. */
+const SHOWN = /^(quality|estimated|operations|rows$|labels|drift\.share$|predictions|skew|multivariate)/;
+
+/** Shows the latest window where the worker serves metrics (`PERENNIAL_METRICS`). */
+function showMeasures(endpoint: string, { measures, verdicts, window }: WindowSummary): void {
+  const { metricMeter } = Context.current();
+  const gauge = (name: string, help: string, unit = '') =>
+    metricMeter.createGauge(`perennial_monitor${name}`, 'float', unit, help);
+  const measure = gauge('', 'Measures of the latest window by name.');
+  for (const [name, value] of Object.entries(measures))
+    if (SHOWN.test(name)) measure.set(value, { endpoint, measure: name });
+  const breached = verdicts.filter(({ state }) => state === 'breached').length;
+  gauge('_breached', 'Checks of the latest window that are beyond their limits.').set(breached, { endpoint });
+  const end = Date.parse(window.before) / 1_000;
+  gauge('_window_end_seconds', 'When the latest window ended.', 's').set(end, { endpoint });
+}

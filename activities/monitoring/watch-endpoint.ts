@@ -1,0 +1,70 @@
+import {
+  type Client,
+  ScheduleAlreadyRunning,
+  type ScheduleOptions,
+  ScheduleOverlapPolicy,
+} from '@temporalio/client';
+import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
+import { monitorScheduleId, WORKFLOW_TYPES } from '../../contracts/names.ts';
+import type { ArtifactRef } from '../../contracts/refs.ts';
+import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import { firstWindow, lookEvery } from './plan-monitoring.ts';
+
+type Question = Parameters<MonitoringActivities['watchEndpoint']>[0];
+
+/** Missed looks are made up for by the next one, which finds all windows that are due. */
+const CATCH_UP = '1h';
+
+/**
+ * Puts an endpoint under watch as the spec says: what is on record, and the schedule. A schedule that somebody paused
+ * stays paused.
+ */
+export async function watchEndpoint(
+  deps: ActivityDependencies,
+  { spec, since }: Question,
+): Promise<{ specRef: ArtifactRef }> {
+  const { endpoint } = spec.deployment;
+  const { monitoring } = spec;
+  const store = await deps.store();
+  const specRef = await store.putJson(spec);
+  if (!monitoring) return { specRef };
+  await new MonitorRecords(store.documents).changeSettings(endpoint, (known) => ({
+    endpoint,
+    pipeline: spec.name,
+    specRef,
+    monitoring,
+    since: known?.since ?? firstWindow(monitoring.window, monitoring.since ?? since),
+    paused: known?.paused ?? false,
+  }));
+  // Where recorded traffic is replayed, whoever replays it says how late it is.
+  if (!deps.config.predictions?.replay)
+    await ensureSchedule(deps.client(), deps.config.taskQueue, endpoint, lookEvery(monitoring));
+  return { specRef };
+}
+
+async function ensureSchedule(
+  { schedule: schedules }: Pick<Client, 'schedule'>,
+  taskQueue: string,
+  endpoint: string,
+  every: number,
+): Promise<void> {
+  const scheduleId = monitorScheduleId(endpoint);
+  const wanted = {
+    spec: { intervals: [{ every }], jitter: Math.min(10_000, Math.floor(every / 10)) },
+    action: {
+      type: 'startWorkflow',
+      workflowType: WORKFLOW_TYPES.monitor,
+      workflowId: scheduleId,
+      taskQueue,
+      args: [{ endpoint }],
+    },
+    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCH_UP },
+  } as const satisfies Omit<ScheduleOptions, 'scheduleId'>;
+  try {
+    await schedules.create({ scheduleId, ...wanted });
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+    await schedules.getHandle(scheduleId).update(({ state }) => ({ ...wanted, state }));
+  }
+}

@@ -1,0 +1,158 @@
+import { join } from 'node:path';
+import { type ReferenceProfile, referenceProfile } from '../../contracts/monitoring-reference.ts';
+import { artifactRef } from '../../contracts/refs.ts';
+import type { LoadableModel } from '../../contracts/registered-version.ts';
+import type { ServedModel } from '../../contracts/serving.ts';
+import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
+import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { quoteLiteral } from '../../lib/duckdb/sql.ts';
+import { ANSWERED } from '../../lib/monitoring/prediction-windows.ts';
+import type { WatchedProblem } from '../../lib/monitoring/problem.ts';
+import { buildReference } from '../../lib/monitoring/reference.ts';
+import { LOG_COLUMNS_OF } from '../../lib/monitoring/window-statistics.ts';
+import { openPredictions } from '../../lib/predictions/prediction-log.ts';
+import { scoreLabelled } from '../../lib/scoring/scored-table.ts';
+import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
+import { sha256Of } from '../../lib/store/digest.ts';
+import { loadableModel } from '../champion.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import type { ActivityFrame } from '../frame.ts';
+import { lineageOfVersion } from '../version-lineage.ts';
+import { withDatabase } from '../with-database.ts';
+
+/** Raised where references that were made before are none any more. */
+const REFERENCE_CODE = 1;
+
+/** A version whose predictions are watched. */
+export interface WatchedVersion {
+  model: LoadableModel;
+  problem: WatchedProblem;
+  reference: ReferenceProfile;
+}
+
+/** What a reference is made for. */
+interface Watched {
+  endpoint: string;
+  version: string;
+  spec: PipelineSpec;
+  monitoring: MonitoringSpec;
+}
+
+/**
+ * A registered version with what its predictions are held against, which is made once for each version and kept in the
+ * store.
+ *
+ * @returns `undefined` where the version was not registered by Perennial
+ */
+export async function watchedVersion(
+  deps: ActivityDependencies,
+  watched: Watched,
+  frame: ActivityFrame,
+): Promise<WatchedVersion | undefined> {
+  const { endpoint, version, spec, monitoring } = watched;
+  const mlflow = deps.mlflow();
+  const store = (await deps.store()).within(await frame.scratch(), { encrypt: true });
+  const model = await loadableModel(
+    mlflow,
+    store,
+    await mlflow.modelVersions.get({ name: endpoint, version }),
+  );
+  if (!model) return undefined;
+  const problem = problemOf(model, spec);
+  const identity = [REFERENCE_CODE, model.onnx.sha256, monitoring.reference];
+  const key = `monitoring/references/${endpoint}/${sha256Of(JSON.stringify(identity))}`;
+  const known = await store.documents.read(key);
+  if (known) {
+    const ref = artifactRef.parse(known.value);
+    if (await store.has(ref))
+      return { model, problem, reference: referenceProfile.parse(await store.json(ref)) };
+  }
+  const reference = await (monitoring.reference === 'training'
+    ? ofTraining(deps, store, { ...watched, model, problem }, frame)
+    : ofPredictions(deps, monitoring.reference, { ...watched, model, problem }, frame));
+  await store.documents.write(key, await store.putJson(reference));
+  return { model, problem, reference };
+}
+
+/** What a model predicts. */
+export const problemOf = (
+  {
+    task,
+    classNames,
+    positiveClass,
+    threshold,
+  }: Pick<LoadableModel, 'task' | 'classNames' | 'positiveClass' | 'threshold'>,
+  { evaluation }: Pick<PipelineSpec, 'evaluation'>,
+): WatchedProblem => ({ task, classNames, positiveClass, threshold, quantile: evaluation.quantile });
+
+/** What of a version is served. */
+export const servedOf = ({ version, onnx, signature }: LoadableModel): ServedModel => ({
+  version,
+  onnx,
+  signature,
+});
+
+type Question = Watched & Omit<WatchedVersion, 'reference'>;
+
+/** Features of the rows that the version was trained on; answers and truth of its test rows, which it never saw. */
+async function ofTraining(
+  deps: ActivityDependencies,
+  store: ArtifactStore,
+  { endpoint, version, spec, model, problem }: Question,
+  frame: ActivityFrame,
+): Promise<ReferenceProfile> {
+  const { data } = await lineageOfVersion(deps.mlflow(), endpoint, version);
+  const { train, test } = data.split;
+  return withDatabase(frame, async (database, scratchDir) => {
+    const scored = join(scratchDir, 'test-scored.parquet');
+    await scoreLabelled({
+      model: servedOf(model),
+      modelPath: await store.path(model.onnx),
+      parquetPath: await store.path(test.artifact),
+      outPath: scored,
+      task: model.task,
+      target: spec.columns.target,
+      timestamp: spec.columns.timestamp ?? null,
+      scratchDir,
+      memoryLimit: frame.duckdbMemory,
+      signal: frame.signal,
+    });
+    const relation = (path: string): string => `read_parquet(${quoteLiteral(path)})`;
+    return buildReference(database, {
+      version,
+      words: `version ${version}: its ${train.rows.toLocaleString('en')} training rows, answers and truth of its ${test.rows.toLocaleString('en')} test rows`,
+      features: model.signature.inputs.map(({ name, kind }) => ({ name, kind })),
+      rows: { relation: relation(await store.path(train.artifact)), columnOf: (name) => name },
+      answered: { relation: relation(scored), columnOf: LOG_COLUMNS_OF.outputOf },
+      problem,
+    });
+  });
+}
+
+/** What was predicted in a time that people chose. */
+async function ofPredictions(
+  deps: ActivityDependencies,
+  { from, before }: Exclude<MonitoringSpec['reference'], 'training'>,
+  { endpoint, version, model, problem }: Question,
+  frame: ActivityFrame,
+): Promise<ReferenceProfile> {
+  const log = await openPredictions(deps.config, endpoint, {
+    since: new Date(from),
+    until: new Date(before),
+    scratchDir: await frame.scratch(),
+    memoryLimit: frame.duckdbMemory,
+  });
+  try {
+    const relation = `(SELECT * FROM labelled WHERE ${ANSWERED})`;
+    return await buildReference(log.database, {
+      version,
+      words: `predictions from ${from} to ${before}`,
+      features: model.signature.inputs.map(({ name, kind }) => ({ name, kind })),
+      rows: { relation, columnOf: LOG_COLUMNS_OF.featureOf },
+      answered: { relation, columnOf: LOG_COLUMNS_OF.outputOf },
+      problem,
+    });
+  } finally {
+    await log.close();
+  }
+}

@@ -1,0 +1,117 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { duration, durationMs } from '../../contracts/durations.ts';
+import { PerennialError } from '../../contracts/errors.ts';
+import { type MonitorQuestion, monitorAnswer } from '../../contracts/monitor-questions.ts';
+import { CHECKS, checkName } from '../../contracts/spec/monitoring.ts';
+import { withContext } from '../context.ts';
+import { askDataEngine } from '../data-engine.ts';
+import { momentOf } from '../moment.ts';
+import { monitorList, monitorText } from '../monitor-text.ts';
+import { lookNow } from '../monitoring.ts';
+import { EXIT, guarded, outputOf } from '../output.ts';
+import { ownName } from '../person.ts';
+import { dataDirOf } from './options.ts';
+
+interface MonitorOptions {
+  windows: string;
+  report?: string;
+  now?: boolean;
+  asOf?: string;
+  again?: string;
+  silence?: string;
+  check?: string;
+  by?: string;
+  reason?: string;
+}
+
+const DEFAULT_WINDOWS = 40;
+
+/** `monitor`: how an endpoint is now, and how it was. */
+export function registerMonitorCommand(program: Command): void {
+  program
+    .command('monitor')
+    .argument('[endpoint]', 'name of an endpoint (default: all that are watched)')
+    .description('show how an endpoint is now, and the trend')
+    .option('--windows <n>', 'windows of the trend, the latest', String(DEFAULT_WINDOWS))
+    .option('--report <file>', 'write the latest report as a page to a new file')
+    .option('--now', 'look now instead of waiting for the schedule')
+    .option('--as-of <time>', 'with --now: up to this time (ISO 8601)')
+    .option('--again <from..before>', 'look at windows of the past again, with the truth of today; no alerts')
+    .option('--silence <duration>', 'tell no alerts for so long; they are recorded all the same')
+    .option('--check <name>', `with --silence: only of ${CHECKS.join(', ')}`)
+    .option('--by <name>', 'with --silence: who asks for it (default: you)')
+    .option('--reason <text>', 'with --silence: why')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ perennial monitor
+  $ perennial monitor churn --report churn.html
+  $ perennial monitor churn --silence 2h --check quality --reason "labels are late"
+  $ perennial monitor churn --again 2026-11-01..2026-11-08
+
+Exit codes: 0 within all limits, 3 beyond one`,
+    )
+    .action((endpoint: string | undefined, options: MonitorOptions, command: Command) => {
+      const output = outputOf(command);
+      const dataDir = dataDirOf(command);
+      return guarded(output.json, async () => {
+        if (endpoint === undefined) {
+          const answer = await askDataEngine('monitor', { ask: 'list' }, monitorAnswer, dataDir);
+          output.result(answer.endpoints, () => monitorList(answer.endpoints));
+          return EXIT.ok;
+        }
+        const again = options.again === undefined ? undefined : stretchOf(options.again);
+        if (options.now || again)
+          await withContext(dataDir, async ({ perennial }) =>
+            lookNow(perennial.temporal, perennial.taskQueue, {
+              endpoint,
+              ...(again ? { again } : {}),
+              ...(options.asOf === undefined ? {} : { asOf: momentOf(options.asOf, '--as-of') }),
+            }),
+          );
+        const question = questionOf(endpoint, options);
+        const { endpoints } = await askDataEngine('monitor', question, monitorAnswer, dataDir);
+        const [view] = endpoints;
+        if (!view) return EXIT.failed;
+        output.result(view, () => monitorText(view));
+        return view.state?.trend.at(-1)?.state === 'breached' ? EXIT.notDeployed : EXIT.ok;
+      });
+    });
+}
+
+function questionOf(endpoint: string, options: MonitorOptions): MonitorQuestion {
+  const windows = Number(options.windows);
+  if (!Number.isInteger(windows) || windows < 1 || windows > 400)
+    throw new PerennialError('InputInvalid', '--windows: expected a whole number from 1 to 400');
+  if (options.silence === undefined)
+    return {
+      ask: 'show',
+      endpoint,
+      windows,
+      report: options.report === undefined ? null : resolve(options.report),
+    };
+  if (!duration.safeParse(options.silence).success)
+    throw new PerennialError('InputInvalid', '--silence: expected a duration such as 30m, 2h or 1d');
+  const check = options.check === undefined ? null : checkName.safeParse(options.check);
+  if (check && !check.success)
+    throw new PerennialError('InputInvalid', `--check: expected one of ${CHECKS.join(', ')}`);
+  const from = Date.now();
+  return {
+    ask: 'silence',
+    endpoint,
+    silence: {
+      check: check ? check.data : null,
+      from: new Date(from).toISOString(),
+      before: new Date(from + durationMs(options.silence)).toISOString(),
+      by: ownName(options.by),
+      reason: options.reason ?? '',
+    },
+  };
+}
+
+function stretchOf(text: string): { from: string; before: string } {
+  const [from = '', before = ''] = text.split('..');
+  return { from: momentOf(from, '--again'), before: momentOf(before, '--again') };
+}

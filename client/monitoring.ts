@@ -1,0 +1,25 @@
+import type { Client } from '@temporalio/client';
+import { type MonitorInput, type MonitorResult, monitorResult } from '../contracts/monitoring.ts';
+import { monitorScheduleId, WORKFLOW_TYPES } from '../contracts/names.ts';
+
+/**
+ * Looks at an endpoint's windows now, instead of waiting for its schedule.
+ *
+ * @returns what was looked at, when all of it is on record
+ * @example
+ * await lookNow(client, 'perennial', { endpoint: 'churn' });
+ */
+export async function lookNow(
+  client: Client,
+  taskQueue: string,
+  input: MonitorInput,
+): Promise<MonitorResult> {
+  const result = await client.workflow.execute(WORKFLOW_TYPES.monitor, {
+    workflowId: `${monitorScheduleId(input.endpoint)}-now`,
+    taskQueue,
+    args: [input],
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: `Look at ${input.endpoint} now`,
+  });
+  return monitorResult.parse(result);
+}

@@ -1,0 +1,113 @@
+import type { AlertState } from '../../contracts/alerts.ts';
+import type { BacktestActivities, BacktestModel, WatchedSpec } from '../../contracts/backtest-activities.ts';
+import {
+  type MonitorSettings,
+  monitorSettings,
+  type ObservedWindow,
+  type Verdict,
+  type WindowSummary,
+} from '../../contracts/monitoring.ts';
+import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
+import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import * as samples from './samples.ts';
+
+export const NO_ALERTS: AlertState = { open: [], silences: [], outbox: [] };
+
+/** How an endpoint of a test is watched. */
+export const watched = (monitoring: object = {}): MonitorSettings =>
+  monitorSettings.parse({
+    endpoint: 'bank',
+    pipeline: 'bank',
+    specRef: samples.artifact('spec', 'application/json'),
+    monitoring,
+    since: '2026-11-01T00:00:00.000Z',
+  });
+
+const REPORT = samples.artifact('report', 'application/json');
+
+/** A window in which all is well, or what the verdicts say. */
+export const seenWindow = (
+  window: ObservedWindow,
+  verdicts: Verdict[] = [],
+  changes: Partial<WindowSummary> = {},
+): WindowSummary => ({
+  window,
+  labelled: window,
+  version: '1',
+  rows: 1_000,
+  labels: 500,
+  state: verdicts.some(({ state }) => state === 'breached') ? 'breached' : 'ok',
+  verdicts,
+  measures: { rows: 1_000 },
+  report: REPORT,
+  page: REPORT,
+  plot: null,
+  ...changes,
+});
+
+/** An endpoint of which no window is due. */
+export function quietMonitoring(): MonitoringActivities {
+  return {
+    watchEndpoint: async () => ({ specRef: samples.artifact('spec', 'application/json') }),
+    planMonitoring: async () => ({
+      settings: null,
+      due: [],
+      more: false,
+      alerts: NO_ALERTS,
+      champion: null,
+      served: null,
+      channels: ['log'],
+      url: null,
+    }),
+    observeWindow: async ({ due }) => seenWindow(due.window),
+    recordWindow: async ({ summary: { window } }) => ({ next: window.before, index: window.index + 1 }),
+    logWindows: async () => undefined,
+    deliverAlert: async () => undefined,
+    settleAlerts: async () => undefined,
+    askRetraining: async () => ({ decision: null }),
+  };
+}
+
+/** A spec whose endpoint is watched. */
+export function watchedSpec(changes: object = {}): WatchedSpec {
+  const spec = pipelineSpec.parse({
+    ...samples.smallSpec(),
+    monitoring: { window: '1d', quality: { metric: 'brier_score', max: 0.2 } },
+    ...changes,
+  });
+  const { monitoring } = spec;
+  if (!monitoring) throw new Error('the spec is not watched');
+  return { ...spec, monitoring };
+}
+
+/** A back-test without windows. */
+export function quietBacktest(): BacktestActivities {
+  const page = samples.artifact('page', 'text/html');
+  return {
+    planBacktest: async () => ({
+      spec: watchedSpec(),
+      windows: [],
+      scheduled: [],
+      delayWindows: 0,
+      tracking: samples.tracking,
+    }),
+    openBacktestModel: async ({ name, evaluate: { winner, signature } }): Promise<BacktestModel> => ({
+      name,
+      model: {
+        version: name,
+        onnx: winner.model,
+        signature,
+        task: 'binary',
+        classNames: ['no', 'yes'],
+        positiveClass: 'yes',
+      },
+      scored: page,
+      reference: page,
+    }),
+    observeBacktest: async () => ({ verdicts: [] }),
+    judgeBacktest: async ({ windows }) => ({
+      windows: windows.map(() => ({ rows: 100, labels: 100, quality: { brier_score: 0.1 }, bad: false })),
+    }),
+    closeBacktest: async () => ({ report: page, page }),
+  };
+}
