@@ -1,4 +1,5 @@
-import type { MeasuredQuality, WindowReport } from '../../contracts/monitoring.ts';
+import type { MeasuredQuality, Verdict, WindowReport } from '../../contracts/monitoring.ts';
+import type { CheckName } from '../../contracts/spec/monitoring.ts';
 import { operationShares } from './behaviour-verdicts.ts';
 import { byDrift } from './drifted.ts';
 
@@ -99,3 +100,19 @@ function addOperations(measures: Measures, { operations }: Pick<WindowReport, 'o
   };
   for (const [name, value] of Object.entries(named)) measures.add(`operations.${name}`, value);
 }
+
+const MEASURES: Readonly<Record<CheckName, (of: string) => string>> = {
+  'data-drift': () => 'drift.share',
+  'multivariate-drift': () => 'multivariate.error',
+  'domain-classifier': () => 'classifier.roc_auc',
+  'prediction-drift': () => 'predictions.psi',
+  'label-drift': () => 'labels.psi',
+  skew: () => 'skew.share',
+  'concept-drift': () => 'concept.changes',
+  quality: (metric) => `quality.${metric}`,
+  'estimated-quality': (metric) => `estimated.${metric}`,
+  operations: (of) => `operations.${of}`,
+};
+
+/** The measure that shows over time what a verdict is about. */
+export const measureOf = ({ check, of }: Pick<Verdict, 'check' | 'of'>): string => MEASURES[check](of);
