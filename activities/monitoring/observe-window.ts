@@ -10,9 +10,9 @@ import type { DueWindow, MonitoringActivities } from '../../contracts/monitoring
 import { MEDIA_TYPES } from '../../contracts/refs.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { travellingVerdicts, windowState } from '../../domain/monitoring/assess.ts';
-import { measureOf, measuresOf } from '../../domain/monitoring/measures.ts';
+import { measuresOf } from '../../domain/monitoring/measures.ts';
 import { trendOf } from '../../domain/monitoring/trend.ts';
-import { alertPlot } from '../../lib/charts/alert-plot.ts';
+import { worstPlot } from '../../lib/charts/alert-plot.ts';
 import type { Database } from '../../lib/duckdb/database.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
@@ -255,14 +255,11 @@ async function written(
   };
   const earlier = (state?.trend ?? []).filter((one) => one.window.index < window.index);
   const trend = [...earlier, trendOf(summary)];
-  const worst = summary.verdicts.find((one) => one.state === 'breached' && one.slice === null);
-  const plotted = worst && measureOf(worst);
+  const svg = worstPlot(trend, summary);
   frame.report({ endpoint, window: window.index });
   return {
     ...summary,
     page: await store.putBytes(windowPage(report, trend), MEDIA_TYPES.html),
-    plot: plotted
-      ? await store.putBytes(alertPlot(trend, plotted, { limit: worst.limit }), MEDIA_TYPES.svg)
-      : null,
+    plot: svg === null ? null : await store.putBytes(svg, MEDIA_TYPES.svg),
   };
 }

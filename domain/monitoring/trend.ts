@@ -1,7 +1,7 @@
 import type { TrendWindow, WindowSummary } from '../../contracts/monitoring.ts';
 
-/** Measures of single columns, outputs and slices. */
-const OF_ONE = /^(drift\.psi\.|predictions\.psi\.|slice\.)/;
+/** Measures of single features and slices. */
+const OF_ONE = /^(drift\.psi\.|slice\.)/;
 
 /** What is kept of a window in the trend, which is read and written with each window. */
 export function trendOf(summary: WindowSummary): TrendWindow {

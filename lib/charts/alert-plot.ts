@@ -1,6 +1,11 @@
-import type { MonitorState } from '../../contracts/monitoring.ts';
+import type { TrendWindow, WindowSummary } from '../../contracts/monitoring.ts';
+import type { CheckName } from '../../contracts/spec/monitoring.ts';
+import { measureOf } from '../../domain/monitoring/measures.ts';
 import { BLUE, COLORS, ORANGE } from './colors.ts';
 import { type TimePoint, type Tones, timeChartSvg } from './lines.ts';
+
+/** What of a window is drawn over time. */
+export type TrendEntry = Pick<TrendWindow, 'window' | 'labelled' | 'measures'>;
 
 /** Windows that are drawn: an alert is about what happened lately. */
 const MOST_WINDOWS = 90;
@@ -34,7 +39,7 @@ export interface AlertPlotOptions {
  * @returns a picture that says so where no window has the measure
  */
 export function alertPlot(
-  trend: readonly MonitorState['trend'][number][],
+  trend: readonly TrendEntry[],
   measure: string,
   { title = measure, limit = null }: AlertPlotOptions = {},
 ): string {
@@ -52,10 +57,7 @@ export function alertPlot(
 }
 
 /** Where a measure stood in a window; quality belongs to the window whose truth was known. */
-export function trendPoint(
-  { window, labelled, measures }: MonitorState['trend'][number],
-  measure: string,
-): TimePoint {
+export function trendPoint({ window, labelled, measures }: TrendEntry, measure: string): TimePoint {
   const isLate = /^(quality|labels)\b/.test(measure);
   return {
     at: Date.parse(isLate ? (labelled ?? window).from : window.from),
@@ -63,4 +65,42 @@ export function trendPoint(
     low: measures[`${measure}.low`],
     high: measures[`${measure}.high`],
   };
+}
+
+/** What is looked at first where several checks are beyond their limits. */
+const ORDER: readonly CheckName[] = [
+  'quality',
+  'estimated-quality',
+  'operations',
+  'skew',
+  'prediction-drift',
+  'concept-drift',
+  'data-drift',
+  'label-drift',
+  'multivariate-drift',
+  'domain-classifier',
+];
+
+/**
+ * The trend of what is worst in a window.
+ *
+ * @param trend the oldest first; its last window is this one
+ * @returns `null` where nothing is beyond a limit, or no figure of what is has been kept
+ */
+export function worstPlot(
+  trend: readonly TrendEntry[],
+  { verdicts }: Pick<WindowSummary, 'verdicts'>,
+): string | null {
+  const measures = trend.at(-1)?.measures ?? {};
+  const [worst] = verdicts
+    .filter((verdict) => verdict.state === 'breached' && measureOf(verdict) in measures)
+    .sort(
+      (a, b) =>
+        Number(a.slice !== null) - Number(b.slice !== null) ||
+        ORDER.indexOf(a.check) - ORDER.indexOf(b.check),
+    );
+  if (!worst) return null;
+  const { of, slice, limit } = worst;
+  const about = [worst.check.replaceAll('-', ' '), of, slice && `where ${slice}`].filter(Boolean).join(' ');
+  return alertPlot(trend, measureOf(worst), { title: about, limit });
 }

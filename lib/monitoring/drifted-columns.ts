@@ -1,6 +1,7 @@
 import type { DriftedColumn } from '../../contracts/monitoring.ts';
 import type { CategorySketch, NumberSketch, SketchedColumn } from '../../contracts/monitoring-reference.ts';
 import type { DriftSpec } from '../../contracts/spec/monitoring.ts';
+import { hasDrifted } from '../../domain/monitoring/drifted.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
 import { sortAscending } from '../statistics/ascending.ts';
@@ -207,20 +208,7 @@ export function judged(columns: readonly DriftedColumn[], spec: DriftSpec | null
     return {
       ...column,
       adjustedPValue,
-      drifted: spec !== null && hasDrifted({ ...column, adjustedPValue }, spec),
+      drifted: spec !== null && hasDrifted(spec, { ...column, adjustedPValue }),
     };
   });
-}
-
-function hasDrifted(column: DriftedColumn, spec: DriftSpec): boolean {
-  const beyond = (value: number | null | undefined, limit: number | undefined): boolean =>
-    limit !== undefined && value !== null && value !== undefined && value > limit;
-  return (
-    beyond(column.psi, spec.psi) ||
-    beyond(column.jensenShannon, spec.jensenShannon) ||
-    beyond(column.wasserstein, spec.wasserstein) ||
-    beyond(column.newCategories?.share, spec.newCategories) ||
-    beyond(Math.abs(column.missing.current - column.missing.reference), spec.missing) ||
-    (spec.alpha !== undefined && column.adjustedPValue !== null && column.adjustedPValue < spec.alpha)
-  );
 }

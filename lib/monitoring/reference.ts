@@ -1,5 +1,6 @@
 import type { ComparedColumn } from '../../contracts/distribution-report.ts';
 import type { ReferenceProfile, SketchedColumn } from '../../contracts/monitoring-reference.ts';
+import type { MetricValues } from '../../contracts/reports.ts';
 import type { FeatureKind } from '../../contracts/spec/features.ts';
 import type { SliceSpec } from '../../contracts/spec/slices.ts';
 import type { Database } from '../duckdb/database.ts';
@@ -147,9 +148,18 @@ async function answersIn(
     slices: slices.map(({ name, rows }) => ({
       name,
       rows: rows.length,
+      quality: qualityOfPart(problem, labelled, rows),
       outputs: outputs.columns.map((column) => sketchPart(column, rows)),
     })),
   };
+}
+
+function qualityOfPart(problem: WatchedProblem, labelled: LabelledRows, rows: Uint32Array): MetricValues {
+  const own = new Set(rows);
+  return qualityOf(
+    problem,
+    knownRows(labelled, problem.task, (place) => own.has(place)),
+  );
 }
 
 /** The distribution of a column in some of its rows; categories are told by the same names. */

@@ -165,8 +165,8 @@ async function sliceReports(
 ): Promise<WindowStatistics['slices']> {
   const reports: WindowStatistics['slices'] = [];
   for (const { name, rows } of current.slices) {
-    const sketches = referenceSlice(reference, name)?.outputs ?? [];
-    const columns = sketches.flatMap((output) => {
+    const before = referenceSlice(reference, name);
+    const columns = (before?.outputs ?? []).flatMap((output) => {
       const values = answers.find((answer) => answer.name === output.name)?.values;
       // Codes are those of the names of all answers.
       return values ? [compareColumn({ ...output, values: valuesAt(values, rows) })] : [];
@@ -177,6 +177,7 @@ async function sliceReports(
       name,
       rows: rows.length,
       quality: await measuredQuality(problem, own.size, known, seed),
+      ...(before ? { referenceQuality: before.quality } : {}),
       predictions: byPsi(columns, limit),
     });
   }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { RouteTableInput } from '../../contracts/serving.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import { openStore } from '../../lib/store/open-store.ts';
 import { type ServingSupervisor, startServing } from '../../serving/process/supervisor.ts';
@@ -54,6 +55,7 @@ let folder: string;
 let server: ServingSupervisor;
 let prometheusServer: PrometheusServer | undefined;
 let url: string;
+let table: RouteTableInput;
 
 /** A server as it is run: two processes, three versions, a prediction log, explanations. */
 beforeAll(async () => {
@@ -72,7 +74,7 @@ beforeAll(async () => {
     predictions: {},
     supervision: { restartMs: 50 },
   });
-  await server.applyRoutes({
+  table = {
     endpoint: 'churn',
     generation: 7,
     routes: [
@@ -81,7 +83,8 @@ beforeAll(async () => {
       { model: await churnServed(store, '5', 3), weight: 10, role: 'shadow' },
     ],
     headerRoutes: [{ header: 'x-try', value: 'new', version: '4' }],
-  });
+  };
+  await server.applyRoutes(table);
   url = server.url;
 }, 120_000);
 afterAll(async () => {
@@ -165,6 +168,7 @@ describe.skipIf('missing' in programs)('Prometheus', () => {
       .toBe(1);
     await expect.poll(() => sum('perennial_server_processes'), { timeout: 30_000 }).toBe(2);
 
+    await server.applyRoutes({ ...table, generation: 8 });
     const { expressions, calls } = await dashboardExpressions();
     const unanswered = new Set([...expressions, ...(await ruleNames())]);
     expect(calls).toBeGreaterThan(40);

@@ -72,7 +72,6 @@ async function arrived({
   // It may have been in production and been replaced since.
   if (model?.version === version || known.outcome === 'deployed')
     return { outcome: 'deployed', message: `version ${version} is in production` };
-  const known = await registeredVersion({ modelName, version });
   const ended = z.enum(['superseded', 'withdrawn', 'rolled_back']).catch('rolled_back').parse(known.outcome);
   return { outcome: ended, message: `the roll-out of version ${version} ended without it in production` };
 }

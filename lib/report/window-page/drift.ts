@@ -1,8 +1,9 @@
 import type { DriftedColumn, WindowReport } from '../../../contracts/monitoring.ts';
+import type { TrendEntry } from '../../charts/alert-plot.ts';
 import { picture } from '../comparison-section.ts';
 import { count, dataTable, figure, percent } from '../data-page.ts';
 import { html, type Markup } from '../html.ts';
-import { chance, digits, newCategoriesText, type TrendEntry, trendChart, trendLine } from './parts.ts';
+import { chance, digits, newCategoriesText, trendChart, trendLine } from './parts.ts';
 
 /** Features with a bar, and with a picture of their distribution. */
 const MOST_BARS = 30;

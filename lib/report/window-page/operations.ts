@@ -1,7 +1,8 @@
 import type { WindowReport } from '../../../contracts/monitoring.ts';
+import type { TrendEntry } from '../../charts/alert-plot.ts';
 import { count, facts, figure, percent } from '../data-page.ts';
 import { html, type Markup } from '../html.ts';
-import { type TrendEntry, trendChart, trendLine } from './parts.ts';
+import { trendChart, trendLine } from './parts.ts';
 
 const milliseconds = (value: number): string => `${figure(value)} ms`;
 const orUnknown = (value: number | null, text: (value: number) => string): string =>

@@ -1,9 +1,10 @@
 import type { CheckState, WindowReport } from '../../../contracts/monitoring.ts';
+import type { TrendEntry } from '../../charts/alert-plot.ts';
 import { count, dataPage, dataTable, facts, figure } from '../data-page.ts';
 import { html, type Markup, Markup as Safe } from '../html.ts';
 import { answersSection, driftSection } from './drift.ts';
 import { operationsSection, skewSection } from './operations.ts';
-import { byState, digits, intervalText, pill, type TrendEntry } from './parts.ts';
+import { byState, digits, intervalText, pill } from './parts.ts';
 import { conceptSection, qualitySection, windowText } from './quality.ts';
 import { WINDOW_STYLE } from './style.ts';
 

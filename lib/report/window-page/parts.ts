@@ -1,12 +1,9 @@
 import type { Interval } from '../../../contracts/evaluation-report.ts';
-import type { CheckState, DriftedColumn, MonitorState, Verdict } from '../../../contracts/monitoring.ts';
-import { trendPoint } from '../../charts/alert-plot.ts';
+import type { CheckState, DriftedColumn, Verdict } from '../../../contracts/monitoring.ts';
+import { type TrendEntry, trendPoint } from '../../charts/alert-plot.ts';
 import { type TimeChart, type TimeLine, timeChartSvg } from '../../charts/lines.ts';
 import { count, figure, percent } from '../data-page.ts';
 import { html, type Markup } from '../html.ts';
-
-/** A window as it is kept. */
-export type TrendEntry = MonitorState['trend'][number];
 
 /** A state as a coloured word. */
 export const pill = (state: CheckState): Markup => html`<span class="pill ${state}">${state}</span>`;

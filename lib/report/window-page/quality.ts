@@ -1,9 +1,10 @@
 import type { ObservedWindow, WindowReport } from '../../../contracts/monitoring.ts';
 import type { MetricName } from '../../../contracts/spec/metrics.ts';
+import type { TrendEntry } from '../../charts/alert-plot.ts';
 import type { TimeChart } from '../../charts/lines.ts';
 import { count, dataTable, figure } from '../data-page.ts';
 import { html, type Markup } from '../html.ts';
-import { intervalText, restsOn, type TrendEntry, trendChart, trendLine } from './parts.ts';
+import { intervalText, restsOn, trendChart, trendLine } from './parts.ts';
 
 /** Charts at the most, and what they show where nobody set a limit. */
 const MOST_CHARTS = 4;
