@@ -56,6 +56,8 @@ export const PAGE_TONES: Tones = {
 const WIDTH = 520;
 const HEIGHT = 240;
 const PLOT = { left: 58, right: 14, top: 34, bottom: 46 };
+/** Room of a moment on the axis; those at the ends begin and end there. */
+const LABEL = 105;
 const DAY = 86_400_000;
 
 /**
@@ -128,18 +130,22 @@ const grid = (scale: Scale, tones: Tones, format: (value: number) => string): Ma
 
 function timeAxis(points: readonly TimePoint[], scale: Scale, tones: Tones): Markup[] {
   const moments = [...new Set(points.map(({ at }) => at))].sort((a, b) => a - b);
-  const most = Math.min(5, moments.length);
-  const chosen = Array.from(
-    { length: most },
-    (_, i) => moments[Math.round((i * (moments.length - 1)) / Math.max(1, most - 1))] ?? 0,
-  );
+  const chosen: number[] = [];
+  for (const at of moments) {
+    const before = chosen.at(-1);
+    const isLast = at === moments.at(-1);
+    // The last one is always named; one that stands too near gives way.
+    if (isLast && before !== undefined && scale.x(at) - scale.x(before) < LABEL) chosen.pop();
+    if (isLast || before === undefined || scale.x(at) - scale.x(before) >= LABEL) chosen.push(at);
+  }
   const span = (moments.at(-1) ?? 0) - (moments[0] ?? 0);
   const word = (at: number): string => {
     const text = new Date(at).toISOString();
     return span < 2 * DAY ? text.slice(5, 16).replace('T', ' ') : text.slice(0, 10);
   };
   return chosen.map((at, i) => {
-    const anchor = most === 1 ? 'middle' : i === 0 ? 'start' : i === most - 1 ? 'end' : 'middle';
+    const anchor =
+      chosen.length === 1 ? 'middle' : i === 0 ? 'start' : i === chosen.length - 1 ? 'end' : 'middle';
     return html`<text x="${scale.x(at)}" y="${HEIGHT - PLOT.bottom + 17}" text-anchor="${anchor}" style="fill:${tones.soft}">${word(at)}</text>`;
   });
 }

@@ -4,6 +4,7 @@ import type { ReferenceProfile, SketchedColumn } from '../../contracts/monitorin
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import type { Database } from '../duckdb/database.ts';
 import { eachColumn, type Rows, typesOf, valueSql } from './column-values.ts';
+import { domainClassifier, type ReferenceRows } from './domain-classifier.ts';
 import { compareColumn, freshCategories, hasUnknown, judged, type WindowColumn } from './drifted-columns.ts';
 import { estimatedQuality } from './estimation.ts';
 import { knownRows, type LabelledRows, readLabelled } from './labelled-rows.ts';
@@ -44,7 +45,7 @@ export interface WindowQuestion {
   monitoring: MonitoringSpec;
   problem: WatchedProblem;
   /** Rows of the reference, for the domain classifier: without them there is none. */
-  referenceRows?: Rows;
+  referenceRows?: ReferenceRows;
   /** Of everything that is drawn by chance. Default 0. */
   seed?: number;
   signal?: AbortSignal;
@@ -144,7 +145,7 @@ async function statisticsOf(
     rows: read.rows,
     columns: judged(read.columns, drift === false ? null : drift),
     multivariate,
-    classifier: null,
+    classifier: await classifierOf(database, question, read.features, warnings),
     predictions: byPsi(read.predictions, limit),
     labels: truth && reference.label ? labelDrift(reference.label, truth.truth, monitoring) : null,
     quality: await measuredQuality(problem, truth?.rows ?? 0, known, seed),
@@ -153,6 +154,23 @@ async function statisticsOf(
     slices: await sliceReports(question, tables, read.answers, truth, limit),
     warnings,
   };
+}
+
+async function classifierOf(
+  database: Database,
+  { monitoring: { drift }, referenceRows, seed = 0 }: WindowQuestion,
+  columns: readonly WindowColumn[],
+  warnings: string[],
+): Promise<WindowStatistics['classifier']> {
+  if (drift === false || drift.classifier === false) return null;
+  const found = referenceRows ? await domainClassifier(database, referenceRows, columns, seed) : null;
+  if (!found)
+    warnings.push(
+      referenceRows
+        ? 'drift.classifier: too few rows, or no feature but moments and texts, to tell the window from the reference'
+        : 'drift.classifier: the rows of the reference are not at hand here, only what is known of them',
+    );
+  return found;
 }
 
 /** Slices of the window: their answers against the reference’s in the same slice, and their quality. */

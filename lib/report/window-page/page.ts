@@ -1,4 +1,4 @@
-import type { CheckState, WindowReport } from '../../../contracts/monitoring.ts';
+import type { CheckState, Verdict, WindowReport } from '../../../contracts/monitoring.ts';
 import type { TrendEntry } from '../../charts/alert-plot.ts';
 import { count, dataPage, dataTable, facts, figure } from '../data-page.ts';
 import { html, type Markup, Markup as Safe } from '../html.ts';
@@ -68,26 +68,26 @@ function summary({ verdicts, rows, quality, columns, versions, reference }: Wind
 function verdictSection({ verdicts }: WindowReport): Markup {
   if (verdicts.length === 0) return html`<p>Nothing was judged.</p>`;
   const ordered = byState(verdicts);
-  const table = (from: number, to?: number): Markup =>
+  const limited = ordered.filter(({ state }) => state !== 'unlimited');
+  const shown = limited.slice(0, MOST_OPEN);
+  const folded = ordered.filter((verdict) => !shown.includes(verdict));
+  const table = (some: readonly Verdict[]): Markup =>
     dataTable(
       '',
-      ['', 'check', 'of', 'slice', 'got', 'limit', 'interval', 'rests on', 'in words'],
-      ordered
-        .slice(from, to)
-        .map(({ state, check, of, slice, observed, limit, interval, rows, words }) => [
-          pill(state),
-          check,
-          of,
-          slice ?? '',
-          figure(observed),
-          figure(limit),
-          intervalText(interval),
-          count(rows),
-          words,
-        ]),
-      [4, 5, 6, 7],
+      ['', 'check', 'slice', 'got', 'limit', 'interval', 'rests on', 'in words'],
+      some.map(({ state, check, of, slice, observed, limit, interval, rows, words }) => [
+        pill(state),
+        html`<span class="check">${check.replaceAll('-', ' ')}</span>${of === '' ? '' : html` <code>${of}</code>`}`,
+        slice ?? '',
+        figure(observed),
+        figure(limit),
+        intervalText(interval),
+        count(rows),
+        words,
+      ]),
+      [3, 4, 5, 6],
     );
-  return html`${table(0, MOST_OPEN)}${ordered.length > MOST_OPEN ? html`<details><summary>${ordered.length - MOST_OPEN} more</summary>${table(MOST_OPEN)}</details>` : ''}`;
+  return html`${shown.length > 0 ? table(shown) : html`<p>The spec sets no limits.</p>`}${folded.length > 0 ? html`<details><summary>${folded.length} more${folded.every(({ state }) => state === 'unlimited') ? ', of which nothing is asked' : ''}</summary>${table(folded)}</details>` : ''}`;
 }
 
 function slicesSection({ slices, verdicts }: WindowReport): Markup {
