@@ -15,7 +15,7 @@ const figure = (value: number): string => String(Number(value.toPrecision(4)));
 const MEASURE: Readonly<Record<CheckName, RegExp>> = {
   'data-drift': /^drift\.share$/,
   'multivariate-drift': /^multivariate\.error$/,
-  'domain-classifier': /^classifier\.auc$/,
+  'domain-classifier': /^classifier\.roc_auc$/,
   'prediction-drift': /^predictions\.psi$/,
   'label-drift': /^labels\.psi$/,
   skew: /^skew\.share$/,
