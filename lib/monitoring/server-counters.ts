@@ -55,7 +55,8 @@ export function countersOf(page: string, endpoint: string): EndpointCounters {
 }
 
 /**
- * What was counted between two readings, all servers together; a server that started afresh has counted from 0.
+ * What was counted between two readings, all servers together; a server of which any counter fell has
+ * started afresh, and has counted from 0.
  *
  * @returns `null` where no server was read
  */
@@ -65,11 +66,11 @@ export function countedSince(
 ): EndpointCounters | null {
   if (now === null || Object.keys(now).length === 0) return null;
   const sum: EndpointCounters = { requests: 0, failed: 0, refused: 0, invalidInputs: 0, invalidOutputs: 0 };
-  for (const [server, counters] of Object.entries(now))
-    for (const name of Object.keys(sum)) {
-      const value = counters[name] ?? 0;
-      const before = earlier[server]?.[name] ?? 0;
-      sum[name] = (sum[name] ?? 0) + (value >= before ? value - before : value);
-    }
+  for (const [server, counters] of Object.entries(now)) {
+    const before = earlier[server] ?? {};
+    const isAfresh = Object.keys(sum).some((name) => (counters[name] ?? 0) < (before[name] ?? 0));
+    for (const name of Object.keys(sum))
+      sum[name] = (sum[name] ?? 0) + (counters[name] ?? 0) - (isAfresh ? 0 : (before[name] ?? 0));
+  }
   return sum;
 }
