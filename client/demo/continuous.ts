@@ -155,7 +155,7 @@ export class ContinuousStory {
         monitorAnswer,
         this.#context.dataDir,
       );
-      const window = endpoints[0]?.state?.trend.at(-1);
+      const window = endpoints[0]?.state?.latest;
       if (!window || window.window.before !== end)
         throw new PerennialError('StageFailed', `the window before ${end} was not looked at`);
       const { monitoring } = this.#spec;
