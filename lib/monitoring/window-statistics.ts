@@ -3,7 +3,7 @@ import type { DriftedColumn, MeasuredQuality, WindowReport } from '../../contrac
 import type { ReferenceProfile, SketchedColumn } from '../../contracts/monitoring-reference.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import type { Database } from '../duckdb/database.ts';
-import { eachColumn, type Rows, typesOf, valueSql } from './column-values.ts';
+import { eachColumn, type Rows, textSql, typesOf, valueSql } from './column-values.ts';
 import { domainClassifier, type ReferenceRows } from './domain-classifier.ts';
 import { compareColumn, freshCategories, hasUnknown, judged, type WindowColumn } from './drifted-columns.ts';
 import { estimatedQuality } from './estimation.ts';
@@ -239,27 +239,30 @@ async function readWindow(
     'the rows of a window',
   );
   const asked = [
-    ...watched.map((column) => ({ column, isAnswer: false, sql: valueSql(features, column, types) })),
-    ...answers.map((column) => ({ column, isAnswer: true, sql: valueSql(outputs, column, types) })),
+    ...watched.map((column) => ({ column, isAnswer: false, rows: features })),
+    ...answers.map((column) => ({ column, isAnswer: true, rows: outputs })),
   ];
   const read = eachColumn(
     database,
     relation,
-    asked.map(({ column, isAnswer, sql }) => ({ sql, as: askedAs(column.kind, column.sketch, isAnswer) })),
+    asked.map(({ column, isAnswer, rows }) => ({
+      sql: valueSql(rows, column, types),
+      as: askedAs(column.kind, column.sketch, isAnswer, textSql(rows, column, types)),
+    })),
     Number(n),
   );
   const own: WindowColumn[] = [];
   const said: WindowColumn[] = [];
   const compared: DriftedColumn[] = [];
   for await (const { index, values } of read) {
-    const { column, sql, isAnswer } = asked[index] ?? {};
-    if (!column || sql === undefined) continue;
+    const { column, rows, isAnswer } = asked[index] ?? {};
+    if (!column || !rows) continue;
     const ofWindow = { ...column, values };
     (isAnswer ? said : own).push(ofWindow);
     const { sketch } = column;
     const fresh =
       sketch.of === 'categories' && sketch.rest.names === 0 && hasUnknown(ofWindow)
-        ? await freshCategories(database, relation, sql, sketch)
+        ? await freshCategories(database, relation, valueSql(rows, column, types), sketch)
         : undefined;
     compared.push(compareColumn(ofWindow, fresh));
   }
