@@ -16,7 +16,7 @@ const isCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, c
  * @throws PerennialError what the engine refused, with its code; `StageFailed` where it broke
  */
 export async function askDataEngine<T>(
-  role: 'check' | 'profile' | 'infer' | 'predictions' | 'feedback' | 'audit' | 'monitor',
+  role: 'check' | 'profile' | 'infer' | 'rows' | 'predictions' | 'feedback' | 'audit' | 'monitor',
   question: unknown,
   answer: z.ZodType<T>,
   dataDir?: string,

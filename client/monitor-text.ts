@@ -1,6 +1,6 @@
 import pc from 'picocolors';
 import type { MonitorView } from '../contracts/monitor-questions.ts';
-import type { Verdict, WindowSummary } from '../contracts/monitoring.ts';
+import type { TrendWindow, Verdict, WindowSummary } from '../contracts/monitoring.ts';
 import { CHECKS, type CheckName } from '../contracts/spec/monitoring.ts';
 import { columns } from './output.ts';
 
@@ -41,7 +41,7 @@ export function monitorList(views: readonly MonitorView[]): string {
   return columns([
     ['ENDPOINT', 'STATE', 'LATEST WINDOW', 'ROWS', 'LABELS', 'ALERTS'],
     ...views.map(({ settings, state }) => {
-      const latest = state?.trend.at(-1);
+      const latest = state?.latest;
       const raised = state?.alerts.open.filter(({ raisedAt }) => raisedAt !== null).length ?? 0;
       return [
         settings.endpoint,
@@ -57,7 +57,7 @@ export function monitorList(views: readonly MonitorView[]): string {
 
 /** One endpoint: now, and the trend. */
 export function monitorText({ settings, state }: MonitorView): string {
-  const latest = state?.trend.at(-1);
+  const latest = state?.latest;
   const { endpoint, monitoring } = settings;
   const window = typeof monitoring.window === 'string' ? monitoring.window : `${monitoring.window.rows} rows`;
   if (!state || !latest)
@@ -104,7 +104,7 @@ const stateWord = (state: WindowSummary['state']): string =>
 const RANK = { breached: 0, insufficient: 1, ok: 2, unlimited: 3 } as const;
 
 /** A line for each check: its worst verdict, and its trend. */
-function checkTable(latest: WindowSummary, trend: readonly WindowSummary[]): string {
+function checkTable(latest: WindowSummary, trend: readonly TrendWindow[]): string {
   const shown = trend.slice(-WIDEST_TREND);
   const rows = CHECKS.flatMap((check) => {
     const verdicts = latest.verdicts.filter((one) => one.check === check && one.slice === null);
@@ -115,7 +115,7 @@ function checkTable(latest: WindowSummary, trend: readonly WindowSummary[]): str
   return columns([['  CHECK', 'STATE', `LAST ${shown.length}`, ''], ...rows]);
 }
 
-function trendOf(check: CheckName, { of }: Verdict, trend: readonly WindowSummary[]): string {
+function trendOf(check: CheckName, { of }: Verdict, trend: readonly TrendWindow[]): string {
   const latest = trend.at(-1);
   const names = Object.keys(latest?.measures ?? {}).filter((name) => MEASURE[check].test(name));
   const name = names.find((one) => one.endsWith(`.${of}`)) ?? names[0];

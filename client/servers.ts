@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { PerennialError } from '../contracts/errors.ts';
 import { attribution, attributionMethod, attributionUnit } from '../contracts/explanation.ts';
+import { type FeedbackAnswer, type feedback, feedbackAnswer } from '../contracts/feedback.ts';
 import { WORKFLOW_TYPES } from '../contracts/names.ts';
 import { type ModelServerInfo, modelServerInfo } from '../contracts/serving.ts';
 
@@ -20,6 +21,14 @@ export async function liveServers(client: Client): Promise<ModelServerInfo[]> {
 /** The longest that a prediction may take; a full request of 10,000 rows takes well below a second. */
 const ANSWER_TIMEOUT_MS = 60_000;
 
+/** Headers that say more of a call. */
+export interface CallHeaders {
+  /** Truth names it later. */
+  'x-request-id'?: string;
+  /** Recorded traffic: when it happened, ISO 8601. */
+  'perennial-time'?: string;
+}
+
 /** What the model server answered. */
 export interface PredictionAnswer {
   server: string;
@@ -32,6 +41,7 @@ export interface PredictionAnswer {
  *
  * @param body for example `{ dataframe_records: [{ … }] }`
  * @param token of the model server; default `PERENNIAL_SECRET_SERVER_TOKEN`
+ * @param headers for example the request's id
  * @throws PerennialError `ServerUnavailable`, `InputInvalid` with the server's own words
  */
 export async function predict(
@@ -39,11 +49,13 @@ export async function predict(
   endpoint: string,
   body: unknown,
   token?: string,
+  headers: CallHeaders = {},
 ): Promise<PredictionAnswer> {
-  const { answer, headers } = await post(url, endpoint, 'invocations', body, token);
+  const path = `/endpoints/${encodeURIComponent(endpoint)}/invocations`;
+  const { answer, headers: said } = await post({ url, path, endpoint }, body, token, headers);
   const predictions =
     typeof answer === 'object' && answer !== null && 'predictions' in answer ? answer.predictions : answer;
-  const version = headers.get('perennial-model-version');
+  const version = said.get('perennial-model-version');
   return { server: url, version: version === null ? null : decodeURIComponent(version), predictions };
 }
 
@@ -65,19 +77,40 @@ export const explainRows = async (
   body: unknown,
   token?: string,
 ): Promise<ExplanationAnswer> =>
-  explanationAnswer.parse((await post(url, endpoint, 'explain', body, token)).answer);
+  explanationAnswer.parse(
+    (await post({ url, path: `/endpoints/${encodeURIComponent(endpoint)}/explain`, endpoint }, body, token))
+      .answer,
+  );
 
-async function post(
+/**
+ * Tells a server what turned out to be true; arguments and errors as of {@link predict}.
+ *
+ * @param truths at most 10,000
+ */
+export async function tellTruth(
   url: string,
   endpoint: string,
-  verb: string,
+  truths: readonly z.input<typeof feedback>[],
+  token?: string,
+  headers: CallHeaders = {},
+): Promise<FeedbackAnswer> {
+  const path = `/v1/endpoints/${encodeURIComponent(endpoint)}/feedback`;
+  return feedbackAnswer.parse((await post({ url, path, endpoint }, truths, token, headers)).answer);
+}
+
+async function post(
+  { url, path, endpoint }: { url: string; path: string; endpoint: string },
   body: unknown,
   token = process.env.PERENNIAL_SECRET_SERVER_TOKEN,
+  headers: CallHeaders = {},
 ): Promise<{ answer: unknown; headers: Headers }> {
-  const target = `${url}/endpoints/${encodeURIComponent(endpoint)}/${verb}`;
-  const response = await fetch(target, {
+  const response = await fetch(`${url}${path}`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    headers: {
+      'content-type': 'application/json',
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...headers,
+    },
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
   }).catch((cause: unknown) => {

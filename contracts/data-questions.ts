@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { tableProfile } from './profile.ts';
+import { pipelineSpec } from './spec/pipeline.ts';
 import { source } from './spec/sources.ts';
 
 /** What the CLI asks the data engine about a source, in a process of its own: see `workers/answer.ts`. */
@@ -22,3 +23,24 @@ export const inferQuestion = dataQuestion.extend({
 
 /** Proposed expectations in the spec's YAML, and how many. */
 export const inferAnswer = z.object({ yaml: z.string(), rules: z.number().int() });
+
+/** What is asked of a spec's table where it is replayed: the rows of a stretch of time. */
+export const rowsQuestion = z.strictObject({
+  spec: pipelineSpec,
+  /** ISO 8601; from `from` on, up to, not including, `before`. */
+  from: z.string(),
+  before: z.string(),
+});
+
+/** A row as a client of the model would have it. */
+export const timedRow = z.object({
+  /** When it was, ISO 8601. */
+  at: z.string(),
+  /** The features as a request has them. */
+  inputs: z.record(z.string(), z.unknown()),
+  /** What turned out to be true. */
+  label: z.string().nullable(),
+});
+export type TimedRow = z.infer<typeof timedRow>;
+
+export const rowsAnswer = z.object({ rows: z.array(timedRow) });

@@ -169,6 +169,24 @@ export const windowSummary = z.strictObject({
 });
 export type WindowSummary = z.infer<typeof windowSummary>;
 
+/** A window of the trend: what is kept of it when the next one has come. */
+export const trendWindow = windowSummary
+  .pick({
+    window: true,
+    labelled: true,
+    version: true,
+    rows: true,
+    labels: true,
+    state: true,
+    report: true,
+    page: true,
+  })
+  .extend({
+    /** Of all rows and features together; those of single columns and slices stand in the report. */
+    measures: z.record(z.string(), z.number()),
+  });
+export type TrendWindow = z.infer<typeof trendWindow>;
+
 /** What is watched, and how; written when a version of the pipeline comes into production. */
 export const monitorSettings = z.strictObject({
   endpoint: z.string(),
@@ -190,7 +208,9 @@ export const monitorState = z.strictObject({
   /** Index of the next window. */
   index: count,
   /** The latest, the oldest first; at most 400. */
-  trend: z.array(windowSummary),
+  trend: z.array(trendWindow),
+  /** The latest of them, whole. */
+  latest: windowSummary.nullable(),
   /** The end of the last window whose truth was looked at. */
   judgedThrough: moment.nullable(),
   alerts: alertState,

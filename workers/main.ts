@@ -18,6 +18,7 @@ const ROLES: Record<string, () => Promise<Role>> = {
   intake: async () => (await import('./intake.ts')).runIntake,
   profile: async () => (await import('./profile.ts')).runProfile,
   infer: async () => (await import('./profile.ts')).runInfer,
+  rows: async () => (await import('./rows.ts')).runRows,
   predictions: async () => (await import('./predictions.ts')).runPredictions,
   feedback: async () => (await import('./feedback.ts')).runFeedback,
   audit: async () => (await import('./audit.ts')).runAudit,

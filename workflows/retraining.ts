@@ -82,8 +82,9 @@ class Retraining {
       this.#trail.note(entryOf(decision)),
     );
     this.#gaveUpAt = this.#book.state.gaveUpAt;
-    this.#listen();
+    // Before anything that was sent meanwhile is handled, which may start a run.
     this.#endLost();
+    this.#listen();
     this.#look();
   }
 

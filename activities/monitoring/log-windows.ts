@@ -1,4 +1,5 @@
-import type { MonitorSettings, WindowSummary } from '../../contracts/monitoring.ts';
+import { type MonitorSettings, type TrendWindow, windowReport } from '../../contracts/monitoring.ts';
+import { measuresOf } from '../../domain/monitoring/measures.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import type { MlflowClient } from '../../packages/mlflow-client-ts/src/index.ts';
@@ -38,9 +39,10 @@ async function logWindow(
   mlflow: MlflowClient,
   store: ArtifactStore,
   runId: string,
-  { window, measures, report, page }: WindowSummary,
+  { window, report, page }: TrendWindow,
 ): Promise<void> {
   const timestamp = Date.parse(window.before);
+  const measures = measuresOf(windowReport.parse(await store.json(report)));
   await mlflow.runs.logBatch({
     runId,
     metrics: Object.entries(measures).map(([key, value]) => ({ key, value, timestamp, step: window.index })),

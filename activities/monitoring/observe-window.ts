@@ -11,6 +11,8 @@ import { MEDIA_TYPES } from '../../contracts/refs.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { travellingVerdicts, windowState } from '../../domain/monitoring/assess.ts';
 import { measuresOf } from '../../domain/monitoring/measures.ts';
+import { trendOf } from '../../domain/monitoring/trend.ts';
+import { worstPlot } from '../../lib/charts/alert-plot.ts';
 import type { Database } from '../../lib/duckdb/database.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
@@ -18,9 +20,9 @@ import { operationsOf } from '../../lib/monitoring/operations.ts';
 import { ANSWERED } from '../../lib/monitoring/prediction-windows.ts';
 import { countedSince } from '../../lib/monitoring/server-counters.ts';
 import { servingSkew, skewFiles } from '../../lib/monitoring/skew.ts';
-import { alertPlot, windowPage } from '../../lib/monitoring/window-page.ts';
 import { windowReportOf } from '../../lib/monitoring/window-report.ts';
 import { openPredictions } from '../../lib/predictions/prediction-log.ts';
+import { windowPage } from '../../lib/report/window-page/page.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
 import { serverUptime } from './server-uptime.ts';
@@ -236,7 +238,8 @@ async function written(
 ): Promise<WindowSummary> {
   const store = (await deps.store()).within(await frame.scratch(), { encrypt: true });
   const { window, labelled, verdicts } = report;
-  const measured = {
+  const stored = await store.putJson(report);
+  const summary: WindowSummary = {
     window,
     labelled,
     version: mainOf(report.versions),
@@ -245,16 +248,18 @@ async function written(
     state: windowState(verdicts),
     verdicts: travellingVerdicts(verdicts),
     measures: measuresOf(report),
+    report: stored,
+    // Until there is one.
+    page: stored,
+    plot: null,
   };
   const earlier = (state?.trend ?? []).filter((one) => one.window.index < window.index);
-  const written = await store.putJson(report);
-  const svg = await alertPlot(earlier, measured);
-  const summary = {
-    ...measured,
-    report: written,
-    page: await store.putBytes(await windowPage(report, [...earlier, measured]), MEDIA_TYPES.html),
+  const trend = [...earlier, trendOf(summary)];
+  const svg = worstPlot(trend, summary);
+  frame.report({ endpoint, window: window.index });
+  return {
+    ...summary,
+    page: await store.putBytes(windowPage(report, trend), MEDIA_TYPES.html),
     plot: svg === null ? null : await store.putBytes(svg, MEDIA_TYPES.svg),
   };
-  frame.report({ endpoint, window: window.index });
-  return summary;
 }

@@ -21,7 +21,7 @@ import { lineageOfVersion } from '../version-lineage.ts';
 import { withDatabase } from '../with-database.ts';
 
 /** Raised where references that were made before are none any more. */
-const REFERENCE_CODE = 1;
+const REFERENCE_CODE = 2;
 
 /** A version whose predictions are watched. */
 export interface WatchedVersion {
@@ -59,7 +59,7 @@ export async function watchedVersion(
   );
   if (!model) return undefined;
   const problem = problemOf(model, spec);
-  const identity = [REFERENCE_CODE, model.onnx.sha256, monitoring.reference];
+  const identity = [REFERENCE_CODE, model.onnx.sha256, monitoring.reference, monitoring.slices];
   const key = `monitoring/references/${endpoint}/${sha256Of(JSON.stringify(identity))}`;
   const known = await store.documents.read(key);
   if (known) {
@@ -98,42 +98,52 @@ type Question = Watched & Omit<WatchedVersion, 'reference'>;
 async function ofTraining(
   deps: ActivityDependencies,
   store: ArtifactStore,
-  { endpoint, version, spec, model, problem }: Question,
+  { endpoint, version, spec, monitoring, model, problem }: Question,
   frame: ActivityFrame,
 ): Promise<ReferenceProfile> {
   const { data } = await lineageOfVersion(deps.mlflow(), endpoint, version);
   const { train, test } = data.split;
-  return withDatabase(frame, async (database, scratchDir) => {
-    const scored = join(scratchDir, 'test-scored.parquet');
-    await scoreLabelled({
-      model: servedOf(model),
-      modelPath: await store.path(model.onnx),
-      parquetPath: await store.path(test.artifact),
-      outPath: scored,
-      task: model.task,
-      target: spec.columns.target,
-      timestamp: spec.columns.timestamp ?? null,
-      scratchDir,
-      memoryLimit: frame.duckdbMemory,
-      signal: frame.signal,
-    });
-    const relation = (path: string): string => `read_parquet(${quoteLiteral(path)})`;
-    return buildReference(database, {
-      version,
-      words: `version ${version}: its ${train.rows.toLocaleString('en')} training rows, answers and truth of its ${test.rows.toLocaleString('en')} test rows`,
-      features: model.signature.inputs.map(({ name, kind }) => ({ name, kind })),
-      rows: { relation: relation(await store.path(train.artifact)), columnOf: (name) => name },
-      answered: { relation: relation(scored), columnOf: LOG_COLUMNS_OF.outputOf },
-      problem,
-    });
+  const scratchDir = await frame.scratch();
+  const scored = join(scratchDir, 'test-scored.parquet');
+  await scoreLabelled({
+    model: servedOf(model),
+    modelPath: await store.path(model.onnx),
+    parquetPath: await store.path(test.artifact),
+    outPath: scored,
+    task: model.task,
+    target: spec.columns.target,
+    timestamp: spec.columns.timestamp ?? null,
+    scratchDir,
+    memoryLimit: frame.duckdbMemory,
+    signal: frame.signal,
   });
+  const rows = await store.path(train.artifact);
+  const relation = (path: string): string => `read_parquet(${quoteLiteral(path)})`;
+  return withDatabase(
+    frame,
+    (database) =>
+      buildReference(database, {
+        version,
+        words: `version ${version}: its ${train.rows.toLocaleString('en')} training rows, answers and truth of its ${test.rows.toLocaleString('en')} test rows`,
+        features: model.signature.inputs.map(({ name, kind }) => ({ name, kind })),
+        rows: { relation: relation(rows), columnOf: (name) => name },
+        answered: {
+          relation: relation(scored),
+          columnOf: LOG_COLUMNS_OF.outputOf,
+          featureOf: LOG_COLUMNS_OF.featureOf,
+        },
+        slices: monitoring.slices,
+        problem,
+      }),
+    [rows, scored],
+  );
 }
 
 /** What was predicted in a time that people chose. */
 async function ofPredictions(
   deps: ActivityDependencies,
   { from, before }: Exclude<MonitoringSpec['reference'], 'training'>,
-  { endpoint, version, model, problem }: Question,
+  { endpoint, version, monitoring, model, problem }: Question,
   frame: ActivityFrame,
 ): Promise<ReferenceProfile> {
   const log = await openPredictions(deps.config, endpoint, {
@@ -149,7 +159,8 @@ async function ofPredictions(
       words: `predictions from ${from} to ${before}`,
       features: model.signature.inputs.map(({ name, kind }) => ({ name, kind })),
       rows: { relation, columnOf: LOG_COLUMNS_OF.featureOf },
-      answered: { relation, columnOf: LOG_COLUMNS_OF.outputOf },
+      answered: { relation, columnOf: LOG_COLUMNS_OF.outputOf, featureOf: LOG_COLUMNS_OF.featureOf },
+      slices: monitoring.slices,
       problem,
     });
   } finally {

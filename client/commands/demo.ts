@@ -6,6 +6,7 @@ import { PerennialError } from '../../contracts/errors.ts';
 import type { LifecycleResult } from '../../contracts/lifecycle.ts';
 import { codeVersion } from '../code-version.ts';
 import { type Context, runLink, withContext } from '../context.ts';
+import { type ContinuousOptions, continuousDemo } from '../demo/continuous-demo.ts';
 import { follow } from '../follow.ts';
 import { EXIT, guarded, type Output, outputOf } from '../output.ts';
 import { timeSpent } from '../overhead.ts';
@@ -22,20 +23,43 @@ interface DemoOptions {
   approve?: boolean;
   keep?: boolean;
   example: string;
+  months: string;
 }
+
+/** Months of production that the story of a model that stays good takes by itself. */
+const DEFAULT_MONTHS = 12;
+/** The recorded data end in November 2010. */
+const MOST_MONTHS = 18;
 
 /** `demo`: the main job, from raw files to predictions of the served model. */
 export function registerDemoCommand(program: Command): void {
   program
     .command('demo')
+    .argument('[story]', 'continuous: a model in production, watched and trained anew as its data change')
     .description('from raw flights to an approved, serving model, on a platform of its own')
     .option('--approve', 'approve the candidate without asking; so it is without a terminal, too')
     .option('--keep', 'leave the platform running until Ctrl-C')
     .option('--example <name>', 'flights or bank', 'flights')
-    .action((options: DemoOptions, command: Command) => {
+    .option('--months <n>', 'continuous: months of production', String(DEFAULT_MONTHS))
+    .action((story: string | undefined, options: DemoOptions, command: Command) => {
       const output = outputOf(command);
-      return guarded(output.json, () => demo(options, dataDirOf(command), output));
+      const dataDir = dataDirOf(command);
+      return guarded(output.json, () =>
+        story === undefined
+          ? demo(options, dataDir, output)
+          : continuousDemo(storyOf(story, options, output), dataDir, output),
+      );
     });
+}
+
+function storyOf(story: string, options: DemoOptions, output: Output): ContinuousOptions {
+  if (story !== 'continuous')
+    throw new PerennialError('InputInvalid', `there is no story ${story}; there is: continuous`);
+  const months = Number(options.months);
+  if (!Number.isInteger(months) || months < 1 || months > MOST_MONTHS)
+    throw new PerennialError('InputInvalid', `--months: expected a whole number from 1 to ${MOST_MONTHS}`);
+  const approve = options.approve === true || !output.interactive;
+  return { approve, keep: options.keep === true, months };
 }
 
 async function demo(options: DemoOptions, dataDir: string, output: Output): Promise<number> {

@@ -119,7 +119,8 @@ export class Platform {
 
   /** What runs where, now. */
   status(): PlatformStatus {
-    const { dataDir, namespace, serverId } = this.#options;
+    const { dataDir, namespace, serverId, env } = this.#options;
+    const replay = this.#given.replay ?? env.PERENNIAL_REPLAY === '1';
     const temporalUi = this.#temporalUi();
     const mlflowUri = this.#mlflowUri();
     return {
@@ -131,6 +132,7 @@ export class Platform {
       ...(temporalUi ? { temporalUi } : {}),
       ...(mlflowUri ? { mlflowUri } : {}),
       serverId,
+      ...(replay ? { replay } : {}),
       parts: PART_NAMES.flatMap((name) => this.#partStatus(name)),
     };
   }

@@ -45,6 +45,8 @@ export const platformStatus = z.strictObject({
   temporalUi: z.string().optional(),
   mlflowUri: z.string().optional(),
   serverId: z.string(),
+  /** Whether it takes recorded traffic; absent: it does not. */
+  replay: z.boolean().optional(),
   parts: z.array(partStatus),
 });
 export type PlatformStatus = z.infer<typeof platformStatus>;

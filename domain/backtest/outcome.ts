@@ -86,7 +86,7 @@ export function ranked(
   const best = [...known].sort((a, b) => sign * (meanOf(a) - meanOf(b)))[0];
   if (!best)
     return {
-      policies: [...outcomes],
+      policies: [...outcomes].sort((a, b) => a.runs.length - b.runs.length),
       advice: `no window has enough truth to compute ${metric}: a longer stretch, or windows with more rows`,
     };
   const limit = Math.abs(meanOf(best)) * WORTH;

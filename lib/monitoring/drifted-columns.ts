@@ -1,6 +1,7 @@
 import type { DriftedColumn } from '../../contracts/monitoring.ts';
 import type { CategorySketch, NumberSketch, SketchedColumn } from '../../contracts/monitoring-reference.ts';
 import type { DriftSpec } from '../../contracts/spec/monitoring.ts';
+import { hasDrifted } from '../../domain/monitoring/drifted.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
 import { sortAscending } from '../statistics/ascending.ts';
@@ -95,7 +96,8 @@ function compareCategoryColumn(
   column: Pick<DriftedColumn, 'name' | 'kind'>,
   sketch: CategorySketch,
   counts: ReturnType<typeof countsOf>,
-  fresh: FreshCategories = { named: [], rest: { names: 0, rows: 0 } },
+  // Where nobody asked for their names they count as one.
+  fresh: FreshCategories = { named: [], rest: { names: Math.min(1, counts.unknown), rows: counts.unknown } },
 ): DriftedColumn {
   const current = counts.named.reduce((sum, count) => sum + count, counts.unknown);
   const both = {
@@ -206,20 +208,7 @@ export function judged(columns: readonly DriftedColumn[], spec: DriftSpec | null
     return {
       ...column,
       adjustedPValue,
-      drifted: spec !== null && hasDrifted({ ...column, adjustedPValue }, spec),
+      drifted: spec !== null && hasDrifted(spec, { ...column, adjustedPValue }),
     };
   });
-}
-
-function hasDrifted(column: DriftedColumn, spec: DriftSpec): boolean {
-  const beyond = (value: number | null | undefined, limit: number | undefined): boolean =>
-    limit !== undefined && value !== null && value !== undefined && value > limit;
-  return (
-    beyond(column.psi, spec.psi) ||
-    beyond(column.jensenShannon, spec.jensenShannon) ||
-    beyond(column.wasserstein, spec.wasserstein) ||
-    beyond(column.newCategories?.share, spec.newCategories) ||
-    beyond(Math.abs(column.missing.current - column.missing.reference), spec.missing) ||
-    (spec.alpha !== undefined && column.adjustedPValue !== null && column.adjustedPValue < spec.alpha)
-  );
 }

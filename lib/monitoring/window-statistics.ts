@@ -1,15 +1,18 @@
+import { PerennialError } from '../../contracts/errors.ts';
 import type { DriftedColumn, MeasuredQuality, WindowReport } from '../../contracts/monitoring.ts';
 import type { ReferenceProfile, SketchedColumn } from '../../contracts/monitoring-reference.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import type { Database } from '../duckdb/database.ts';
 import { eachColumn, type Rows, typesOf, valueSql } from './column-values.ts';
+import { domainClassifier, type ReferenceRows } from './domain-classifier.ts';
 import { compareColumn, freshCategories, hasUnknown, judged, type WindowColumn } from './drifted-columns.ts';
 import { estimatedQuality } from './estimation.ts';
-import { knownRows, readLabelled } from './labelled-rows.ts';
+import { knownRows, type LabelledRows, readLabelled } from './labelled-rows.ts';
 import { measuredQuality } from './measured-quality.ts';
 import type { WatchedProblem } from './problem.ts';
 import { reconstructionError } from './reconstruction.ts';
 import { askedAs } from './sketched-columns.ts';
+import { referenceSlice, type SlicedTable, slicedTable, valuesAt } from './window-slices.ts';
 
 /** What of a {@link WindowReport} is computed from rows. */
 export type WindowStatistics = Pick<
@@ -42,7 +45,7 @@ export interface WindowQuestion {
   monitoring: MonitoringSpec;
   problem: WatchedProblem;
   /** Rows of the reference, for the domain classifier: without them there is none. */
-  referenceRows?: Rows;
+  referenceRows?: ReferenceRows;
   /** Of everything that is drawn by chance. Default 0. */
   seed?: number;
   signal?: AbortSignal;
@@ -66,13 +69,57 @@ export async function windowStatistics(
   database: Database,
   question: WindowQuestion,
 ): Promise<WindowStatistics> {
-  const { reference, current, labelled, monitoring, problem, seed = 0 } = question;
-  const columnsOf = question.columns ?? LOG_COLUMNS_OF;
-  const features: Rows = { relation: current, columnOf: columnsOf.featureOf };
-  const outputs: Rows = { relation: current, columnOf: columnsOf.outputOf };
   const warnings: string[] = [];
+  const tables = await withSlices(database, question, warnings);
+  try {
+    return await statisticsOf(database, question, tables, warnings);
+  } finally {
+    for (const table of [tables.current, tables.labelled]) await table?.drop?.();
+  }
+}
 
-  const drift = monitoring.drift;
+/** A relation, and the slices of it. */
+type Sliced = Pick<SlicedTable, 'relation' | 'slices'> & Partial<Pick<SlicedTable, 'drop'>>;
+
+/** The rows of the window in tables of their own, where slices are looked at; else as they are. */
+async function withSlices(
+  database: Database,
+  { reference, current, labelled, monitoring, columns = LOG_COLUMNS_OF }: WindowQuestion,
+  warnings: string[],
+): Promise<{ current: Sliced; labelled: Sliced | null }> {
+  const plain = (relation: string): Sliced => ({ relation, slices: [] });
+  const specs = monitoring.slices;
+  const none = { current: plain(current), labelled: labelled === null ? null : plain(labelled) };
+  if (specs.length === 0) return none;
+  const sliced = (relation: string): Promise<SlicedTable> =>
+    slicedTable(database, relation, reference.features, columns.featureOf, specs);
+  try {
+    const own = await sliced(current);
+    try {
+      return { ...none, current: own, labelled: labelled === null ? null : await sliced(labelled) };
+    } catch (error) {
+      await own.drop();
+      throw error;
+    }
+  } catch (error) {
+    // What people wrote about slices must not blind the watch over all the rest.
+    if (!(error instanceof PerennialError) || error.retryable) throw error;
+    warnings.push(`slices are not looked at: ${error.message}`);
+    return none;
+  }
+}
+
+async function statisticsOf(
+  database: Database,
+  question: WindowQuestion,
+  tables: { current: Sliced; labelled: Sliced | null },
+  warnings: string[],
+): Promise<WindowStatistics> {
+  const { reference, monitoring, problem, seed = 0, columns: named = LOG_COLUMNS_OF } = question;
+  const { relation } = tables.current;
+  const features: Rows = { relation, columnOf: named.featureOf };
+  const outputs: Rows = { relation, columnOf: named.outputOf };
+  const { drift } = monitoring;
   const watched = drift === false ? [] : watchedFeatures(reference, drift.columns, warnings);
   const read = await readWindow(database, features, outputs, watched, reference.outputs);
   question.signal?.throwIfAborted();
@@ -80,16 +127,14 @@ export async function windowStatistics(
     drift !== false && drift.multivariate !== false && reference.reconstruction
       ? reconstructionError(reference.reconstruction, read.features)
       : null;
-  const columns = judged(read.columns, drift === false ? null : drift);
   const limit = monitoring.predictions === false ? null : monitoring.predictions.psi;
-  const predictions = byPsi(read.predictions, limit);
-  question.signal?.throwIfAborted();
-
-  const truth =
-    labelled === null ? null : await readLabelled(database, { ...outputs, relation: labelled }, problem);
+  const truth = tables.labelled
+    ? await readLabelled(database, { ...outputs, relation: tables.labelled.relation }, problem)
+    : null;
   const known = truth && knownRows(truth, problem.task);
   if (truth && truth.invalid > 0)
     warnings.push(`${truth.invalid} of ${truth.rows} rows have an answer that is none: they are not judged`);
+  question.signal?.throwIfAborted();
   return {
     reference: {
       words: reference.words,
@@ -98,17 +143,63 @@ export async function windowStatistics(
       version: reference.version,
     },
     rows: read.rows,
-    columns,
+    columns: judged(read.columns, drift === false ? null : drift),
     multivariate,
-    classifier: null,
-    predictions,
+    classifier: await classifierOf(database, question, read.features, warnings),
+    predictions: byPsi(read.predictions, limit),
     labels: truth && reference.label ? labelDrift(reference.label, truth.truth, monitoring) : null,
     quality: await measuredQuality(problem, truth?.rows ?? 0, known, seed),
     referenceQuality: reference.quality,
     estimated: await estimateOf(database, question, outputs),
-    slices: [],
+    slices: await sliceReports(question, tables, read.answers, truth, limit),
     warnings,
   };
+}
+
+async function classifierOf(
+  database: Database,
+  { monitoring: { drift }, referenceRows, seed = 0 }: WindowQuestion,
+  columns: readonly WindowColumn[],
+  warnings: string[],
+): Promise<WindowStatistics['classifier']> {
+  if (drift === false || drift.classifier === false) return null;
+  const found = referenceRows ? await domainClassifier(database, referenceRows, columns, seed) : null;
+  if (!found)
+    warnings.push(
+      referenceRows
+        ? 'drift.classifier: too few rows, or no feature but moments and texts, to tell the window from the reference'
+        : 'drift.classifier: the rows of the reference are not at hand here, only what is known of them',
+    );
+  return found;
+}
+
+/** Slices of the window: their answers against the reference’s in the same slice, and their quality. */
+async function sliceReports(
+  { reference, problem, seed = 0 }: WindowQuestion,
+  { current, labelled }: { current: Sliced; labelled: Sliced | null },
+  answers: readonly WindowColumn[],
+  truth: LabelledRows | null,
+  limit: number | null,
+): Promise<WindowStatistics['slices']> {
+  const reports: WindowStatistics['slices'] = [];
+  for (const { name, rows } of current.slices) {
+    const before = referenceSlice(reference, name);
+    const columns = (before?.outputs ?? []).flatMap((output) => {
+      const values = answers.find((answer) => answer.name === output.name)?.values;
+      // Codes are those of the names of all answers.
+      return values ? [compareColumn({ ...output, values: valuesAt(values, rows) })] : [];
+    });
+    const own = new Set(labelled?.slices.find((slice) => slice.name === name)?.rows);
+    const known = truth && knownRows(truth, problem.task, (place) => own.has(place));
+    reports.push({
+      name,
+      rows: rows.length,
+      quality: await measuredQuality(problem, own.size, known, seed),
+      ...(before ? { referenceQuality: before.quality } : {}),
+      predictions: byPsi(columns, limit),
+    });
+  }
+  return reports;
 }
 
 function watchedFeatures(
@@ -124,6 +215,14 @@ function watchedFeatures(
   return features.filter(({ name }) => names.includes(name));
 }
 
+interface ReadWindow {
+  rows: number;
+  features: WindowColumn[];
+  answers: WindowColumn[];
+  columns: DriftedColumn[];
+  predictions: DriftedColumn[];
+}
+
 /** Columns of the window beside their sketches, and held against them. */
 async function readWindow(
   database: Database,
@@ -131,12 +230,7 @@ async function readWindow(
   outputs: Rows,
   watched: readonly SketchedColumn[],
   answers: readonly SketchedColumn[],
-): Promise<{
-  rows: number;
-  features: WindowColumn[];
-  columns: DriftedColumn[];
-  predictions: DriftedColumn[];
-}> {
+): Promise<ReadWindow> {
   const { relation } = features;
   const types = await typesOf(database, relation);
   const { n } = await database.row(
@@ -155,12 +249,13 @@ async function readWindow(
     Number(n),
   );
   const own: WindowColumn[] = [];
+  const said: WindowColumn[] = [];
   const compared: DriftedColumn[] = [];
   for await (const { index, values } of read) {
     const { column, sql, isAnswer } = asked[index] ?? {};
     if (!column || sql === undefined) continue;
     const ofWindow = { ...column, values };
-    if (!isAnswer) own.push(ofWindow);
+    (isAnswer ? said : own).push(ofWindow);
     const { sketch } = column;
     const fresh =
       sketch.of === 'categories' && sketch.rest.names === 0 && hasUnknown(ofWindow)
@@ -171,6 +266,7 @@ async function readWindow(
   return {
     rows: Number(n),
     features: own,
+    answers: said,
     columns: compared.slice(0, watched.length),
     predictions: compared.slice(watched.length),
   };

@@ -9,6 +9,7 @@ import { CHECKS } from '../../contracts/spec/monitoring.ts';
 import { retrainingSpec } from '../../contracts/spec/retraining.ts';
 import { assessWindow, travellingVerdicts, windowState } from '../../domain/monitoring/assess.ts';
 import { measuresOf } from '../../domain/monitoring/measures.ts';
+import { trendOf } from '../../domain/monitoring/trend.ts';
 import { NO_ALERTS, seenWindow, watched } from '../support/monitoring-samples.ts';
 import { dayWindow, type Observation, observation, watching } from '../support/window-reports.ts';
 
@@ -34,7 +35,8 @@ const stateOf = (trend: WindowSummary[], changes: Partial<MonitorState> = {}): M
     endpoint: 'bank',
     next: dayWindow(trend.length).from,
     index: trend.length,
-    trend,
+    trend: trend.map(trendOf),
+    latest: trend.at(-1) ?? null,
     judgedThrough: null,
     alerts: NO_ALERTS,
     detector: null,

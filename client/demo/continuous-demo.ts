@@ -1,0 +1,87 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import pc from 'picocolors';
+import { PerennialError } from '../../contracts/errors.ts';
+import { startPlatform } from '../commands/platform.ts';
+import { withContext } from '../context.ts';
+import { EXIT, type Output } from '../output.ts';
+import { packageRoot } from '../platform/programs.ts';
+import { runningPlatform } from '../platform/running.ts';
+import { ContinuousStory } from './continuous.ts';
+import { HookReceiver, type PostedNotice } from './hook-receiver.ts';
+import { noticeLines } from './story-lines.ts';
+import { Teller } from './teller.ts';
+
+/** What the demonstration may be told. */
+export interface ContinuousOptions {
+  approve: boolean;
+  /** Leaves the platform running. */
+  keep: boolean;
+  months: number;
+}
+
+/** `demo continuous`: a model that stays good by itself, on a platform of its own. */
+export async function continuousDemo(
+  options: ContinuousOptions,
+  dataDir: string,
+  output: Output,
+): Promise<number> {
+  if (!existsSync(join(packageRoot(), 'examples', 'bank', 'data')))
+    throw new PerennialError(
+      'InputInvalid',
+      'the data of the example are missing; run `npm run setup` in a checkout of Perennial',
+    );
+  const running = runningPlatform(dataDir);
+  if (running && !running.replay)
+    throw new PerennialError(
+      'InputInvalid',
+      `a platform runs on ${dataDir} that takes no recorded traffic; stop it with \`perennial down\`, or take another --data-dir`,
+    );
+  const teller = new Teller(output);
+  const notices: PostedNotice[] = [];
+  const hook =
+    running || process.env.PERENNIAL_NOTIFY_URL
+      ? undefined
+      : await HookReceiver.start((notice) => {
+          notices.push(notice);
+          teller.line(...noticeLines(notice));
+        });
+  output.line(pc.bold('Platform'));
+  if (running) output.line('  already running, and takes recorded traffic');
+  const own = running
+    ? undefined
+    : await startPlatform(
+        {
+          dataDir,
+          sourceRoots: [join(packageRoot(), 'examples')],
+          replay: true,
+          env: { ...process.env, ...hook?.environment },
+        },
+        (line) => output.line(line),
+      );
+  own?.stopOnSignals();
+  try {
+    return await withContext(dataDir, async (context) => {
+      const story = await ContinuousStory.open(context, { output, teller, options });
+      output.line(pc.bold('\nThe first version'));
+      const first = await story.firstVersion();
+      if (!first) return EXIT.failed;
+      if (first.outcome !== 'deployed' || first.version === null) {
+        output.result(first, () => `\n${first.outcome}: ${first.message}`);
+        return EXIT.notDeployed;
+      }
+      output.line(pc.bold('\nIn production, month by month'));
+      const told = await story.months();
+      if (!told) return EXIT.failed;
+      output.result({ ...told, notices }, () => '');
+      if (options.keep && own) {
+        output.line(`\nLeft running; Ctrl-C or \`perennial down\` stops it.`);
+        await own.closed;
+      }
+      return EXIT.ok;
+    });
+  } finally {
+    await own?.stop();
+    await hook?.close();
+  }
+}

@@ -1,0 +1,57 @@
+import pc from 'picocolors';
+import type { WindowSummary } from '../../contracts/monitoring.ts';
+import type { MetricName } from '../../contracts/spec/metrics.ts';
+import type { PostedNotice } from './hook-receiver.ts';
+
+const STATES: Record<WindowSummary['state'], string> = {
+  ok: pc.green('ok'),
+  breached: pc.red('beyond its limits'),
+  insufficient: pc.yellow('not enough to say'),
+};
+
+const month = (at: string): string => at.slice(0, 7);
+const count = (value: number): string => value.toLocaleString('en');
+const figure = (value: number | undefined): string => (value === undefined ? '–' : value.toFixed(3));
+
+/** Features that are named, the most drifted ones. */
+const NAMED = 3;
+
+/** What a month was like, for people: what came, how it differs, how good the answers were as far as that is known. */
+export function monthLines(
+  { window, labelled, version, rows, labels, state, measures }: WindowSummary,
+  { metric, driftLimit, truths }: { metric: MetricName; driftLimit: number; truths: number },
+): string[] {
+  const drifted = Object.entries(measures)
+    .flatMap(([name, value]) =>
+      name.startsWith('drift.psi.') && value > driftLimit ? [{ name: name.slice(10), value }] : [],
+    )
+    .sort((a, b) => b.value - a.value);
+  const names = drifted
+    .slice(0, NAMED)
+    .map(({ name, value }) => `${name} ${value.toFixed(1)}`)
+    .join(', ');
+  const interval = (name: string): string => {
+    const [low, high] = [measures[`${name}.low`], measures[`${name}.high`]];
+    return low === undefined || high === undefined ? '' : ` (${figure(low)} to ${figure(high)})`;
+  };
+  return [
+    `${pc.bold(month(window.from))}  ${count(rows)} calls, most answered by version ${version ?? 'none'}; ${count(truths)} truths came: ${STATES[state]}`,
+    `         answers: PSI ${figure(measures['predictions.psi'])}; features beyond PSI ${driftLimit}: ${drifted.length}${names === '' ? '' : ` (${names}${drifted.length > NAMED ? ', …' : ''})`}; estimated ${metric} ${figure(measures[`estimated.${metric}`])}`,
+    ...(labelled
+      ? [
+          `         truth of ${month(labelled.from)}: ${metric} ${figure(measures[`quality.${metric}`])}${interval(`quality.${metric}`)} by ${count(labels)} labels`,
+        ]
+      : ['         no truth of a whole month is due yet']),
+  ];
+}
+
+/** What a channel was told. */
+export function noticeLines(notice: PostedNotice): string[] {
+  const proof = notice.signed ? '' : pc.red(' (signature is wrong)');
+  if (!('events' in notice)) return [`  ${pc.magenta('✉')} ${notice.kind}${proof}: ${notice.text}`];
+  return [
+    `  ${pc.magenta('✉')} alert, ${notice.severity}${proof}: ${notice.title}`,
+    ...notice.events.map(({ kind, words }) => `      ${kind.padEnd(8)}  ${words}`),
+    `      next      ${notice.next}`,
+  ];
+}
