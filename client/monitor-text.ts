@@ -82,6 +82,15 @@ export function monitorText({ settings, state }: MonitorView): string {
               `  ${severity.padEnd(8)}  since ${minute(since)}  ${subjectOf(key)}: ${words}`,
           ),
         ]),
+    ...(state.undelivered.length === 0
+      ? []
+      : [
+          '',
+          pc.red('Not told'),
+          ...state.undelivered.map(
+            ({ at, channel, title, why }) => `  ${minute(at)}  ${channel}: ${title} (${why})`,
+          ),
+        ]),
     ...(state.tracking ? ['', `Reports  ${state.tracking.url}`] : []),
   ].join('\n');
 }

@@ -91,6 +91,17 @@ export type Channel = z.infer<typeof channel>;
 export const delivery = z.strictObject({ channel, notice: alertNotice });
 export type Delivery = z.infer<typeof delivery>;
 
+/** A notice that a channel refused for good, or that it could not be told within a week. */
+export const undelivered = z.strictObject({
+  /** Of the notice. */
+  id: z.string().max(200),
+  channel,
+  title: z.string().max(300),
+  at: moment,
+  why: z.string().max(500),
+});
+export type Undelivered = z.infer<typeof undelivered>;
+
 export const alertState = z.strictObject({
   open: z.array(openAlert),
   silences: z.array(silence),

@@ -69,6 +69,14 @@ export interface MonitoringActivities {
   logWindows(input: { settings: MonitorSettings }): Promise<void>;
   /** Tells one channel; sending the same again is harmless. */
   deliverAlert(input: Delivery): Promise<void>;
+  /** Puts on record what a channel refused for good; forgets it where the channel takes something again. */
+  recordDelivery(input: {
+    endpoint: string;
+    notice: Pick<AlertNotice, 'id' | 'title'>;
+    channel: Channel;
+    /** Why it was refused; `null`: it was taken. */
+    refused: string | null;
+  }): Promise<void>;
   /** Takes notices that were told out of the state. */
   settleAlerts(input: {
     endpoint: string;

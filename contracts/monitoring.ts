@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { alertState } from './alerts.ts';
+import { alertState, undelivered } from './alerts.ts';
 import { columnComparison } from './distribution-report.ts';
 import { interval, metricValues } from './evaluation-report.ts';
 import { artifactRef } from './refs.ts';
@@ -214,6 +214,8 @@ export const monitorState = z.strictObject({
   /** The end of the last window whose truth was looked at. */
   judgedThrough: moment.nullable(),
   alerts: alertState,
+  /** What people were not told, until the channel takes something again; the latest, the oldest first. */
+  undelivered: z.array(undelivered).max(20).default([]),
   detector: detectorState,
   counters: serverCounters,
   /** The MLflow run of the endpoint, and the first window that it does not have. */

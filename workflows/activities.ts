@@ -105,6 +105,7 @@ export const observeWindow = watching('observeWindow', POLICIES.data, 'Measure a
 export const recordWindow = watching('recordWindow', POLICIES.audit, 'Put the window on record');
 export const logWindows = watching('logWindows', POLICIES.optional, 'Log measures and reports');
 export const deliverAlert = watching('deliverAlert', POLICIES.alert, 'Tell an alert');
+export const recordDelivery = watching('recordDelivery', POLICIES.audit, 'Note whether it was taken');
 export const settleAlerts = watching('settleAlerts', POLICIES.audit, 'Note what was told');
 export const askRetraining = watching('askRetraining', POLICIES.control, 'Ask whether to retrain');
 export const ensureRetraining = retraining('ensureRetraining', POLICIES.control, 'Have the model kept good');

@@ -43,6 +43,7 @@ const continued = (
   judgedThrough: summary.labelled?.before ?? known?.judgedThrough ?? null,
   // People may have asked for silence meanwhile.
   alerts: { ...alerts, silences: known?.alerts.silences ?? [] },
+  undelivered: known?.undelivered ?? [],
   detector: carriedOver.detector,
   counters: { ...known?.counters, ...carriedOver.counters },
   tracking: known?.tracking ?? null,

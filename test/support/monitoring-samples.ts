@@ -93,6 +93,7 @@ export function quietMonitoring(): MonitoringActivities {
     recordWindow: async ({ summary: { window } }) => ({ next: window.before, index: window.index + 1 }),
     logWindows: async () => undefined,
     deliverAlert: async () => undefined,
+    recordDelivery: async () => undefined,
     settleAlerts: async () => undefined,
     askRetraining: async () => ({ decision: null }),
   };
