@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import pc from 'picocolors';
 import { PerennialError } from '../../contracts/errors.ts';
@@ -26,7 +26,8 @@ export async function continuousDemo(
   dataDir: string,
   output: Output,
 ): Promise<number> {
-  if (!existsSync(join(packageRoot(), 'examples', 'bank', 'data')))
+  const data = join(packageRoot(), 'examples', 'bank', 'data');
+  if (!existsSync(data))
     throw new PerennialError(
       'InputInvalid',
       'the data of the example are missing; run `npm run setup` in a checkout of Perennial',
@@ -53,7 +54,8 @@ export async function continuousDemo(
     : await startPlatform(
         {
           dataDir,
-          sourceRoots: [join(packageRoot(), 'examples')],
+          // The data may be a link to where they lie.
+          sourceRoots: [join(packageRoot(), 'examples'), realpathSync(data)],
           replay: true,
           env: { ...process.env, ...hook?.environment },
         },
