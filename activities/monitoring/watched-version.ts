@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { type ReferenceProfile, referenceProfile } from '../../contracts/monitoring-reference.ts';
-import { artifactRef } from '../../contracts/refs.ts';
+import type { ReferenceProfile } from '../../contracts/monitoring-reference.ts';
 import type { LoadableModel } from '../../contracts/registered-version.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
@@ -9,19 +8,16 @@ import { quoteLiteral } from '../../lib/duckdb/sql.ts';
 import { ANSWERED } from '../../lib/monitoring/prediction-windows.ts';
 import type { WatchedProblem } from '../../lib/monitoring/problem.ts';
 import { buildReference } from '../../lib/monitoring/reference.ts';
+import { References } from '../../lib/monitoring/references.ts';
 import { LOG_COLUMNS_OF } from '../../lib/monitoring/window-statistics.ts';
 import { openPredictions } from '../../lib/predictions/prediction-log.ts';
 import { scoreLabelled } from '../../lib/scoring/scored-table.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
-import { sha256Of } from '../../lib/store/digest.ts';
 import { loadableModel } from '../champion.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
 import { lineageOfVersion } from '../version-lineage.ts';
 import { withDatabase } from '../with-database.ts';
-
-/** Raised where references that were made before are none any more. */
-const REFERENCE_CODE = 2;
 
 /** A version whose predictions are watched. */
 export interface WatchedVersion {
@@ -59,18 +55,14 @@ export async function watchedVersion(
   );
   if (!model) return undefined;
   const problem = problemOf(model, spec);
-  const identity = [REFERENCE_CODE, model.onnx.sha256, monitoring.reference, monitoring.slices];
-  const key = `monitoring/references/${endpoint}/${sha256Of(JSON.stringify(identity))}`;
-  const known = await store.documents.read(key);
-  if (known) {
-    const ref = artifactRef.parse(known.value);
-    if (await store.has(ref))
-      return { model, problem, reference: referenceProfile.parse(await store.json(ref)) };
-  }
-  const reference = await (monitoring.reference === 'training'
-    ? ofTraining(deps, store, { ...watched, model, problem }, frame)
-    : ofPredictions(deps, monitoring.reference, { ...watched, model, problem }, frame));
-  await store.documents.write(key, await store.putJson(reference));
+  const reference = await new References(store).get(
+    endpoint,
+    [version, model.onnx.sha256, monitoring.reference, monitoring.slices],
+    () =>
+      monitoring.reference === 'training'
+        ? ofTraining(deps, store, { ...watched, model, problem }, frame)
+        : ofPredictions(deps, monitoring.reference, { ...watched, model, problem }, frame),
+  );
   return { model, problem, reference };
 }
 

@@ -24,6 +24,9 @@ export interface FreshCategories {
   rest: { names: number; rows: number };
 }
 
+/** A category with fewer rows, in the window and the reference together, is not named: it may be one person's. */
+const LEAST_NAMED_ROWS = 5;
+
 const NOTHING = {
   psi: null,
   jensenShannon: null,
@@ -110,7 +113,7 @@ function compareCategoryColumn(
     ...NOTHING,
   };
   if (sketch.rows === 0 || current === 0) return both;
-  const found = categoryStatistics(categoriesOf(sketch, counts, fresh));
+  const found = categoryStatistics(categoriesOf(sketch, counts, fresh), LEAST_NAMED_ROWS);
   return {
     ...both,
     ...found,

@@ -68,6 +68,7 @@ export function watchedState(endpoint: string): MonitorState {
     latest,
     judgedThrough: window.before,
     alerts: NO_ALERTS,
+    undelivered: [],
     detector: null,
     counters: {},
     tracking: null,
