@@ -1,9 +1,13 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import pc from 'picocolors';
 import { PerennialError } from '../../contracts/errors.ts';
+import type { Hindsight } from '../../contracts/hindsight.ts';
 import { startPlatform } from '../commands/platform.ts';
 import { withContext } from '../context.ts';
+import { hindsightText } from '../hindsight-text.ts';
+import { lookBack } from '../monitoring.ts';
 import { EXIT, type Output } from '../output.ts';
 import { packageRoot } from '../platform/programs.ts';
 import { runningPlatform } from '../platform/running.ts';
@@ -47,6 +51,7 @@ export async function continuousDemo(
           notices.push(notice);
           teller.line(...noticeLines(notice));
         });
+  const startedAt = performance.now();
   output.line(pc.bold('Platform'));
   if (running) output.line('  already running, and takes recorded traffic');
   const own = running
@@ -75,7 +80,16 @@ export async function continuousDemo(
       output.line(pc.bold('\nIn production, month by month'));
       const told = await story.months();
       if (!told) return EXIT.failed;
-      output.result({ ...told, notices }, () => '');
+      const report = await newReport(dataDir, story.endpoint);
+      const hindsight = await lookBack(
+        { endpoint: story.endpoint, version: first.version, windows: told.months.length, report },
+        dataDir,
+      );
+      const links = await story.links();
+      const seconds = (performance.now() - startedAt) / 1_000;
+      output.result({ ...told, notices, hindsight, report, links, seconds }, () =>
+        closingText({ hindsight, report, links, seconds }),
+      );
       if (options.keep && own) {
         output.line(`\nLeft running; Ctrl-C or \`perennial down\` stops it.`);
         await own.closed;
@@ -86,4 +100,34 @@ export async function continuousDemo(
     await own?.stop();
     await hook?.close();
   }
+}
+
+/** A page of its own each time. */
+async function newReport(dataDir: string, endpoint: string): Promise<string> {
+  const folder = join(resolve(dataDir), 'demo');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const time = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+  return join(folder, `${endpoint}-${time}.html`);
+}
+
+function closingText({
+  hindsight,
+  report,
+  links,
+  seconds,
+}: {
+  hindsight: Hindsight;
+  report: string;
+  links: Record<string, string>;
+  seconds: number;
+}): string {
+  return [
+    `\n${pc.bold('With and without Perennial')}`,
+    hindsightText(hindsight),
+    `\n${pc.bold('Look at')}`,
+    ...Object.entries({ 'With and without': report, ...links }).map(
+      ([name, where]) => `  ${name.padEnd(18)} ${where}`,
+    ),
+    `\n${pc.bold('Time')}  ${seconds.toFixed(0)} s`,
+  ].join('\n');
 }

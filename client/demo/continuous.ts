@@ -5,10 +5,11 @@ import { PerennialError } from '../../contracts/errors.ts';
 import type { LifecycleResult } from '../../contracts/lifecycle.ts';
 import { monitorAnswer } from '../../contracts/monitor-questions.ts';
 import type { WindowSummary } from '../../contracts/monitoring.ts';
+import { retrainingWorkflowId } from '../../contracts/names.ts';
 import type { RetrainingDecision, RetrainingRun } from '../../contracts/retraining.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { codeVersion } from '../code-version.ts';
-import type { Context } from '../context.ts';
+import { type Context, runLink } from '../context.ts';
 import { askDataEngine } from '../data-engine.ts';
 import { follow } from '../follow.ts';
 import { lookNow } from '../monitoring.ts';
@@ -143,19 +144,33 @@ export class ContinuousStory {
     return { endpoint: this.endpoint, months: windows, decisions, runs: state.runs };
   }
 
+  /** Where to look at what happened. */
+  async links(): Promise<Record<string, string>> {
+    const { perennial, dataDir, mlflowUri } = this.#context;
+    const { endpoints } = await askDataEngine('monitor', this.#latest, monitorAnswer, dataDir);
+    const tracking = endpoints[0]?.state?.tracking?.url ?? mlflowUri;
+    const retraining = runLink(this.#context, retrainingWorkflowId(this.#spec.name));
+    const [server] = await liveServers(perennial.temporal);
+    return {
+      ...(retraining ? { Decisions: retraining } : {}),
+      ...(tracking ? { 'Windows in MLflow': tracking } : {}),
+      ...(server ? { 'Model server': `${server.url}/v2/models/${this.endpoint}` } : {}),
+    };
+  }
+
+  get #latest() {
+    return { ask: 'show', endpoint: this.endpoint, windows: 1, report: null } as const;
+  }
+
   async #month(calls: RecordedCalls, end: string): Promise<WindowSummary> {
     const { temporal, taskQueue } = this.#context.perennial;
     return this.#teller.held(async () => {
       await calls.sendBefore(end);
       const truths = await calls.tellBefore(end);
       await lookNow(temporal, taskQueue, { endpoint: this.endpoint, asOf: end });
-      const { endpoints } = await askDataEngine(
-        'monitor',
-        { ask: 'show', endpoint: this.endpoint, windows: 1, report: null },
-        monitorAnswer,
-        this.#context.dataDir,
-      );
-      const window = endpoints[0]?.state?.latest;
+      const { dataDir } = this.#context;
+      const { endpoints } = await askDataEngine('monitor', this.#latest, monitorAnswer, dataDir);
+      const window = endpoints[0]?.state?.trend.at(-1);
       if (!window || window.window.before !== end)
         throw new PerennialError('StageFailed', `the window before ${end} was not looked at`);
       const { monitoring } = this.#spec;

@@ -3,11 +3,13 @@ import type { WindowSummary } from '../../contracts/monitoring.ts';
 import type { MetricName } from '../../contracts/spec/metrics.ts';
 import type { PostedNotice } from './hook-receiver.ts';
 
-const STATES: Record<WindowSummary['state'], string> = {
-  ok: pc.green('ok'),
-  breached: pc.red('beyond its limits'),
-  insufficient: pc.yellow('not enough to say'),
-};
+/** The checks that are beyond their limits, by name. */
+function stateWords({ state, verdicts }: WindowSummary): string {
+  if (state === 'ok') return pc.green('ok');
+  const beyond = verdicts.filter((one) => one.state === 'breached').map(({ check }) => check);
+  if (beyond.length > 0) return pc.red(`beyond its limits: ${[...new Set(beyond)].join(', ')}`);
+  return pc.yellow('not enough to say');
+}
 
 const month = (at: string): string => at.slice(0, 7);
 const count = (value: number): string => value.toLocaleString('en');
@@ -18,9 +20,10 @@ const NAMED = 3;
 
 /** What a month was like, for people: what came, how it differs, how good the answers were as far as that is known. */
 export function monthLines(
-  { window, labelled, version, rows, labels, state, measures }: WindowSummary,
+  summary: WindowSummary,
   { metric, driftLimit, truths }: { metric: MetricName; driftLimit: number; truths: number },
 ): string[] {
+  const { window, labelled, version, rows, labels, measures } = summary;
   const drifted = Object.entries(measures)
     .flatMap(([name, value]) =>
       name.startsWith('drift.psi.') && value > driftLimit ? [{ name: name.slice(10), value }] : [],
@@ -35,7 +38,7 @@ export function monthLines(
     return low === undefined || high === undefined ? '' : ` (${figure(low)} to ${figure(high)})`;
   };
   return [
-    `${pc.bold(month(window.from))}  ${count(rows)} calls, most answered by version ${version ?? 'none'}; ${count(truths)} truths came: ${STATES[state]}`,
+    `${pc.bold(month(window.from))}  ${count(rows)} calls, most answered by version ${version ?? 'none'}; ${count(truths)} truths came: ${stateWords(summary)}`,
     `         answers: PSI ${figure(measures['predictions.psi'])}; features beyond PSI ${driftLimit}: ${drifted.length}${names === '' ? '' : ` (${names}${drifted.length > NAMED ? ', …' : ''})`}; estimated ${metric} ${figure(measures[`estimated.${metric}`])}`,
     ...(labelled
       ? [
