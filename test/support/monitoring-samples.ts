@@ -72,6 +72,7 @@ export function watchedState(endpoint: string): MonitorState {
     counters: {},
     tracking: null,
     unlogged: 1,
+    undelivered: [],
   };
 }
 

@@ -23,7 +23,9 @@ export class RetrainingUnderTest {
   ) {
     this.handle = bench.client.workflow.getHandle(retrainingWorkflowId(scenario.id));
     if (scenario.servers.length === 0) scenario.addServer('a', bench.taskQueue);
-    scenario.let('loadSpec', async () => ({ spec: { ...smallSpec({ approval: { required: false } }) } }));
+    const columns = { ...smallSpec().columns, timestamp: 'called_at' };
+    const spec = smallSpec({ approval: { required: false }, columns });
+    scenario.let('loadSpec', async () => ({ spec: { ...spec } }));
   }
 
   settings(

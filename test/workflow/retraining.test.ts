@@ -298,7 +298,7 @@ describe('what is refused', () => {
   it.each([
     ['a kind that there is not', { kind: 'boredom' }, 'kind: must be one of'],
     ['no kind', {}, 'kind: is missing'],
-    ['a list', [], 'expected object'],
+    ['a list without one', [], 'expected array to have >=1 items'],
     ['a time without an offset', { kind: 'demand', at: '2026-11-21T10:00:00' }, 'at: a time with its offset'],
   ])('a signal with %s is on record as skipped', async (_, signal, words) => {
     const { retraining } = world();
