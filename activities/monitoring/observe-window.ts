@@ -25,6 +25,7 @@ import { openPredictions } from '../../lib/predictions/prediction-log.ts';
 import { windowPage } from '../../lib/report/window-page/page.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
+import { withReferenceRows } from './reference-rows.ts';
 import { serverUptime } from './server-uptime.ts';
 import { servedOf, watchedVersion } from './watched-version.ts';
 
@@ -184,24 +185,27 @@ async function reportOf(
           memoryLimit: frame.duckdbMemory,
           signal: frame.signal,
         });
-  return windowReportOf(database, {
-    endpoint,
-    window,
-    labelledWindow: labelled,
-    versions: view.versions,
-    labelledVersion: mainOf(view.labelledVersions),
-    current: view.current,
-    labelled: view.labelled,
-    reference: watched.reference,
-    monitoring,
-    problem: watched.problem,
-    operations,
-    skew,
-    detector: carriedOver.detector,
-    counters: carriedOver.counters,
-    seed: spec.training.seed,
-    signal: frame.signal,
-  });
+  return withReferenceRows(deps, { endpoint, version: watched.model.version, monitoring }, frame, (rows) =>
+    windowReportOf(database, {
+      endpoint,
+      window,
+      labelledWindow: labelled,
+      versions: view.versions,
+      labelledVersion: mainOf(view.labelledVersions),
+      current: view.current,
+      labelled: view.labelled,
+      reference: watched.reference,
+      monitoring,
+      problem: watched.problem,
+      operations,
+      skew,
+      detector: carriedOver.detector,
+      counters: carriedOver.counters,
+      seed: spec.training.seed,
+      signal: frame.signal,
+      ...(rows ? { referenceRows: rows } : {}),
+    }),
+  );
 }
 
 /** A window without a model that it could be held against. */
