@@ -57,6 +57,8 @@ export interface MonitoringActivities {
     champion: string | null;
     /** Of the servers that live now; `null` where the window is looked at later, or again. */
     counters: ServerCounters | null;
+    /** Whether the window was looked at before: no detector goes on from it. */
+    again: boolean;
   }): Promise<WindowSummary>;
   /** Puts a window on record, once, however often it is called. */
   recordWindow(input: {
@@ -64,7 +66,7 @@ export interface MonitoringActivities {
     summary: WindowSummary;
     /** `null` where windows are looked at again: the state stays as it is. */
     alerts: Pick<AlertState, 'open' | 'outbox'> | null;
-  }): Promise<Pick<MonitorState, 'next' | 'index'>>;
+  }): Promise<Pick<MonitorState, 'next' | 'index'> & { recorded: boolean }>;
   /** Brings MLflow up to date: measures as metrics by step, and the reports. */
   logWindows(input: { settings: MonitorSettings }): Promise<void>;
   /** Tells one channel; sending the same again is harmless. */

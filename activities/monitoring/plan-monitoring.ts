@@ -40,7 +40,7 @@ export async function planMonitoring(
   const shared = {
     alerts,
     champion: await championOf(deps, endpoint),
-    served: servedSince(state?.trend ?? []),
+    served: state?.served ?? servedSince(state?.trend ?? []),
     channels: channelsOf(deps.config),
     url: state?.tracking?.url ?? null,
   };
