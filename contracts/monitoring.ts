@@ -123,7 +123,10 @@ export const windowReport = z.strictObject({
   predictions: z.array(driftedColumn),
   labels: driftedColumn.nullable(),
   quality: measuredQuality,
+  /** Of the model that the truth is about: the one that answered most of the labelled rows. */
   referenceQuality: metricValues,
+  /** Of the model of the window, which `estimated` is held against; without it that is `referenceQuality`. */
+  estimateReference: metricValues.optional(),
   estimated: measuredQuality.nullable(),
   skew: z.strictObject({ rows: count, differing: count, largest: z.number() }).nullable(),
   concept: z
