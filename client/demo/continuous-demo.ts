@@ -53,7 +53,8 @@ export async function continuousDemo(
         });
   const startedAt = performance.now();
   output.line(pc.bold('Platform'));
-  if (running) output.line('  already running, and takes recorded traffic');
+  if (running) output.line('  already running, and takes recorded traffic; alerts go where it tells them');
+  else if (!hook) output.line('  alerts go to the web hook of PERENNIAL_NOTIFY_URL');
   const own = running
     ? undefined
     : await startPlatform(
@@ -70,7 +71,7 @@ export async function continuousDemo(
   try {
     return await withContext(dataDir, async (context) => {
       const story = await ContinuousStory.open(context, { output, teller, options });
-      output.line(pc.bold('\nThe first version'));
+      output.line(pc.bold('\nThe first version, by what was known then'));
       const first = await story.firstVersion();
       if (!first) return EXIT.failed;
       if (first.outcome !== 'deployed' || first.version === null) {
@@ -79,7 +80,11 @@ export async function continuousDemo(
       }
       output.line(pc.bold('\nIn production, month by month'));
       const told = await story.months();
-      if (!told) return EXIT.failed;
+      if (!told) {
+        if (own)
+          output.line('The platform of the demo stops now; `perennial up --replay` takes it up where it is.');
+        return EXIT.failed;
+      }
       const report = await newReport(dataDir, story.endpoint);
       const hindsight = await lookBack(
         { endpoint: story.endpoint, version: first.version, windows: told.months.length, report },

@@ -8,7 +8,7 @@ const posted = z.union([
     kind: z.literal('alert'),
     severity: z.string(),
     title: z.string(),
-    events: z.array(z.object({ kind: z.string(), words: z.string() })),
+    events: z.array(z.object({ kind: z.string(), check: z.string(), words: z.string() })),
     next: z.string(),
     window: z.object({ from: z.string(), before: z.string() }),
   }),

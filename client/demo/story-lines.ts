@@ -1,5 +1,6 @@
 import pc from 'picocolors';
 import type { WindowSummary } from '../../contracts/monitoring.ts';
+import type { RetrainingDecision } from '../../contracts/retraining.ts';
 import type { MetricName } from '../../contracts/spec/metrics.ts';
 import type { PostedNotice } from './hook-receiver.ts';
 
@@ -48,13 +49,34 @@ export function monthLines(
   ];
 }
 
-/** What a channel was told. */
+/** Notices that say again what the story tells. */
+const TOLD_ELSEWHERE = /^(approval\.|retraining\.(started|ended)$)/;
+
+/** What a channel was told: what began and what is over, and what will be done; what lasts in a word. */
 export function noticeLines(notice: PostedNotice): string[] {
-  const proof = notice.signed ? '' : pc.red(' (signature is wrong)');
-  if (!('events' in notice)) return [`  ${pc.magenta('✉')} ${notice.kind}${proof}: ${notice.text}`];
+  const mark = `  ${pc.magenta('✉')}`;
+  const proof = notice.signed ? '' : pc.red(' (the signature is wrong)');
+  if (!('events' in notice))
+    return [`${mark} ${notice.kind}${proof}${TOLD_ELSEWHERE.test(notice.kind) ? '' : `: ${notice.text}`}`];
+  const lasting = notice.events.filter(({ kind }) => kind === 'reminded').map(({ check }) => check);
   return [
-    `  ${pc.magenta('✉')} alert, ${notice.severity}${proof}: ${notice.title}`,
-    ...notice.events.map(({ kind, words }) => `      ${kind.padEnd(8)}  ${words}`),
+    `${mark} alert, ${notice.severity}${proof}: ${notice.title}`,
+    ...notice.events
+      .filter(({ kind }) => kind !== 'reminded')
+      .map(({ kind, check, words }) => `      ${kind.padEnd(9)} ${check}: ${words}`),
+    ...(lasting.length > 0 ? [`      still     ${lasting.join(', ')}`] : []),
     `      next      ${notice.next}`,
   ];
 }
+
+const WORDS: Record<RetrainingDecision['decision'], (kinds: string) => string> = {
+  start: (kinds) => pc.green(`→ trained anew for ${kinds}`),
+  wait: (kinds) => pc.yellow(`○ waits with ${kinds}`),
+  skip: (kinds) => pc.dim(`○ not trained anew for ${kinds}`),
+  'give-up': (kinds) => pc.red(`✗ gives up on ${kinds}`),
+  ended: () => pc.cyan('→ the retraining ended'),
+};
+
+/** What was decided about a retraining, and by which rule. */
+export const decisionLine = ({ decision, why, reasons }: RetrainingDecision): string =>
+  `  ${WORDS[decision](reasons.map(({ kind }) => kind).join(', ') || 'it')}: ${why}`;
