@@ -1,4 +1,4 @@
-import { array, assert, constant, double, float, integer, oneof, property } from 'fast-check';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../domain/random.ts';
 import { sortAscending } from '../../lib/statistics/ascending.ts';
@@ -9,18 +9,27 @@ import { symmetricEigen } from '../../lib/statistics/symmetric-eigen.ts';
 
 describe('sorting', () => {
   it('gives what comparing gives, whatever the numbers', () => {
-    const any = oneof(float({ noNaN: true }), constant(0), constant(-0), integer({ min: -9, max: 9 }));
-    assert(
-      property(array(any, { minLength: 0, maxLength: 40 }), integer({ min: 0, max: 3_000 }), (some, more) => {
-        const random = seededRandom(some.length + more);
-        const values = Float32Array.from([
-          ...some,
-          ...Array.from({ length: more }, () => random() * 200 - 100),
-        ]);
-        expect([...sortAscending(values.slice())].map((value) => value + 0)).toEqual(
-          [...values].sort((a, b) => a - b).map((value) => value + 0),
-        );
-      }),
+    const any = fc.oneof(
+      fc.float({ noNaN: true }),
+      fc.constant(0),
+      fc.constant(-0),
+      fc.integer({ min: -9, max: 9 }),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(any, { minLength: 0, maxLength: 40 }),
+        fc.integer({ min: 0, max: 3_000 }),
+        (some, more) => {
+          const random = seededRandom(some.length + more);
+          const values = Float32Array.from([
+            ...some,
+            ...Array.from({ length: more }, () => random() * 200 - 100),
+          ]);
+          expect([...sortAscending(values.slice())].map((value) => value + 0)).toEqual(
+            [...values].sort((a, b) => a - b).map((value) => value + 0),
+          );
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -37,8 +46,8 @@ describe('sorting', () => {
 });
 
 it('packed numbers come back as they were', () => {
-  assert(
-    property(array(double({ noNaN: false })), (values) => {
+  fc.assert(
+    fc.property(fc.array(fc.double({ noNaN: false })), (values) => {
       expect([...unpackNumbers(packNumbers(Float64Array.from(values)))]).toEqual(values);
     }),
   );
@@ -62,12 +71,15 @@ const ascending = (values: readonly number[]): Float64Array => sortAscending(Flo
 
 describe('a sketch', () => {
   it('gives distances as they are defined, where it holds all values', () => {
-    const values = array(oneof(integer({ min: -5, max: 5 }), double({ min: -10, max: 10, noNaN: true })), {
-      minLength: 2,
-      maxLength: 30,
-    });
-    assert(
-      property(values, values, (a, b) => {
+    const values = fc.array(
+      fc.oneof(fc.integer({ min: -5, max: 5 }), fc.double({ min: -10, max: 10, noNaN: true })),
+      {
+        minLength: 2,
+        maxLength: 30,
+      },
+    );
+    fc.assert(
+      fc.property(values, values, (a, b) => {
         const sketch = readSketch(sketchNumbers(ascending(a), 0));
         expect(sketch.exact).toBe(true);
         const found = sketchDistance(sketch, ascending(b));
