@@ -4,7 +4,7 @@ import type { RetrainingDecision } from '../../contracts/retraining.ts';
 import { failure } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
 import { RetrainingUnderTest } from '../support/retraining.ts';
-import { ingested, servedModel, smallSpec, tracking } from '../support/samples.ts';
+import { ingested, servedModel, tracking } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -101,9 +101,7 @@ describe('a roll-out that goes on after its run', () => {
       running = false;
     });
     const rollout = { strategy: 'canary' as const, wait: '1ms' };
-    scenario.let('loadSpec', async () => ({
-      spec: { ...smallSpec({ approval: { required: false }, deployment: { rollout } }) },
-    }));
+    retraining.trains({ deployment: { rollout } });
     scenario.let('isRunning', async () => ({ running }));
     scenario.let('currentChampion', async () => ({ model: champion }));
     scenario.let('registeredVersion', async () => ({ model: null, outcome: tag }));
