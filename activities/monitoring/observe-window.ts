@@ -30,7 +30,7 @@ import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
 import { withReferenceRows } from './reference-rows.ts';
 import { serverUptime } from './server-uptime.ts';
-import { servedOf, watchedVersion } from './watched-version.ts';
+import { servedOf, type WatchedVersion, watchedVersion } from './watched-version.ts';
 
 type Question = Parameters<MonitoringActivities['observeWindow']>[0];
 
@@ -226,6 +226,13 @@ async function reportOf(
           memoryLimit: frame.duckdbMemory,
           signal: frame.signal,
         });
+  const truth = await truthOf(
+    deps,
+    { endpoint, spec, monitoring, asOf: window.before },
+    view,
+    watched,
+    frame,
+  );
   return withReferenceRows(deps, { endpoint, version: watched.model.version, monitoring }, frame, (rows) =>
     windowReportOf(database, {
       endpoint,
@@ -245,8 +252,22 @@ async function reportOf(
       seed: spec.training.seed,
       signal: frame.signal,
       ...(rows ? { referenceRows: rows } : {}),
+      ...(truth ? { truth } : {}),
     }),
   );
+}
+
+/** The model that answered most of the rows whose truth is due, where it is another one than that of the window. */
+async function truthOf(
+  deps: ActivityDependencies,
+  watched: Omit<Parameters<typeof watchedVersion>[1], 'version'>,
+  { labelledVersions }: View,
+  { model }: WatchedVersion,
+  frame: ActivityFrame,
+): Promise<Pick<WatchedVersion, 'problem' | 'reference'> | undefined> {
+  const version = mainOf(labelledVersions);
+  if (version === null || version === model.version) return undefined;
+  return watchedVersion(deps, { ...watched, version }, frame);
 }
 
 /** A window without a model that it could be held against. */
