@@ -18,6 +18,7 @@ import type { DueWindow, MonitoringPlan, ServedSince } from '../contracts/monito
 import { alertDeliveryWorkflowId, WORKFLOW_TYPES } from '../contracts/names.ts';
 import { noticeOf } from '../domain/monitoring/alert-notice.ts';
 import { nextAlerts } from '../domain/monitoring/alerts.ts';
+import { nextWords } from '../domain/monitoring/next-words.ts';
 import { servedAfter } from '../domain/monitoring/served.ts';
 import { triggersOf } from '../domain/monitoring/triggers.ts';
 import * as activities from './activities.ts';
@@ -158,8 +159,7 @@ export class EndpointWatch {
       return null;
     });
     if (answer === null) return 'Whether to retrain could not be asked; the next look asks again.';
-    const { decision } = answer;
-    return decision === null ? 'Nothing is retrained by itself.' : decision.why;
+    return nextWords(answer.decision);
   }
 }
 

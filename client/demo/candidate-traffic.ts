@@ -6,7 +6,7 @@ import type { RecordedCalls } from './recorded-calls.ts';
 import type { Teller } from './teller.ts';
 
 /** Calls that come together, and the pause between: a roll-out looks once a second or less often. */
-const [TOGETHER, PAUSE_MS] = [10, 200];
+const [TOGETHER, PAUSE_MS] = [5, 200];
 /** A roll-out that goes on for so long after the last call waits for calls that will not come. */
 const EXHAUSTED_MS = 20_000;
 
