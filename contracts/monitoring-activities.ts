@@ -37,6 +37,8 @@ export interface MonitoringPlan {
   served: ServedSince | null;
   /** Where this worker tells alerts. */
   channels: Channel[];
+  /** Whether recorded traffic is replayed: then it is as late as its windows are. */
+  replayed: boolean;
   /** Page of the endpoint's reports; `null` before there is one. */
   url: string | null;
 }

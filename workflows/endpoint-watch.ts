@@ -84,6 +84,7 @@ export class EndpointWatch {
       this.#alerts.silences,
       [...summary.verdicts, ...(isLooked(summary) ? [LOOKED] : [])],
       summary.window,
+      this.plan.replayed ? summary.window.before : new Date().toISOString(),
     );
     const next = await this.#askRetraining(summary, open);
     this.#alerts = {

@@ -314,7 +314,7 @@ async function written(
     rows: report.rows,
     labels: report.quality.labels,
     state: windowState(verdicts),
-    verdicts: travellingVerdicts(verdicts),
+    verdicts: travellingVerdicts(verdicts, new Set(state?.alerts.open.map(({ key }) => key))),
     measures: measuresOf(report),
     report: stored,
     // Until there is one.

@@ -42,6 +42,7 @@ export async function planMonitoring(
     champion: await championOf(deps, endpoint),
     served: state?.served ?? servedSince(state?.trend ?? []),
     channels: channelsOf(deps.config),
+    replayed: deps.config.predictions?.replay === true,
     url: state?.tracking?.url ?? null,
   };
   if (settings === undefined || (settings.paused && !again))

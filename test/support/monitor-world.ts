@@ -118,6 +118,8 @@ export class MonitorWorld {
       champion: this.champion,
       served: servedSince(this.trend),
       channels: this.channels,
+      replayed: true,
+      replayed: true,
       url: null,
     };
   }

@@ -89,6 +89,8 @@ export function quietMonitoring(): MonitoringActivities {
       champion: null,
       served: null,
       channels: ['log'],
+      replayed: true,
+      replayed: true,
       url: null,
     }),
     observeWindow: async ({ due }) => seenWindow(due.window),

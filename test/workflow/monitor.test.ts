@@ -29,6 +29,8 @@ describe.concurrent('looking at an endpoint', () => {
       champion: null,
       served: null,
       channels: [],
+      replayed: true,
+      replayed: true,
       url: null,
     }));
     const run = await world.look(bench);
