@@ -119,7 +119,6 @@ export class MonitorWorld {
       served: servedSince(this.trend),
       channels: this.channels,
       replayed: true,
-      replayed: true,
       url: null,
     };
   }

@@ -90,7 +90,6 @@ export function quietMonitoring(): MonitoringActivities {
       served: null,
       channels: ['log'],
       replayed: true,
-      replayed: true,
       url: null,
     }),
     observeWindow: async ({ due }) => seenWindow(due.window),

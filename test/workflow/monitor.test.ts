@@ -30,7 +30,6 @@ describe.concurrent('looking at an endpoint', () => {
       served: null,
       channels: [],
       replayed: true,
-      replayed: true,
       url: null,
     }));
     const run = await world.look(bench);
