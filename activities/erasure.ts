@@ -24,6 +24,7 @@ import { PushedRows } from '../lib/erasure/pushed-rows.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { Suppressions } from '../lib/erasure/suppressions.ts';
 import { type FoundModel, TrainedModels } from '../lib/erasure/trained-models.ts';
+import { References } from '../lib/monitoring/references.ts';
 import { Secrets } from '../lib/secrets.ts';
 import { httpCache } from '../lib/sources/options.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
@@ -60,11 +61,13 @@ export function erasureActivities(deps: ActivityDependencies): ErasureActivities
       return { taken };
     }),
 
-    certifyErasure: framed(deps.config, async (facts) => {
+    certifyErasure: framed(deps.config, async (facts, frame) => {
       const store = await deps.store();
       const { certificate, complete, findings } = facts;
       // What web addresses answered may hold the person under any pipeline; it can be had again.
       await rm(httpCache(deps.config), { recursive: true, force: true });
+      // What windows are held against is made anew, of the rows as they are now.
+      await new References(store.within(await frame.scratch(), { encrypt: true })).forget();
       await writeCertificate(store, facts);
       const mlflow = deps.mlflow();
       for (const { name, version, aliases } of findings.models)

@@ -16,10 +16,12 @@ import { openPlanOf } from '../lib/erasure/open-plan.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { EventManifests } from '../lib/events/event-manifests.ts';
 import { incrementalHeads } from '../lib/incremental/heads.ts';
+import { MONITORING } from '../lib/monitoring/monitor-records.ts';
 import { compactPredictions } from '../lib/predictions/compaction.ts';
 import { removeExpiredPredictions } from '../lib/predictions/retention.ts';
 import { removeDeadScratch } from '../lib/scratch.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
+import { documentsBelow } from '../lib/store/documents.ts';
 import { halfWrittenBefore } from '../lib/store/open-store.ts';
 import { RunManifests } from '../lib/store/run-manifests.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -93,7 +95,10 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
   };
 }
 
-/** All rows that an event log or an incremental source ever took: they are the data of every run to come. */
+/**
+ * All rows that an event log or an incremental source ever took: they are the data of every run to come. And what the
+ * watching of endpoints refers to: specs, reports of the trend, pictures of alerts, references.
+ */
 async function digestsKeptForGood(store: ArtifactStore): Promise<Set<string>> {
   const digests = new Set<string>();
   const manifests = new EventManifests(store, store.documents);
@@ -104,6 +109,8 @@ async function digestsKeptForGood(store: ArtifactStore): Promise<Set<string>> {
   }
   for await (const head of incrementalHeads(store.documents))
     for (const digest of artifactDigests(head)) digests.add(digest);
+  for await (const { value } of documentsBelow(store.documents, MONITORING))
+    for (const digest of artifactDigests(value)) digests.add(digest);
   return digests;
 }
 

@@ -1,15 +1,24 @@
+import { randomUUID } from 'node:crypto';
 import { Database } from '../lib/duckdb/database.ts';
 import type { ActivityFrame } from './frame.ts';
 
-/** A database for one activity; cancellation interrupts what it runs. */
+/**
+ * A database for one activity; cancellation interrupts what it runs.
+ *
+ * @param files where given, it reads these and nothing else: for people's SQL
+ */
 export async function withDatabase<T>(
   frame: ActivityFrame,
   work: (database: Database, scratchDir: string) => Promise<T>,
+  files?: readonly string[],
 ): Promise<T> {
   const scratchDir = await frame.scratch();
+  // Of its own: two engines that are open at once must not spill into one folder.
+  const tempDir = `${scratchDir}/spill-${randomUUID()}`;
   const database = await Database.create({
-    tempDir: `${scratchDir}/spill`,
+    tempDir,
     memoryLimit: frame.duckdbMemory,
+    ...(files ? { onlyPaths: [...files, tempDir] } : {}),
   });
   const stop = (): void => database.interrupt();
   frame.signal.addEventListener('abort', stop);

@@ -9,8 +9,11 @@ import { PerennialError } from '../contracts/errors.ts';
  * @example momentOf('2026-11-22', '--from') // 2026-11-22T00:00:00.000Z
  */
 export function momentOf(text: string, option: string): string {
-  const whole = /T.*(Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`;
-  const at = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(whole) : new Date(Number.NaN);
+  const [, date, time] = /^(\d{4}-\d\d-\d\d)(?:[T ](.+))?$/.exec(text.trim()) ?? [];
+  const offset = time === undefined || /(Z|[+-]\d\d:?\d\d)$/.test(time) ? '' : 'Z';
+  const at = new Date(
+    date === undefined ? Number.NaN : time === undefined ? date : `${date}T${time}${offset}`,
+  );
   if (!Number.isNaN(at.getTime())) return at.toISOString();
   throw new PerennialError(
     'InputInvalid',

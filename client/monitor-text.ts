@@ -1,6 +1,6 @@
 import pc from 'picocolors';
 import type { MonitorView } from '../contracts/monitor-questions.ts';
-import type { Verdict, WindowSummary } from '../contracts/monitoring.ts';
+import type { TrendWindow, Verdict, WindowSummary } from '../contracts/monitoring.ts';
 import { CHECKS, type CheckName } from '../contracts/spec/monitoring.ts';
 import { columns } from './output.ts';
 
@@ -8,14 +8,15 @@ const BARS = '▁▂▃▄▅▆▇█';
 /** Bars of a trend that fit beside the words. */
 const WIDEST_TREND = 40;
 
-const minute = (at: string): string => at.slice(0, 16).replace('T', ' ');
+/** To the minute; to the second where it matters. */
+const minute = (at: string): string => at.slice(0, at.slice(17, 19) === '00' ? 16 : 19).replace('T', ' ');
 const figure = (value: number): string => String(Number(value.toPrecision(4)));
 
 /** The measure that stands for a check in its trend. */
 const MEASURE: Readonly<Record<CheckName, RegExp>> = {
   'data-drift': /^drift\.share$/,
   'multivariate-drift': /^multivariate\.error$/,
-  'domain-classifier': /^classifier\.auc$/,
+  'domain-classifier': /^classifier\.roc_auc$/,
   'prediction-drift': /^predictions\.psi$/,
   'label-drift': /^labels\.psi$/,
   skew: /^skew\.share$/,
@@ -41,7 +42,7 @@ export function monitorList(views: readonly MonitorView[]): string {
   return columns([
     ['ENDPOINT', 'STATE', 'LATEST WINDOW', 'ROWS', 'LABELS', 'ALERTS'],
     ...views.map(({ settings, state }) => {
-      const latest = state?.trend.at(-1);
+      const latest = state?.latest;
       const raised = state?.alerts.open.filter(({ raisedAt }) => raisedAt !== null).length ?? 0;
       return [
         settings.endpoint,
@@ -57,7 +58,7 @@ export function monitorList(views: readonly MonitorView[]): string {
 
 /** One endpoint: now, and the trend. */
 export function monitorText({ settings, state }: MonitorView): string {
-  const latest = state?.trend.at(-1);
+  const latest = state?.latest;
   const { endpoint, monitoring } = settings;
   const window = typeof monitoring.window === 'string' ? monitoring.window : `${monitoring.window.rows} rows`;
   if (!state || !latest)
@@ -78,7 +79,16 @@ export function monitorText({ settings, state }: MonitorView): string {
           pc.bold('Alerts'),
           ...open.map(
             ({ severity, key, since, words }) =>
-              `  ${severity.padEnd(8)}  since ${minute(since)}  ${key}: ${words}`,
+              `  ${severity.padEnd(8)}  since ${minute(since)}  ${subjectOf(key)}: ${words}`,
+          ),
+        ]),
+    ...(state.undelivered.length === 0
+      ? []
+      : [
+          '',
+          pc.red('Not told'),
+          ...state.undelivered.map(
+            ({ at, channel, title, why }) => `  ${minute(at)}  ${channel}: ${title} (${why})`,
           ),
         ]),
     ...(state.tracking ? ['', `Reports  ${state.tracking.url}`] : []),
@@ -94,8 +104,16 @@ const stateWord = (state: WindowSummary['state']): string =>
 
 const RANK = { breached: 0, insufficient: 1, ok: 2, unlimited: 3 } as const;
 
+/** `check/of/slice` as words; `~1` stands for a slash within one of them. */
+const subjectOf = (key: string): string =>
+  key
+    .split('/')
+    .filter(Boolean)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .join(' ');
+
 /** A line for each check: its worst verdict, and its trend. */
-function checkTable(latest: WindowSummary, trend: readonly WindowSummary[]): string {
+function checkTable(latest: WindowSummary, trend: readonly TrendWindow[]): string {
   const shown = trend.slice(-WIDEST_TREND);
   const rows = CHECKS.flatMap((check) => {
     const verdicts = latest.verdicts.filter((one) => one.check === check && one.slice === null);
@@ -106,7 +124,7 @@ function checkTable(latest: WindowSummary, trend: readonly WindowSummary[]): str
   return columns([['  CHECK', 'STATE', `LAST ${shown.length}`, ''], ...rows]);
 }
 
-function trendOf(check: CheckName, { of }: Verdict, trend: readonly WindowSummary[]): string {
+function trendOf(check: CheckName, { of }: Verdict, trend: readonly TrendWindow[]): string {
   const latest = trend.at(-1);
   const names = Object.keys(latest?.measures ?? {}).filter((name) => MEASURE[check].test(name));
   const name = names.find((one) => one.endsWith(`.${of}`)) ?? names[0];

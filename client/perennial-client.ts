@@ -87,7 +87,7 @@ export interface StartOptions {
   author?: string;
   /** By default unchanged stages are taken from the step cache. */
   cache?: LifecycleInput['cache'];
-  /** A retraining as of this moment (ISO 8601): on the rows of `retraining.window`, and nothing that came later. */
+  /** A retraining as of this moment, ISO 8601. */
   asOf?: string;
 }
 
@@ -115,7 +115,7 @@ export class PerennialClient {
       spec,
       ...(options.code ? { code: options.code } : {}),
       ...(options.cache ? { cache: options.cache } : {}),
-      ...(options.asOf === undefined ? {} : { asOf: options.asOf }),
+      ...(options.asOf ? { asOf: options.asOf } : {}),
       ...(options.author === undefined ? {} : { author: options.author }),
       startedBy: options.startedBy ?? '',
     });
@@ -236,12 +236,9 @@ export class PerennialClient {
   async rollback(name: string, request: Omit<RollbackUpdate, 'requestId'>): Promise<EndpointAnswer> {
     const handle = this.temporal.workflow.getHandle(endpointWorkflowId(name));
     const update: RollbackUpdate = { requestId: `rollback-${randomBytes(8).toString('hex')}`, ...request };
+    const options = { args: [update] as [RollbackUpdate], updateId: update.requestId };
     return endpointAnswer.parse(
-      await found(
-        handle.executeUpdate(UPDATES.rollback, { args: [update], updateId: update.requestId }),
-        name,
-        'endpoint',
-      ),
+      await found(handle.executeUpdate(UPDATES.rollback, options), name, 'endpoint'),
     );
   }
 

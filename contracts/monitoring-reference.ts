@@ -98,6 +98,15 @@ export const referenceProfile = z.strictObject({
   label: sketchedColumn.nullable(),
   /** Of the rows with truth. */
   quality: metricValues,
+  /** The answers in the parts that `monitoring.slices` names. */
+  slices: z.array(
+    z.strictObject({
+      name: z.string(),
+      rows: count,
+      quality: metricValues,
+      outputs: z.array(sketchedColumn),
+    }),
+  ),
   /**
    * Corrects probabilities before quality is estimated from them: binary one curve, multi-class one for each class;
    * `null` in it where the probabilities need none; `null` for a regression, or without labels of two classes.

@@ -39,7 +39,7 @@ async function answerOf(store: ArtifactStore, question: MonitorQuestion): Promis
   const state = (await records.state(endpoint)) ?? null;
   const windows = question.ask === 'show' ? question.windows : 1;
   if (question.ask === 'show' && question.report !== null) {
-    const latest = state?.trend.at(-1);
+    const latest = state?.latest;
     if (!latest) throw new PerennialError('InputInvalid', `there is no report of ${endpoint} yet`);
     await writeReport(question.report, await store.bytes(latest.page));
   }

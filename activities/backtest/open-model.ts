@@ -58,14 +58,26 @@ export async function openBacktestModel(
       return outPath;
     };
     const answered = await scored(await store.path(split.test.artifact), 'test-scored.parquet');
-    const reference = await buildReference(database, {
-      version: name,
-      words: `the model as of ${name}: its ${split.train.rows.toLocaleString('en')} training rows, answers and truth of its ${split.test.rows.toLocaleString('en')} test rows`,
-      features: signature.inputs.map((input) => ({ name: input.name, kind: input.kind })),
-      rows: { relation: read(await store.path(split.train.artifact)), columnOf: (column) => column },
-      answered: { relation: read(answered), columnOf: LOG_COLUMNS_OF.outputOf },
-      problem,
-    });
+    const trained = await store.path(split.train.artifact);
+    // Conditions of slices are people's SQL: they see these files and no other.
+    const reference = await withDatabase(
+      frame,
+      (locked) =>
+        buildReference(locked, {
+          version: name,
+          words: `the model as of ${name}: its ${split.train.rows.toLocaleString('en')} training rows, answers and truth of its ${split.test.rows.toLocaleString('en')} test rows`,
+          features: signature.inputs.map((input) => ({ name: input.name, kind: input.kind })),
+          rows: { relation: read(trained), columnOf: (column) => column },
+          answered: {
+            relation: read(answered),
+            columnOf: LOG_COLUMNS_OF.outputOf,
+            featureOf: LOG_COLUMNS_OF.featureOf,
+          },
+          slices: spec.monitoring?.slices ?? [],
+          problem,
+        }),
+      [trained, answered],
+    );
     return {
       name,
       model,

@@ -6,6 +6,7 @@ import { askRetraining } from './ask-retraining.ts';
 import { logWindows } from './log-windows.ts';
 import { observeWindow } from './observe-window.ts';
 import { planMonitoring } from './plan-monitoring.ts';
+import { recordDelivery } from './record-delivery.ts';
 import { recordWindow } from './record-window.ts';
 import { settleAlerts } from './settle-alerts.ts';
 import { watchEndpoint } from './watch-endpoint.ts';
@@ -20,6 +21,7 @@ export function monitoringActivities(deps: ActivityDependencies): MonitoringActi
     recordWindow: framed(config, (input) => recordWindow(deps, input)),
     logWindows: framed(config, ({ settings }) => logWindows(deps, settings)),
     ...alertActivities(deps),
+    recordDelivery: framed(config, (input) => recordDelivery(deps, input)),
     settleAlerts: framed(config, (input) => settleAlerts(deps, input)),
     askRetraining: framed(config, (input) => askRetraining(deps, input)),
   };

@@ -2,7 +2,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import type { AlertState } from '../../contracts/alerts.ts';
 import { durationMs } from '../../contracts/durations.ts';
 import type { EndpointState } from '../../contracts/endpoint.ts';
-import type { MonitorSettings, MonitorState, ObservedWindow } from '../../contracts/monitoring.ts';
+import type { MonitorSettings, ObservedWindow } from '../../contracts/monitoring.ts';
 import type { MonitoringActivities, MonitoringPlan } from '../../contracts/monitoring-activities.ts';
 import { endpointWorkflowId, QUERIES } from '../../contracts/names.ts';
 import { servedSince } from '../../domain/monitoring/served.ts';
@@ -40,22 +40,20 @@ export async function planMonitoring(
   const shared = {
     alerts,
     champion: await championOf(deps, endpoint),
-    served: servedSince(state?.trend ?? []),
+    served: state?.served ?? servedSince(state?.trend ?? []),
     channels: channelsOf(deps.config),
+    replayed: deps.config.predictions?.replay === true,
     url: state?.tracking?.url ?? null,
   };
   if (settings === undefined || (settings.paused && !again))
     return { settings: null, due: [], more: false, ...shared };
-  const progress = again
-    ? { next: again.from, index: indexAt(state, again.from) }
-    : { next: state?.next ?? settings.since, index: state?.index ?? 0 };
-  const windows = await ended(deps, settings, progress, again?.before ?? settled(settings, asOf), frame);
+  const earlier = (state?.trend ?? []).map(({ window }) => window);
+  const progress = { next: state?.next ?? settings.since, index: state?.index ?? 0 };
   const due = again
-    ? windows.map((window) => ({ window, labelled: window }))
+    ? recorded(earlier, again).map((window) => ({ window, labelled: window }))
     : withLabelled(
-        windows,
-        (state?.trend ?? []).map(({ window }) => window),
-        state?.judgedThrough ?? null,
+        await ended(deps, settings, progress, settled(settings, asOf), frame),
+        { earlier, judgedThrough: state?.judgedThrough ?? null, since: settings.since },
         settings.monitoring.groundTruthDelay,
       );
   return { settings, due: due.slice(0, AT_ONCE), more: due.length > AT_ONCE, ...shared };
@@ -83,10 +81,13 @@ async function ended(
   return filledWindows(starts, progress);
 }
 
-/** Of a window that is looked at again: the index that it had. */
-function indexAt(state: MonitorState | undefined, from: string): number {
-  const same = state?.trend.find(({ window }) => Date.parse(window.before) > Date.parse(from));
-  return same?.window.index ?? 0;
+/** Windows that are on record and ended in a time: they are looked at again as they were, whatever the spec says now. */
+function recorded(
+  earlier: readonly ObservedWindow[],
+  { from, before }: { from: string; before: string },
+): ObservedWindow[] {
+  const [first, last] = [Date.parse(from), Date.parse(before)];
+  return earlier.filter((window) => Date.parse(window.before) > first && Date.parse(window.before) <= last);
 }
 
 /** The version in production, as the endpoint's workflow says; `null` where there is none. */

@@ -1,7 +1,8 @@
-import { Context } from '@temporalio/activity';
 import type { MonitorState, WindowReport, WindowSummary } from '../../contracts/monitoring.ts';
 import { windowReport } from '../../contracts/monitoring.ts';
 import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
+import { servedAfter, servedSince } from '../../domain/monitoring/served.ts';
+import { trendOf } from '../../domain/monitoring/trend.ts';
 import { MonitorRecords, TREND_WINDOWS } from '../../lib/monitoring/monitor-records.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 
@@ -9,12 +10,12 @@ type Question = Parameters<MonitoringActivities['recordWindow']>[0];
 
 /**
  * Puts a window on record: its place in the trend, the alerts, and what the next window begins with. A window that is on
- * record is not counted again.
+ * record is not counted again; `recorded` is false where it is another look's.
  */
 export async function recordWindow(
   deps: ActivityDependencies,
   { settings: { endpoint, since }, summary, alerts }: Question,
-): Promise<Pick<MonitorState, 'next' | 'index'>> {
+): ReturnType<MonitoringActivities['recordWindow']> {
   const store = await deps.store();
   const { carriedOver } = windowReport.parse(await store.json(summary.report));
   const state = await new MonitorRecords(store.documents).changeState(endpoint, (known) => {
@@ -22,8 +23,9 @@ export async function recordWindow(
     const isRecorded = known !== undefined && known.index > summary.window.index;
     return isRecorded ? undefined : continued(known, { endpoint, summary, alerts, carriedOver });
   });
-  showMeasures(endpoint, summary);
-  return { next: state?.next ?? since, index: state?.index ?? 0 };
+  // Asked again after an answer that was lost, it finds its own.
+  const isOwn = alerts === null || state?.latest?.report.sha256 === summary.report.sha256;
+  return { recorded: isOwn, next: state?.next ?? since, index: state?.index ?? 0 };
 }
 
 interface Recorded extends Pick<WindowReport, 'carriedOver'> {
@@ -39,12 +41,16 @@ const continued = (
   endpoint,
   next: summary.window.before,
   index: summary.window.index + 1,
-  trend: [...(known?.trend ?? []), summary].slice(-TREND_WINDOWS),
+  trend: [...(known?.trend ?? []), trendOf(summary)].slice(-TREND_WINDOWS),
+  latest: summary,
   judgedThrough: summary.labelled?.before ?? known?.judgedThrough ?? null,
+  served: servedAfter(known?.served ?? servedSince(known?.trend ?? []), summary),
   // People may have asked for silence meanwhile.
   alerts: { ...alerts, silences: known?.alerts.silences ?? [] },
+  undelivered: known?.undelivered ?? [],
   detector: carriedOver.detector,
-  counters: { ...known?.counters, ...carriedOver.counters },
+  // Servers that are gone are forgotten; where none was asked, what was read last still counts.
+  counters: Object.keys(carriedOver.counters).length > 0 ? carriedOver.counters : (known?.counters ?? {}),
   tracking: known?.tracking ?? null,
   unlogged: known?.unlogged ?? summary.window.index,
 });
@@ -55,24 +61,8 @@ function corrected(known: MonitorState | undefined, summary: WindowSummary): Mon
   if (!known?.trend.some(({ window }) => window.index === index)) return undefined;
   return {
     ...known,
-    trend: known.trend.map((one) => (one.window.index === index ? summary : one)),
+    trend: known.trend.map((one) => (one.window.index === index ? trendOf(summary) : one)),
+    latest: known.latest?.window.index === index ? summary : known.latest,
     unlogged: Math.min(known.unlogged, index),
   };
-}
-
-/** Measures of single columns are left to MLflow: a series for each would be too many for a metrics server. */
-const SHOWN = /^(quality|estimated|operations|rows$|labels|drift\.share$|predictions|skew|multivariate)/;
-
-/** Shows the latest window where the worker serves metrics (`PERENNIAL_METRICS`). */
-function showMeasures(endpoint: string, { measures, verdicts, window }: WindowSummary): void {
-  const { metricMeter } = Context.current();
-  const gauge = (name: string, help: string, unit = '') =>
-    metricMeter.createGauge(`perennial_monitor${name}`, 'float', unit, help);
-  const measure = gauge('', 'Measures of the latest window by name.');
-  for (const [name, value] of Object.entries(measures))
-    if (SHOWN.test(name)) measure.set(value, { endpoint, measure: name });
-  const breached = verdicts.filter(({ state }) => state === 'breached').length;
-  gauge('_breached', 'Checks of the latest window that are beyond their limits.').set(breached, { endpoint });
-  const end = Date.parse(window.before) / 1_000;
-  gauge('_window_end_seconds', 'When the latest window ended.', 's').set(end, { endpoint });
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { type ReferenceProfile, referenceProfile } from '../../contracts/monitoring-reference.ts';
-import { artifactRef } from '../../contracts/refs.ts';
+import { durationMs } from '../../contracts/durations.ts';
+import type { ReferenceProfile } from '../../contracts/monitoring-reference.ts';
 import type { LoadableModel } from '../../contracts/registered-version.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
@@ -9,19 +9,17 @@ import { quoteLiteral } from '../../lib/duckdb/sql.ts';
 import { ANSWERED } from '../../lib/monitoring/prediction-windows.ts';
 import type { WatchedProblem } from '../../lib/monitoring/problem.ts';
 import { buildReference } from '../../lib/monitoring/reference.ts';
+import { References } from '../../lib/monitoring/references.ts';
+import { WatchedModels } from '../../lib/monitoring/watched-models.ts';
 import { LOG_COLUMNS_OF } from '../../lib/monitoring/window-statistics.ts';
 import { openPredictions } from '../../lib/predictions/prediction-log.ts';
 import { scoreLabelled } from '../../lib/scoring/scored-table.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
-import { sha256Of } from '../../lib/store/digest.ts';
 import { loadableModel } from '../champion.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
 import { lineageOfVersion } from '../version-lineage.ts';
 import { withDatabase } from '../with-database.ts';
-
-/** Raised where references that were made before are none any more. */
-const REFERENCE_CODE = 1;
 
 /** A version whose predictions are watched. */
 export interface WatchedVersion {
@@ -36,6 +34,8 @@ interface Watched {
   version: string;
   spec: PipelineSpec;
   monitoring: MonitoringSpec;
+  /** Event time. */
+  asOf: string;
 }
 
 /**
@@ -52,26 +52,28 @@ export async function watchedVersion(
   const { endpoint, version, spec, monitoring } = watched;
   const mlflow = deps.mlflow();
   const store = (await deps.store()).within(await frame.scratch(), { encrypt: true });
-  const model = await loadableModel(
-    mlflow,
-    store,
-    await mlflow.modelVersions.get({ name: endpoint, version }),
+  const model = await new WatchedModels(store.documents).get(endpoint, version, async () =>
+    loadableModel(mlflow, store, await mlflow.modelVersions.get({ name: endpoint, version })),
   );
   if (!model) return undefined;
   const problem = problemOf(model, spec);
-  const identity = [REFERENCE_CODE, model.onnx.sha256, monitoring.reference];
-  const key = `monitoring/references/${endpoint}/${sha256Of(JSON.stringify(identity))}`;
-  const known = await store.documents.read(key);
-  if (known) {
-    const ref = artifactRef.parse(known.value);
-    if (await store.has(ref))
-      return { model, problem, reference: referenceProfile.parse(await store.json(ref)) };
-  }
-  const reference = await (monitoring.reference === 'training'
-    ? ofTraining(deps, store, { ...watched, model, problem }, frame)
-    : ofPredictions(deps, monitoring.reference, { ...watched, model, problem }, frame));
-  await store.documents.write(key, await store.putJson(reference));
+  const reference = await new References(store).get(
+    endpoint,
+    [version, model.onnx.sha256, monitoring.reference, monitoring.slices],
+    () =>
+      monitoring.reference === 'training'
+        ? ofTraining(deps, store, { ...watched, model, problem }, frame)
+        : ofPredictions(deps, monitoring.reference, { ...watched, model, problem }, frame),
+    isComplete(monitoring, watched.asOf),
+  );
   return { model, problem, reference };
+}
+
+/** Whether all truth about the time of a reference has come; before, it is made anew for each window. */
+function isComplete({ reference, groundTruthDelay }: MonitoringSpec, asOf: string): boolean {
+  if (reference === 'training') return true;
+  const delay = groundTruthDelay === undefined ? 0 : durationMs(groundTruthDelay);
+  return Date.parse(reference.before) + delay <= Date.parse(asOf);
 }
 
 /** What a model predicts. */
@@ -98,42 +100,52 @@ type Question = Watched & Omit<WatchedVersion, 'reference'>;
 async function ofTraining(
   deps: ActivityDependencies,
   store: ArtifactStore,
-  { endpoint, version, spec, model, problem }: Question,
+  { endpoint, version, spec, monitoring, model, problem }: Question,
   frame: ActivityFrame,
 ): Promise<ReferenceProfile> {
   const { data } = await lineageOfVersion(deps.mlflow(), endpoint, version);
   const { train, test } = data.split;
-  return withDatabase(frame, async (database, scratchDir) => {
-    const scored = join(scratchDir, 'test-scored.parquet');
-    await scoreLabelled({
-      model: servedOf(model),
-      modelPath: await store.path(model.onnx),
-      parquetPath: await store.path(test.artifact),
-      outPath: scored,
-      task: model.task,
-      target: spec.columns.target,
-      timestamp: spec.columns.timestamp ?? null,
-      scratchDir,
-      memoryLimit: frame.duckdbMemory,
-      signal: frame.signal,
-    });
-    const relation = (path: string): string => `read_parquet(${quoteLiteral(path)})`;
-    return buildReference(database, {
-      version,
-      words: `version ${version}: its ${train.rows.toLocaleString('en')} training rows, answers and truth of its ${test.rows.toLocaleString('en')} test rows`,
-      features: model.signature.inputs.map(({ name, kind }) => ({ name, kind })),
-      rows: { relation: relation(await store.path(train.artifact)), columnOf: (name) => name },
-      answered: { relation: relation(scored), columnOf: LOG_COLUMNS_OF.outputOf },
-      problem,
-    });
+  const scratchDir = await frame.scratch();
+  const scored = join(scratchDir, 'test-scored.parquet');
+  await scoreLabelled({
+    model: servedOf(model),
+    modelPath: await store.path(model.onnx),
+    parquetPath: await store.path(test.artifact),
+    outPath: scored,
+    task: model.task,
+    target: spec.columns.target,
+    timestamp: spec.columns.timestamp ?? null,
+    scratchDir,
+    memoryLimit: frame.duckdbMemory,
+    signal: frame.signal,
   });
+  const rows = await store.path(train.artifact);
+  const relation = (path: string): string => `read_parquet(${quoteLiteral(path)})`;
+  return withDatabase(
+    frame,
+    (database) =>
+      buildReference(database, {
+        version,
+        words: `version ${version}: its ${train.rows.toLocaleString('en')} training rows, answers and truth of its ${test.rows.toLocaleString('en')} test rows`,
+        features: model.signature.inputs.map(({ name, kind }) => ({ name, kind })),
+        rows: { relation: relation(rows), columnOf: (name) => name },
+        answered: {
+          relation: relation(scored),
+          columnOf: LOG_COLUMNS_OF.outputOf,
+          featureOf: LOG_COLUMNS_OF.featureOf,
+        },
+        slices: monitoring.slices,
+        problem,
+      }),
+    [rows, scored],
+  );
 }
 
 /** What was predicted in a time that people chose. */
 async function ofPredictions(
   deps: ActivityDependencies,
   { from, before }: Exclude<MonitoringSpec['reference'], 'training'>,
-  { endpoint, version, model, problem }: Question,
+  { endpoint, version, monitoring, model, problem }: Question,
   frame: ActivityFrame,
 ): Promise<ReferenceProfile> {
   const log = await openPredictions(deps.config, endpoint, {
@@ -149,7 +161,8 @@ async function ofPredictions(
       words: `predictions from ${from} to ${before}`,
       features: model.signature.inputs.map(({ name, kind }) => ({ name, kind })),
       rows: { relation, columnOf: LOG_COLUMNS_OF.featureOf },
-      answered: { relation, columnOf: LOG_COLUMNS_OF.outputOf },
+      answered: { relation, columnOf: LOG_COLUMNS_OF.outputOf, featureOf: LOG_COLUMNS_OF.featureOf },
+      slices: monitoring.slices,
       problem,
     });
   } finally {

@@ -89,7 +89,7 @@ Exit codes: 0 within all limits, 3 beyond one`,
         const [view] = endpoints;
         if (!view) return EXIT.failed;
         output.result(view, () => monitorText(view));
-        return view.state?.trend.at(-1)?.state === 'breached' ? EXIT.notDeployed : EXIT.ok;
+        return view.state?.latest?.state === 'breached' ? EXIT.notDeployed : EXIT.ok;
       });
     });
 }

@@ -170,7 +170,7 @@ export class ContinuousStory {
       await lookNow(temporal, taskQueue, { endpoint: this.endpoint, asOf: end });
       const { dataDir } = this.#context;
       const { endpoints } = await askDataEngine('monitor', this.#latest, monitorAnswer, dataDir);
-      const window = endpoints[0]?.state?.trend.at(-1);
+      const window = endpoints[0]?.state?.latest;
       if (!window || window.window.before !== end)
         throw new PerennialError('StageFailed', `the window before ${end} was not looked at`);
       const { monitoring } = this.#spec;

@@ -86,16 +86,19 @@ export function ranked(
   const best = [...known].sort((a, b) => sign * (meanOf(a) - meanOf(b)))[0];
   if (!best)
     return {
-      policies: [...outcomes],
+      policies: [...outcomes].sort((a, b) => a.runs.length - b.runs.length),
       advice: `no window has enough truth to compute ${metric}: a longer stretch, or windows with more rows`,
     };
   const limit = Math.abs(meanOf(best)) * WORTH;
-  const isGood = (one: PolicyOutcome): boolean => sign * (meanOf(one) - meanOf(best)) <= limit;
+  const behind = (one: PolicyOutcome): number => sign * (meanOf(one) - meanOf(best));
+  /** Good ones, worse ones, and those of which nothing is known. */
+  const place = (one: PolicyOutcome): number =>
+    Number.isFinite(meanOf(one)) ? (behind(one) <= limit ? 0 : 1) : 2;
   const policies = [...outcomes].sort((a, b) => {
-    if (isGood(a) !== isGood(b)) return isGood(a) ? -1 : 1;
-    return isGood(a)
-      ? a.runs.length - b.runs.length || sign * (meanOf(a) - meanOf(b))
-      : sign * (meanOf(a) - meanOf(b)) || 0;
+    const runs = a.runs.length - b.runs.length;
+    if (place(a) !== place(b)) return place(a) - place(b);
+    if (place(a) === 2) return runs;
+    return place(a) === 0 ? runs || behind(a) - behind(b) : behind(a) - behind(b) || runs;
   });
   const [chosen] = policies;
   return { policies, advice: chosen ? adviceOf(chosen, best, policies, metric, meanOf) : '' };
@@ -108,7 +111,8 @@ function adviceOf(
   metric: MetricName,
   meanOf: (one: PolicyOutcome) => number,
 ): string {
-  const figure = (value: number): string => String(Number(value.toPrecision(4)));
+  const figure = (value: number): string =>
+    Number.isFinite(value) ? String(Number(value.toPrecision(4))) : 'unknown';
   const others = policies
     .filter((one) => one !== chosen)
     .map((one) => `${one.policy} ${figure(meanOf(one))} with ${one.runs.length}`);

@@ -67,7 +67,11 @@ export class PolicyRun {
 
   /** What is to be measured at the ends of the next windows as long as the model stays. */
   foresee(windows: readonly ObservedWindow[]): PolicyQuestion[] {
-    const due = withLabelled(windows, this.#windows, this.#judgedThrough, this.#monitoring.groundTruthDelay);
+    const due = withLabelled(
+      windows,
+      { earlier: this.#windows, judgedThrough: this.#judgedThrough },
+      this.#monitoring.groundTruthDelay,
+    );
     const model = this.#model;
     return due.map(({ window, labelled }) => ({
       window,

@@ -1,4 +1,4 @@
-import type { MeasuredQuality, WindowReport } from '../../contracts/monitoring.ts';
+import type { MeasuredQuality, Verdict, WindowReport } from '../../contracts/monitoring.ts';
 import { operationShares } from './behaviour-verdicts.ts';
 import { byDrift } from './drifted.ts';
 
@@ -98,4 +98,35 @@ function addOperations(measures: Measures, { operations }: Pick<WindowReport, 'o
     cost,
   };
   for (const [name, value] of Object.entries(named)) measures.add(`operations.${name}`, value);
+}
+
+/**
+ * The figure that a verdict is about, by its name in {@link measuresOf}; the trend of it is what people want to see.
+ *
+ * @example measureOf({ check: 'quality', of: 'roc_auc', slice: null }) // 'quality.roc_auc'
+ */
+export function measureOf({ check, of, slice }: Pick<Verdict, 'check' | 'of' | 'slice'>): string {
+  const part = slice === null ? '' : `slice.${safe(slice)}.`;
+  switch (check) {
+    case 'quality':
+      return `${part}quality.${of}`;
+    case 'estimated-quality':
+      return `${part}estimated.${of}`;
+    case 'data-drift':
+      return of === '' ? 'drift.share' : `drift.psi.${safe(of)}`;
+    case 'multivariate-drift':
+      return 'multivariate.error';
+    case 'domain-classifier':
+      return 'classifier.roc_auc';
+    case 'prediction-drift':
+      return `${part}predictions.psi${of === '' ? '' : `.${safe(of)}`}`;
+    case 'label-drift':
+      return 'labels.psi';
+    case 'skew':
+      return 'skew.share';
+    case 'concept-drift':
+      return 'concept.changes';
+    case 'operations':
+      return `operations.${of}`;
+  }
 }

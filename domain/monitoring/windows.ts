@@ -42,7 +42,8 @@ export interface Progress {
 }
 
 /**
- * Windows by time that have ended by `asOf`, the earliest first: also all those that were missed in an outage.
+ * Windows by time that have ended by `asOf`, the earliest first: also all those that were missed in an outage. The first
+ * one begins where the last one ended: after a change of the length it is shorter, so that nothing is looked at twice.
  *
  * @param limit how many at the most
  * @example
@@ -56,9 +57,9 @@ export function endedWindows(
 ): ObservedWindow[] {
   const windows: ObservedWindow[] = [];
   const now = Date.parse(asOf);
-  let from = windowStart(length, Date.parse(next));
+  let from = Date.parse(next);
   for (let at = index; windows.length < limit; at++) {
-    const before = windowEnd(length, from);
+    const before = windowEnd(length, windowStart(length, from));
     if (before > now) break;
     windows.push({ index: at, from: iso(from), before: iso(before) });
     from = before;
@@ -75,30 +76,54 @@ export function filledWindows(starts: readonly string[], { index }: Progress): O
   return starts.slice(1).map((before, i) => ({ index: index + i, from: starts[i] ?? before, before }));
 }
 
+/** What is known of the windows of the past. */
+export interface Past {
+  /** Windows that are on record, the earliest first; those of long ago may be forgotten. */
+  earlier: readonly ObservedWindow[];
+  /** The end of the part that was judged last; `null`: none was. */
+  judgedThrough: string | null;
+  /** Where the first window began; needed only where windows may be forgotten. */
+  since?: string;
+}
+
 /**
  * Says for each window which part of the past has its truth by now: from where it was judged last up to the end of the
- * latest window that ended before the delay. Each part is judged once. Where nothing is due it is `null`.
- *
- * @param earlier ends of windows that are on record
- * @param judgedThrough the end of the part that was judged last
+ * latest window that ended before the delay. Each part is judged once. Where nothing is due it is `null`. A delay may be
+ * longer than windows are remembered: then the part ends where the delay says, between the ends of windows that nobody
+ * knows any more.
  */
 export function withLabelled(
   windows: readonly ObservedWindow[],
-  earlier: readonly ObservedWindow[],
-  judgedThrough: string | null,
+  { earlier, judgedThrough, since }: Past,
   groundTruthDelay: string | undefined,
 ): DueWindow[] {
   const delay = groundTruthDelay === undefined ? 0 : durationMs(groundTruthDelay);
   const known = [...earlier, ...windows];
-  let through = judgedThrough;
+  let through = judgedThrough === null ? null : Date.parse(judgedThrough);
+  const begin = since === undefined ? null : Date.parse(since);
   return windows.map((window) => {
     const until = Date.parse(window.before) - delay;
-    const waiting = known.filter(
-      ({ before }) => Date.parse(before) <= until && (through === null || before > through),
-    );
-    const [first, last] = [waiting[0], waiting.at(-1)];
-    if (!first || !last) return { window, labelled: null };
-    through = last.before;
-    return { window, labelled: { index: last.index, from: first.from, before: last.before } };
+    const last = lastBefore(known, until);
+    const first = Date.parse(known[0]?.from ?? window.from);
+    const from = through ?? Math.min(begin ?? first, first);
+    if (!last || last.end <= from) return { window, labelled: null };
+    through = last.end;
+    return { window, labelled: { index: last.index, from: iso(from), before: iso(last.end) } };
   });
+}
+
+/** The end of the latest window that ended by a moment, or the moment where those of that time are forgotten. */
+function lastBefore(
+  known: readonly ObservedWindow[],
+  until: number,
+): { index: number; end: number } | undefined {
+  const ended = known.findLast(({ before }) => Date.parse(before) <= until);
+  if (ended) return { index: ended.index, end: Date.parse(ended.before) };
+  const [first, last] = [known[0], known.at(-1)];
+  if (!first || !last || first.index === 0) return undefined;
+  const begin = Date.parse(first.from);
+  const end = Math.min(begin, until);
+  const length = (Date.parse(last.before) - begin) / known.length;
+  // About the index that it had: windows of a length of time are all as long, those of rows are not.
+  return { index: Math.max(0, first.index - 1 - Math.round((begin - end) / length)), end };
 }

@@ -3,16 +3,15 @@ import { parse, textMetrics, View } from 'vega';
 import { expressionInterpreter } from 'vega-interpreter';
 import { type Config, compile, type TopLevelSpec } from 'vega-lite';
 import { html } from '../report/html.ts';
+import { BLUE, COLORS, ORANGE } from './colors.ts';
 
 declare module 'vega' {
   /** How wide texts are where there is no canvas; meant to be replaced, and left out of the package's types. */
   export const textMetrics: { width: (item: { fontSize?: number }, text: unknown) => number };
 }
 
-/** Colours that people with colour-vision deficiencies can tell apart (Okabe and Ito 2008). */
-export const COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9'] as const;
-export const BLUE = COLORS[0];
-export const ORANGE = COLORS[1];
+export { BLUE, COLORS, ORANGE };
+
 /** From little to much; legible under black and white text. */
 export const BLUES = ['#eef4fa', '#0072B2'] as const;
 /** The colour of the text around the chart: in a page its own, light or dark. */

@@ -19,6 +19,8 @@ export interface AskedColumn {
   kind?: FeatureKind | undefined;
   /** Where it is asked for, for messages. */
   where: string;
+  /** Of numbers and dates: the edges between bins; by default those of the options. */
+  edges?: number[] | undefined;
 }
 
 /** How values become codes. */
@@ -113,7 +115,7 @@ export async function readCodes(
 async function codeSql(
   database: Database,
   table: CheckedTable,
-  { name, kind: given, where }: AskedColumn,
+  { name, kind: given, where, edges: own }: AskedColumn,
   options: CodeOptions,
 ): Promise<CodeSql> {
   const type = table.columns.find((column) => column.name === name)?.type;
@@ -132,7 +134,7 @@ async function codeSql(
   const value = valueOrNullSql({ name, kind }, type);
   const relation = `(SELECT ${value} AS v FROM ${table.numbered} ${chosen(options.rows)})`;
   const binned = kind === 'numeric' || kind === 'datetime';
-  const edges = binned ? await edgesOf(database, relation, kind, options.bins) : undefined;
+  const edges = binned ? await edgesOf(database, relation, kind, own ?? options.bins) : undefined;
   return edges === undefined
     ? byValue(database, relation, { name, kind, where, value }, options)
     : byBin(name, kind, value, edges);

@@ -10,6 +10,14 @@ import type { DeclaredSlices } from './parts.ts';
 /** Slices that one entry makes at the most. */
 const MOST_SLICES = 500;
 
+/** Where slices are declared, and how numbers and dates are put into bins. */
+export interface SliceSurroundings {
+  /** For messages; default `evaluation.slices`. */
+  at?: string;
+  /** Edges between the bins of a column, where they do not depend on the table; `undefined` where they do. */
+  edgesOf?: (column: string, bins: number) => number[] | undefined;
+}
+
 /**
  * The slices that the spec declares, with the slice of each row.
  *
@@ -20,14 +28,15 @@ export async function declaredSlices(
   database: Database,
   table: CheckedTable,
   specs: readonly SliceSpec[],
+  { at = 'evaluation.slices', edgesOf = () => undefined }: SliceSurroundings = {},
 ): Promise<DeclaredSlices[]> {
   const slices: DeclaredSlices[] = [];
   for (const [index, spec] of specs.entries()) {
-    const where = `evaluation.slices[${index}]`;
+    const where = `${at}[${index}]`;
     slices.push(
       'where' in spec
         ? await byCondition(database, table, spec, `${where}.where`)
-        : await byColumns(database, table, spec, `${where}.columns`),
+        : await byColumns(database, table, spec, `${where}.columns`, edgesOf),
     );
   }
   return slices;
@@ -71,11 +80,12 @@ async function byColumns(
   table: CheckedTable,
   { columns: names, bins, minRows, mandatory }: Extract<SliceSpec, { columns: string[] }>,
   where: string,
+  edgesOf: NonNullable<SliceSurroundings['edgesOf']>,
 ): Promise<DeclaredSlices> {
   const columns = await columnCodes(
     database,
     table,
-    names.map((name) => ({ name, where })),
+    names.map((name) => ({ name, where, edges: Array.isArray(bins) ? undefined : edgesOf(name, bins) })),
     { bins, minRows, most: MOST_SLICES, beyond: 'refused', rows: { from: 0, step: 1 } },
   );
   const combined = combinations(columns);

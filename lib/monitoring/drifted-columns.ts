@@ -1,6 +1,7 @@
 import type { DriftedColumn } from '../../contracts/monitoring.ts';
 import type { CategorySketch, NumberSketch, SketchedColumn } from '../../contracts/monitoring-reference.ts';
 import type { DriftSpec } from '../../contracts/spec/monitoring.ts';
+import { hasDrifted } from '../../domain/monitoring/drifted.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteLiteral } from '../duckdb/sql.ts';
 import { sortAscending } from '../statistics/ascending.ts';
@@ -22,6 +23,9 @@ export interface FreshCategories {
   /** Beyond those. */
   rest: { names: number; rows: number };
 }
+
+/** A category with fewer rows, in the window and the reference together, is not named: it may be one person's. */
+const LEAST_NAMED_ROWS = 5;
 
 const NOTHING = {
   psi: null,
@@ -95,7 +99,8 @@ function compareCategoryColumn(
   column: Pick<DriftedColumn, 'name' | 'kind'>,
   sketch: CategorySketch,
   counts: ReturnType<typeof countsOf>,
-  fresh: FreshCategories = { named: [], rest: { names: 0, rows: 0 } },
+  // Where nobody asked for their names they count as one.
+  fresh: FreshCategories = { named: [], rest: { names: Math.min(1, counts.unknown), rows: counts.unknown } },
 ): DriftedColumn {
   const current = counts.named.reduce((sum, count) => sum + count, counts.unknown);
   const both = {
@@ -108,7 +113,7 @@ function compareCategoryColumn(
     ...NOTHING,
   };
   if (sketch.rows === 0 || current === 0) return both;
-  const found = categoryStatistics(categoriesOf(sketch, counts, fresh));
+  const found = categoryStatistics(categoriesOf(sketch, counts, fresh), LEAST_NAMED_ROWS);
   return {
     ...both,
     ...found,
@@ -206,20 +211,7 @@ export function judged(columns: readonly DriftedColumn[], spec: DriftSpec | null
     return {
       ...column,
       adjustedPValue,
-      drifted: spec !== null && hasDrifted({ ...column, adjustedPValue }, spec),
+      drifted: spec !== null && hasDrifted(spec, { ...column, adjustedPValue }),
     };
   });
-}
-
-function hasDrifted(column: DriftedColumn, spec: DriftSpec): boolean {
-  const beyond = (value: number | null | undefined, limit: number | undefined): boolean =>
-    limit !== undefined && value !== null && value !== undefined && value > limit;
-  return (
-    beyond(column.psi, spec.psi) ||
-    beyond(column.jensenShannon, spec.jensenShannon) ||
-    beyond(column.wasserstein, spec.wasserstein) ||
-    beyond(column.newCategories?.share, spec.newCategories) ||
-    beyond(Math.abs(column.missing.current - column.missing.reference), spec.missing) ||
-    (spec.alpha !== undefined && column.adjustedPValue !== null && column.adjustedPValue < spec.alpha)
-  );
 }

@@ -3,8 +3,10 @@ import { monitorSettings, monitorState } from '../../contracts/monitoring.ts';
 import { fileName } from '../predictions/log-files.ts';
 import { type Documents, documentsBelow, updateDocument } from '../store/documents.ts';
 
-const SETTINGS = 'monitoring/settings';
-const STATE = 'monitoring/state';
+/** Documents of the watching of endpoints lie below. */
+export const MONITORING = 'monitoring/';
+const SETTINGS = `${MONITORING}settings`;
+const STATE = `${MONITORING}state`;
 
 /** Windows that are kept as the trend. */
 export const TREND_WINDOWS = 400;
@@ -50,14 +52,6 @@ export class MonitorRecords {
     for await (const { value } of documentsBelow(this.documents, `${SETTINGS}/`)) {
       const settings = monitorSettings.safeParse(value);
       if (settings.success) yield settings.data;
-    }
-  }
-
-  /** What all states refer to. */
-  async *states(): AsyncGenerator<MonitorState> {
-    for await (const { value } of documentsBelow(this.documents, `${STATE}/`)) {
-      const state = monitorState.safeParse(value);
-      if (state.success) yield state.data;
     }
   }
 }

@@ -1,14 +1,23 @@
 import type { ComparedColumn } from '../../contracts/distribution-report.ts';
 import type { ReferenceProfile, SketchedColumn } from '../../contracts/monitoring-reference.ts';
+import type { MetricValues } from '../../contracts/reports.ts';
 import type { FeatureKind } from '../../contracts/spec/features.ts';
+import type { SliceSpec } from '../../contracts/spec/slices.ts';
 import type { Database } from '../duckdb/database.ts';
 import { outputNames } from '../onnx/output-names.ts';
-import { eachColumn, isNumber, type Rows, typesOf, valueSql } from './column-values.ts';
+import { eachColumn, isNumber, type Rows, textSql, typesOf, valueSql } from './column-values.ts';
 import { fitEstimation } from './estimation.ts';
 import { knownRows, type LabelledRows, qualityOf, readLabelled } from './labelled-rows.ts';
 import type { WatchedProblem } from './problem.ts';
 import { type ColumnValues, fitReconstruction } from './reconstruction.ts';
-import { askedAs, type ColumnToSketch, sketchCategories, sketchOfNumbers } from './sketched-columns.ts';
+import {
+  askedAs,
+  type ColumnToSketch,
+  partOf,
+  sketchCategories,
+  sketchOfNumbers,
+} from './sketched-columns.ts';
+import { type Slice, slicedTable, valuesAt } from './window-slices.ts';
 
 /** Probabilities of so many classes are looked at one by one. */
 const MOST_PROBABILITIES = 20;
@@ -23,9 +32,11 @@ export interface ReferenceQuestion {
   rows: Rows;
   /**
    * Rows with answers and their truth: `output_…` columns by `columnOf('probability')` and so on, `truth_label`,
-   * `truth_value`. `null` where there are none.
+   * `truth_value`; and, where slices are looked at, features by `featureOf(name)`. `null` where there are none.
    */
-  answered: Rows | null;
+  answered: (Rows & { featureOf?: (name: string) => string }) | null;
+  /** Parts of the rows whose answers are kept by themselves (`monitoring.slices`). */
+  slices?: readonly SliceSpec[];
   problem: WatchedProblem;
 }
 
@@ -61,12 +72,12 @@ export async function buildReference(
   database: Database,
   question: ReferenceQuestion,
 ): Promise<ReferenceProfile> {
-  const { features, rows, answered, problem, version, words } = question;
+  const { features, rows, answered, version, words } = question;
   const types = await typesOf(database, rows.relation);
   const found = await sketchRelation(
     database,
     rows.relation,
-    features.map(({ name, kind }) => ({ name, kind, sql: valueSql(rows, { name, kind }, types) })),
+    features.map((column) => columnToSketch(rows, column, types)),
     false,
   );
   const reconstruction = fitReconstruction(found.columns);
@@ -82,23 +93,58 @@ export async function buildReference(
     outputs: [],
     label: null,
     quality: {},
+    slices: [],
     calibration: null,
   };
-  return answered ? { ...profile, ...(await answersOf(database, answered, problem)) } : profile;
+  return answered
+    ? { ...profile, ...(await answersOf(database, question, answered, found.columns)) }
+    : profile;
 }
+
+const columnToSketch = (
+  rows: Rows,
+  { name, kind }: ComparedColumn,
+  types: ReadonlyMap<string, string>,
+): ColumnToSketch => ({
+  name,
+  kind,
+  sql: valueSql(rows, { name, kind }, types),
+  text: textSql(rows, { name, kind }, types),
+});
 
 const withoutValues = ({ name, kind, sketch }: ColumnValues): SketchedColumn => ({ name, kind, sketch });
 
+type Answers = Pick<
+  ReferenceProfile,
+  'answers' | 'labels' | 'outputs' | 'label' | 'quality' | 'calibration' | 'slices'
+>;
+
 async function answersOf(
   database: Database,
-  answered: Rows,
+  { problem, slices = [] }: ReferenceQuestion,
+  answered: NonNullable<ReferenceQuestion['answered']>,
+  features: readonly SketchedColumn[],
+): Promise<Answers> {
+  if (slices.length === 0 || !answered.featureOf) return answersIn(database, problem, answered, []);
+  const table = await slicedTable(database, answered.relation, features, answered.featureOf, slices);
+  try {
+    return await answersIn(database, problem, { ...answered, relation: table.relation }, table.slices);
+  } finally {
+    await table.drop();
+  }
+}
+
+async function answersIn(
+  database: Database,
   problem: WatchedProblem,
-): Promise<Pick<ReferenceProfile, 'answers' | 'labels' | 'outputs' | 'label' | 'quality' | 'calibration'>> {
+  answered: Rows,
+  slices: readonly Slice[],
+): Promise<Answers> {
   const types = await typesOf(database, answered.relation);
   const outputs = await sketchRelation(
     database,
     answered.relation,
-    watchedOutputs(problem).map((output) => ({ ...output, sql: valueSql(answered, output, types) })),
+    watchedOutputs(problem).map((output) => columnToSketch(answered, output, types)),
     true,
   );
   const labelled = await readLabelled(database, answered, problem);
@@ -110,6 +156,30 @@ async function answersOf(
     label: labelSketch(labelled, problem),
     quality: qualityOf(problem, known),
     calibration: fitEstimation(problem, known),
+    slices: slices.map(({ name, rows }) => ({
+      name,
+      rows: rows.length,
+      quality: qualityOfPart(problem, labelled, rows),
+      outputs: outputs.columns.map((column) => sketchPart(column, rows)),
+    })),
+  };
+}
+
+function qualityOfPart(problem: WatchedProblem, labelled: LabelledRows, rows: Uint32Array): MetricValues {
+  const own = new Set(rows);
+  return qualityOf(
+    problem,
+    knownRows(labelled, problem.task, (place) => own.has(place)),
+  );
+}
+
+/** The distribution of a column in some of its rows; categories are told by the same names. */
+function sketchPart({ name, kind, sketch, values }: ColumnValues, rows: Uint32Array): SketchedColumn {
+  const own = valuesAt(values, rows);
+  return {
+    name,
+    kind,
+    sketch: sketch.of === 'numbers' ? sketchOfNumbers(own) : partOf(sketch, own),
   };
 }
 
@@ -146,7 +216,10 @@ async function sketchRelation(
   const read = eachColumn(
     database,
     relation,
-    columns.map(({ name, kind, sql }) => ({ sql, as: askedAs(kind, categories.get(name), areAnswers) })),
+    columns.map(({ name, kind, sql, text }) => ({
+      sql,
+      as: askedAs(kind, categories.get(name), areAnswers, text),
+    })),
     rows,
   );
   const sketched: ColumnValues[] = [];

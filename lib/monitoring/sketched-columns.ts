@@ -4,13 +4,15 @@ import type { Database } from '../duckdb/database.ts';
 import { sortAscending } from '../statistics/ascending.ts';
 import { MAX_CATEGORIES } from '../statistics/category-drift.ts';
 import { sketchNumbers } from '../statistics/number-sketch.ts';
-import { type AskedValues, isNumber, present, type Values } from './column-values.ts';
+import { type AskedValues, isNumber, MISSING, present, UNKNOWN, type Values } from './column-values.ts';
 
 /** A column to be sketched: its SQL in a relation. */
 export interface ColumnToSketch {
   name: string;
   kind: FeatureKind;
   sql: string;
+  /** Of `textSql`. */
+  text: string | undefined;
 }
 
 /** Columns in one statement. */
@@ -73,21 +75,44 @@ function categorySketch(
   };
 }
 
-/** How a sketched column is read: its categories as codes of those that the sketch names. */
+/**
+ * How a sketched column is read: its categories as codes of those that the sketch names.
+ *
+ * @param text of `textSql`
+ */
 export const askedAs = (
   kind: FeatureKind,
   sketch: SketchedColumn['sketch'] | undefined,
   isAnswer: boolean,
+  text?: string,
 ): AskedValues['as'] =>
   isNumber(kind)
     ? isAnswer || kind === 'datetime'
       ? 'double'
       : 'float'
-    : { categories: sketch?.of === 'categories' ? sketch.names : [] };
+    : { categories: sketch?.of === 'categories' ? sketch.names : [], text };
 
 /** The sketch of a column of numbers. */
 export function sketchOfNumbers(values: Values): SketchedColumn['sketch'] {
   if (values instanceof Uint16Array) throw new TypeError('codes of categories are no numbers');
   const kept = present(values);
   return sketchNumbers(sortAscending(kept), values.length - kept.length);
+}
+
+/** The same categories in a part of the rows, by their codes. */
+export function partOf(sketch: CategorySketch, codes: Values): CategorySketch {
+  const counts = sketch.names.map(() => 0);
+  let [missing, rest] = [0, 0];
+  for (const code of codes) {
+    if (code === MISSING) missing++;
+    else if (code === UNKNOWN) rest++;
+    else counts[code] = (counts[code] ?? 0) + 1;
+  }
+  return {
+    ...sketch,
+    rows: codes.length - missing,
+    missing,
+    counts,
+    rest: { names: rest > 0 ? sketch.rest.names : 0, rows: rest },
+  };
 }

@@ -42,7 +42,8 @@ export function comparisonSection(comparisons: readonly ColumnComparison[]): Mar
 <div class="columns">${pictured.map(picture)}</div>`;
 }
 
-function picture({ name, bins, values, psi }: ColumnComparison): Markup {
+/** A column’s distribution in two tables, as bars. */
+export function picture({ name, bins, values, psi }: ColumnComparison): Markup {
   const bars = bins.map((bin) => {
     const [before, now] = [bin.reference / values.reference, bin.current / values.current];
     return {

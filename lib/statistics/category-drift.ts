@@ -77,8 +77,12 @@ function countsOf(
     ) GROUP BY ALL`;
 }
 
-/** What is told of categories by their counts. */
-export function categoryStatistics(categories: readonly Category[]): CategoryStatistics {
+/**
+ * What is told of categories by their counts.
+ *
+ * @param leastRows a category with fewer rows, on both sides together, is counted and not named: it may be one person's
+ */
+export function categoryStatistics(categories: readonly Category[], leastRows = 1): CategoryStatistics {
   const named = [...categories].sort(
     (a, b) => b.reference - a.reference || b.current - a.current || compare(a.name, b.name),
   );
@@ -86,8 +90,10 @@ export function categoryStatistics(categories: readonly Category[]): CategorySta
   const fresh = categories.reduce((total, category) => total + category.fresh, 0);
   const freshRows = categories.reduce((total, category) => total + category.freshRows, 0);
   const chiSquare = chiSquareHomogeneity(categories);
-  const shown = named.slice(0, MAX_NAMED);
-  const others = named.slice(MAX_NAMED);
+  const isNamed = ({ name, reference, current }: Category): boolean =>
+    name === null || reference + current >= leastRows;
+  const shown = named.filter(isNamed).slice(0, MAX_NAMED);
+  const others = named.filter((category) => !shown.includes(category));
   const sum = (side: 'reference' | 'current'): number =>
     others.reduce((total, category) => total + category[side], 0);
   return {
@@ -99,7 +105,7 @@ export function categoryStatistics(categories: readonly Category[]): CategorySta
       rows: freshRows,
       share: rows === 0 ? 0 : freshRows / rows,
       names: named
-        .filter((category) => category.reference === 0 && category.name !== null)
+        .filter((category) => category.reference === 0 && category.name !== null && isNamed(category))
         .slice(0, MAX_NAMED)
         .map((category) => category.name ?? ''),
     },

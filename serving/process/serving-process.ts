@@ -10,6 +10,7 @@ import { createPredictionLog } from '../log/prediction-log.ts';
 import type { PreparedRoutes } from '../prepared-routes.ts';
 import { ModelServer } from '../server.ts';
 import { metricFamily } from '../telemetry/metric-source.ts';
+import { MonitorMetrics } from '../telemetry/monitor-metrics.ts';
 import { Channel } from './channel.ts';
 import { relayedEvents } from './event-relay.ts';
 import {
@@ -105,7 +106,16 @@ async function start(settings: ServingSettings): Promise<(reason: string) => voi
       },
     }),
   });
-  const { rates } = running;
+  const { rates, metrics, dataPlane } = running;
+  // One process of the server is enough.
+  if (settings.process === 0)
+    metrics.add(
+      new MonitorMetrics(
+        store.documents,
+        () => dataPlane.endpoints(),
+        (error) => logger.warn({ error }, 'the records of the monitor cannot be read'),
+      ),
+    );
   // Alone it tells nobody, but forgets what it counted.
   setInterval(() => {
     const usage = rates.usage();

@@ -343,6 +343,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     due: { window: WINDOW, labelled: WINDOW },
     champion: story.model.version,
     counters: null,
+    again: false,
   }),
   recordWindow: (story) => ({
     settings: monitorSettingsOf(story),
@@ -351,6 +352,12 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
   }),
   logWindows: (story) => ({ settings: monitorSettingsOf(story) }),
   deliverAlert: () => ({ channel: 'log', notice: NOTICE }),
+  recordDelivery: (story) => ({
+    endpoint: endpointOf(story),
+    notice: { id: NOTICE.id, title: NOTICE.title },
+    channel: 'log',
+    refused: 'PERENNIAL_MAIL_TO is not set',
+  }),
   settleAlerts: (story) => ({
     endpoint: endpointOf(story),
     delivered: [{ id: NOTICE.id, channel: 'log' }],

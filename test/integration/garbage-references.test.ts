@@ -9,16 +9,22 @@ import { source } from '../../contracts/spec/sources.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { EventManifests } from '../../lib/events/event-manifests.ts';
 import { snapshotFiles, snapshotRelation } from '../../lib/incremental/snapshots.ts';
+import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import { Secrets } from '../../lib/secrets.ts';
 import { HostRules } from '../../lib/sources/hosts.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { RunManifests } from '../../lib/store/run-manifests.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
+import { NO_ALERTS, seenWindow, watched } from '../support/monitoring-samples.ts';
+import { dayWindow, observation } from '../support/window-reports.ts';
 
 /** More than a chunk of a log holds, so that batches are named by a chunk and by the manifest itself. */
 const BATCHES = 503;
 /** Nothing is kept for its age. */
 const NOTHING = { keepFailedRuns: '1ms', keepUnnamed: '1ms', keepCache: '1h' };
+
+/** The report of the window of a day. */
+const reportOf = (index: number) => ({ ...observation({ window: dayWindow(index) }), verdicts: [] });
 
 let platform: TestPlatform;
 let store: ArtifactStore;
@@ -101,4 +107,37 @@ it('every segment of an incremental source stays, and the snapshots that kept ru
   // What comes next stands on all segments, also those that no kept run names.
   expect(await ids(await take('run-4', '01', '02', '03', '04', '05'))).toEqual([0, 1, 2, 3, 4]);
   expect(third.snapshot.rows).toBe(4);
+});
+
+it('what the watching of endpoints refers to stays; reports beyond the trend go', async () => {
+  const json = (name: string) => store.putJson({ name }, { encrypt: true });
+  const records = new MonitorRecords(store.documents);
+  const settings = watched();
+  const specRef = await json('spec');
+  await records.changeSettings('bank', () => ({ ...settings, specRef }));
+  const record = async (index: number) => {
+    const report = await store.putJson(reportOf(index), { encrypt: true });
+    const page = await json(`page ${index}`);
+    const plot = await json(`plot ${index}`);
+    const summary = seenWindow(dayWindow(index), [], { report, page, plot });
+    await platform.run('recordWindow', { settings: { ...settings, specRef }, summary, alerts: NO_ALERTS });
+    return { report, page, plot };
+  };
+  const [first, second] = [await record(0), await record(1)];
+  const reference = await json('reference');
+  await store.documents.write('monitoring/references/bank/x', reference);
+  await collect();
+  for (const kept of [specRef, reference, first.report, first.page, second.report, second.page, second.plot])
+    expect(await store.has(kept)).toBe(true);
+
+  await records.changeState('bank', (state) => state && { ...state, trend: state.trend.slice(1) });
+  await collect();
+  expect(await store.has(first.report)).toBe(false);
+  expect(await store.has(first.page)).toBe(false);
+  expect(await store.has(second.report)).toBe(true);
+
+  // A state of another release, which this one cannot read, is no reason to delete what it names.
+  await store.documents.write('monitoring/state/bank', { of: 'tomorrow', somewhere: [second.report] });
+  await collect();
+  expect(await store.has(second.report)).toBe(true);
 });

@@ -6,8 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { RouteTableInput } from '../../contracts/serving.ts';
+import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import { openStore } from '../../lib/store/open-store.ts';
 import { type ServingSupervisor, startServing } from '../../serving/process/supervisor.ts';
+import { watchedState } from '../support/monitoring-samples.ts';
 import { PrometheusServer, prometheusPrograms } from '../support/prometheus.ts';
 import { churnServed } from './serving-models.ts';
 
@@ -52,11 +55,13 @@ let folder: string;
 let server: ServingSupervisor;
 let prometheusServer: PrometheusServer | undefined;
 let url: string;
+let table: RouteTableInput;
 
 /** A server as it is run: two processes, three versions, a prediction log, explanations. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'serving-prometheus-'));
   const store = await openStore({ dataDir: folder });
+  await new MonitorRecords(store.documents).changeState('churn', () => watchedState('churn'));
   const samples = await store.putJson({ rows: [{ ...ROW, active: 1 }], expected: {} });
   const champion = { ...(await churnServed(store, '3')), explanation: { samples } };
   server = await startServing({
@@ -69,7 +74,7 @@ beforeAll(async () => {
     predictions: {},
     supervision: { restartMs: 50 },
   });
-  await server.applyRoutes({
+  table = {
     endpoint: 'churn',
     generation: 7,
     routes: [
@@ -78,7 +83,8 @@ beforeAll(async () => {
       { model: await churnServed(store, '5', 3), weight: 10, role: 'shadow' },
     ],
     headerRoutes: [{ header: 'x-try', value: 'new', version: '4' }],
-  });
+  };
+  await server.applyRoutes(table);
   url = server.url;
 }, 120_000);
 afterAll(async () => {
@@ -162,6 +168,7 @@ describe.skipIf('missing' in programs)('Prometheus', () => {
       .toBe(1);
     await expect.poll(() => sum('perennial_server_processes'), { timeout: 30_000 }).toBe(2);
 
+    await server.applyRoutes({ ...table, generation: 8 });
     const { expressions, calls } = await dashboardExpressions();
     const unanswered = new Set([...expressions, ...(await ruleNames())]);
     expect(calls).toBeGreaterThan(40);
@@ -194,23 +201,32 @@ const explainOne = (): Promise<unknown> =>
     body: JSON.stringify({ dataframe_records: [ROW] }),
   }).then((answer) => answer.arrayBuffer());
 
-/** All queries of the dashboard, its variables set. */
+/** All queries of the dashboards, their variables set. */
 async function dashboardExpressions(): Promise<{ expressions: string[]; calls: number }> {
-  const { panels, annotations, templating } = dashboard.parse(
-    JSON.parse(await readFile(deploy('grafana/perennial-serving.json'), 'utf8')),
-  );
-  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
-  expect(templating.list.map(({ name, type }) => [name, type])).toContainEqual(['datasource', 'datasource']);
-  for (const { type, title, targets = [] } of panels)
-    if (type !== 'row') expect(targets.length, title).toBeGreaterThan(0);
-  const set = (expression: string): string =>
-    expression.replaceAll('$__rate_interval', '10s').replaceAll('$endpoint', '.*').replaceAll('$job', '.*');
-  const expressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => set(expr)));
-  const events = annotations.list.flatMap(({ expr }) =>
-    expr ? [set(expr).replaceAll('$__interval', '1m')] : [],
-  );
-  for (const expression of [...expressions, ...events]) expect(expression).not.toContain('$');
-  return { expressions, calls: expressions.length };
+  const found: string[] = [];
+  let calls = 0;
+  for (const file of ['grafana/perennial-serving.json', 'grafana/perennial-monitoring.json']) {
+    const { panels, annotations, templating } = dashboard.parse(
+      JSON.parse(await readFile(deploy(file), 'utf8')),
+    );
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+    expect(templating.list.map(({ name, type }) => [name, type])).toContainEqual([
+      'datasource',
+      'datasource',
+    ]);
+    for (const { type, title, targets = [] } of panels)
+      if (type !== 'row') expect(targets.length, title).toBeGreaterThan(0);
+    const set = (expression: string): string =>
+      expression.replaceAll('$__rate_interval', '10s').replaceAll('$endpoint', '.*').replaceAll('$job', '.*');
+    const expressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => set(expr)));
+    const events = annotations.list.flatMap(({ expr }) =>
+      expr ? [set(expr).replaceAll('$__interval', '1m')] : [],
+    );
+    for (const expression of [...expressions, ...events]) expect(expression).not.toContain('$');
+    calls += expressions.length;
+    found.push(...expressions, ...events);
+  }
+  return { expressions: found, calls };
 }
 
 /** What the recording rules are to be found under. */

@@ -2,6 +2,7 @@ import type { AlertState } from '../../contracts/alerts.ts';
 import type { BacktestActivities, BacktestModel, WatchedSpec } from '../../contracts/backtest-activities.ts';
 import {
   type MonitorSettings,
+  type MonitorState,
   monitorSettings,
   type ObservedWindow,
   type Verdict,
@@ -9,6 +10,7 @@ import {
 } from '../../contracts/monitoring.ts';
 import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { trendOf } from '../../domain/monitoring/trend.ts';
 import * as samples from './samples.ts';
 
 export const NO_ALERTS: AlertState = { open: [], silences: [], outbox: [] };
@@ -45,6 +47,36 @@ export const seenWindow = (
   ...changes,
 });
 
+/** Where the watching of an endpoint stands after one window. */
+export function watchedState(endpoint: string): MonitorState {
+  const window = { index: 0, from: '2026-11-01T00:00:00.000Z', before: '2026-11-02T00:00:00.000Z' };
+  const measures = {
+    rows: 1_000,
+    labels: 500,
+    'drift.share': 0.1,
+    'predictions.psi': 0.05,
+    'labels.psi': 0.02,
+    'quality.roc_auc': 0.8,
+    'estimated.roc_auc': 0.79,
+  };
+  const latest = seenWindow(window, [], { measures });
+  return {
+    endpoint,
+    next: window.before,
+    index: 1,
+    trend: [trendOf(latest)],
+    latest,
+    served: null,
+    judgedThrough: window.before,
+    alerts: NO_ALERTS,
+    detector: null,
+    counters: {},
+    tracking: null,
+    unlogged: 1,
+    undelivered: [],
+  };
+}
+
 /** An endpoint of which no window is due. */
 export function quietMonitoring(): MonitoringActivities {
   return {
@@ -57,12 +89,19 @@ export function quietMonitoring(): MonitoringActivities {
       champion: null,
       served: null,
       channels: ['log'],
+      replayed: true,
+      replayed: true,
       url: null,
     }),
     observeWindow: async ({ due }) => seenWindow(due.window),
-    recordWindow: async ({ summary: { window } }) => ({ next: window.before, index: window.index + 1 }),
+    recordWindow: async ({ summary: { window } }) => ({
+      recorded: true,
+      next: window.before,
+      index: window.index + 1,
+    }),
     logWindows: async () => undefined,
     deliverAlert: async () => undefined,
+    recordDelivery: async () => undefined,
     settleAlerts: async () => undefined,
     askRetraining: async () => ({ decision: null }),
   };

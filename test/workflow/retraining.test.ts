@@ -4,7 +4,7 @@ import type { RetrainingDecision } from '../../contracts/retraining.ts';
 import { failure } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
 import { RetrainingUnderTest } from '../support/retraining.ts';
-import { ingested, servedModel, smallSpec, tracking } from '../support/samples.ts';
+import { ingested, servedModel, tracking } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -42,16 +42,20 @@ describe('a run', () => {
     expect(scenario.inputs('openTracking')).toMatchObject([
       { startedBy: `retraining of ${scenario.id}: demand` },
     ]);
-    const entries = scenario.inputs('recordAudit').filter(({ stream }) => stream.startsWith('retraining/'));
-    expect(entries.flatMap(({ entries: all }) => all.map(({ action }) => action))).toEqual([
-      'retraining.decided',
-      'retraining.ended',
-    ]);
-    const told = scenario.inputs('notify').map(({ kind }) => kind);
-    expect(told.filter((kind) => kind.startsWith('retraining.'))).toEqual([
-      'retraining.started',
-      'retraining.ended',
-    ]);
+    const actions = (): string[] =>
+      scenario
+        .inputs('recordAudit')
+        .filter(({ stream }) => stream.startsWith('retraining/'))
+        .flatMap(({ entries }) => entries.map(({ action }) => action));
+    await eventually(async () => (actions().length === 2 ? true : undefined), 'the audit log');
+    expect(actions()).toEqual(['retraining.decided', 'retraining.ended']);
+    const told = (): string[] =>
+      scenario
+        .inputs('notify')
+        .map(({ kind }) => kind)
+        .filter((kind) => kind.startsWith('retraining.'));
+    await eventually(async () => (told().length === 2 ? true : undefined), 'the notices');
+    expect(told()).toEqual(['retraining.started', 'retraining.ended']);
   });
 
   it('goes on alone: what comes meanwhile is one run after it', async () => {
@@ -97,9 +101,7 @@ describe('a roll-out that goes on after its run', () => {
       running = false;
     });
     const rollout = { strategy: 'canary' as const, wait: '1ms' };
-    scenario.let('loadSpec', async () => ({
-      spec: { ...smallSpec({ approval: { required: false }, deployment: { rollout } }) },
-    }));
+    retraining.trains({ deployment: { rollout } });
     scenario.let('isRunning', async () => ({ running }));
     scenario.let('currentChampion', async () => ({ model: champion }));
     scenario.let('registeredVersion', async () => ({ model: null, outcome: tag }));
@@ -184,7 +186,11 @@ describe('a retraining that does not help', () => {
     expect(state.runs[0]?.message).toContain('the source is gone');
     const held = await retraining.trigger({ kind: 'concept-drift' });
     expect(held).toMatchObject({ decision: 'give-up', until: null });
-    expect(scenario.inputs('notify').map(({ kind }) => kind)).toContain('retraining.gave-up');
+    await eventually(
+      async () =>
+        scenario.inputs('notify').some(({ kind }) => kind === 'retraining.gave-up') ? true : undefined,
+      'the notice',
+    );
     expect(retraining.started).toBe(2);
 
     scenario.let('ingest', async () => ingested);
@@ -195,9 +201,12 @@ describe('a retraining that does not help', () => {
       outcome: 'deployed',
       kinds: ['degradation', 'concept-drift'],
     });
-    const answers = scenario
-      .inputs('recordAudit')
-      .flatMap(({ entries }) => entries.filter(({ action }) => action === 'retraining.answered'));
+    const answers = await eventually(async () => {
+      const found = scenario
+        .inputs('recordAudit')
+        .flatMap(({ entries }) => entries.filter(({ action }) => action === 'retraining.answered'));
+      return found.length > 0 ? found : undefined;
+    }, 'the answer in the audit log');
     expect(answers).toMatchObject([{ by: 'ada', how: 'named', reason: 'resume: the source is back' }]);
   });
 
@@ -287,7 +296,7 @@ describe('what is refused', () => {
   it.each([
     ['a kind that there is not', { kind: 'boredom' }, 'kind: must be one of'],
     ['no kind', {}, 'kind: is missing'],
-    ['a list', [], 'expected object'],
+    ['a list without one', [], 'expected array to have >=1 items'],
     ['a time without an offset', { kind: 'demand', at: '2026-11-21T10:00:00' }, 'at: a time with its offset'],
   ])('a signal with %s is on record as skipped', async (_, signal, words) => {
     const { retraining } = world();
@@ -370,6 +379,26 @@ describe('a long life', () => {
     // One run of the workflow goes on numbering where the other has ended.
     const appended = scenario.inputs('recordAudit');
     expect(appended.flatMap(({ from, entries }) => entries.map((_, i) => from + i))).toEqual([0, 1, 2]);
+  });
+
+  it('what is sent before it has begun counts, a run that it starts for it too', async () => {
+    const { scenario, retraining } = world();
+    const open = new Gate();
+    scenario.let('openTracking', async () => {
+      await open.opened;
+      throw ApplicationFailure.nonRetryable('not this time', 'TrackerRejected');
+    });
+    await bench.client.workflow.signalWithStart('retraining', {
+      workflowId: retraining.handle.workflowId,
+      taskQueue: bench.taskQueue,
+      args: [{ settings: retraining.settings() }],
+      signal: 'trigger',
+      signalArgs: [{ kind: 'demand' }],
+    });
+    await retraining.until(() => scenario.count('openTracking') > 0, 'the run');
+    expect((await retraining.status()).decisions.map(({ decision }) => decision)).toEqual(['start']);
+    open.open();
+    await retraining.ended(1);
   });
 
   it('does not continue as new while a run goes on', async () => {

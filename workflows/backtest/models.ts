@@ -24,6 +24,7 @@ export class BacktestModels {
   readonly #data: Promise<ProtectOutput>;
   readonly #prepared = new Map<string, ReturnType<BacktestModels['train']>>();
   readonly #trained = new Map<string, Promise<TrainedModel>>();
+  readonly #opened = new Map<string, Promise<BacktestModel>>();
   readonly #known = new Map<string, BacktestModel>();
   readonly #observed = new Map<string, Promise<Verdict[]>>();
   readonly #judged = new Map<string, Promise<Map<number, JudgedWindow>>>();
@@ -114,17 +115,12 @@ export class BacktestModels {
     const name = asOf;
     const { table } = await this.#data;
     const { from, to } = this.stretch;
-    const model =
-      this.#known.get(name) ??
-      (await activities.openBacktestModel(asOf.slice(0, 10))({
-        spec,
-        name,
-        table,
-        split,
-        evaluate,
-        from,
-        to,
-      }));
+    // The same for all champions: it is made ready once, also where two are judged at the same time.
+    const opened =
+      this.#opened.get(name) ??
+      activities.openBacktestModel(asOf.slice(0, 10))({ spec, name, table, split, evaluate, from, to });
+    this.#opened.set(name, opened);
+    const model = await opened;
     this.#known.set(name, model);
     const { seconds, cost } = train.search.used;
     return { name, model, gates, failed: failedGates(gates.results), seconds, cost };

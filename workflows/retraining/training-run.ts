@@ -68,9 +68,10 @@ async function arrived({
     await sleep(pause);
   }
   const { model } = await currentChampion({ modelName });
-  if (model?.version === version)
-    return { outcome: 'deployed', message: `version ${version} is in production` };
   const known = await registeredVersion({ modelName, version });
+  // It may have been in production and been replaced since.
+  if (model?.version === version || known.outcome === 'deployed')
+    return { outcome: 'deployed', message: `version ${version} is in production` };
   const ended = z.enum(['superseded', 'withdrawn', 'rolled_back']).catch('rolled_back').parse(known.outcome);
   return { outcome: ended, message: `the roll-out of version ${version} ended without it in production` };
 }
