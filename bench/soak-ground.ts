@@ -202,7 +202,9 @@ export async function recordTraffic(
           ),
           outputs: Object.fromEntries(outputs.map(([name, values]) => [name, cut(values)])),
           truth: {
-            labels: cut(raw.churned ?? []).map((label) => ((label === 'left') !== isBroken ? 'left' : 'stayed')),
+            labels: cut(raw.churned ?? []).map((label) =>
+              (label === 'left') !== isBroken ? 'left' : 'stayed',
+            ),
             at: at + 1_000,
           },
         };
