@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Database } from '../lib/duckdb/database.ts';
 import type { ActivityFrame } from './frame.ts';
 
@@ -12,7 +13,8 @@ export async function withDatabase<T>(
   files?: readonly string[],
 ): Promise<T> {
   const scratchDir = await frame.scratch();
-  const tempDir = `${scratchDir}/spill`;
+  // Of its own: two engines that are open at once must not spill into one folder.
+  const tempDir = `${scratchDir}/spill-${randomUUID()}`;
   const database = await Database.create({
     tempDir,
     memoryLimit: frame.duckdbMemory,

@@ -111,6 +111,15 @@ function mlflowAt(trackingUri: string | undefined, env: NodeJS.ProcessEnv): Mlfl
 export const mlflowOf = (dataDir: string, env: NodeJS.ProcessEnv = process.env): MlflowClient =>
   mlflowAt(mlflowUriOf(runningPlatform(dataDir), env), env);
 
+/** Where MLflow is, for a process that asks it itself. */
+export function mlflowEnvironment(
+  dataDir: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  const uri = mlflowUriOf(runningPlatform(dataDir), env);
+  return uri === undefined ? {} : { MLFLOW_TRACKING_URI: uri };
+}
+
 /** Whether this machine has nobody at a loopback address. Other hosts may lie behind a proxy. */
 function isRefused(address: string): Promise<boolean> {
   const [, host, port] = /^(localhost|127\.0\.0\.1):(\d+)$/.exec(address) ?? [];

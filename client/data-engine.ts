@@ -13,25 +13,41 @@ const isCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, c
  * @param role one of the questions that `workers/main.ts` knows
  * @param question sent as JSON
  * @param dataDir where the question is about what lies there
+ * @param more of the environment, for example where MLflow is
  * @throws PerennialError what the engine refused, with its code; `StageFailed` where it broke
  */
 export async function askDataEngine<T>(
-  role: 'check' | 'profile' | 'infer' | 'rows' | 'predictions' | 'feedback' | 'audit' | 'monitor',
+  role:
+    | 'check'
+    | 'profile'
+    | 'infer'
+    | 'rows'
+    | 'predictions'
+    | 'feedback'
+    | 'audit'
+    | 'monitor'
+    | 'hindsight',
   question: unknown,
   answer: z.ZodType<T>,
   dataDir?: string,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<T> {
-  const said = await ask(role, JSON.stringify(question), dataDir);
+  const said = await ask(role, JSON.stringify(question), dataDir, more);
   const refused = refusal.safeParse(said);
   if (!refused.success) return answer.parse(said);
   const { code, message } = refused.data;
   throw new PerennialError(isCode(code) ? code : 'StageFailed', message);
 }
 
-function ask(role: string, question: string, dataDir: string | undefined): Promise<unknown> {
+function ask(
+  role: string,
+  question: string,
+  dataDir: string | undefined,
+  more: Readonly<Record<string, string>>,
+): Promise<unknown> {
   const child = spawn(process.execPath, [`${packageRoot()}/dist/workers/main.js`, role], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, ...(dataDir === undefined ? {} : { PERENNIAL_DATA_DIR: dataDir }) },
+    env: { ...process.env, ...(dataDir === undefined ? {} : { PERENNIAL_DATA_DIR: dataDir }), ...more },
   });
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

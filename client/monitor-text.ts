@@ -8,7 +8,8 @@ const BARS = '▁▂▃▄▅▆▇█';
 /** Bars of a trend that fit beside the words. */
 const WIDEST_TREND = 40;
 
-const minute = (at: string): string => at.slice(0, 16).replace('T', ' ');
+/** To the minute; to the second where it matters. */
+const minute = (at: string): string => at.slice(0, at.slice(17, 19) === '00' ? 16 : 19).replace('T', ' ');
 const figure = (value: number): string => String(Number(value.toPrecision(4)));
 
 /** The measure that stands for a check in its trend. */
@@ -78,7 +79,7 @@ export function monitorText({ settings, state }: MonitorView): string {
           pc.bold('Alerts'),
           ...open.map(
             ({ severity, key, since, words }) =>
-              `  ${severity.padEnd(8)}  since ${minute(since)}  ${key}: ${words}`,
+              `  ${severity.padEnd(8)}  since ${minute(since)}  ${subjectOf(key)}: ${words}`,
           ),
         ]),
     ...(state.undelivered.length === 0
@@ -102,6 +103,14 @@ const stateWord = (state: WindowSummary['state']): string =>
       : pc.yellow('insufficient');
 
 const RANK = { breached: 0, insufficient: 1, ok: 2, unlimited: 3 } as const;
+
+/** `check/of/slice` as words; `~1` stands for a slash within one of them. */
+const subjectOf = (key: string): string =>
+  key
+    .split('/')
+    .filter(Boolean)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .join(' ');
 
 /** A line for each check: its worst verdict, and its trend. */
 function checkTable(latest: WindowSummary, trend: readonly TrendWindow[]): string {

@@ -25,13 +25,15 @@ export const openAlert = z.strictObject({
   toldAt: moment.nullable(),
   /** Windows in a row that said nothing of it: its check, its limit or its slice is gone. */
   unseen: z.number().int().nonnegative().optional(),
+  /** Windows in a row that neither found it beyond its limit nor within it: too few rows or labels, or nothing. */
+  unjudged: z.number().int().nonnegative().optional(),
   words: z.string().max(1_000),
   observed: z.number().nullable(),
   limit: z.number().nullable(),
 });
 export type OpenAlert = z.infer<typeof openAlert>;
 
-/** A time for which somebody wants to hear nothing. */
+/** A time for which somebody wants to hear nothing, by the clock of who is told. */
 export const silence = z.strictObject({
   /** `null`: all checks. */
   check: checkName.nullable(),

@@ -37,6 +37,8 @@ export interface MonitoringPlan {
   served: ServedSince | null;
   /** Where this worker tells alerts. */
   channels: Channel[];
+  /** Whether recorded traffic is replayed: then it is as late as its windows are. */
+  replayed: boolean;
   /** Page of the endpoint's reports; `null` before there is one. */
   url: string | null;
 }
@@ -57,6 +59,8 @@ export interface MonitoringActivities {
     champion: string | null;
     /** Of the servers that live now; `null` where the window is looked at later, or again. */
     counters: ServerCounters | null;
+    /** Whether the window was looked at before: no detector goes on from it. */
+    again: boolean;
   }): Promise<WindowSummary>;
   /** Puts a window on record, once, however often it is called. */
   recordWindow(input: {
@@ -64,7 +68,7 @@ export interface MonitoringActivities {
     summary: WindowSummary;
     /** `null` where windows are looked at again: the state stays as it is. */
     alerts: Pick<AlertState, 'open' | 'outbox'> | null;
-  }): Promise<Pick<MonitorState, 'next' | 'index'>>;
+  }): Promise<Pick<MonitorState, 'next' | 'index'> & { recorded: boolean }>;
   /** Brings MLflow up to date: measures as metrics by step, and the reports. */
   logWindows(input: { settings: MonitorSettings }): Promise<void>;
   /** Tells one channel; sending the same again is harmless. */

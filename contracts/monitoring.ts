@@ -43,6 +43,9 @@ export const verdict = z.strictObject({
 });
 export type Verdict = z.infer<typeof verdict>;
 
+/** What of `operations` says that a window could not be looked at. */
+export const COULD_NOT_LOOK = 'monitor';
+
 /** A column as it is in a window, held against the reference. */
 export const driftedColumn = columnComparison.extend({
   /** Wasserstein-1 distance in standard deviations of the reference; numbers and moments. */
@@ -72,12 +75,14 @@ export const operationsReport = z.strictObject({
   /** Requests at which another version stood in, and answers that are no numbers. */
   fallbacks: count,
   invalidOutputs: count,
+  /** Requests as servers counted them since they were read last, failed and refused ones among them; `null` where nobody knows. */
+  counted: count.nullable().default(null),
   /** From the servers' counters: requests that failed and that were refused; `null` where no server was asked. */
   failed: count.nullable(),
   refused: count.nullable(),
   /** Share of the window in which a server was live. */
   uptime: z.number().min(0).max(1).nullable(),
-  /** Of servers and of trainings, in the currency of the spec; `null` where nothing has a price. */
+  /** Of the time in which requests were under way, in the currency of the spec; `null` where it has no price. */
   cost: z.number().nonnegative().nullable(),
 });
 export type OperationsReport = z.infer<typeof operationsReport>;
@@ -118,7 +123,10 @@ export const windowReport = z.strictObject({
   predictions: z.array(driftedColumn),
   labels: driftedColumn.nullable(),
   quality: measuredQuality,
+  /** Of the model that the truth is about: the one that answered most of the labelled rows. */
   referenceQuality: metricValues,
+  /** Of the model of the window, which `estimated` is held against; without it that is `referenceQuality`. */
+  estimateReference: metricValues.optional(),
   estimated: measuredQuality.nullable(),
   skew: z.strictObject({ rows: count, differing: count, largest: z.number() }).nullable(),
   concept: z
@@ -211,6 +219,8 @@ export const monitorState = z.strictObject({
   trend: z.array(trendWindow),
   /** The latest of them, whole. */
   latest: windowSummary.nullable(),
+  /** The version that answered most of the latest window, and since which window it does. */
+  served: z.strictObject({ version: z.string(), since: moment }).nullable().default(null),
   /** The end of the last window whose truth was looked at. */
   judgedThrough: moment.nullable(),
   alerts: alertState,

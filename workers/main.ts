@@ -22,6 +22,7 @@ const ROLES: Record<string, () => Promise<Role>> = {
   predictions: async () => (await import('./predictions.ts')).runPredictions,
   feedback: async () => (await import('./feedback.ts')).runFeedback,
   audit: async () => (await import('./audit.ts')).runAudit,
+  hindsight: async () => (await import('./hindsight.ts')).runHindsight,
   monitor: async () => (await import('./monitor.ts')).runMonitor,
 };
 

@@ -101,13 +101,13 @@ export const recordAudit = approving('recordAudit', POLICIES.audit, 'Write into 
 
 export const watchEndpoint = watching('watchEndpoint', POLICIES.audit, 'Put the endpoint under watch');
 export const planMonitoring = watching('planMonitoring', POLICIES.data, 'Find the windows that are due');
-export const observeWindow = watching('observeWindow', POLICIES.data, 'Measure a window');
+export const observeWindow = watching('observeWindow', POLICIES.observe, 'Measure a window');
 export const recordWindow = watching('recordWindow', POLICIES.audit, 'Put the window on record');
 export const logWindows = watching('logWindows', POLICIES.optional, 'Log measures and reports');
 export const deliverAlert = watching('deliverAlert', POLICIES.alert, 'Tell an alert');
 export const recordDelivery = watching('recordDelivery', POLICIES.audit, 'Note whether it was taken');
 export const settleAlerts = watching('settleAlerts', POLICIES.audit, 'Note what was told');
-export const askRetraining = watching('askRetraining', POLICIES.control, 'Ask whether to retrain');
+export const askRetraining = watching('askRetraining', POLICIES.ask, 'Ask whether to retrain');
 export const ensureRetraining = retraining('ensureRetraining', POLICIES.control, 'Have the model kept good');
 export const lookForNewData = retraining('lookForNewData', POLICIES.poll, 'Look for new data');
 

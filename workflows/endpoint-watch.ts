@@ -7,15 +7,43 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import type { AlertEvent, AlertState, Delivery } from '../contracts/alerts.ts';
-import type { MonitorSettings, ServerCounters, WindowSummary } from '../contracts/monitoring.ts';
+import {
+  COULD_NOT_LOOK,
+  type MonitorSettings,
+  type ServerCounters,
+  type Verdict,
+  type WindowSummary,
+} from '../contracts/monitoring.ts';
 import type { DueWindow, MonitoringPlan, ServedSince } from '../contracts/monitoring-activities.ts';
 import { alertDeliveryWorkflowId, WORKFLOW_TYPES } from '../contracts/names.ts';
 import { noticeOf } from '../domain/monitoring/alert-notice.ts';
 import { nextAlerts } from '../domain/monitoring/alerts.ts';
+import { nextWords } from '../domain/monitoring/next-words.ts';
 import { servedAfter } from '../domain/monitoring/served.ts';
 import { triggersOf } from '../domain/monitoring/triggers.ts';
 import * as activities from './activities.ts';
 import { words } from './failure-words.ts';
+
+/** Ends the alert of windows that could not be looked at. */
+const LOOKED: Verdict = {
+  check: 'operations',
+  of: COULD_NOT_LOOK,
+  slice: null,
+  state: 'ok',
+  observed: null,
+  limit: null,
+  interval: null,
+  rows: 0,
+  words: 'windows can be looked at again',
+};
+
+const isLooked = ({ verdicts }: WindowSummary): boolean => !verdicts.some(({ of }) => of === COULD_NOT_LOOK);
+
+/** What was seen of a window, and what is told. */
+export interface Looked {
+  summary: WindowSummary;
+  events: AlertEvent[];
+}
 
 /** The watching of one endpoint, window after window. */
 export class EndpointWatch {
@@ -32,14 +60,18 @@ export class EndpointWatch {
     this.#served = plan.served;
   }
 
-  /** @param isLatest whether no window comes after it: what servers count belongs to it */
-  async look(due: DueWindow, isLatest: boolean): Promise<{ summary: WindowSummary; events: AlertEvent[] }> {
+  /**
+   * @param isLatest whether no window comes after it: what servers count belongs to it
+   * @returns `null` where another look was faster: what this one saw is not told, and it is to be planned anew
+   */
+  async look(due: DueWindow, isLatest: boolean): Promise<Looked | null> {
     const { settings } = this;
     const summary = await activities.observeWindow({
       settings,
       due,
       champion: this.plan.champion,
       counters: isLatest && this.acts ? await countersOf(settings.endpoint) : null,
+      again: !this.acts,
     });
     if (!this.acts) {
       await activities.recordWindow({ settings, summary, alerts: null });
@@ -50,8 +82,9 @@ export class EndpointWatch {
       settings.monitoring.alerts,
       this.#alerts.open,
       this.#alerts.silences,
-      summary.verdicts,
+      [...summary.verdicts, ...(isLooked(summary) ? [LOOKED] : [])],
       summary.window,
+      this.plan.replayed ? summary.window.before : new Date().toISOString(),
     );
     const next = await this.#askRetraining(summary, open);
     this.#alerts = {
@@ -60,7 +93,8 @@ export class EndpointWatch {
       outbox: [...this.#alerts.outbox, ...this.#notices(summary, events, next)],
     };
     // First on record, then told: whatever is killed in between is told by the next look.
-    await activities.recordWindow({ settings, summary, alerts: this.#alerts });
+    const { recorded } = await activities.recordWindow({ settings, summary, alerts: this.#alerts });
+    if (!recorded) return null;
     await this.tellAll();
     return { summary, events };
   }
@@ -108,17 +142,25 @@ export class EndpointWatch {
   ): Promise<string> {
     const { champion } = this.plan;
     const since = champion === this.#served?.version ? this.#served.since : window.before;
-    const { decision } = await activities.askRetraining({
+    const triggers = triggersOf(open, {
+      window,
+      labelled,
+      version,
+      championSince: this.#served?.since ?? null,
+    });
+    const question = {
       pipeline: this.settings.pipeline,
       tick: { asOf: window.before, champion: champion === null ? null : { version: champion, since } },
-      triggers: triggersOf(open, {
-        window,
-        labelled,
-        version,
-        championSince: this.#served?.since ?? null,
-      }),
+      triggers,
+    };
+    // Whatever is wrong there, what was seen here is put on record and told.
+    const answer = await activities.askRetraining(question).catch((error: unknown) => {
+      if (isCancellation(error)) throw error;
+      log.warn(`whether to retrain could not be asked; the next look asks again: ${words(error)}`);
+      return null;
     });
-    return decision === null ? 'Nothing is retrained by itself.' : decision.why;
+    if (answer === null) return 'Whether to retrain could not be asked; the next look asks again.';
+    return nextWords(answer.decision);
   }
 }
 

@@ -2,7 +2,7 @@ import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/commo
 import { continueAsNew, workflowInfo } from '@temporalio/workflow';
 import { type MonitorInput, type MonitorResult, monitorInput } from '../contracts/monitoring.ts';
 import * as activities from './activities.ts';
-import { EndpointWatch } from './endpoint-watch.ts';
+import { EndpointWatch, type Looked } from './endpoint-watch.ts';
 import { parseInput } from './parse.ts';
 
 /** Windows that one run of the workflow looks at; then it continues as new. */
@@ -36,14 +36,18 @@ export async function monitor(argument: unknown): Promise<MonitorResult> {
     if (plan.settings === null) return result;
     const watch = new EndpointWatch(plan, plan.settings, again === undefined);
     await watch.tellAll();
+    let overtaken = false;
     for (const [i, due] of plan.due.entries()) {
       const isLatest = !plan.more && i === plan.due.length - 1;
-      result = withWindow(result, await watch.look(due, isLatest));
+      const seen = await watch.look(due, isLatest);
+      looked += 1;
+      overtaken = seen === null;
+      if (seen === null) break;
+      result = withWindow(result, seen);
       next = due.window.before;
     }
     await watch.log();
-    if (!plan.more) return result;
-    looked += plan.due.length;
+    if (!plan.more && !overtaken) return result;
   }
   return continueAsNew<typeof monitor>({
     endpoint,
@@ -57,10 +61,7 @@ function scheduledFor(): string | undefined {
   return workflowInfo().typedSearchAttributes.get(SCHEDULED)?.toISOString();
 }
 
-function withWindow(
-  result: MonitorResult,
-  { summary, events }: Awaited<ReturnType<EndpointWatch['look']>>,
-): MonitorResult {
+function withWindow(result: MonitorResult, { summary, events }: Looked): MonitorResult {
   const { window, state, rows, labels } = summary;
   const keys = (kind: 'raised' | 'resolved'): string[] =>
     [...result[kind], ...events.filter((event) => event.kind === kind).map(({ key }) => key)].slice(-NAMED);

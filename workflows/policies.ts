@@ -84,6 +84,20 @@ export const POLICIES = {
     scheduleToCloseTimeout: '2m',
     retry: { initialInterval: '1s', backoffCoefficient: 3, maximumAttempts: 3 },
   },
+  /** Measures a window: an outage of store, log or tracker is waited for, some hours; then the next look tries again. */
+  observe: {
+    startToCloseTimeout: '1h',
+    heartbeatTimeout: '20s',
+    scheduleToCloseTimeout: '6h',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '2m' },
+  },
+  /** Asks another workflow, for which alerts do not wait long. */
+  ask: {
+    startToCloseTimeout: '15s',
+    heartbeatTimeout: '10s',
+    scheduleToCloseTimeout: '30s',
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '5s' },
+  },
   /** Tells an alert: an outage of a week is waited for. */
   alert: {
     startToCloseTimeout: '1m',

@@ -78,7 +78,7 @@ class Retraining {
     this.#settings = settings;
     this.#eventTime = asOf ?? null;
     this.#trail = new AuditTrail(retrainingWorkflowId(settings.pipeline), audit);
-    this.#book = new RetrainingBook(rulesOf(settings), state, decisions, (decision) =>
+    this.#book = new RetrainingBook(settings.retraining, state, decisions, (decision) =>
       this.#trail.note(entryOf(decision)),
     );
     this.#gaveUpAt = this.#book.state.gaveUpAt;
@@ -211,7 +211,7 @@ class Retraining {
     this.#events += 1;
     const before = this.#settings;
     this.#settings = settings;
-    this.#book.configure(rulesOf(settings), this.#now);
+    this.#book.configure(settings.retraining, this.#now);
     if (before.specRef.sha256 !== settings.specRef.sha256 || before.clock !== settings.clock)
       this.#trail.note({
         action: 'retraining.configured',
@@ -329,7 +329,3 @@ class Retraining {
     ].join('\n\n');
   }
 }
-
-/** In event time nothing comes after what was told together. */
-const rulesOf = ({ clock, retraining: rules }: RetrainingSettings): RetrainingSettings['retraining'] =>
-  clock === 'event' ? { ...rules, debounce: '0s' } : rules;

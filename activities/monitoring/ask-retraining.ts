@@ -19,11 +19,10 @@ export async function askRetraining(
   const handle = deps.client().workflow.getHandle(retrainingWorkflowId(pipeline));
   try {
     await handle.signal<[RetrainingTick]>(SIGNALS.tick, tick);
-    let decision: RetrainingDecision | null = null;
-    for (const trigger of triggers)
-      decision = await handle.executeUpdate<RetrainingDecision, [Trigger]>(UPDATES.trigger, {
-        args: [trigger],
-      });
+    if (triggers.length === 0) return { decision: null };
+    const decision = await handle.executeUpdate<RetrainingDecision, [Trigger[]]>(UPDATES.trigger, {
+      args: [triggers],
+    });
     return { decision };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { decision: null };

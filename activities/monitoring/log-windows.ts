@@ -7,6 +7,8 @@ import type { ActivityDependencies } from '../dependencies.ts';
 import { findOrCreateRun } from '../mlflow-runs.ts';
 import { runUrl } from '../tracking.ts';
 
+const AT_ONCE = 20;
+
 /**
  * Brings MLflow up to date: of each window that it does not have the measures as metrics, with the window's index as
  * step, and the report. One run for each endpoint, in the experiment of its pipeline.
@@ -19,20 +21,24 @@ export async function logWindows(
   const records = new MonitorRecords(store.documents);
   const state = await records.state(endpoint);
   const waiting = state?.trend.filter(({ window }) => window.index >= state.unlogged) ?? [];
-  const last = waiting.at(-1);
-  if (!last) return;
+  if (waiting.length === 0) return;
   const mlflow = deps.mlflow();
   const experimentId = await mlflow.experiments.getOrCreate({ name: pipeline });
   const { runId } = await findOrCreateRun(mlflow, experimentId, `monitor/${endpoint}`, {
     name: `monitor ${endpoint}`,
     tags: { 'perennial.pipeline': pipeline, 'perennial.monitors': endpoint },
   });
-  for (const summary of waiting) await logWindow(mlflow, store, runId, summary);
   const tracking = { runId, url: runUrl(deps.config.mlflowUi, experimentId, runId) };
-  await records.changeState(
-    endpoint,
-    (known) => known && { ...known, tracking, unlogged: Math.max(known.unlogged, last.window.index + 1) },
-  );
+  // After an outage there are many: what is logged is noted on the way.
+  for (let from = 0; from < waiting.length; from += AT_ONCE) {
+    const part = waiting.slice(from, from + AT_ONCE);
+    for (const summary of part) await logWindow(mlflow, store, runId, summary);
+    const unlogged = (part.at(-1)?.window.index ?? 0) + 1;
+    await records.changeState(
+      endpoint,
+      (known) => known && { ...known, tracking, unlogged: Math.max(known.unlogged, unlogged) },
+    );
+  }
 }
 
 async function logWindow(

@@ -1,15 +1,18 @@
 import { join } from 'node:path';
+import { PerennialError } from '../../contracts/errors.ts';
 import {
+  COULD_NOT_LOOK,
   type MonitorSettings,
   type MonitorState,
+  type Verdict,
   type WindowReport,
   type WindowSummary,
-  windowReport,
 } from '../../contracts/monitoring.ts';
 import type { DueWindow, MonitoringActivities } from '../../contracts/monitoring-activities.ts';
 import { MEDIA_TYPES } from '../../contracts/refs.ts';
+import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
-import { travellingVerdicts, windowState } from '../../domain/monitoring/assess.ts';
+import { assessWindow, travellingVerdicts, windowState } from '../../domain/monitoring/assess.ts';
 import { measuresOf } from '../../domain/monitoring/measures.ts';
 import { trendOf } from '../../domain/monitoring/trend.ts';
 import { worstPlot } from '../../lib/charts/alert-plot.ts';
@@ -25,8 +28,9 @@ import { openPredictions } from '../../lib/predictions/prediction-log.ts';
 import { windowPage } from '../../lib/report/window-page/page.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
+import { withReferenceRows } from './reference-rows.ts';
 import { serverUptime } from './server-uptime.ts';
-import { servedOf, watchedVersion } from './watched-version.ts';
+import { servedOf, type WatchedVersion, watchedVersion } from './watched-version.ts';
 
 type Question = Parameters<MonitoringActivities['observeWindow']>[0];
 
@@ -39,13 +43,51 @@ const answeredRows = (view: string): string => `(SELECT * FROM ${view} WHERE ${A
  */
 export async function observeWindow(
   deps: ActivityDependencies,
-  { settings, due, champion, counters }: Question,
+  question: Question,
   frame: ActivityFrame,
 ): Promise<WindowSummary> {
+  const { settings, due, counters } = question;
+  const { documents } = await deps.store();
+  const state = await new MonitorRecords(documents).state(settings.endpoint);
+  try {
+    return await written(deps, settings, state, await lookedAt(deps, question, state, frame), frame);
+  } catch (error) {
+    if (!(error instanceof PerennialError) || error.retryable || frame.signal.aborted) throw error;
+    // What fails for good must not keep all later windows from being looked at: it is told, and seen again by `again`.
+    const { window, labelled } = due;
+    const carriedOver = { detector: state?.detector ?? null, counters: counters ?? {} };
+    const report = unwatchable(
+      settings.monitoring,
+      { endpoint: settings.endpoint, window, labelled, versions: {}, operations: null, carriedOver },
+      `it could not be looked at: ${error.message}`,
+    );
+    const failed = couldNotLook(error.message);
+    return written(deps, settings, state, { ...report, verdicts: [failed, ...report.verdicts] }, frame);
+  }
+}
+
+const couldNotLook = (why: string): Verdict => ({
+  check: 'operations',
+  of: COULD_NOT_LOOK,
+  slice: null,
+  state: 'breached',
+  observed: null,
+  limit: null,
+  interval: null,
+  rows: 0,
+  words: `the window could not be looked at: ${why}`.slice(0, 300),
+});
+
+async function lookedAt(
+  deps: ActivityDependencies,
+  question: Question,
+  state: MonitorState | undefined,
+  frame: ActivityFrame,
+): Promise<WindowReport> {
+  const { settings, due } = question;
   const { endpoint } = settings;
   const scratchDir = await frame.scratch();
   const store = (await deps.store()).within(scratchDir, { encrypt: true });
-  const state = await new MonitorRecords(store.documents).state(endpoint);
   const spec = pipelineSpec.parse(await store.json(settings.specRef));
   const labelled = await labelledRows(deps, settings, due, frame);
   const files = skewFiles(scratchDir);
@@ -60,16 +102,10 @@ export async function observeWindow(
   frame.signal.addEventListener('abort', stop);
   try {
     const view = await viewOf(log.database, due, labelled);
-    const report = await reportOf(
-      deps,
-      { settings, due, champion, counters, state, spec },
-      log.database,
-      view,
-      frame,
-    );
+    const report = await reportOf(deps, { ...question, state, spec }, log.database, view, frame);
     if (log.unreadable.length > 0)
       report.warnings.push(`${log.unreadable.length} files of the log cannot be read and are left out`);
-    return await written(deps, settings, state, report, frame);
+    return report;
   } finally {
     frame.signal.removeEventListener('abort', stop);
     await log.close();
@@ -153,6 +189,7 @@ async function reportOf(
     due: { window, labelled },
     champion,
     counters,
+    again,
     state,
     spec,
   }: Question & { state: MonitorState | undefined; spec: PipelineSpec },
@@ -160,11 +197,15 @@ async function reportOf(
   view: View,
   frame: ActivityFrame,
 ): Promise<WindowReport> {
-  const { endpoint, monitoring } = settings;
+  const { endpoint } = settings;
+  // Errors that it has seen already say nothing new to a detector.
+  const monitoring = again ? { ...settings.monitoring, concept: false as const } : settings.monitoring;
   const version = mainOf(view.versions) ?? champion;
   const watched =
-    version === null ? undefined : await watchedVersion(deps, { endpoint, version, spec, monitoring }, frame);
-  const counted = countedSince(state?.counters ?? {}, counters);
+    version === null
+      ? undefined
+      : await watchedVersion(deps, { endpoint, version, spec, monitoring, asOf: window.before }, frame);
+  const counted = countedSince(state?.counters ?? {}, counters, window.from);
   const uptime = await serverUptime(deps.client(), deps.config.taskQueue, window);
   const operations = await operationsOf(database, {
     from: window.from,
@@ -176,6 +217,7 @@ async function reportOf(
   const carriedOver = { detector: state?.detector ?? null, counters: counters ?? {} };
   if (!watched)
     return unwatchable(
+      monitoring,
       { endpoint, window, labelled, versions: view.versions, operations, carriedOver },
       version === null ? 'no version answered' : `version ${version} was not registered by Perennial`,
     );
@@ -192,33 +234,58 @@ async function reportOf(
           memoryLimit: frame.duckdbMemory,
           signal: frame.signal,
         });
-  return windowReportOf(database, {
-    endpoint,
-    window,
-    labelledWindow: labelled,
-    versions: view.versions,
-    labelledVersion: mainOf(view.labelledVersions),
-    current: view.current,
-    labelled: view.labelled,
-    reference: watched.reference,
-    monitoring,
-    problem: watched.problem,
-    operations,
-    skew,
-    detector: carriedOver.detector,
-    counters: carriedOver.counters,
-    seed: spec.training.seed,
-    signal: frame.signal,
-  });
+  const truth = await truthOf(
+    deps,
+    { endpoint, spec, monitoring, asOf: window.before },
+    view,
+    watched,
+    frame,
+  );
+  return withReferenceRows(deps, { endpoint, version: watched.model.version, monitoring }, frame, (rows) =>
+    windowReportOf(database, {
+      endpoint,
+      window,
+      labelledWindow: labelled,
+      versions: view.versions,
+      labelledVersion: mainOf(view.labelledVersions),
+      current: view.current,
+      labelled: view.labelled,
+      reference: watched.reference,
+      monitoring,
+      problem: watched.problem,
+      operations,
+      skew,
+      detector: carriedOver.detector,
+      counters: carriedOver.counters,
+      seed: spec.training.seed,
+      signal: frame.signal,
+      ...(rows ? { referenceRows: rows } : {}),
+      ...(truth ? { truth } : {}),
+    }),
+  );
+}
+
+/** The model that answered most of the rows whose truth is due, where it is another one than that of the window. */
+async function truthOf(
+  deps: ActivityDependencies,
+  watched: Omit<Parameters<typeof watchedVersion>[1], 'version'>,
+  { labelledVersions }: View,
+  { model }: WatchedVersion,
+  frame: ActivityFrame,
+): Promise<Pick<WatchedVersion, 'problem' | 'reference'> | undefined> {
+  const version = mainOf(labelledVersions);
+  if (version === null || version === model.version) return undefined;
+  return watchedVersion(deps, { ...watched, version }, frame);
 }
 
 /** A window without a model that it could be held against. */
 const unwatchable = (
+  monitoring: MonitoringSpec,
   known: Pick<WindowReport, 'endpoint' | 'window' | 'labelled' | 'versions' | 'operations' | 'carriedOver'>,
   why: string,
-): WindowReport =>
-  windowReport.parse({
-    schemaVersion: 1,
+): WindowReport => {
+  const report = {
+    schemaVersion: 1 as const,
     ...known,
     reference: { words: `none: ${why}`, rows: 0, labels: 0, version: '' },
     rows: known.operations?.rows ?? 0,
@@ -233,9 +300,10 @@ const unwatchable = (
     skew: null,
     concept: null,
     slices: [],
-    verdicts: [],
     warnings: [`nothing to hold the window against: ${why}`],
-  });
+  };
+  return { ...report, verdicts: assessWindow(monitoring, report) };
+};
 
 async function written(
   deps: ActivityDependencies,
@@ -254,7 +322,7 @@ async function written(
     rows: report.rows,
     labels: report.quality.labels,
     state: windowState(verdicts),
-    verdicts: travellingVerdicts(verdicts),
+    verdicts: travellingVerdicts(verdicts, new Set(state?.alerts.open.map(({ key }) => key))),
     measures: measuresOf(report),
     report: stored,
     // Until there is one.

@@ -40,8 +40,9 @@ export async function planMonitoring(
   const shared = {
     alerts,
     champion: await championOf(deps, endpoint),
-    served: servedSince(state?.trend ?? []),
+    served: state?.served ?? servedSince(state?.trend ?? []),
     channels: channelsOf(deps.config),
+    replayed: deps.config.predictions?.replay === true,
     url: state?.tracking?.url ?? null,
   };
   if (settings === undefined || (settings.paused && !again))

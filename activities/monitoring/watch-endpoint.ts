@@ -4,9 +4,11 @@ import {
   type ScheduleOptions,
   ScheduleOverlapPolicy,
 } from '@temporalio/client';
+import { durationMs } from '../../contracts/durations.ts';
 import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
 import { monitorScheduleId, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import type { ArtifactRef } from '../../contracts/refs.ts';
+import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { firstWindow, lookEvery } from './plan-monitoring.ts';
@@ -39,7 +41,13 @@ export async function watchEndpoint(
   }));
   // Where recorded traffic is replayed, whoever replays it says how late it is.
   if (!deps.config.predictions?.replay)
-    await ensureSchedule(deps.client(), deps.config.taskQueue, endpoint, lookEvery(monitoring));
+    await ensureSchedule(
+      deps.client(),
+      deps.config.taskQueue,
+      endpoint,
+      lookEvery(monitoring),
+      latenessOf(monitoring),
+    );
   return { specRef };
 }
 
@@ -48,10 +56,13 @@ async function ensureSchedule(
   taskQueue: string,
   endpoint: string,
   every: number,
+  lateness: number,
 ): Promise<void> {
   const scheduleId = monitorScheduleId(endpoint);
+  // When a window has ended, and been archived.
+  const offset = lateness % every;
   const wanted = {
-    spec: { intervals: [{ every }], jitter: Math.min(10_000, Math.floor(every / 10)) },
+    spec: { intervals: [{ every, offset }], jitter: Math.min(10_000, Math.floor(every / 10)) },
     action: {
       type: 'startWorkflow',
       workflowType: WORKFLOW_TYPES.monitor,
@@ -68,3 +79,6 @@ async function ensureSchedule(
     await schedules.getHandle(scheduleId).update(({ state }) => ({ ...wanted, state }));
   }
 }
+
+const latenessOf = ({ lateness }: MonitoringSpec): number =>
+  lateness === undefined ? 0 : durationMs(lateness);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { durationMs } from '../../contracts/durations.ts';
 import type { ReferenceProfile } from '../../contracts/monitoring-reference.ts';
 import type { LoadableModel } from '../../contracts/registered-version.ts';
 import type { ServedModel } from '../../contracts/serving.ts';
@@ -9,6 +10,7 @@ import { ANSWERED } from '../../lib/monitoring/prediction-windows.ts';
 import type { WatchedProblem } from '../../lib/monitoring/problem.ts';
 import { buildReference } from '../../lib/monitoring/reference.ts';
 import { References } from '../../lib/monitoring/references.ts';
+import { WatchedModels } from '../../lib/monitoring/watched-models.ts';
 import { LOG_COLUMNS_OF } from '../../lib/monitoring/window-statistics.ts';
 import { openPredictions } from '../../lib/predictions/prediction-log.ts';
 import { scoreLabelled } from '../../lib/scoring/scored-table.ts';
@@ -32,6 +34,8 @@ interface Watched {
   version: string;
   spec: PipelineSpec;
   monitoring: MonitoringSpec;
+  /** Event time. */
+  asOf: string;
 }
 
 /**
@@ -48,10 +52,8 @@ export async function watchedVersion(
   const { endpoint, version, spec, monitoring } = watched;
   const mlflow = deps.mlflow();
   const store = (await deps.store()).within(await frame.scratch(), { encrypt: true });
-  const model = await loadableModel(
-    mlflow,
-    store,
-    await mlflow.modelVersions.get({ name: endpoint, version }),
+  const model = await new WatchedModels(store.documents).get(endpoint, version, async () =>
+    loadableModel(mlflow, store, await mlflow.modelVersions.get({ name: endpoint, version })),
   );
   if (!model) return undefined;
   const problem = problemOf(model, spec);
@@ -62,8 +64,16 @@ export async function watchedVersion(
       monitoring.reference === 'training'
         ? ofTraining(deps, store, { ...watched, model, problem }, frame)
         : ofPredictions(deps, monitoring.reference, { ...watched, model, problem }, frame),
+    isComplete(monitoring, watched.asOf),
   );
   return { model, problem, reference };
+}
+
+/** Whether all truth about the time of a reference has come; before, it is made anew for each window. */
+function isComplete({ reference, groundTruthDelay }: MonitoringSpec, asOf: string): boolean {
+  if (reference === 'training') return true;
+  const delay = groundTruthDelay === undefined ? 0 : durationMs(groundTruthDelay);
+  return Date.parse(reference.before) + delay <= Date.parse(asOf);
 }
 
 /** What a model predicts. */

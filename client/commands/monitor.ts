@@ -6,9 +6,10 @@ import { type MonitorQuestion, monitorAnswer } from '../../contracts/monitor-que
 import { CHECKS, checkName } from '../../contracts/spec/monitoring.ts';
 import { withContext } from '../context.ts';
 import { askDataEngine } from '../data-engine.ts';
+import { hindsightText } from '../hindsight-text.ts';
 import { momentOf } from '../moment.ts';
 import { monitorList, monitorText } from '../monitor-text.ts';
-import { lookNow } from '../monitoring.ts';
+import { lookBack, lookNow } from '../monitoring.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
 import { ownName } from '../person.ts';
 import { dataDirOf } from './options.ts';
@@ -19,6 +20,7 @@ interface MonitorOptions {
   now?: boolean;
   asOf?: string;
   again?: string;
+  against?: string;
   silence?: string;
   check?: string;
   by?: string;
@@ -34,7 +36,11 @@ export function registerMonitorCommand(program: Command): void {
     .argument('[endpoint]', 'name of an endpoint (default: all that are watched)')
     .description('show how an endpoint is now, and the trend')
     .option('--windows <n>', 'windows of the trend, the latest', String(DEFAULT_WINDOWS))
-    .option('--report <file>', 'write the latest report as a page to a new file')
+    .option('--report <file>', 'write the latest report, or the comparison, as a page to a new file')
+    .option(
+      '--against <version>',
+      'beside it, what this version would have answered: what retraining brought',
+    )
     .option('--now', 'look now instead of waiting for the schedule')
     .option('--as-of <time>', 'with --now: up to this time (ISO 8601)')
     .option('--again <from..before>', 'look at windows of the past again, with the truth of today; no alerts')
@@ -48,6 +54,7 @@ export function registerMonitorCommand(program: Command): void {
 Examples:
   $ perennial monitor
   $ perennial monitor churn --report churn.html
+  $ perennial monitor churn --against 1 --report with-and-without.html
   $ perennial monitor churn --silence 2h --check quality --reason "labels are late"
   $ perennial monitor churn --again 2026-11-01..2026-11-08
 
@@ -71,6 +78,12 @@ Exit codes: 0 within all limits, 3 beyond one`,
               ...(options.asOf === undefined ? {} : { asOf: momentOf(options.asOf, '--as-of') }),
             }),
           );
+        if (options.against !== undefined) {
+          const question = { ...shownOf(endpoint, options), version: options.against };
+          const found = await lookBack(question, dataDir);
+          output.result(found, () => hindsightText(found));
+          return EXIT.ok;
+        }
         const question = questionOf(endpoint, options);
         const { endpoints } = await askDataEngine('monitor', question, monitorAnswer, dataDir);
         const [view] = endpoints;
@@ -81,17 +94,19 @@ Exit codes: 0 within all limits, 3 beyond one`,
     });
 }
 
-function questionOf(endpoint: string, options: MonitorOptions): MonitorQuestion {
+/** What of an endpoint is shown. */
+function shownOf(
+  endpoint: string,
+  options: MonitorOptions,
+): { endpoint: string; windows: number; report: string | null } {
   const windows = Number(options.windows);
   if (!Number.isInteger(windows) || windows < 1 || windows > 400)
     throw new PerennialError('InputInvalid', '--windows: expected a whole number from 1 to 400');
-  if (options.silence === undefined)
-    return {
-      ask: 'show',
-      endpoint,
-      windows,
-      report: options.report === undefined ? null : resolve(options.report),
-    };
+  return { endpoint, windows, report: options.report === undefined ? null : resolve(options.report) };
+}
+
+function questionOf(endpoint: string, options: MonitorOptions): MonitorQuestion {
+  if (options.silence === undefined) return { ask: 'show', ...shownOf(endpoint, options) };
   if (!duration.safeParse(options.silence).success)
     throw new PerennialError('InputInvalid', '--silence: expected a duration such as 30m, 2h or 1d');
   const check = options.check === undefined ? null : checkName.safeParse(options.check);

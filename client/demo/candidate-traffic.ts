@@ -6,7 +6,9 @@ import type { RecordedCalls } from './recorded-calls.ts';
 import type { Teller } from './teller.ts';
 
 /** Calls that come together, and the pause between: a roll-out looks once a second or less often. */
-const [TOGETHER, PAUSE_MS] = [10, 200];
+const [TOGETHER, PAUSE_MS] = [5, 200];
+/** A roll-out that goes on for so long after the last call waits for calls that will not come. */
+const EXHAUSTED_MS = 20_000;
 
 /** Keeps calls coming while a candidate is rolled out: its guards compare what it and the champion answer. */
 export class CandidateTraffic {
@@ -22,19 +24,22 @@ export class CandidateTraffic {
   /**
    * Calls come as long as a roll-out is under way.
    *
-   * @param until of the last call, ISO 8601
    * @param signal ends it
+   * @returns `exhausted` where the roll-out goes on and no recorded call is left
    */
-  async flow(until: string, signal: AbortSignal): Promise<void> {
+  async flow(signal: AbortSignal): Promise<'over' | 'exhausted'> {
     let workflowId: string | undefined;
+    let called = Date.now();
     while (!signal.aborted) {
       const { slot } = await this.perennial.endpoint(this.endpoint);
       workflowId = slot?.rollout ?? workflowId;
       if (workflowId !== undefined) await this.#tell(workflowId);
-      if (slot) await this.calls.sendBefore(until, TOGETHER);
+      if (!slot || (await this.calls.send(TOGETHER)) > 0) called = Date.now();
+      else if (Date.now() - called > EXHAUSTED_MS) return 'exhausted';
       await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
     }
     if (workflowId !== undefined) await this.#tell(workflowId);
+    return 'over';
   }
 
   async #tell(workflowId: string): Promise<void> {

@@ -1,9 +1,13 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import pc from 'picocolors';
 import { PerennialError } from '../../contracts/errors.ts';
+import type { Hindsight } from '../../contracts/hindsight.ts';
 import { startPlatform } from '../commands/platform.ts';
 import { withContext } from '../context.ts';
+import { hindsightText } from '../hindsight-text.ts';
+import { lookBack } from '../monitoring.ts';
 import { EXIT, type Output } from '../output.ts';
 import { packageRoot } from '../platform/programs.ts';
 import { runningPlatform } from '../platform/running.ts';
@@ -26,7 +30,8 @@ export async function continuousDemo(
   dataDir: string,
   output: Output,
 ): Promise<number> {
-  if (!existsSync(join(packageRoot(), 'examples', 'bank', 'data')))
+  const data = join(packageRoot(), 'examples', 'bank', 'data');
+  if (!existsSync(data))
     throw new PerennialError(
       'InputInvalid',
       'the data of the example are missing; run `npm run setup` in a checkout of Perennial',
@@ -46,14 +51,17 @@ export async function continuousDemo(
           notices.push(notice);
           teller.line(...noticeLines(notice));
         });
+  const startedAt = performance.now();
   output.line(pc.bold('Platform'));
-  if (running) output.line('  already running, and takes recorded traffic');
+  if (running) output.line('  already running, and takes recorded traffic; alerts go where it tells them');
+  else if (!hook) output.line('  alerts go to the web hook of PERENNIAL_NOTIFY_URL');
   const own = running
     ? undefined
     : await startPlatform(
         {
           dataDir,
-          sourceRoots: [join(packageRoot(), 'examples')],
+          // The data may be a link to where they lie.
+          sourceRoots: [join(packageRoot(), 'examples'), realpathSync(data)],
           replay: true,
           env: { ...process.env, ...hook?.environment },
         },
@@ -63,7 +71,7 @@ export async function continuousDemo(
   try {
     return await withContext(dataDir, async (context) => {
       const story = await ContinuousStory.open(context, { output, teller, options });
-      output.line(pc.bold('\nThe first version'));
+      output.line(pc.bold('\nThe first version, by what was known then'));
       const first = await story.firstVersion();
       if (!first) return EXIT.failed;
       if (first.outcome !== 'deployed' || first.version === null) {
@@ -72,8 +80,21 @@ export async function continuousDemo(
       }
       output.line(pc.bold('\nIn production, month by month'));
       const told = await story.months();
-      if (!told) return EXIT.failed;
-      output.result({ ...told, notices }, () => '');
+      if (!told) {
+        if (own)
+          output.line('The platform of the demo stops now; `perennial up --replay` takes it up where it is.');
+        return EXIT.failed;
+      }
+      const report = await newReport(dataDir, story.endpoint);
+      const hindsight = await lookBack(
+        { endpoint: story.endpoint, version: first.version, windows: told.months.length, report },
+        dataDir,
+      );
+      const links = await story.links();
+      const seconds = (performance.now() - startedAt) / 1_000;
+      output.result({ ...told, notices, hindsight, report, links, seconds }, () =>
+        closingText({ hindsight, report, links, seconds }),
+      );
       if (options.keep && own) {
         output.line(`\nLeft running; Ctrl-C or \`perennial down\` stops it.`);
         await own.closed;
@@ -84,4 +105,34 @@ export async function continuousDemo(
     await own?.stop();
     await hook?.close();
   }
+}
+
+/** A page of its own each time. */
+async function newReport(dataDir: string, endpoint: string): Promise<string> {
+  const folder = join(resolve(dataDir), 'demo');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const time = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+  return join(folder, `${endpoint}-${time}.html`);
+}
+
+function closingText({
+  hindsight,
+  report,
+  links,
+  seconds,
+}: {
+  hindsight: Hindsight;
+  report: string;
+  links: Record<string, string>;
+  seconds: number;
+}): string {
+  return [
+    `\n${pc.bold('With and without Perennial')}`,
+    hindsightText(hindsight),
+    `\n${pc.bold('Look at')}`,
+    ...Object.entries({ 'With and without': report, ...links }).map(
+      ([name, where]) => `  ${name.padEnd(18)} ${where}`,
+    ),
+    `\n${pc.bold('Time')}  ${seconds.toFixed(0)} s`,
+  ].join('\n');
 }

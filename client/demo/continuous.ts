@@ -5,10 +5,11 @@ import { PerennialError } from '../../contracts/errors.ts';
 import type { LifecycleResult } from '../../contracts/lifecycle.ts';
 import { monitorAnswer } from '../../contracts/monitor-questions.ts';
 import type { WindowSummary } from '../../contracts/monitoring.ts';
-import type { RetrainingDecision, RetrainingRun } from '../../contracts/retraining.ts';
+import { retrainingWorkflowId } from '../../contracts/names.ts';
+import type { RetrainingDecision, RetrainingRun, RetrainingStatus } from '../../contracts/retraining.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { codeVersion } from '../code-version.ts';
-import type { Context } from '../context.ts';
+import { type Context, runLink } from '../context.ts';
 import { askDataEngine } from '../data-engine.ts';
 import { follow } from '../follow.ts';
 import { lookNow } from '../monitoring.ts';
@@ -16,12 +17,12 @@ import type { Output } from '../output.ts';
 import { ownName } from '../person.ts';
 import { packageRoot } from '../platform/programs.ts';
 import { PipelineRetraining, retrainedPipelines } from '../retraining.ts';
-import { decisionLines } from '../retraining-text.ts';
 import { liveServers } from '../servers.ts';
 import { type LoadedSpec, loadSpec } from '../spec-file.ts';
+import { verdictOf, verdictText } from '../verdict.ts';
 import { CandidateTraffic } from './candidate-traffic.ts';
 import { RecordedCalls } from './recorded-calls.ts';
-import { monthLines } from './story-lines.ts';
+import { decisionLine, monthLines } from './story-lines.ts';
 import type { Teller } from './teller.ts';
 
 /** How the story is told. */
@@ -130,17 +131,35 @@ export class ContinuousStory {
     const calls = new RecordedCalls({ url: server.url, endpoint: this.endpoint }, rows, delay);
     const windows: WindowSummary[] = [];
     let last = this.#options.months;
-    for (let i = 0; i < last && calls.hasMore; i++) {
-      const end = monthAfter(this.#since, i + 1);
-      const window = await this.#month(calls, end);
-      windows.push(window);
-      const after = await this.#afterLook(calls, monthAfter(end, 1));
+    for (let i = 0; i < last && monthAfter(this.#since, i) <= (calls.lastAt ?? ''); i++) {
+      windows.push(await this.#month(calls, monthAfter(this.#since, i + 1)));
+      const after = await this.#afterLook(calls);
       if (after === 'left') return undefined;
+      if (after === 'exhausted') break;
+      // One month more, to see what it brought.
       if (after === 'retrained' && i === this.#options.months - 1) last++;
     }
-    await calls.tellBefore(new Date(Date.parse(rows.at(-1)?.at ?? this.#since) + 2 * delay).toISOString());
+    await calls.tellBefore(new Date(Date.parse(calls.lastAt ?? this.#since) + 2 * delay).toISOString());
     const { decisions, state } = await this.#retraining.status();
     return { endpoint: this.endpoint, months: windows, decisions, runs: state.runs };
+  }
+
+  /** Where to look at what happened. */
+  async links(): Promise<Record<string, string>> {
+    const { perennial, dataDir, mlflowUri } = this.#context;
+    const { endpoints } = await askDataEngine('monitor', this.#latest, monitorAnswer, dataDir);
+    const tracking = endpoints[0]?.state?.tracking?.url ?? mlflowUri;
+    const retraining = runLink(this.#context, retrainingWorkflowId(this.#spec.name));
+    const [server] = await liveServers(perennial.temporal);
+    return {
+      ...(retraining ? { Decisions: retraining } : {}),
+      ...(tracking ? { 'Windows in MLflow': tracking } : {}),
+      ...(server ? { 'Model server': `${server.url}/v2/models/${this.endpoint}` } : {}),
+    };
+  }
+
+  get #latest() {
+    return { ask: 'show', endpoint: this.endpoint, windows: 1, report: null } as const;
   }
 
   async #month(calls: RecordedCalls, end: string): Promise<WindowSummary> {
@@ -149,12 +168,8 @@ export class ContinuousStory {
       await calls.sendBefore(end);
       const truths = await calls.tellBefore(end);
       await lookNow(temporal, taskQueue, { endpoint: this.endpoint, asOf: end });
-      const { endpoints } = await askDataEngine(
-        'monitor',
-        { ask: 'show', endpoint: this.endpoint, windows: 1, report: null },
-        monitorAnswer,
-        this.#context.dataDir,
-      );
+      const { dataDir } = this.#context;
+      const { endpoints } = await askDataEngine('monitor', this.#latest, monitorAnswer, dataDir);
       const window = endpoints[0]?.state?.latest;
       if (!window || window.window.before !== end)
         throw new PerennialError('StageFailed', `the window before ${end} was not looked at`);
@@ -168,26 +183,32 @@ export class ContinuousStory {
   }
 
   /** What was decided about a retraining, and the retraining. */
-  async #afterLook(calls: RecordedCalls, until: string): Promise<'quiet' | 'retrained' | 'left'> {
+  async #afterLook(calls: RecordedCalls): Promise<'quiet' | 'retrained' | 'left' | 'exhausted'> {
     const { state } = await this.#tellDecisions();
     const running = state.runs.find(({ endedAt }) => endedAt === null);
     if (!running) return 'quiet';
+    const { perennial } = this.#context;
     const over = new AbortController();
-    const traffic = new CandidateTraffic(this.#context.perennial, this.endpoint, calls, this.#teller);
-    const flowing = traffic.flow(until, over.signal);
-    try {
-      const left = await this.#teller.during(async () => {
-        const result = await this.#followed(running.workflowId).catch(() => null);
-        return result === undefined;
-      });
-      if (left) return 'left';
-      await this.#ended(running.workflowId);
-    } finally {
-      over.abort();
-      await flowing;
+    const flowing = new CandidateTraffic(perennial, this.endpoint, calls, this.#teller).flow(over.signal);
+    const ended = await this.#teller
+      .during(() => {
+        // A run that fails is told by the decision that follows.
+        const run = this.#followed(running.workflowId).catch(() => null);
+        return Promise.race([run, flowing]);
+      })
+      .finally(() => over.abort());
+    await flowing;
+    if (ended === undefined) return 'left';
+    if (ended === 'exhausted') {
+      this.#teller.line('  No recorded calls are left; the roll-out waits for more of them.');
+      return 'exhausted';
     }
-    await this.#tellDecisions();
-    return 'retrained';
+    await this.#ended(running.workflowId);
+    const gates = this.#output.interactive ? undefined : await verdictOf(perennial, running.workflowId);
+    if (gates) this.#teller.line(verdictText(gates).replaceAll(/^/gm, '    '));
+    const { state: after } = await this.#tellDecisions();
+    const run = after.runs.find(({ workflowId }) => workflowId === running.workflowId);
+    return run?.outcome === 'deployed' ? 'retrained' : 'quiet';
   }
 
   async #ended(workflowId: string): Promise<void> {
@@ -199,7 +220,8 @@ export class ContinuousStory {
     }
   }
 
-  async #tellDecisions() {
+  /** Those that were not told yet. */
+  async #tellDecisions(): Promise<RetrainingStatus> {
     const status = await this.#retraining.status();
     const fresh = status.decisions.filter((one) => {
       const key = JSON.stringify(one);
@@ -207,7 +229,7 @@ export class ContinuousStory {
       this.#seen.add(key);
       return isNew;
     });
-    this.#teller.line(...decisionLines(fresh).map((line) => `  ${line}`));
+    this.#teller.line(...fresh.map(decisionLine));
     return status;
   }
 

@@ -32,33 +32,32 @@ export class RecordedCalls {
     private readonly truthAfterMs: number,
   ) {}
 
-  /** Rows that were sent so far. */
-  get sent(): number {
-    return this.#sent;
+  /** When the last of them is; `undefined` where there is none. */
+  get lastAt(): string | undefined {
+    return this.rows.at(-1)?.at;
   }
 
-  /** Whether rows are left. */
-  get hasMore(): boolean {
-    return this.#sent < this.rows.length;
+  /** Sends the rows before a moment. @returns how many */
+  sendBefore(moment: string): Promise<number> {
+    let end = this.#sent;
+    while (end < this.rows.length && (this.rows[end]?.at ?? '') < moment) end++;
+    return this.#sendUpTo(end);
   }
 
-  /**
-   * Sends the rows before a moment.
-   *
-   * @param atMost so many of them
-   * @returns how many were sent
-   */
-  async sendBefore(moment: string, atMost: number = Number.POSITIVE_INFINITY): Promise<number> {
+  /** Sends the next rows. @returns how many */
+  send(rows: number): Promise<number> {
+    return this.#sendUpTo(Math.min(this.rows.length, this.#sent + rows));
+  }
+
+  async #sendUpTo(end: number): Promise<number> {
     const first = this.#sent;
-    let end = first;
-    while (end < this.rows.length && end - first < atMost && (this.rows[end]?.at ?? '') < moment) end++;
     let next = first;
     const work = async (): Promise<void> => {
       while (next < end) await this.#send(next++);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
-    this.#sent = end;
-    return end - first;
+    this.#sent = Math.max(first, end);
+    return this.#sent - first;
   }
 
   /** Tells the truth that is known before a moment, each at the time at which it became known. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration, durationMs } from '../durations.ts';
+import { cronExpression } from './cron.ts';
 
 const clock = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day such as 22:30');
 const OFFSET = /^([+-])(0\d|1[0-4]):([0-5]\d)$/;
@@ -67,8 +68,9 @@ export const retrainingSpec = z
   .strictObject({
     on: z
       .strictObject({
-        schedule: z.string().min(1).max(200).optional().meta({
-          description: 'A cron expression (UTC), such as 0 3 1 * * for the first of each month at 3.',
+        schedule: cronExpression.max(200).optional().meta({
+          description:
+            'A cron expression (UTC) of five fields, such as 0 3 1 * * for the first of each month at 3.',
         }),
         newData: z
           .strictObject({ poll: duration.default('1h') })

@@ -83,7 +83,7 @@ function beyond(
 }
 
 function within(spec: AlertSpec, alert: OpenAlert, verdict: Verdict): Step {
-  const calm = { ...alert, beyond: 0, within: alert.within + 1, unseen: 0 };
+  const calm = { ...alert, beyond: 0, within: alert.within + 1, unseen: 0, unjudged: 0 };
   const done = alert.raisedAt === null || calm.within >= spec.clearAfter;
   return { alert: calm, over: done ? verdict.words : null };
 }
@@ -96,7 +96,7 @@ const isOverUntold = ({ raisedAt, toldAt, beyond: windows }: OpenAlert): boolean
 function unseen(alert: OpenAlert, judged: boolean): Step {
   const windows = (alert.unseen ?? 0) + (judged ? 1 : 0);
   return {
-    alert: { ...alert, unseen: windows },
+    alert: { ...alert, unseen: windows, unjudged: (alert.unjudged ?? 0) + 1 },
     over: windows >= UNSEEN_WINDOWS ? `not looked at any more for ${windows} windows` : null,
   };
 }
@@ -113,7 +113,8 @@ function stepOf(
   if (isOverUntold(alert)) return { alert, over: verdict?.state === 'ok' ? verdict.words : alert.words };
   if (verdict?.state === 'ok') return within(spec, alert, verdict);
   if (verdict?.state === 'unlimited') return { alert, over: 'nothing is asked of it any more' };
-  return verdict ? { alert: { ...alert, unseen: 0 }, over: null } : unseen(alert, judged);
+  if (verdict) return { alert: { ...alert, unseen: 0, unjudged: (alert.unjudged ?? 0) + 1 }, over: null };
+  return unseen(alert, judged);
 }
 
 /**
@@ -122,7 +123,9 @@ function stepOf(
  * where the severity is `off`, nothing is told, and everything is counted all the same; what is raised, or over, when a
  * silence ends is told then. A key is raised once, and then told as changed, reminded or resolved.
  *
- * @param input.window whose verdicts these are; its end is the time at which they are told
+ * @param window whose verdicts these are; its end is the time of what happens
+ * @param tellingAt when people are told, ISO 8601, for the silences that they asked for. Default: the window's end, which
+ *   is right where recorded data are replayed
  * @returns what lasts, also what was not raised yet, and what is to be told, the gravest first
  */
 export function nextAlerts(
@@ -131,6 +134,7 @@ export function nextAlerts(
   silences: readonly Silence[],
   verdicts: readonly Verdict[],
   window: ObservedWindow,
+  tellingAt: string = window.before,
 ): { open: OpenAlert[]; events: AlertEvent[] } {
   const known = new Map(open.map((alert) => [alert.key, alert]));
   const said = new Map(verdicts.map((verdict) => [alertKey(verdict), verdict]));
@@ -146,7 +150,7 @@ export function nextAlerts(
     const step = stepOf(spec, alert, verdict, window, judged);
     if (!step) continue;
     const severity = severityOf(spec, step.alert.check);
-    const silent = isSilent(spec, silences, step.alert.check, window.before);
+    const silent = isSilent(spec, silences, step.alert.check, window.before, tellingAt);
     const next = told(spec, { step, severity, silent, former: alert?.severity, verdict, at: window.before });
     if (next.alert) lasting.push(next.alert);
     if (next.event) events.push(next.event);

@@ -1,5 +1,6 @@
 import type { Verdict, WindowReport, WindowSummary } from '../../contracts/monitoring.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
+import { alertKey } from './alerts.ts';
 import { conceptVerdicts, operationsVerdicts, skewVerdicts } from './behaviour-verdicts.ts';
 import { dataVerdicts, labelVerdicts, predictionVerdicts } from './drift-verdicts.ts';
 import { estimateVerdicts, qualityVerdicts } from './quality-verdicts.ts';
@@ -44,9 +45,19 @@ const place = ({ state, slice }: Verdict): number =>
 /**
  * The verdicts that fit into a payload: the breached first, then those of which something is asked, all rows before
  * slices.
+ *
+ * @param open keys of the alerts that last: what is said of them travels before anything else, or an alert of a slice
+ *   that is well again would stay open because nobody hears of it
  */
-export const travellingVerdicts = (verdicts: readonly Verdict[]): Verdict[] =>
-  [...verdicts]
-    .sort((a, b) => place(a) - place(b))
+export function travellingVerdicts(
+  verdicts: readonly Verdict[],
+  open: ReadonlySet<string> = new Set(),
+): Verdict[] {
+  const byPlace = (a: Verdict, b: Verdict): number => place(a) - place(b);
+  const waitedFor = (one: Verdict): number => (open.has(alertKey(one)) ? 0 : 1);
+  return [...verdicts]
+    .sort((a, b) => waitedFor(a) - waitedFor(b) || byPlace(a, b))
     .slice(0, MOST_VERDICTS)
+    .sort(byPlace)
     .map((one) => ({ ...one, words: clipped(one.words, LONGEST_WORDS) }));
+}

@@ -62,8 +62,9 @@ export function operationShares(operations: OperationsReport): {
   errors: number | null;
   invalid: number | null;
 } {
-  const { requests, failed, refused, invalidOutputs } = operations;
-  const asked = requests + (failed ?? 0) + (refused ?? 0);
+  const { requests, counted, failed, refused, invalidOutputs } = operations;
+  // The log has a sample of what was answered; the servers count all.
+  const asked = counted ?? requests + (failed ?? 0) + (refused ?? 0);
   const share = (count: number): number | null => (asked > 0 ? Math.min(1, count / asked) : null);
   return {
     asked,

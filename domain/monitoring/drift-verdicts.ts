@@ -52,7 +52,7 @@ function featureVerdicts(
       'data-drift',
       share >= drift.share ? 'breached' : 'ok',
       rows,
-      `${drifted.length} of ${columns.length} features (${shareText(share)}) drifted, below ${shareText(drift.share)}${list}`,
+      `${drifted.length} of ${columns.length} features (${shareText(share)}) drifted, too many from ${shareText(drift.share)} on${list}`,
       { observed: share, limit: drift.share },
     ),
     ...drifted.map((column) =>
@@ -98,7 +98,7 @@ function classifierVerdict(maxAuc: number, { classifier, rows }: Observed): Verd
     'domain-classifier',
     auc >= maxAuc ? 'breached' : 'ok',
     classifier.rows,
-    `the window can be told from the reference with ROC AUC ${figure(auc)}, below ${figure(maxAuc)}${by}`,
+    `the window can be told from the reference with ROC AUC ${figure(auc)}, too well from ${figure(maxAuc)} on${by}`,
     { observed: auc, limit: maxAuc },
   );
 }

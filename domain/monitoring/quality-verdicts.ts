@@ -159,7 +159,12 @@ export function qualityVerdicts(
  */
 export function estimateVerdicts(
   { estimate, quality, minRows }: MonitoringSpec,
-  { estimated, referenceQuality, rows }: Pick<WindowReport, 'estimated' | 'referenceQuality' | 'rows'>,
+  {
+    estimated,
+    referenceQuality,
+    estimateReference = referenceQuality,
+    rows,
+  }: Pick<WindowReport, 'estimated' | 'referenceQuality' | 'estimateReference' | 'rows'>,
 ): Verdict[] {
   if (estimate === false) return [];
   const { worseBy } = estimate;
@@ -185,7 +190,7 @@ export function estimateVerdicts(
       metric,
       limits: judged(metric) ? [{ worseBy }] : [],
       quality: estimated,
-      reference: referenceQuality,
+      reference: estimateReference,
       known: estimated.rows,
       needed: minRows,
       what: 'rows',

@@ -2,19 +2,27 @@ import type { Silence } from '../../contracts/alerts.ts';
 import type { AlertSpec, CheckName } from '../../contracts/spec/monitoring.ts';
 import { momentMs } from '../../contracts/spec/split.ts';
 
-/** Whether nothing is to be told of a check at a moment, by the spec or by people. */
+/**
+ * Whether nothing is to be told of a check, by the spec or by people. The spec speaks of the data's time; who asks for
+ * silence now wants to hear nothing now, of whatever time the windows are.
+ *
+ * @param at the end of the window
+ * @param tellingAt when it would be told
+ */
 export function isSilent(
   spec: AlertSpec,
   silences: readonly Silence[],
   check: CheckName,
   at: string,
+  tellingAt: string = at,
 ): boolean {
-  const now = Date.parse(at);
+  const end = Date.parse(at);
+  const now = Date.parse(tellingAt);
   const bySpec = spec.silence.some(
     (one) =>
       (one.check === undefined || one.check === check) &&
-      momentMs(one.from) <= now &&
-      now < momentMs(one.before),
+      momentMs(one.from) <= end &&
+      end < momentMs(one.before),
   );
   return (
     bySpec ||

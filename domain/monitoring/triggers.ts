@@ -26,10 +26,11 @@ const BY_TRUTH: ReadonlySet<CheckName> = new Set<CheckName>(['quality', 'concept
 const sliceOf = ({ key }: OpenAlert): string => key.split('/')[2] ?? '';
 
 /**
- * The reasons to train anew that a window leaves: conditions of all rows that are raised and were not within their limit
- * in it, one trigger for each kind, whether they are told to people or not. Which of them count is the pipeline's to say.
+ * The reasons to train anew that a window leaves: conditions of all rows that are raised and were beyond their limit in it,
+ * one trigger for each kind, whether they are told to people or not. What the window does not judge is no reason: it may
+ * have been left open by a version of before. Which of them count is the pipeline's to say.
  *
- * @param seen.labelled the window that quality and concept drift speak of
+ * @param seen.labelled the window that quality and concept drift speak of; `null`: the window says nothing of them
  * @param seen.version that answered; `null` where several did
  * @param seen.championSince event time since which the version is in production: what a window says that began before is
  *   about another model, and no reason; `null` where it does not matter
@@ -51,8 +52,10 @@ export function triggersOf(
   const reasons = new Map<TriggerKind, string[]>();
   for (const alert of open) {
     const kind = KINDS[alert.check];
-    if (kind === undefined || alert.raisedAt === null || alert.within > 0 || sliceOf(alert) !== '') continue;
-    const about = BY_TRUTH.has(alert.check) ? (labelled ?? window) : window;
+    if (kind === undefined || alert.raisedAt === null || sliceOf(alert) !== '') continue;
+    if (alert.within > 0 || (alert.unjudged ?? 0) > 0) continue;
+    const about = BY_TRUTH.has(alert.check) ? labelled : window;
+    if (about === null) continue;
     if (championSince !== null && Date.parse(about.from) < Date.parse(championSince)) continue;
     reasons.set(kind, [...(reasons.get(kind) ?? []), `${alertSubject(alert)}: ${alert.words}`]);
   }

@@ -28,7 +28,7 @@ export interface AskedValues {
   /** SQL of its value, or NULL. */
   sql: string;
   /** `float` is what a model takes numbers as; moments and answers are `double`. */
-  as: 'float' | 'double' | { categories: readonly string[] };
+  as: 'float' | 'double' | { categories: readonly string[]; text?: string | undefined };
 }
 
 /** The values of a column, `[n]`: NaN, or {@link MISSING}, where there is none. */
@@ -52,6 +52,17 @@ export function valueSql(
   return kind === 'boolean' ? `CASE ${value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END` : value;
 }
 
+/** SQL of a category as it stands, whether it is a value or a word for none; `undefined` where {@link valueSql} is it. */
+export function textSql(
+  { columnOf }: Pick<Rows, 'columnOf'>,
+  { name, kind }: { name: string; kind: FeatureKind },
+  types: ReadonlyMap<string, string>,
+): string | undefined {
+  const type = types.get(columnOf(name));
+  if (type === undefined || (kind !== 'categorical' && kind !== 'text')) return undefined;
+  return type === 'VARCHAR' ? quoteIdent(columnOf(name)) : `CAST(${quoteIdent(columnOf(name))} AS VARCHAR)`;
+}
+
 /** Names and types of the columns of a relation. */
 export async function typesOf(database: Database, relation: string): Promise<Map<string, string>> {
   const columns = await database.columns(relation, 'ColumnInvalid', 'the rows that are watched');
@@ -61,11 +72,11 @@ export async function typesOf(database: Database, relation: string): Promise<Map
 const readSql = ({ sql, as }: AskedValues): string => {
   if (as === 'float') return `coalesce(CAST(${sql} AS FLOAT), 'nan'::FLOAT)`;
   if (as === 'double') return `coalesce(CAST(${sql} AS DOUBLE), 'nan'::DOUBLE)`;
-  const known =
-    as.categories.length === 0
-      ? 'NULL'
-      : `enum_code(TRY_CAST(${sql} AS ENUM(${as.categories.map(quoteLiteral).join(', ')})))`;
-  return `CASE WHEN (${sql}) IS NULL THEN ${MISSING}::USMALLINT ELSE coalesce(CAST(${known} AS USMALLINT), ${UNKNOWN}::USMALLINT) END`;
+  const { categories, text = sql } = as;
+  const rest = `CASE WHEN (${sql}) IS NULL THEN ${MISSING}::USMALLINT ELSE ${UNKNOWN}::USMALLINT END`;
+  if (categories.length === 0) return rest;
+  // A text that is known has a value: of the others alone it is asked whether they have one.
+  return `coalesce(CAST(enum_code(TRY_CAST(${text} AS ENUM(${categories.map(quoteLiteral).join(', ')}))) AS USMALLINT), ${rest})`;
 };
 
 const arrayFor = ({ as }: AskedValues, rows: number): Values =>
@@ -73,7 +84,7 @@ const arrayFor = ({ as }: AskedValues, rows: number): Values =>
 
 /** Of so many rows, columns are read a few at a time: those that are there are worked on while the next ones are read. */
 const MANY_ROWS = 100_000;
-const COLUMNS_AT_ONCE = 4;
+const COLUMNS_AT_ONCE = 6;
 
 /**
  * Reads columns of a relation as arrays, in the order of the rows. Of many rows a few columns at a time.

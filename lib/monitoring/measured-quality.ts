@@ -1,11 +1,14 @@
 import type { MeasuredQuality } from '../../contracts/monitoring.ts';
 import { derivedSeed } from '../../domain/random.ts';
-import { intervalsOf, resamplesOf, sampledMetrics } from '../statistics/bootstrap.ts';
+import { intervalsOf, sampledMetrics } from '../statistics/bootstrap.ts';
 import { type KnownRows, scoresOfKnown } from './labelled-rows.ts';
 import type { WatchedProblem } from './problem.ts';
 
 const CONFIDENCE = 0.95;
-const RESAMPLES = 200;
+const MOST_SAMPLES = 200;
+/** Rows that are drawn for all samples together; of many labels fewer samples are drawn, whose interval is narrow anyway. */
+const MOST_DRAWN = 20_000_000;
+const FEWEST_SAMPLES = 60;
 /** Of fewer rows an interval would say nothing. */
 const FEWEST_LABELS = 10;
 
@@ -27,7 +30,7 @@ export async function measuredQuality(
   const metrics = scores.metrics();
   if (labels < FEWEST_LABELS) return { rows, labels, metrics, intervals: {} };
   const width = problem.task === 'multiclass' ? problem.classNames.length : 1;
-  const before = resamplesOf(labels * width, RESAMPLES);
+  const before = Math.min(MOST_SAMPLES, Math.max(FEWEST_SAMPLES, Math.floor(MOST_DRAWN / (labels * width))));
   const samples = await sampledMetrics(scores, {
     seed: derivedSeed(seed, 'window-quality'),
     from: 0,

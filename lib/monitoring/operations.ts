@@ -47,7 +47,8 @@ export async function operationsOf(
         ? null
         : { p50: value('p50'), p95: value('p95'), p99: value('p99') },
     fallbacks: value('fallbacks'),
-    invalidOutputs: value('invalid'),
+    invalidOutputs: counted?.invalidOutputs ?? value('invalid'),
+    counted: counted?.requests ?? null,
     failed: counted?.failed ?? null,
     refused: counted?.refused ?? null,
     uptime,

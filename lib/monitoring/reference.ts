@@ -5,7 +5,7 @@ import type { FeatureKind } from '../../contracts/spec/features.ts';
 import type { SliceSpec } from '../../contracts/spec/slices.ts';
 import type { Database } from '../duckdb/database.ts';
 import { outputNames } from '../onnx/output-names.ts';
-import { eachColumn, isNumber, type Rows, typesOf, valueSql } from './column-values.ts';
+import { eachColumn, isNumber, type Rows, textSql, typesOf, valueSql } from './column-values.ts';
 import { fitEstimation } from './estimation.ts';
 import { knownRows, type LabelledRows, qualityOf, readLabelled } from './labelled-rows.ts';
 import type { WatchedProblem } from './problem.ts';
@@ -77,7 +77,7 @@ export async function buildReference(
   const found = await sketchRelation(
     database,
     rows.relation,
-    features.map(({ name, kind }) => ({ name, kind, sql: valueSql(rows, { name, kind }, types) })),
+    features.map((column) => columnToSketch(rows, column, types)),
     false,
   );
   const reconstruction = fitReconstruction(found.columns);
@@ -100,6 +100,17 @@ export async function buildReference(
     ? { ...profile, ...(await answersOf(database, question, answered, found.columns)) }
     : profile;
 }
+
+const columnToSketch = (
+  rows: Rows,
+  { name, kind }: ComparedColumn,
+  types: ReadonlyMap<string, string>,
+): ColumnToSketch => ({
+  name,
+  kind,
+  sql: valueSql(rows, { name, kind }, types),
+  text: textSql(rows, { name, kind }, types),
+});
 
 const withoutValues = ({ name, kind, sketch }: ColumnValues): SketchedColumn => ({ name, kind, sketch });
 
@@ -133,7 +144,7 @@ async function answersIn(
   const outputs = await sketchRelation(
     database,
     answered.relation,
-    watchedOutputs(problem).map((output) => ({ ...output, sql: valueSql(answered, output, types) })),
+    watchedOutputs(problem).map((output) => columnToSketch(answered, output, types)),
     true,
   );
   const labelled = await readLabelled(database, answered, problem);
@@ -205,7 +216,10 @@ async function sketchRelation(
   const read = eachColumn(
     database,
     relation,
-    columns.map(({ name, kind, sql }) => ({ sql, as: askedAs(kind, categories.get(name), areAnswers) })),
+    columns.map(({ name, kind, sql, text }) => ({
+      sql,
+      as: askedAs(kind, categories.get(name), areAnswers, text),
+    })),
     rows,
   );
   const sketched: ColumnValues[] = [];

@@ -21,11 +21,13 @@ export class References {
   /**
    * @param identity all that a reference depends on
    * @param make makes it where there is none, or where it is gone
+   * @param keep whether it is whole, and the same the next time
    */
   async get(
     endpoint: string,
     identity: readonly unknown[],
     make: () => Promise<ReferenceProfile>,
+    keep = true,
   ): Promise<ReferenceProfile> {
     const key = `${PREFIX}${endpoint}/${sha256Of(JSON.stringify([CODE, ...identity]))}`;
     const known = await this.#documents.read(key);
@@ -34,7 +36,7 @@ export class References {
       if (await this.store.has(ref)) return referenceProfile.parse(await this.store.json(ref));
     }
     const reference = await make();
-    await this.#documents.write(key, await this.store.putJson(reference));
+    if (keep) await this.#documents.write(key, await this.store.putJson(reference));
     return reference;
   }
 

@@ -7,10 +7,14 @@ export interface EndpointCounters {
   refused: number;
   invalidInputs: number;
   invalidOutputs: number;
+  /** When the server's process started, in seconds since 1970; 0 where its page does not say. */
+  startedAt: number;
 }
 
 /** A sample of the text format of Prometheus: `name{label="value",…} number`. */
 const SAMPLE = /^(perennial_\w+)\{(.*)\} ([0-9.eE+-]+)$/;
+/** The latest of a server's processes. */
+const STARTED = /^process_start_time_seconds(?:\{.*\})? ([0-9.eE+]+)$/;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 
 /**
@@ -25,8 +29,11 @@ export function countersOf(page: string, endpoint: string): EndpointCounters {
     refused: 0,
     invalidInputs: 0,
     invalidOutputs: 0,
+    startedAt: 0,
   };
   for (const line of page.split('\n')) {
+    const started = STARTED.exec(line)?.[1];
+    if (started !== undefined) counters.startedAt = Math.max(counters.startedAt, Number(started));
     const [, name, labelText = '', valueText] = SAMPLE.exec(line) ?? [];
     if (name === undefined) continue;
     const labels = new Map(
@@ -54,23 +61,38 @@ export function countersOf(page: string, endpoint: string): EndpointCounters {
   return counters;
 }
 
+const COUNTS = ['requests', 'failed', 'refused', 'invalidInputs', 'invalidOutputs'] as const;
+
 /**
- * What was counted between two readings, all servers together; a server of which any counter fell has
- * started afresh, and has counted from 0.
+ * What was counted since the last reading, all servers together. A server that started afresh has counted from 0. One
+ * that was never read counts where it started within the window: what it counted before belongs to nobody knows when.
  *
- * @returns `null` where no server was read
+ * @param from beginning of the window, ISO 8601
+ * @returns `null` where nothing is known
  */
 export function countedSince(
   earlier: Readonly<Record<string, Readonly<Record<string, number>>>>,
   now: Readonly<Record<string, Readonly<Record<string, number>>>> | null,
+  from: string,
 ): EndpointCounters | null {
-  if (now === null || Object.keys(now).length === 0) return null;
-  const sum: EndpointCounters = { requests: 0, failed: 0, refused: 0, invalidInputs: 0, invalidOutputs: 0 };
-  for (const [server, counters] of Object.entries(now)) {
-    const before = earlier[server] ?? {};
-    const isAfresh = Object.keys(sum).some((name) => (counters[name] ?? 0) < (before[name] ?? 0));
-    for (const name of Object.keys(sum))
-      sum[name] = (sum[name] ?? 0) + (counters[name] ?? 0) - (isAfresh ? 0 : (before[name] ?? 0));
+  const known = Object.entries(now ?? {}).filter(
+    ([server, { startedAt = 0 }]) => earlier[server] !== undefined || startedAt * 1_000 >= Date.parse(from),
+  );
+  if (known.length === 0) return null;
+  const sum: EndpointCounters = {
+    requests: 0,
+    failed: 0,
+    refused: 0,
+    invalidInputs: 0,
+    invalidOutputs: 0,
+    startedAt: 0,
+  };
+  for (const [server, counters] of known) {
+    const before = earlier[server];
+    // One that started afresh has counted from 0: some counter fell.
+    const since =
+      before && COUNTS.every((name) => (counters[name] ?? 0) >= (before[name] ?? 0)) ? before : {};
+    for (const name of COUNTS) sum[name] += (counters[name] ?? 0) - (since[name] ?? 0);
   }
   return sum;
 }

@@ -11,6 +11,8 @@ export interface ColumnToSketch {
   name: string;
   kind: FeatureKind;
   sql: string;
+  /** Of `textSql`. */
+  text: string | undefined;
 }
 
 /** Columns in one statement. */
@@ -73,17 +75,22 @@ function categorySketch(
   };
 }
 
-/** How a sketched column is read: its categories as codes of those that the sketch names. */
+/**
+ * How a sketched column is read: its categories as codes of those that the sketch names.
+ *
+ * @param text of `textSql`
+ */
 export const askedAs = (
   kind: FeatureKind,
   sketch: SketchedColumn['sketch'] | undefined,
   isAnswer: boolean,
+  text?: string,
 ): AskedValues['as'] =>
   isNumber(kind)
     ? isAnswer || kind === 'datetime'
       ? 'double'
       : 'float'
-    : { categories: sketch?.of === 'categories' ? sketch.names : [] };
+    : { categories: sketch?.of === 'categories' ? sketch.names : [], text };
 
 /** The sketch of a column of numbers. */
 export function sketchOfNumbers(values: Values): SketchedColumn['sketch'] {

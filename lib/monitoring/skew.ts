@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { WindowReport } from '../../contracts/monitoring.ts';
-import type { ModelInput, ServedModel } from '../../contracts/serving.ts';
+import type { ServedModel } from '../../contracts/serving.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { scoredAside } from '../scoring/score-aside.ts';
+import { loggedInput } from './logged-inputs.ts';
 import { ANSWERED } from './prediction-windows.ts';
 
 /** A number may differ by so much of itself: the log keeps 32 bits of it. */
@@ -45,7 +46,7 @@ export async function servingSkew(
   const { asked, answered } = skewFiles(scratchDir);
   const logged = outputs.map(({ name }, i) => ({ column: `__served_${i}`, name }));
   const select = [
-    ...inputs.map((input) => `${inputSql(input)} AS ${quoteIdent(input.name)}`),
+    ...inputs.map((input) => `${loggedInput(input)} AS ${quoteIdent(input.name)}`),
     ...logged.map(({ column, name }) => `${quoteIdent(`output_${name}`)} AS ${column}`),
   ];
   const found = await database.copyToParquet(
@@ -92,11 +93,4 @@ export async function servingSkew(
      FROM read_parquet(${quoteLiteral(answered)})`,
   );
   return { rows: Number(row.n), differing: Number(row.differing), largest: Number(row.largest) };
-}
-
-/** A logged input as the model's own kind: the log keeps dates as seconds and booleans as numbers. */
-function inputSql({ name, kind }: ModelInput): string {
-  const column = quoteIdent(`input_${name}`);
-  if (kind === 'datetime') return `make_timestamp(CAST(round(${column} * 1000000) AS BIGINT))`;
-  return kind === 'boolean' ? `(${column} <> 0)` : column;
 }

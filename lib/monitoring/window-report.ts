@@ -46,7 +46,8 @@ async function changesOf(
   database: Database,
   question: WindowReportQuestion,
 ): Promise<Awaited<ReturnType<typeof conceptOf>> | null> {
-  const { monitoring, labelledWindow, labelledVersion, problem, reference, detector } = question;
+  const { monitoring, labelledWindow, labelledVersion, detector } = question;
+  const { problem, reference } = question.truth ?? question;
   const errors = question.errors ?? question.labelled;
   if (monitoring.concept === false || !errors || !labelledWindow || labelledVersion === null) return null;
   return conceptOf(database, {

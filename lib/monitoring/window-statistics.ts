@@ -3,7 +3,7 @@ import type { DriftedColumn, MeasuredQuality, WindowReport } from '../../contrac
 import type { ReferenceProfile, SketchedColumn } from '../../contracts/monitoring-reference.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import type { Database } from '../duckdb/database.ts';
-import { eachColumn, type Rows, typesOf, valueSql } from './column-values.ts';
+import { eachColumn, type Rows, textSql, typesOf, valueSql } from './column-values.ts';
 import { domainClassifier, type ReferenceRows } from './domain-classifier.ts';
 import { compareColumn, freshCategories, hasUnknown, judged, type WindowColumn } from './drifted-columns.ts';
 import { estimatedQuality } from './estimation.ts';
@@ -26,10 +26,19 @@ export type WindowStatistics = Pick<
   | 'labels'
   | 'quality'
   | 'referenceQuality'
+  | 'estimateReference'
   | 'estimated'
   | 'slices'
   | 'warnings'
 >;
+
+/** The model that a truth speaks of. */
+export interface TruthOf {
+  /** Of its own training and test rows. */
+  reference: ReferenceProfile;
+  /** Its classes and its threshold. */
+  problem: WatchedProblem;
+}
 
 /** What is asked of a window. */
 export interface WindowQuestion {
@@ -41,6 +50,11 @@ export interface WindowQuestion {
   current: string;
   /** The rows whose truth may be known by now, with `truth_label` and `truth_value`; `null` where there are none yet. */
   labelled: string | null;
+  /**
+   * The model that answered most of the labelled rows: truth that comes late is about that one, and quality, label drift
+   * and change of the error are judged by its reference and its threshold. Default: the model of the window itself.
+   */
+  truth?: TruthOf;
   columns?: { featureOf: (name: string) => string; outputOf: (name: string) => string };
   monitoring: MonitoringSpec;
   problem: WatchedProblem;
@@ -84,19 +98,20 @@ type Sliced = Pick<SlicedTable, 'relation' | 'slices'> & Partial<Pick<SlicedTabl
 /** The rows of the window in tables of their own, where slices are looked at; else as they are. */
 async function withSlices(
   database: Database,
-  { reference, current, labelled, monitoring, columns = LOG_COLUMNS_OF }: WindowQuestion,
+  { reference, truth, current, labelled, monitoring, columns = LOG_COLUMNS_OF }: WindowQuestion,
   warnings: string[],
 ): Promise<{ current: Sliced; labelled: Sliced | null }> {
   const plain = (relation: string): Sliced => ({ relation, slices: [] });
   const specs = monitoring.slices;
   const none = { current: plain(current), labelled: labelled === null ? null : plain(labelled) };
   if (specs.length === 0) return none;
-  const sliced = (relation: string): Promise<SlicedTable> =>
-    slicedTable(database, relation, reference.features, columns.featureOf, specs);
+  const sliced = (relation: string, { features }: ReferenceProfile): Promise<SlicedTable> =>
+    slicedTable(database, relation, features, columns.featureOf, specs);
   try {
-    const own = await sliced(current);
+    const own = await sliced(current, reference);
     try {
-      return { ...none, current: own, labelled: labelled === null ? null : await sliced(labelled) };
+      const known = labelled === null ? null : await sliced(labelled, truth?.reference ?? reference);
+      return { ...none, current: own, labelled: known };
     } catch (error) {
       await own.drop();
       throw error;
@@ -116,6 +131,7 @@ async function statisticsOf(
   warnings: string[],
 ): Promise<WindowStatistics> {
   const { reference, monitoring, problem, seed = 0, columns: named = LOG_COLUMNS_OF } = question;
+  const about = question.truth ?? { reference, problem };
   const { relation } = tables.current;
   const features: Rows = { relation, columnOf: named.featureOf };
   const outputs: Rows = { relation, columnOf: named.outputOf };
@@ -129,7 +145,7 @@ async function statisticsOf(
       : null;
   const limit = monitoring.predictions === false ? null : monitoring.predictions.psi;
   const truth = tables.labelled
-    ? await readLabelled(database, { ...outputs, relation: tables.labelled.relation }, problem)
+    ? await readLabelled(database, { ...outputs, relation: tables.labelled.relation }, about.problem)
     : null;
   const known = truth && knownRows(truth, problem.task);
   if (truth && truth.invalid > 0)
@@ -147,9 +163,11 @@ async function statisticsOf(
     multivariate,
     classifier: await classifierOf(database, question, read.features, warnings),
     predictions: byPsi(read.predictions, limit),
-    labels: truth && reference.label ? labelDrift(reference.label, truth.truth, monitoring) : null,
-    quality: await measuredQuality(problem, truth?.rows ?? 0, known, seed),
-    referenceQuality: reference.quality,
+    labels:
+      truth && about.reference.label ? labelDrift(about.reference.label, truth.truth, monitoring) : null,
+    quality: await measuredQuality(about.problem, truth?.rows ?? 0, known, seed),
+    referenceQuality: about.reference.quality,
+    ...(question.truth ? { estimateReference: reference.quality } : {}),
     estimated: await estimateOf(database, question, outputs),
     slices: await sliceReports(question, tables, read.answers, truth, limit),
     warnings,
@@ -173,34 +191,41 @@ async function classifierOf(
   return found;
 }
 
-/** Slices of the window: their answers against the reference’s in the same slice, and their quality. */
+/**
+ * Slices of the window: their answers against the reference’s in the same slice, and their quality against that of the
+ * model that the truth is about. Where the two models cut a feature at other places there are slices of either.
+ */
 async function sliceReports(
-  { reference, problem, seed = 0 }: WindowQuestion,
+  { reference, problem, truth: about = { reference, problem }, seed = 0 }: WindowQuestion,
   { current, labelled }: { current: Sliced; labelled: Sliced | null },
   answers: readonly WindowColumn[],
   truth: LabelledRows | null,
   limit: number | null,
 ): Promise<WindowStatistics['slices']> {
   const reports: WindowStatistics['slices'] = [];
-  for (const { name, rows } of current.slices) {
-    const before = referenceSlice(reference, name);
-    const columns = (before?.outputs ?? []).flatMap((output) => {
+  for (const name of new Set([...current.slices, ...(labelled?.slices ?? [])].map((slice) => slice.name))) {
+    const rows = rowsOf(current, name);
+    const columns = (referenceSlice(reference, name)?.outputs ?? []).flatMap((output) => {
       const values = answers.find((answer) => answer.name === output.name)?.values;
       // Codes are those of the names of all answers.
       return values ? [compareColumn({ ...output, values: valuesAt(values, rows) })] : [];
     });
-    const own = new Set(labelled?.slices.find((slice) => slice.name === name)?.rows);
-    const known = truth && knownRows(truth, problem.task, (place) => own.has(place));
+    const own = new Set(labelled ? rowsOf(labelled, name) : []);
+    const known = truth && knownRows(truth, about.problem.task, (place) => own.has(place));
+    const before = referenceSlice(about.reference, name);
     reports.push({
       name,
       rows: rows.length,
-      quality: await measuredQuality(problem, own.size, known, seed),
+      quality: await measuredQuality(about.problem, own.size, known, seed),
       ...(before ? { referenceQuality: before.quality } : {}),
       predictions: byPsi(columns, limit),
     });
   }
   return reports;
 }
+
+const rowsOf = ({ slices }: Sliced, name: string): Uint32Array =>
+  slices.find((slice) => slice.name === name)?.rows ?? new Uint32Array();
 
 function watchedFeatures(
   { features }: ReferenceProfile,
@@ -239,27 +264,30 @@ async function readWindow(
     'the rows of a window',
   );
   const asked = [
-    ...watched.map((column) => ({ column, isAnswer: false, sql: valueSql(features, column, types) })),
-    ...answers.map((column) => ({ column, isAnswer: true, sql: valueSql(outputs, column, types) })),
+    ...watched.map((column) => ({ column, isAnswer: false, rows: features })),
+    ...answers.map((column) => ({ column, isAnswer: true, rows: outputs })),
   ];
   const read = eachColumn(
     database,
     relation,
-    asked.map(({ column, isAnswer, sql }) => ({ sql, as: askedAs(column.kind, column.sketch, isAnswer) })),
+    asked.map(({ column, isAnswer, rows }) => ({
+      sql: valueSql(rows, column, types),
+      as: askedAs(column.kind, column.sketch, isAnswer, textSql(rows, column, types)),
+    })),
     Number(n),
   );
   const own: WindowColumn[] = [];
   const said: WindowColumn[] = [];
   const compared: DriftedColumn[] = [];
   for await (const { index, values } of read) {
-    const { column, sql, isAnswer } = asked[index] ?? {};
-    if (!column || sql === undefined) continue;
+    const { column, rows, isAnswer } = asked[index] ?? {};
+    if (!column || !rows) continue;
     const ofWindow = { ...column, values };
     (isAnswer ? said : own).push(ofWindow);
     const { sketch } = column;
     const fresh =
       sketch.of === 'categories' && sketch.rest.names === 0 && hasUnknown(ofWindow)
-        ? await freshCategories(database, relation, sql, sketch)
+        ? await freshCategories(database, relation, valueSql(rows, column, types), sketch)
         : undefined;
     compared.push(compareColumn(ofWindow, fresh));
   }

@@ -343,6 +343,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     due: { window: WINDOW, labelled: WINDOW },
     champion: story.model.version,
     counters: null,
+    again: false,
   }),
   recordWindow: (story) => ({
     settings: monitorSettingsOf(story),

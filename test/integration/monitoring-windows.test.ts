@@ -1,342 +1,291 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { servedOf } from '../../activities/monitoring/watched-version.ts';
-import { loggedModelOf } from '../../contracts/lineage.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { type ReferenceProfile, referenceProfile } from '../../contracts/monitoring-reference.ts';
+import { monitoringSpec } from '../../contracts/spec/monitoring.ts';
+import type { WatchedProblem } from '../../lib/monitoring/problem.ts';
+import { buildReference } from '../../lib/monitoring/reference.ts';
 import {
-  type MonitorSettings,
-  monitorSettings,
-  type ObservedWindow,
-  type WindowReport,
-  type WindowSummary,
-  windowReport,
-} from '../../contracts/monitoring.ts';
-import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
-import { seededRandom } from '../../domain/random.ts';
-import { Database } from '../../lib/duckdb/database.ts';
-import { quoteLiteral } from '../../lib/duckdb/sql.ts';
-import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
-import { scoreLabelled } from '../../lib/scoring/scored-table.ts';
-import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
-import { type FinishedRun, runLifecycle } from '../support/integration-lifecycle.ts';
-import { TestPlatform } from '../support/integration-platform.ts';
-import { RecordedLog, type RecordedRequest } from '../support/recorded-log.ts';
+  type WindowQuestion,
+  type WindowStatistics,
+  windowStatistics,
+} from '../../lib/monitoring/window-statistics.ts';
+import { DataFixture } from '../support/integration-data.ts';
 
-const DAY = 86_400_000;
-const BEGIN = Math.floor(Date.now() / DAY) * DAY - 10 * DAY;
-const ROWS = 300;
-const REQUEST = 50;
-const NAME = 'people';
-const dayOf = (index: number): ObservedWindow => ({
-  index,
-  from: new Date(BEGIN + index * DAY).toISOString(),
-  before: new Date(BEGIN + (index + 1) * DAY).toISOString(),
-});
-
-type Table = Record<'age' | 'visits' | 'plan' | 'left' | 'at', (string | number)[]>;
-
-/** People of whom those with few visits leave. @param older by how many years they are older */
-function people(count: number, seed: number, older = 0): Table {
-  const random = seededRandom(seed);
-  const table: Table = { age: [], visits: [], plan: [], left: [], at: [] };
-  for (let i = 0; i < count; i++) {
-    const visits = Math.floor(random() * 30);
-    table.age.push(18 + Math.floor(random() * 40) + older);
-    table.visits.push(visits);
-    table.plan.push(random() < 0.5 ? 'basic' : 'pro');
-    table.left.push(random() < 1 / (1 + Math.exp((visits - 15) / 4)) ? 'gone' : 'here');
-    table.at.push(new Date(BEGIN - (count - i) * 60_000).toISOString());
-  }
-  return table;
-}
-
-async function writeCsv(path: string, table: Table): Promise<void> {
-  const names = ['age', 'visits', 'plan', 'left', 'at'] as const;
-  const lines = table.at.map((_, i) => names.map((name) => table[name][i]).join(','));
-  await writeFile(path, `${[names.join(','), ...lines].join('\n')}\n`);
-}
-
-let platform: TestPlatform;
-let store: ArtifactStore;
-let records: MonitorRecords;
-let spec: PipelineSpec;
-let run: FinishedRun;
-
-/** The rows with the answers of the registered model. */
-async function answered(table: Table): Promise<Pick<RecordedRequest, 'inputs' | 'outputs'>> {
-  const folder = join(platform.folder, `answers-${Math.random()}`);
-  await mkdir(folder, { recursive: true });
-  await writeCsv(join(folder, 'rows.csv'), table);
-  const database = await Database.create({ tempDir: join(folder, 'spill') });
-  try {
-    const parquetPath = join(folder, 'rows.parquet');
-    await database.copyToParquet(
-      `SELECT * FROM read_csv(${quoteLiteral(join(folder, 'rows.csv'))})`,
-      parquetPath,
-    );
-    const outPath = join(folder, 'answers.parquet');
-    const model = servedOf({ ...run.model, task: 'binary', classNames: [], positiveClass: null });
-    await scoreLabelled({
-      parquetPath,
-      outPath,
-      model,
-      modelPath: await store.path(model.onnx),
-      task: 'binary',
-      target: 'left',
-      timestamp: null,
-      scratchDir: folder,
-    });
-    const rows = await database.rows(`SELECT * FROM read_parquet(${quoteLiteral(outPath)})`);
-    const outputs = model.signature.outputs.map(
-      ({ name, kind }) =>
-        [
-          name,
-          rows.map((row) =>
-            kind === 'string' ? String(row[`output_${name}`]) : Number(row[`output_${name}`]),
-          ),
-        ] as const,
-    );
-    const { age, visits, plan } = table;
-    return { inputs: { age, visits, plan }, outputs: Object.fromEntries(outputs) };
-  } finally {
-    database.close();
-  }
-}
-
-interface Recorded {
-  day: number;
-  table: Table;
-  version?: string;
-  /** Adds this to the probabilities that the model gave. */
-  off?: number;
-  truth?: boolean;
-}
-
-async function record(...all: Recorded[]): Promise<void> {
-  const log = await RecordedLog.begin(platform.config, store);
-  for (const { day, table, version = '1', off = 0, truth = true } of all) {
-    const { inputs, outputs } = await answered(table);
-    const rows = table.at.length;
-    for (let from = 0; from < rows; from += REQUEST) {
-      const cut = <T>(values: readonly T[]): readonly T[] => values.slice(from, from + REQUEST);
-      const at = BEGIN + day * DAY + Math.floor((from / rows) * DAY);
-      const request: RecordedRequest = {
-        at,
-        requestId: `${day}-${version}-${from}`,
-        inputs: Object.fromEntries(Object.entries(inputs).map(([name, values]) => [name, cut(values)])),
-        outputs: Object.fromEntries(
-          Object.entries(outputs).map(([name, values]) => [
-            name,
-            cut(values).map((value) => (typeof value === 'number' ? value + off : value)),
-          ]),
-        ),
-        ...(truth ? { truth: { labels: cut(table.left).map(String), at: at + 1_000 } } : {}),
-      };
-      const about = { endpoint: NAME, version, digest: run.model.onnx.sha256, texts: ['plan'] };
-      await log.add(RecordedLog.layout(about, request), request);
-    }
-  }
-  await log.close();
-}
-
-const settingsOf = async (monitoring: object = {}): Promise<MonitorSettings> =>
-  monitorSettings.parse({
-    endpoint: NAME,
-    pipeline: NAME,
-    specRef: await store.putJson(spec),
-    monitoring: {
-      quality: { metric: 'roc_auc', min: 0.6 },
-      drift: { share: 0.3 },
-      ...monitoring,
-    },
-    since: new Date(BEGIN).toISOString(),
-  });
-
-async function observed(
-  settings: MonitorSettings,
-  window: ObservedWindow,
-  labelled: ObservedWindow | null = window,
-): Promise<{ summary: WindowSummary; report: WindowReport }> {
-  const summary = await platform.run('observeWindow', {
-    settings,
-    due: { window, labelled },
-    champion: '1',
-    counters: null,
-  });
-  return { summary, report: windowReport.parse(await store.json(summary.report)) };
-}
-
-const stateOf = (report: WindowReport, check: string, of?: string): string | undefined =>
-  report.verdicts.find(
-    (one) => one.check === check && one.slice === null && (of === undefined || one.of === of),
-  )?.state;
-
+let data: DataFixture;
 beforeAll(async () => {
-  platform = await TestPlatform.start();
-  store = (await platform.deps.store()).within(join(platform.folder, 'test'), { encrypt: true });
-  records = new MonitorRecords(store.documents);
-  await platform.takeLease();
-  await writeCsv(join(platform.folder, 'people.csv'), people(2_000, 1));
-  spec = pipelineSpec.parse({
-    name: NAME,
-    task: 'binary',
-    data: { sources: { people: { path: join(platform.folder, 'people.csv') } } },
-    columns: { target: 'left', timestamp: 'at' },
-    candidates: [{ trainer: 'logistic', search: false }],
-    evaluation: { gates: [] },
-    approval: { required: false },
-    monitoring: {},
+  data = await DataFixture.create();
+});
+afterAll(() => data.close());
+
+const BINARY: WatchedProblem = { task: 'binary', classNames: ['no', 'yes'], positiveClass: 'yes' };
+const FEATURES = [
+  { name: 'age', kind: 'numeric' as const },
+  { name: 'side', kind: 'categorical' as const },
+  { name: 'member', kind: 'boolean' as const },
+  { name: 'since', kind: 'datetime' as const },
+];
+
+/** A number between 0 and 1, the same on every machine. */
+const uniform = (salt: string): string => `((hash(i * 31 + ${salt}) % 1000003 + 0.5) / 1000003)`;
+
+/**
+ * Rows as the log has them. The answer rises with age; the truth follows it, or, where the concept is another one, the
+ * opposite of it.
+ */
+const logged = (rows: number, salt: number, options: { turned?: boolean; from?: number } = {}): string => {
+  const { turned = false, from = 20 } = options;
+  const p = `((age - 15) / 80)`;
+  return `(SELECT TIMESTAMP '2026-01-01' + to_seconds(i) AS time, age::FLOAT AS input_age, side AS input_side,
+      member AS input_member, since AS input_since, ${p} AS output_probability,
+      CASE WHEN ${p} >= 0.5 THEN 'yes' ELSE 'no' END AS output_label,
+      CASE WHEN ${uniform(`${salt} + 5`)} < ${turned ? `1 - ${p}` : p} THEN 'yes' ELSE 'no' END AS truth_label,
+      NULL::DOUBLE AS truth_value, i AS place
+    FROM (SELECT i, ${from} + ${uniform(`${salt}`)} * 60 AS age,
+      CASE WHEN ${uniform(`${salt} + 1`)} < 0.5 THEN 'left' ELSE 'right' END AS side,
+      CASE WHEN ${uniform(`${salt} + 2`)} < 0.3 THEN 1.0::FLOAT ELSE 0.0::FLOAT END AS member,
+      1.7e9 + ${uniform(`${salt} + 3`)} * 1e7 AS since FROM range(${rows}) r(i)))`;
+};
+
+const LOG = { featureOf: (name: string) => `input_${name}`, outputOf: (name: string) => `output_${name}` };
+
+async function profileOf(
+  rows: string,
+  monitoring: z.input<typeof monitoringSpec> = {},
+  problem = BINARY,
+): Promise<ReferenceProfile> {
+  const profile = await buildReference(data.database, {
+    version: '3',
+    words: 'a thousand rows',
+    features: FEATURES,
+    rows: { relation: rows, columnOf: LOG.featureOf },
+    answered: { relation: rows, columnOf: LOG.outputOf, featureOf: LOG.featureOf },
+    slices: monitoringSpec.parse(monitoring).slices,
+    problem,
   });
-  run = await runLifecycle(platform, spec, { commit: null, dirty: false });
-  const { modelVersions } = platform.deps.mlflow();
-  const first = await modelVersions.get({ name: NAME, version: '1' });
-  const modelId = loggedModelOf(first);
-  // The same model once more, as a version of its own.
-  await modelVersions.create({
-    name: NAME,
-    source: `models:/${modelId}`,
-    modelId,
-    runId: first.runId,
-    tags: first.tags,
+  return referenceProfile.parse(JSON.parse(JSON.stringify(profile)));
+}
+
+async function look(
+  reference: ReferenceProfile,
+  current: string,
+  {
+    monitoring = {},
+    ...more
+  }: Partial<Omit<WindowQuestion, 'monitoring'>> & { monitoring?: z.input<typeof monitoringSpec> } = {},
+): Promise<WindowStatistics> {
+  return windowStatistics(data.database, {
+    reference,
+    current,
+    labelled: current,
+    monitoring: monitoringSpec.parse(monitoring),
+    problem: BINARY,
+    ...more,
   });
-  await record(
-    { day: 0, table: people(ROWS, 2) },
-    { day: 1, table: people(ROWS, 3, 60) },
-    { day: 2, table: people(ROWS, 4), off: 0.2, truth: false },
-    { day: 4, table: people(100, 5) },
-    { day: 4, table: people(ROWS, 6), version: '2' },
-  );
-}, 300_000);
-afterAll(() => platform?.close(), 60_000);
+}
 
-it('a window like the reference is within its limits, with all its truth', { timeout: 120_000 }, async () => {
-  const { summary, report } = await observed(await settingsOf(), dayOf(0));
-  expect(summary).toMatchObject({ version: '1', rows: ROWS, labels: ROWS, state: 'ok' });
-  expect(report.reference).toMatchObject({ version: '1', words: expect.stringContaining('training rows') });
-  expect(report.quality.metrics.roc_auc).toBeGreaterThan(0.75);
-  expect(report.skew).toEqual({ rows: ROWS, differing: 0, largest: expect.any(Number) });
-  expect(report.operations).toMatchObject({ requests: ROWS / REQUEST, rows: ROWS, failed: null });
-  expect(report.warnings).toEqual([]);
-});
-
-it('a planted drift is found, and what drifted; the quality need not have', {
-  timeout: 120_000,
-}, async () => {
-  const { summary, report } = await observed(await settingsOf(), dayOf(1));
-  expect(summary.state).toBe('breached');
-  expect(stateOf(report, 'data-drift', '')).toBe('breached');
-  expect(report.columns.filter(({ drifted }) => drifted).map(({ name }) => name)).toEqual(['age']);
-  expect(stateOf(report, 'quality', 'roc_auc')).toBe('ok');
-  expect(summary.plot).not.toBeNull();
-});
-
-it('answers that are not the file’s are skew; without truth the quality is unknown', {
-  timeout: 120_000,
-}, async () => {
-  const settings = await settingsOf();
-  const { summary, report } = await observed(settings, dayOf(2));
-  expect(report.skew).toMatchObject({ rows: ROWS, differing: ROWS });
-  expect(report.skew?.largest).toBeCloseTo(0.2, 3);
-  expect(stateOf(report, 'skew')).toBe('breached');
-  expect(stateOf(report, 'quality', 'roc_auc')).toBe('insufficient');
-  expect(summary.labels).toBe(0);
-  // The truth comes a day later.
-  const late = people(ROWS, 4);
-  const requests = Array.from({ length: ROWS / REQUEST }, (_, i) => i * REQUEST);
-  const lines = requests.flatMap((from) =>
-    late.left
-      .slice(from, from + REQUEST)
-      .map((label, row) => JSON.stringify({ requestId: `2-1-${from}`, row, label })),
-  );
-  const file = join(platform.folder, 'late.jsonl');
-  await writeFile(file, `${lines.join('\n')}\n`);
-  const { importTruth } = await import('../../lib/predictions/truth-import.ts');
-  await importTruth(
-    platform.config,
-    { endpoint: NAME, file, format: 'jsonl', newEndpoint: false },
-    join(platform.folder, 'import'),
-  );
-  const later = await observed(settings, dayOf(3), dayOf(2));
-  expect(later.report.quality).toMatchObject({ rows: ROWS, labels: ROWS });
-  expect(later.report.labelled).toEqual(dayOf(2));
-});
-
-it('a window without rows says insufficient, never ok', { timeout: 120_000 }, async () => {
-  const { summary, report } = await observed(await settingsOf(), dayOf(3));
-  expect(summary).toMatchObject({ rows: 0, labels: 0, state: 'insufficient' });
-  expect(report.verdicts.filter(({ state }) => state === 'ok')).toEqual([]);
-});
-
-it('a window in which versions change is held against the one that answered most', {
-  timeout: 120_000,
-}, async () => {
-  const { summary, report } = await observed(await settingsOf(), dayOf(4));
-  expect(report.versions).toEqual({ '1': 100, '2': ROWS });
-  expect(summary.version).toBe('2');
-  expect(report.reference.version).toBe('2');
-});
-
-it('predictions of a time as the reference', { timeout: 120_000 }, async () => {
-  const { from, before } = dayOf(1);
-  const settings = await settingsOf({ reference: { from, before } });
-  const { report } = await observed(settings, dayOf(0));
-  expect(report.reference).toMatchObject({
-    words: `predictions from ${from} to ${before}`,
-    rows: ROWS,
-    labels: ROWS,
+describe('quality', () => {
+  it('of labelled rows has intervals that hold it, the same with the same seed', async () => {
+    const reference = await profileOf(logged(2_000, 1));
+    const found = await look(reference, logged(1_500, 100), { seed: 7 });
+    expect(found.quality).toMatchObject({ rows: 1_500, labels: 1_500 });
+    for (const metric of ['roc_auc', 'brier_score', 'accuracy'] as const) {
+      const value = found.quality.metrics[metric] ?? Number.NaN;
+      const { low = 0, high = 0 } = found.quality.intervals[metric] ?? {};
+      expect(low).toBeLessThan(value);
+      expect(high).toBeGreaterThan(value);
+      expect(high - low).toBeLessThan(0.1);
+      // The same concept: the reference’s value is within reach.
+      expect(Math.abs(value - (reference.quality[metric] ?? 0))).toBeLessThan(0.05);
+    }
+    expect(await look(reference, logged(1_500, 100), { seed: 7 })).toEqual(found);
+    const other = await look(reference, logged(1_500, 100), { seed: 8 });
+    expect(other.quality.metrics).toEqual(found.quality.metrics);
+    expect(other.quality.intervals).not.toEqual(found.quality.intervals);
   });
-  expect(report.columns.filter(({ drifted }) => drifted).map(({ name }) => name)).toEqual(['age']);
+
+  it('is estimated where no truth is known, near what it turns out to be', async () => {
+    const reference = await profileOf(logged(4_000, 1));
+    const current = logged(3_000, 200);
+    const { estimated } = await look(reference, current, { labelled: null });
+    const { quality } = await look(reference, current);
+    expect(estimated).toMatchObject({ rows: 3_000, labels: 4_000 });
+    for (const metric of ['roc_auc', 'brier_score', 'accuracy', 'f1', 'log_loss'] as const) {
+      const real = quality.metrics[metric] ?? Number.NaN;
+      expect(Math.abs((estimated?.metrics[metric] ?? 0) - real), metric).toBeLessThan(0.03);
+      const { low = 1, high = 0 } = estimated?.intervals[metric] ?? {};
+      expect(low - 0.02, metric).toBeLessThan(real);
+      expect(high + 0.02, metric).toBeGreaterThan(real);
+    }
+  });
+
+  it('the estimate does not see a concept that turned round; real labels do', async () => {
+    const found = await look(await profileOf(logged(3_000, 1)), logged(2_000, 300, { turned: true }));
+    expect(found.estimated?.metrics.roc_auc).toBeGreaterThan(0.65);
+    expect(found.quality.metrics.roc_auc).toBeLessThan(0.35);
+    expect(found.columns.filter(({ drifted }) => drifted)).toEqual([]);
+  });
+
+  it('says how many labels it rests on; without any there is no figure', async () => {
+    const reference = await profileOf(logged(1_000, 1));
+    const some = `(SELECT * REPLACE (CASE WHEN place < 40 THEN truth_label END AS truth_label) FROM ${logged(500, 400)})`;
+    expect((await look(reference, some)).quality).toMatchObject({ rows: 500, labels: 40 });
+    const none = `(SELECT * REPLACE (NULL AS truth_label) FROM ${logged(500, 400)})`;
+    expect((await look(reference, none)).quality).toEqual({
+      rows: 500,
+      labels: 0,
+      metrics: {},
+      intervals: {},
+    });
+    expect((await look(reference, none)).labels).toMatchObject({ psi: null, drifted: false });
+  });
+
+  it('answers that are none are left out, and told', async () => {
+    const odd = `(SELECT * REPLACE (CASE WHEN place < 3 THEN 1.5 WHEN place < 5 THEN NULL ELSE output_probability END AS output_probability) FROM ${logged(300, 500)})`;
+    const found = await look(await profileOf(logged(1_000, 1)), odd);
+    expect(found.quality).toMatchObject({ rows: 300, labels: 295 });
+    expect(found.warnings).toEqual(['5 of 300 rows have an answer that is none: they are not judged']);
+  });
+
+  it('of a regression is real alone: nothing is estimated', async () => {
+    const problem: WatchedProblem = { task: 'regression', classNames: [], positiveClass: null };
+    const rows = (salt: number, shift: number): string =>
+      `(SELECT *, input_age + ${shift} AS output_prediction, input_age * 1.0 AS truth_value FROM (SELECT * EXCLUDE (truth_value, output_probability, output_label) FROM ${logged(800, salt)}))`;
+    const reference = await profileOf(rows(1, 0), {}, problem);
+    expect(reference).toMatchObject({ calibration: null, labels: 800 });
+    const found = await look(reference, rows(600, 40), { problem });
+    expect(found.estimated).toBeNull();
+    expect(found.quality.metrics.mean_absolute_error).toBeCloseTo(40, 4);
+    expect(found.predictions[0]).toMatchObject({ name: 'prediction', kind: 'numeric', drifted: true });
+    expect(found.labels).toMatchObject({ name: 'truth', kind: 'numeric', drifted: false });
+  });
 });
 
-it('windows of so many rows are planned one after the other', { timeout: 120_000 }, async () => {
-  const settings = await settingsOf({ window: { rows: 200 } });
-  await records.changeSettings(NAME, () => settings);
-  const { due } = await platform.run('planMonitoring', {
-    endpoint: NAME,
-    asOf: dayOf(8).before,
-    again: null,
+describe('drift of answers and truth', () => {
+  it('is seen where the answers move, by their own limit', async () => {
+    const reference = await profileOf(logged(2_000, 1));
+    const found = await look(reference, logged(1_000, 700, { from: 34 }));
+    const [probability, label] = found.predictions;
+    expect(probability).toMatchObject({ name: 'probability', drifted: true });
+    expect(label).toMatchObject({ name: 'label', kind: 'categorical' });
+    expect(found.labels).toMatchObject({ name: 'truth', values: { reference: 2_000, current: 1_000 } });
+    const off = await look(reference, logged(1_000, 700, { from: 34 }), {
+      monitoring: { predictions: false, drift: false, estimate: false },
+    });
+    expect(off).toMatchObject({ columns: [], multivariate: null, estimated: null });
+    expect(off.predictions[0]?.drifted).toBe(false);
   });
-  expect(due.length).toBeGreaterThanOrEqual(5);
-  for (const [i, { window }] of due.entries()) {
-    expect(window.index).toBe(i);
-    if (i > 0) expect(window.from).toBe(due[i - 1]?.window.before);
+});
+
+describe('slices', () => {
+  const slices = [
+    { columns: ['age'], bins: 2, minRows: 20 },
+    { name: 'members on the left', where: "member AND side = 'left'", minRows: 20 },
+    { name: 'since long', where: "since < TIMESTAMP '2024-01-01'", minRows: 10 },
+  ];
+
+  it('have quality and drift of their own, by the same bins in every window', async () => {
+    const reference = await profileOf(logged(4_000, 1), { slices });
+    const names = reference.slices.map(({ name }) => name);
+    const [younger, older] = names.filter((name) => name.startsWith('age'));
+    const found = await look(reference, logged(2_000, 800, { from: 30 }), { monitoring: { slices } });
+    expect(found.slices.map(({ name }) => name).sort()).toEqual([...names].sort());
+    const [low, high] = [younger, older].map((name) => found.slices.find((slice) => slice.name === name));
+    expect((low?.rows ?? 0) + (high?.rows ?? 0)).toBe(2_000);
+    // Everybody is ten years older: more are in the upper bin, and their answers have moved.
+    expect(Math.max(low?.rows ?? 0, high?.rows ?? 0)).toBeGreaterThan(1_200);
+    for (const slice of found.slices) {
+      expect(slice.quality).toMatchObject({ rows: slice.rows, labels: slice.rows });
+      expect(slice.referenceQuality).toEqual(
+        reference.slices.find(({ name }) => name === slice.name)?.quality,
+      );
+      expect(slice.predictions[0]?.values.current).toBe(slice.rows);
+    }
+    expect(found.warnings).toEqual([]);
+    // Nothing is left behind.
+    const { n } = await data.database.row(
+      "SELECT count(*) AS n FROM duckdb_tables() WHERE table_name LIKE 'sliced%'",
+    );
+    expect(Number(n)).toBe(0);
+  });
+
+  it('a condition that is none does not blind the rest', async () => {
+    const reference = await profileOf(logged(1_000, 1));
+    const found = await look(reference, logged(500, 900), {
+      monitoring: { slices: [{ name: 'wrong', where: 'nowhere > 1' }] },
+    });
+    expect(found.slices).toEqual([]);
+    expect(found.quality.labels).toBe(500);
+    expect(found.warnings[0]).toContain('slices are not looked at: monitoring.slices[0].where');
+  });
+});
+
+describe('the domain classifier', () => {
+  const rowsOf = (sql: string) => ({ relation: sql, columnOf: LOG.featureOf });
+  const drift = { classifier: { maxAuc: 0.7 } };
+
+  it('cannot tell rows of the same kind, and can tell those that moved', async () => {
+    const reference = await profileOf(logged(4_000, 1));
+    const referenceRows = rowsOf(logged(4_000, 1));
+    const same = await look(reference, logged(2_000, 1_000), { monitoring: { drift }, referenceRows });
+    expect(Math.abs((same.classifier?.auc ?? 0) - 0.5)).toBeLessThan(0.04);
+    expect(same.classifier?.rows).toBe(4_000);
+    const moved = await look(reference, logged(2_000, 1_000, { from: 40 }), {
+      monitoring: { drift },
+      referenceRows,
+    });
+    expect(moved.classifier?.auc).toBeGreaterThan(0.65);
+    expect(moved.classifier?.top[0]).toBe('age');
+  });
+
+  it('sees what no single feature shows: two that went together no longer do', async () => {
+    // In the reference the elder are on the left; in the window they are on the right. Each by itself is as it was.
+    const tied = (salt: number, first: string, second: string): string =>
+      `(SELECT * REPLACE (CASE WHEN input_age > 50 THEN '${first}' ELSE '${second}' END AS input_side) FROM ${logged(2_000, salt)})`;
+    const reference = await profileOf(tied(1, 'left', 'right'));
+    const found = await look(reference, tied(2_000, 'right', 'left'), {
+      monitoring: { drift },
+      referenceRows: rowsOf(tied(1, 'left', 'right')),
+    });
+    expect(found.columns.some(({ drifted }) => drifted)).toBe(false);
+    expect(found.classifier?.auc).toBeGreaterThan(0.95);
+    expect(found.classifier?.top.slice(0, 2).sort()).toEqual(['age', 'side']);
+  });
+
+  it('says why there is none', async () => {
+    const reference = await profileOf(logged(1_000, 1));
+    const without = await look(reference, logged(500, 1_100), { monitoring: { drift } });
+    expect(without.classifier).toBeNull();
+    expect(without.warnings).toEqual([
+      'drift.classifier: the rows of the reference are not at hand here, only what is known of them',
+    ]);
+    const few = await look(reference, logged(20, 1_100), {
+      monitoring: { drift },
+      referenceRows: rowsOf(logged(1_000, 1)),
+    });
+    expect(few.classifier).toBeNull();
+    expect(few.warnings[0]).toContain('too few rows');
+  });
+});
+
+it('training rows and the log are read alike: float32, booleans, moments, words for missing values', async () => {
+  const training = `(SELECT 0.1 + i AS age, CASE WHEN i % 10 = 0 THEN 'None' ELSE 'left' END AS side,
+    i % 3 = 0 AS member, make_timestamp((1700000000 + i) * 1000000) AS since FROM range(1000) r(i))`;
+  const log = `(SELECT (0.1 + i)::FLOAT AS input_age, CASE WHEN i % 10 <> 0 THEN 'left' END AS input_side,
+    (i % 3 = 0)::FLOAT AS input_member, 1700000000.0::DOUBLE + i AS input_since FROM range(1000) r(i))`;
+  const reference = await buildReference(data.database, {
+    version: '1',
+    words: 'training',
+    features: FEATURES,
+    rows: { relation: training, columnOf: (name) => name },
+    answered: null,
+    problem: BINARY,
+  });
+  const found = await look(reference, log, { labelled: null });
+  for (const column of found.columns) {
+    expect(column.psi, column.name).toBe(0);
+    expect(column.ks?.statistic ?? column.chiSquare?.statistic, column.name).toBe(0);
+    expect(column.missing.reference, column.name).toBe(column.missing.current);
+    expect(column.drifted, column.name).toBe(false);
   }
-  const [first] = due;
-  if (!first) throw new Error('nothing is due');
-  expect((await observed(settings, first.window)).summary.rows).toBe(200);
-});
-
-it('a window is on record once, whoever is faster; what is planned follows', {
-  timeout: 120_000,
-}, async () => {
-  const settings = await settingsOf();
-  await records.changeSettings(NAME, () => settings);
-  const plan = () => platform.run('planMonitoring', { endpoint: NAME, asOf: dayOf(2).before, again: null });
-  const { due } = await plan();
-  expect(due.map(({ window }) => window)).toEqual([dayOf(0), dayOf(1), dayOf(2)]);
-  const { summary } = await observed(settings, dayOf(0));
-  const alerts = { open: [], outbox: [] };
-  const written = await Promise.all(
-    Array.from({ length: 4 }, () => platform.run('recordWindow', { settings, summary, alerts })),
-  );
-  expect(new Set(written.map(({ next }) => next))).toEqual(new Set([dayOf(0).before]));
-  const state = await records.state(NAME);
-  expect(state).toMatchObject({ index: 1, next: dayOf(0).before, judgedThrough: dayOf(0).before });
-  expect(state?.trend).toHaveLength(1);
-  expect((await plan()).due.map(({ window }) => window.index)).toEqual([1, 2]);
-  const again = await platform.run('planMonitoring', {
-    endpoint: NAME,
-    asOf: dayOf(2).before,
-    again: { from: dayOf(0).from, before: dayOf(5).before },
-  });
-  expect(again.due).toEqual([{ window: dayOf(0), labelled: dayOf(0) }]);
-});
-
-it('a file of the log that cannot be read is left out, and named', { timeout: 120_000 }, async () => {
-  const folder = join(platform.config.dataDir, 'predictions', 'archive', NAME, 'predictions');
-  const [day = ''] = (await readdir(folder)).sort();
-  await writeFile(join(folder, day, 'broken.parquet'), 'not Parquet');
-  const { summary, report } = await observed(await settingsOf({ skew: false }), dayOf(0));
-  expect(summary.rows).toBe(ROWS);
-  expect(report.warnings).toEqual([expect.stringMatching(/^1 files? of the log cannot be read/)]);
+  expect(found.multivariate?.error).toBeCloseTo(reference.reconstruction?.error ?? 0, 12);
 });

@@ -2,7 +2,9 @@ import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { Cron } from 'croner';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ensureSchedules } from '../../activities/retraining-schedules.ts';
 import { PerennialClient } from '../../client/perennial-client.ts';
 import { PipelineRetraining, retrainedPipelines } from '../../client/retraining.ts';
 import { Schedules } from '../../client/schedules.ts';
@@ -157,15 +159,30 @@ describe('schedules of a pipeline', () => {
   });
 
   it('are refused where the expression is none, with the words that help', async () => {
-    const settings = await settingsOf('never', { on: { schedule: 'first monday' } });
-    const refused = {
-      type: 'SpecInvalid',
+    await expect(settingsOf('never', { on: { schedule: 'first monday' } })).rejects.toThrow('five fields');
+    const settings = await settingsOf('never', { on });
+    const unread = { ...settings.retraining, on: { ...settings.retraining.on, schedule: 'first monday' } };
+    const ensured = ensureSchedules(platform.client, 'perennial', { pipeline: 'never', retraining: unread });
+    await expect(ensured).rejects.toMatchObject({
+      code: 'SpecInvalid',
       message: expect.stringMatching(/retraining.on.schedule of never: "first monday" is no cron expression/),
-    };
-    await expect(platform.run('ensureRetraining', { settings })).rejects.toMatchObject(refused);
-    // As well where there is one already.
-    await platform.run('ensureRetraining', { settings: await settingsOf('never', { on }) });
-    await expect(platform.run('ensureRetraining', { settings })).rejects.toMatchObject(refused);
+    });
+  });
+
+  it.each([
+    '0 3 1 * *',
+    '*/20 6-18/4 * * 7',
+    '30 4 * FEB,jun-aug mon-wed,SAT',
+    '5-50/15 0 29 2 *',
+    '0 0 1,31 */5 *',
+    '0 12 * * 5-7',
+  ])('come when the expression %s says so, for the back-test as well', async (schedule) => {
+    const settings = await settingsOf('cron', { on: { schedule } });
+    await ensureSchedules(platform.client, 'perennial', settings);
+    const { upcoming } = await schedules.show(retrainingScheduleId('cron', 'schedule'));
+    const cron = new Cron(schedule, { timezone: 'UTC', paused: true });
+    expect(upcoming.length).toBeGreaterThan(2);
+    expect(upcoming).toEqual(cron.nextRuns(upcoming.length).map((at) => at.toISOString()));
   });
 
   it('a pipeline that is not retrained is named, with the one that was meant', async () => {

@@ -20,11 +20,10 @@ import { bundleTo } from '../support/workflow-code.ts';
 
 /**
  * Records the histories that replay.test.ts replays: `npx tsx test/replay/record.ts`. Run it for a new version whose
- * workflows are meant to decide otherwise, and keep the files of the versions that still have running workflows.
+ * workflows are meant to decide otherwise, and keep the files of the versions that still have running workflows. With
+ * names (`npx tsx test/replay/record.ts retraining`) it records only those.
  */
 const HISTORIES = fileURLToPath(new URL('./histories/', import.meta.url));
-
-const server = await startTemporalServer();
 
 /** Stack traces name files of the machine that recorded. */
 const scrubbed = (key: string, value: unknown): unknown => (key === 'stackTrace' ? undefined : value);
@@ -216,24 +215,35 @@ async function retraining(bench: WorkflowBench): Promise<void> {
   await save('retraining-after', entity.handle);
 }
 
+const all = {
+  approval,
+  rejection,
+  gatesFailed,
+  failedStageAndRetry,
+  cancellation,
+  endpoint,
+  rollouts,
+  modelServer,
+  eventLog,
+  retraining,
+};
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !Object.hasOwn(all, name));
+if (unknown.length > 0)
+  throw new Error(
+    `no history is recorded by ${unknown.join(', ')}; there are ${Object.keys(all).join(', ')}`,
+  );
+const recorders = Object.entries(all).flatMap(([name, record]) =>
+  wanted.length === 0 || wanted.includes(name) ? [record] : [],
+);
+
+const server = await startTemporalServer();
 const folder = await mkdtemp(join(tmpdir(), 'perennial-record-'));
 try {
   const bundle = await bundleTo(join(folder, 'workflow-bundle.js'));
   const bench = await WorkflowBench.start({ address: server.address, bundle, identity: 'recorder' });
   try {
-    for (const record of [
-      approval,
-      rejection,
-      gatesFailed,
-      failedStageAndRetry,
-      cancellation,
-      endpoint,
-      rollouts,
-      modelServer,
-      eventLog,
-      retraining,
-    ])
-      await record(bench);
+    for (const record of recorders) await record(bench);
   } finally {
     await bench.close();
   }

@@ -71,7 +71,7 @@ export class MonitorWorld {
           this.alerts = { ...alerts, silences: this.alerts.silences };
           this.judgedThrough = summary.labelled?.before ?? this.judgedThrough;
         }
-        return { next: this.next, index: this.trend.length };
+        return { recorded: this.trend[index] === summary, next: this.next, index: this.trend.length };
       },
       settleAlerts: async ({ delivered }) => {
         const outbox = this.alerts.outbox.filter(
@@ -118,6 +118,7 @@ export class MonitorWorld {
       champion: this.champion,
       served: servedSince(this.trend),
       channels: this.channels,
+      replayed: true,
       url: null,
     };
   }

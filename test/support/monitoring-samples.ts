@@ -66,13 +66,14 @@ export function watchedState(endpoint: string): MonitorState {
     index: 1,
     trend: [trendOf(latest)],
     latest,
+    served: null,
     judgedThrough: window.before,
     alerts: NO_ALERTS,
-    undelivered: [],
     detector: null,
     counters: {},
     tracking: null,
     unlogged: 1,
+    undelivered: [],
   };
 }
 
@@ -88,10 +89,15 @@ export function quietMonitoring(): MonitoringActivities {
       champion: null,
       served: null,
       channels: ['log'],
+      replayed: true,
       url: null,
     }),
     observeWindow: async ({ due }) => seenWindow(due.window),
-    recordWindow: async ({ summary: { window } }) => ({ next: window.before, index: window.index + 1 }),
+    recordWindow: async ({ summary: { window } }) => ({
+      recorded: true,
+      next: window.before,
+      index: window.index + 1,
+    }),
     logWindows: async () => undefined,
     deliverAlert: async () => undefined,
     recordDelivery: async () => undefined,

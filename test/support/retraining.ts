@@ -9,6 +9,7 @@ import {
   retrainingSettings,
   type Trigger,
 } from '../../contracts/retraining.ts';
+import type { PipelineSpecInput } from '../../contracts/spec/pipeline.ts';
 import { artifact, smallSpec } from './samples.ts';
 import type { Scenario } from './scenario.ts';
 import { eventually, type WorkflowBench } from './workflow-bench.ts';
@@ -23,7 +24,14 @@ export class RetrainingUnderTest {
   ) {
     this.handle = bench.client.workflow.getHandle(retrainingWorkflowId(scenario.id));
     if (scenario.servers.length === 0) scenario.addServer('a', bench.taskQueue);
-    scenario.let('loadSpec', async () => ({ spec: { ...smallSpec({ approval: { required: false } }) } }));
+    this.trains();
+  }
+
+  /** What runs are made by: a spec whose rows have a time, which a run as of a moment needs. */
+  trains(more: Partial<PipelineSpecInput> = {}): void {
+    const columns = { ...smallSpec().columns, timestamp: 'called_at' };
+    const spec = smallSpec({ approval: { required: false }, columns, ...more });
+    this.scenario.let('loadSpec', async () => ({ spec: { ...spec } }));
   }
 
   settings(

@@ -137,7 +137,14 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
       requests: 0,
       hostile: 0,
     }),
-    readCounters: async () => ({ requests: 0, failed: 0, refused: 0, invalidInputs: 0, invalidOutputs: 0 }),
+    readCounters: async () => ({
+      requests: 0,
+      failed: 0,
+      refused: 0,
+      invalidInputs: 0,
+      invalidOutputs: 0,
+      startedAt: 0,
+    }),
     observeTraffic: async () => ({
       serverId: world.serverOfTask(),
       epoch: 'e1',

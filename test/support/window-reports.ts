@@ -68,6 +68,7 @@ export const observation = (changes: Partial<Observation> = {}): Observation => 
     latencyMs: { p50: 2, p95: 5, p99: 8 },
     fallbacks: 0,
     invalidOutputs: 0,
+    counted: null,
     failed: 0,
     refused: 0,
     uptime: 1,

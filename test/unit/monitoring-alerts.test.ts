@@ -222,6 +222,27 @@ describe('a silence', () => {
     expect(during('bbbb', 0, 3, { after: 3 })).toBe('...r');
   });
 
+  it('by people counts when they would be told, by the spec at the time of the window', () => {
+    const window = dayWindow(0);
+    const now = '2009-06-20T10:30:00.000Z';
+    const asked = {
+      ...silenceOf(0, 1),
+      from: '2009-06-20T10:00:00.000Z',
+      before: '2009-06-20T12:00:00.000Z',
+    };
+    const events = (silences: Silence[], tellingAt?: string, changes = {}) =>
+      nextAlerts(alertsOf(changes), [], silences, [quality('breached')], window, tellingAt).events.length;
+    expect(events([asked], now)).toBe(0);
+    expect(events([asked], '2009-06-20T12:00:00.000Z')).toBe(1);
+    expect(events([{ ...asked, check: 'skew' }], now)).toBe(1);
+    // A silence of the past does not reach what is told now, whatever the window.
+    expect(events([silenceOf(0, 1)], now)).toBe(1);
+    expect(events([silenceOf(0, 1)])).toBe(0);
+    const silence = [{ from: '2009-06-01', before: '2009-06-03' }];
+    expect(events([], now, { silence })).toBe(0);
+    expect(events([], now, { silence: [{ from: '2009-06-20', before: '2009-06-21' }] })).toBe(1);
+  });
+
   it('is of a check, or of all, by people and by the spec, up to its end', () => {
     const [at, later] = [dayWindow(0).before, dayWindow(1).before];
     const silence = silenceOf(0, 1);

@@ -14,7 +14,9 @@ describe('data drift', () => {
   it('of one feature among many is named and alarms nobody', () => {
     const verdicts = said('data-drift', {}, { columns: [...others(11), drifted] });
     expect(verdicts['']).toMatchObject({ state: 'ok', observed: 1 / 12, limit: 0.3 });
-    expect(verdicts['']?.words).toBe('1 of 12 features (8.3 %) drifted, below 30 %: contact (PSI 3.2)');
+    expect(verdicts['']?.words).toBe(
+      '1 of 12 features (8.3 %) drifted, too many from 30 % on: contact (PSI 3.2)',
+    );
     expect(verdicts.contact).toMatchObject({
       state: 'unlimited',
       observed: 3.2,
@@ -26,7 +28,8 @@ describe('data drift', () => {
     const columns = [...others(7), drifted, { ...drifted, name: 'b', psi: 5 }, { ...drifted, name: 'c' }];
     expect(said('data-drift', {}, { columns })['']).toMatchObject({
       state: 'breached',
-      words: '3 of 10 features (30 %) drifted, below 30 %: b (PSI 5), c (PSI 3.2), contact (PSI 3.2)',
+      words:
+        '3 of 10 features (30 %) drifted, too many from 30 % on: b (PSI 5), c (PSI 3.2), contact (PSI 3.2)',
     });
   });
 
@@ -87,6 +90,6 @@ describe('data drift', () => {
       )[''];
     expect(at(0.69)?.state).toBe('ok');
     expect(at(0.7)).toMatchObject({ state: 'breached', rows: 900 });
-    expect(at(0.9)?.words).toContain('ROC AUC 0.9, below 0.7, most by contact');
+    expect(at(0.9)?.words).toContain('ROC AUC 0.9, too well from 0.7 on, most by contact');
   });
 });

@@ -131,4 +131,19 @@ describe('the triggers of a window', () => {
     expect(kinds(dayWindow(3).from)).toEqual(['prediction-drift']);
     expect(kinds(dayWindow(5).before)).toEqual([]);
   });
+
+  it('what version 1 left open is no evidence about version 2: no truth is due, or too little', () => {
+    const { open } = breaking(breached('quality', 'f1'), breached('concept-drift'));
+    const championSince = dayWindow(4).from;
+    const version2 = { championSince, labelled: dayWindow(4) };
+    expect(triggered(open, version2)).toHaveLength(2);
+    expect(triggered(open, { championSince, labelled: null })).toEqual([]);
+    expect(triggered(open, { labelled: null })).toEqual([]);
+    const little: Verdict = { ...breached('quality', 'f1'), state: 'insufficient' };
+    const unsaid = nextAlerts(SPEC, open, [], [little], dayWindow(5)).open;
+    expect(unsaid).toHaveLength(2);
+    expect(triggered(unsaid, version2)).toEqual([]);
+    const again = nextAlerts(SPEC, unsaid, [], [breached('quality', 'f1')], dayWindow(6)).open;
+    expect(triggered(again, version2).map(({ kind }) => kind)).toEqual(['degradation']);
+  });
 });

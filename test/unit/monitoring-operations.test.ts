@@ -16,6 +16,7 @@ perennial_invalid_inputs_total{endpoint="bank",version="3"} 6
 perennial_invalid_outputs_total{endpoint="bank",version="3"} 4
 perennial_request_seconds_bucket{endpoint="bank",le="0.1"} 9
 other_requests_total{endpoint="bank",code="500"} 9
+process_start_time_seconds{process="0"} 1700000000
 not a sample
 `;
 
@@ -27,6 +28,7 @@ describe('what a page of metrics says of an endpoint', () => {
       refused: 5,
       invalidInputs: 6,
       invalidOutputs: 4,
+      startedAt: 1_700_000_000,
     });
   });
 
@@ -46,30 +48,42 @@ const counted = (requests: number, failed = 0) => ({
   refused: 0,
   invalidInputs: 0,
   invalidOutputs: 0,
+  startedAt: 0,
 });
+
+/** All servers of these tests started within the window, where nothing else is said. */
+const FROM = '1970-01-01T00:00:00Z';
 
 describe('what was counted between two readings', () => {
   it('nobody was asked, or nobody answered: it is not known', () => {
-    expect(countedSince({ a: counted(9) }, null)).toBeNull();
-    expect(countedSince({ a: counted(9) }, {})).toBeNull();
+    expect(countedSince({ a: counted(9) }, null, FROM)).toBeNull();
+    expect(countedSince({ a: counted(9) }, {}, FROM)).toBeNull();
   });
 
   it('all servers together; one that is new has counted from 0', () => {
-    expect(countedSince({ a: counted(100, 3) }, { a: counted(140, 4), b: counted(7, 7) })).toEqual(
+    expect(countedSince({ a: counted(100, 3) }, { a: counted(140, 4), b: counted(7, 7) }, FROM)).toEqual(
       counted(47, 8),
     );
   });
 
   it('a server that started afresh has counted from 0', () => {
-    expect(countedSince({ a: counted(100, 3) }, { a: counted(12, 1) })).toEqual(counted(12, 1));
+    expect(countedSince({ a: counted(100, 3) }, { a: counted(12, 1) }, FROM)).toEqual(counted(12, 1));
   });
 
   it('one that started afresh and has answered more than before is found by any counter that fell', () => {
-    expect(countedSince({ a: counted(100, 30) }, { a: counted(150, 2) })).toEqual(counted(150, 2));
+    expect(countedSince({ a: counted(100, 30) }, { a: counted(150, 2) }, FROM)).toEqual(counted(150, 2));
+  });
+
+  it('one that was never read and started before the window says nothing', () => {
+    const old = { ...counted(1_000_000, 300_000), startedAt: 1_600_000_000 };
+    expect(countedSince({}, { a: old }, '2026-11-01T00:00:00Z')).toBeNull();
+    expect(countedSince({ b: counted(3) }, { a: old, b: counted(5) }, '2026-11-01T00:00:00Z')).toEqual(
+      counted(2),
+    );
   });
 
   it('one that did not answer is left out', () => {
-    expect(countedSince({ a: counted(5), b: counted(50) }, { a: counted(6) })).toEqual(counted(1));
+    expect(countedSince({ a: counted(5), b: counted(50) }, { a: counted(6) }, FROM)).toEqual(counted(1));
   });
 });
 

@@ -99,7 +99,7 @@ describe('an endpoint on a terminal', () => {
     expect(quality).toMatch(/▁{39}█/);
     // Alerts that are not raised yet are nobody's business.
     expect(shown.filter((line) => line.includes('since 2009-07-21'))).toEqual([
-      '  critical  since 2009-07-21 00:00  quality/brier_score/: brier_score 0.31, at most 0.2',
+      '  critical  since 2009-07-21 00:00  quality brier_score: brier_score 0.31, at most 0.2',
     ]);
     expect(shown.at(-1)).toBe('Reports  http://mlflow.test/r');
   });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { verdict } from '../../contracts/monitoring.ts';
+import { type Verdict, verdict } from '../../contracts/monitoring.ts';
+import { alertKey } from '../../domain/monitoring/alerts.ts';
 import { assessWindow, travellingVerdicts, windowState } from '../../domain/monitoring/assess.ts';
 import {
   comparedColumn,
@@ -334,5 +335,26 @@ describe('the verdicts that travel', () => {
       observation({ columns: [comparedColumn('é'.repeat(900), { drifted: true })] }),
     );
     for (const one of long) verdict.parse(one);
+  });
+
+  it('keep what is said of an alert that lasts, however many slices there are', () => {
+    const slices = Array.from({ length: 400 }, (_, i) => ({
+      name: `shop ${i}`,
+      rows: 400,
+      quality: measuredOn(400, { roc_auc: i < 10 ? 0.1 : 0.9 }),
+      predictions: [comparedColumn('probability')],
+    }));
+    const verdicts = assessWindow(
+      watching({ quality: { metric: 'roc_auc', min: 0.7 }, slices: [{ columns: ['shop'] }] }),
+      observation({ slices, window: dayWindow(3) }),
+    );
+    const last = verdicts.findLast(({ check, state }) => check === 'quality' && state === 'ok');
+    if (!last) throw new Error('a slice is well');
+    const isLast = ({ slice, check }: Verdict): boolean => check === 'quality' && slice === last.slice;
+    expect(travellingVerdicts(verdicts).some(isLast)).toBe(false);
+    const travelling = travellingVerdicts(verdicts, new Set([alertKey(last)]));
+    expect(travelling).toHaveLength(200);
+    expect(travelling.some(isLast)).toBe(true);
+    expect(travelling.slice(0, 10).every(({ state }) => state === 'breached')).toBe(true);
   });
 });

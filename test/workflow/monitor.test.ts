@@ -1,6 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { COULD_NOT_LOOK } from '../../contracts/monitoring.ts';
 import { monitorScheduleId, WORKFLOW_TYPES } from '../../contracts/names.ts';
+import { verdictOf } from '../../domain/monitoring/verdict.ts';
 import { Gate } from '../support/gate.ts';
 import { badQuality, goodQuality, MonitorWorld } from '../support/monitor-world.ts';
 import { Scenario } from '../support/scenario.ts';
@@ -27,6 +29,7 @@ describe.concurrent('looking at an endpoint', () => {
       champion: null,
       served: null,
       channels: [],
+      replayed: true,
       url: null,
     }));
     const run = await world.look(bench);
@@ -86,6 +89,53 @@ describe.concurrent('looking at an endpoint', () => {
     // What servers count belongs to the latest window alone.
     const asked = scenario.inputs('observeWindow').filter(({ counters }) => counters !== null);
     expect(asked.map(({ due }) => due.window.index)).toEqual([204]);
+  });
+
+  it('two at once: one is on record and told, the other one tells nothing and goes on from there', async () => {
+    const scenario = new Scenario();
+    const world = new MonitorWorld(scenario);
+    const both = new Gate();
+    let observed = 0.3;
+    scenario.let('observeWindow', async (input) => {
+      observed += 0.01;
+      const mine = observed;
+      if (scenario.count('observeWindow') >= 2) both.open();
+      await both.opened;
+      return { ...(await world.usual.observeWindow(input)), state: 'breached', verdicts: [badQuality(mine)] };
+    });
+    const looks = await Promise.all(['-a', '-b'].map((name) => world.look(bench, { asOf: end(1) }, name)));
+    const results = await Promise.all(looks.map((look) => look.result()));
+    expect(world.trend.map(({ window }) => window.index)).toEqual([0, 1]);
+    expect(results.reduce((sum, { looked }) => sum + looked, 0)).toBe(2);
+    expect(results.flatMap(({ raised }) => raised)).toEqual(['quality/brier_score/']);
+    // Raised by the first window, and reminded of by the second.
+    expect(world.told.map(({ notice }) => notice.window.from)).toEqual([end(-1), end(0)]);
+  });
+
+  it('tells what it saw where nobody can be asked whether to retrain', { timeout: 90_000 }, async () => {
+    const scenario = new Scenario();
+    const world = new MonitorWorld(scenario, {}, () => [badQuality()]);
+    scenario.let('askRetraining', async () => {
+      throw ApplicationFailure.nonRetryable('its workflow task fails', 'StageFailed');
+    });
+    const result = await (await world.look(bench, { asOf: end(0) })).result();
+    expect(result.raised).toEqual(['quality/brier_score/']);
+    await eventually(async () => (world.told.length === 1 ? true : undefined), 'the alert');
+    expect(world.told[0]?.notice.next).toContain('could not be asked');
+  });
+
+  it('a window that could not be looked at is an alert, which is over when one can be', async () => {
+    const scenario = new Scenario();
+    const failed = verdictOf('operations', 'breached', 0, 'the window could not be looked at: no key', {
+      of: COULD_NOT_LOOK,
+    });
+    const world = new MonitorWorld(scenario, {}, (index) => (index === 1 ? [failed] : [goodQuality()]));
+    const result = await (await world.look(bench, { asOf: end(2) })).result();
+    expect(result).toMatchObject({
+      looked: 3,
+      raised: ['operations/monitor/'],
+      resolved: ['operations/monitor/'],
+    });
   });
 
   it('windows that are looked at again tell nobody, and ask for nothing', async () => {

@@ -4,7 +4,7 @@ import type { RetrainingDecision } from '../../contracts/retraining.ts';
 import { failure } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
 import { RetrainingUnderTest } from '../support/retraining.ts';
-import { ingested, servedModel, smallSpec, tracking } from '../support/samples.ts';
+import { ingested, servedModel, tracking } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -101,9 +101,7 @@ describe('a roll-out that goes on after its run', () => {
       running = false;
     });
     const rollout = { strategy: 'canary' as const, wait: '1ms' };
-    scenario.let('loadSpec', async () => ({
-      spec: { ...smallSpec({ approval: { required: false }, deployment: { rollout } }) },
-    }));
+    retraining.trains({ deployment: { rollout } });
     scenario.let('isRunning', async () => ({ running }));
     scenario.let('currentChampion', async () => ({ model: champion }));
     scenario.let('registeredVersion', async () => ({ model: null, outcome: tag }));
@@ -298,7 +296,7 @@ describe('what is refused', () => {
   it.each([
     ['a kind that there is not', { kind: 'boredom' }, 'kind: must be one of'],
     ['no kind', {}, 'kind: is missing'],
-    ['a list', [], 'expected object'],
+    ['a list without one', [], 'expected array to have >=1 items'],
     ['a time without an offset', { kind: 'demand', at: '2026-11-21T10:00:00' }, 'at: a time with its offset'],
   ])('a signal with %s is on record as skipped', async (_, signal, words) => {
     const { retraining } = world();

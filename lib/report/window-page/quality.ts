@@ -76,22 +76,20 @@ function chartOf(report: WindowReport, trend: readonly TrendEntry[], metric: str
   };
 }
 
-/** Windows in which the error was found to have changed. */
-export function conceptMarks(
-  { concept }: WindowReport,
+/** Where the error was found to have changed: of earlier windows the window, of this one the moment. */
+function conceptMarks(
+  { concept, window }: WindowReport,
   trend: readonly TrendEntry[],
 ): { at: number; name: string }[] {
-  const earlier = trend
-    .filter(({ measures }) => (measures['concept.changes'] ?? 0) > 0)
-    .map(({ labelled, window }) => ({
-      at: Date.parse((labelled ?? window).from),
-      name: 'concept drift',
-    }));
-  const first = Math.min(...trend.map(({ labelled, window }) => Date.parse((labelled ?? window).from)));
-  const own = (concept?.changes ?? [])
-    .map(({ at }) => ({ at: Date.parse(at), name: 'concept drift' }))
-    .filter(({ at }) => at >= first);
-  return own.length > 0 ? [...earlier.slice(0, -1), ...own] : earlier;
+  const earlier = trend.filter(
+    (one) => one.window.index < window.index && (one.measures['concept.changes'] ?? 0) > 0,
+  );
+  const moments = [
+    ...earlier.map((one) => (one.labelled ?? one.window).from),
+    ...(concept?.changes ?? []).map(({ at }) => at),
+  ].map((at) => Date.parse(at));
+  const first = Math.min(...trend.map((one) => Date.parse((one.labelled ?? one.window).from)));
+  return moments.filter((at) => at >= first).map((at) => ({ at, name: 'concept drift' }));
 }
 
 function qualityTable({ quality, estimated, referenceQuality }: WindowReport): Markup {

@@ -1,0 +1,176 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PerennialError } from '../../contracts/errors.ts';
+import type { Hindsight, HindsightWindow } from '../../contracts/hindsight.ts';
+import type { MeasuredQuality, ObservedWindow } from '../../contracts/monitoring.ts';
+import type { ServedModel } from '../../contracts/serving.ts';
+import type { MetricName } from '../../contracts/spec/metrics.ts';
+import type { Database } from '../duckdb/database.ts';
+import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
+import { openPredictions } from '../predictions/prediction-log.ts';
+import type { PredictionConfig } from '../predictions/settings.ts';
+import { scoredAside } from '../scoring/score-aside.ts';
+import { knownRows, readLabelled } from './labelled-rows.ts';
+import { loggedInput } from './logged-inputs.ts';
+import { measuredQuality } from './measured-quality.ts';
+import { ANSWERED } from './prediction-windows.ts';
+import { answerNames, type WatchedProblem } from './problem.ts';
+
+/** Rows of a window that are asked again, evenly drawn from those whose truth is known. */
+const MOST_ROWS = 200_000;
+
+/** What is asked again. */
+export interface HindsightOptions {
+  endpoint: string;
+  model: ServedModel;
+  modelPath: string;
+  /** What the model predicts. */
+  problem: WatchedProblem;
+  /** What another version predicts: its threshold may be another. */
+  problemOf(version: string): Promise<WatchedProblem>;
+  metric: MetricName;
+  /** The earliest first. */
+  windows: readonly ObservedWindow[];
+  /** An existing folder. */
+  scratchDir: string;
+  memoryLimit?: string | undefined;
+  /** Of the intervals. */
+  seed: number;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Asks a version, by its file, all that an endpoint was asked and of which the truth is known, window by window, and
+ * holds its answers against the truth beside those that were given. Both are measured on the same rows. One window is
+ * held in memory at a time, at most 200,000 of its rows.
+ *
+ * @param config where the prediction log lies
+ * @throws PerennialError `InputInvalid` where the log lacks a feature that the version reads; `ModelInvalid`,
+ *   `KeyringInvalid`, `StoreUnavailable`
+ */
+export async function hindsightOf(config: PredictionConfig, options: HindsightOptions): Promise<Hindsight> {
+  const { endpoint, model, metric } = options;
+  const windows: HindsightWindow[] = [];
+  const changes: Hindsight['changes'] = [];
+  for (const window of options.windows) {
+    const found = await ofWindow(config, window, options);
+    for (const [version, at] of found.since)
+      if (!changes.some((one) => one.version === version)) changes.push({ version, at });
+    if (found.window) windows.push(found.window);
+  }
+  const mean = (of: (window: HindsightWindow) => MeasuredQuality): number | null => {
+    const values = windows.flatMap((window) => of(window).metrics[metric] ?? []);
+    return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  };
+  return {
+    endpoint,
+    version: model.version,
+    metric,
+    windows,
+    changes,
+    means: { answered: mean(({ answered }) => answered), asked: mean(({ asked }) => asked) },
+  };
+}
+
+interface Found {
+  /** When each version answered first. */
+  since: [version: string, at: string][];
+  /** `null` where no truth is known. */
+  window: HindsightWindow | null;
+}
+
+async function ofWindow(
+  config: PredictionConfig,
+  window: ObservedWindow,
+  options: HindsightOptions,
+): Promise<Found> {
+  const folder = join(options.scratchDir, `window-${window.index}`);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const [asked, answered] = [join(folder, 'asked.parquet'), join(folder, 'answered.parquet')];
+  const log = await openPredictions(config, options.endpoint, {
+    since: new Date(window.from),
+    until: new Date(window.before),
+    scratchDir: folder,
+    memoryLimit: options.memoryLimit,
+    alsoPaths: [asked, answered],
+  });
+  try {
+    const counted = await log.database.rows(
+      `SELECT version, count(*) AS n, min(time) AS since FROM predictions WHERE ${ANSWERED}
+       GROUP BY version ORDER BY n DESC, version LIMIT 20`,
+    );
+    const since = counted
+      .flatMap(({ version, since: at }): [string, string][] =>
+        at instanceof Date ? [[String(version), at.toISOString()]] : [],
+      )
+      .sort(([, a], [, b]) => (a < b ? -1 : 1));
+    const versions = Object.fromEntries(counted.map(({ version, n }) => [String(version), Number(n)]));
+    const [main] = Object.keys(versions).sort((a, b) => (versions[b] ?? 0) - (versions[a] ?? 0));
+    if (main === undefined || (await askAgain(log.database, options, { folder, asked, answered })) === 0)
+      return { since, window: null };
+    const relation = `read_parquet(${quoteLiteral(answered)})`;
+    const quality = async (problem: WatchedProblem, columnOf: (name: string) => string) => {
+      const rows = await readLabelled(log.database, { relation, columnOf }, problem);
+      return measuredQuality(problem, rows.rows, knownRows(rows, problem.task), options.seed);
+    };
+    const given = await quality(await options.problemOf(main), (name) => `served_${name}`);
+    if (given.labels === 0) return { since, window: null };
+    const would = await quality(options.problem, (name) => `output_${name}`);
+    return { since, window: { window, versions, answered: given, asked: would } };
+  } finally {
+    await log.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** @returns how many rows were asked */
+async function askAgain(
+  database: Database,
+  { model, modelPath, problem, memoryLimit, signal }: HindsightOptions,
+  { folder, asked, answered }: { folder: string; asked: string; answered: string },
+): Promise<number> {
+  const logged = new Set((await database.columns('labelled')).map(({ name }) => name));
+  const missing = model.signature.inputs.filter(({ name }) => !logged.has(`input_${name}`));
+  if (missing.length > 0)
+    throw new PerennialError(
+      'InputInvalid',
+      `version ${model.version} reads ${missing.map(({ name }) => name).join(', ')}, of which the prediction log knows nothing in this time; it records features where deployment.serving.log.features is true`,
+    );
+  const given = answerNames(problem).filter((name) => logged.has(`output_${name}`));
+  const passed = [...given.map((name) => `served_${name}`), 'truth_label', 'truth_value'];
+  const select = [
+    ...model.signature.inputs.map((input) => `${loggedInput(input)} AS ${quoteIdent(input.name)}`),
+    ...given.map((name) => `${quoteIdent(`output_${name}`)} AS ${quoteIdent(`__served_${name}`)}`),
+    'truth_label AS __truth_label',
+    'truth_value AS __truth_value',
+  ];
+  const rows = await database.copyToParquet(
+    `SELECT ${select.join(', ')} FROM labelled
+     WHERE ${ANSWERED} AND truth_by IS NOT NULL AND (truth_label IS NOT NULL OR truth_value IS NOT NULL)
+     ORDER BY hash(request_id, time, row) LIMIT ${MOST_ROWS}`,
+    asked,
+  );
+  if (rows === 0) return 0;
+  await scoredAside(
+    {
+      plan: {
+        schemaVersion: 1,
+        columns: await database.columns(`read_parquet(${quoteLiteral(asked)})`),
+        model,
+        passThrough: passed.map((name) => ({ column: `__${name}`, as: name })),
+        entity: null,
+        features: false,
+        invalid: 'quarantine',
+      },
+      parquetPath: asked,
+      rows: { from: 0, before: rows },
+      offset: 0,
+      modelPath,
+      outPath: answered,
+      spillDir: join(folder, 'spill'),
+      memoryLimit,
+    },
+    signal,
+  );
+  return rows;
+}
