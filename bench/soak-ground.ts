@@ -60,7 +60,7 @@ function rowsOf(count: number, seed: number, shift = 0): Record<string, (string 
     put('city', CITIES[Math.floor(random() * CITIES.length)] ?? '');
     const score = (visits - 15) / 5 + (plan === 'pro' ? -1 : 0.5) + (age - 45) / 30;
     const leaves = random() < 1 / (1 + Math.exp(score)) !== shift > 0;
-    put('churned', leaves ? 'yes' : 'no');
+    put('churned', leaves ? 'left' : 'stayed');
     put('at', new Date(BEGIN - (count - i) * 60_000).toISOString());
   }
   return rows;
@@ -202,7 +202,9 @@ export async function recordTraffic(
           ),
           outputs: Object.fromEntries(outputs.map(([name, values]) => [name, cut(values)])),
           truth: {
-            labels: cut(raw.churned ?? []).map((label) => ((label === 'yes') !== isBroken ? 'yes' : 'no')),
+            labels: cut(raw.churned ?? []).map((label) =>
+              (label === 'left') !== isBroken ? 'left' : 'stayed',
+            ),
             at: at + 1_000,
           },
         };

@@ -112,6 +112,9 @@ async function lookedAt(
   }
 }
 
+/** Rows of a window that are read once into the database. */
+const MOST_HELD_ROWS = 200_000;
+
 /** What of the log is looked at. */
 interface View {
   current: string;
@@ -148,18 +151,23 @@ async function labelledRows(
 }
 
 async function viewOf(database: Database, { labelled }: DueWindow, path: string | null): Promise<View> {
-  const current = answeredRows('predictions');
-  const truth =
-    labelled === null
-      ? null
-      : path === null
-        ? answeredRows('labelled')
-        : `read_parquet(${quoteLiteral(path)})`;
+  const predictions = answeredRows('predictions');
+  const versions = await rowsByVersion(database, predictions);
+  const rows = Object.values(versions).reduce((sum, count) => sum + count, 0);
+  const isOwn = labelled !== null && path === null;
+  const relation = answeredRows(isOwn ? 'labelled' : 'predictions');
+  // Finding the truth of each row takes longer than all that is computed of few rows, and is needed many times.
+  if (rows <= MOST_HELD_ROWS)
+    await database.run(
+      `CREATE TEMP TABLE held AS SELECT ${isOwn ? '* EXCLUDE (metrics)' : '*'} FROM ${relation}`,
+    );
+  const own = rows <= MOST_HELD_ROWS ? '(SELECT * FROM held)' : relation;
+  const truth = isOwn ? own : path === null ? null : `read_parquet(${quoteLiteral(path)})`;
   return {
-    current,
+    current: rows <= MOST_HELD_ROWS ? own : predictions,
     labelled: truth,
-    versions: await rowsByVersion(database, current),
-    labelledVersions: truth === null ? {} : await rowsByVersion(database, truth),
+    versions,
+    labelledVersions: truth === null ? {} : isOwn ? versions : await rowsByVersion(database, truth),
   };
 }
 

@@ -59,7 +59,7 @@ async function recordedEndpoints(config: PredictionConfig, tempDir: string): Pro
   await mkdir(tempDir, { recursive: true, mode: 0o700 });
   const database = await Database.create({ tempDir });
   try {
-    return await (await LogSources.open(config, database, tempDir)).endpoints('predictions');
+    return await (await LogSources.open(config, async () => database, tempDir)).endpoints('predictions');
   } finally {
     database.close();
   }

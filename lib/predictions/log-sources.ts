@@ -40,16 +40,21 @@ export class LogSources {
   /**
    * Reads the segments; the archive is asked afterwards, so that what is rolled meanwhile is found in either.
    *
+   * @param database asked for only where there are segments: one takes longer to make than a small log to read
    * @param scratch a folder for what is decrypted; whoever gives it deletes it
    */
-  static async open(config: PredictionConfig, database: Database, scratch: string): Promise<LogSources> {
+  static async open(
+    config: PredictionConfig,
+    database: () => Promise<Database>,
+    scratch: string,
+  ): Promise<LogSources> {
     const sources = await LogSources.archived(config, scratch);
     for (const segment of await segmentFiles(segmentsFolder(config))) {
       const folder = join(scratch, randomUUID());
       await mkdir(folder, { recursive: true, mode: 0o700 });
       // Closed, and so renamed, or archived since it was listed.
       for (const place of [segment.path, segment.path.replace(/\.open$/, '.seg')]) {
-        const rolled = await rollSegment(database, place, sources.keyring, segment.origin, folder)
+        const rolled = await rollSegment(await database(), place, sources.keyring, segment.origin, folder)
           .catch(orMissing)
           .catch((error: unknown) => sources.#leaveOut(segment.origin, error));
         for (const { key, path } of rolled ?? []) sources.#unrolled.set(key, path);

@@ -66,7 +66,7 @@ export class PredictedRows implements PersonalStore {
     const unsearched: Unsearched[] = [];
     const steps: FileStep[] = [];
     await inFolder(tools, async (folder) => {
-      const sources = await LogSources.open(this.config, tools.database, folder);
+      const sources = await LogSources.open(this.config, async () => tools.database, folder);
       const [left] = sources.unreadable;
       if (left)
         unsearched.push({

@@ -100,15 +100,19 @@ export async function openPredictions(
 
 const nextDay = (day: string): string => dayOf(new Date(Date.parse(day) + 86_400_000));
 
+/** Gives work a database that is made when it is asked for. */
 async function withDatabase<T>(
   tempDir: string,
   memoryLimit: string | undefined,
-  work: (database: Database) => Promise<T>,
+  work: (database: () => Promise<Database>) => Promise<T>,
 ): Promise<T> {
-  const database = await Database.create({ tempDir, memoryLimit });
+  let made: Promise<Database> | undefined;
   try {
-    return await work(database);
+    return await work(() => {
+      made ??= Database.create({ tempDir, memoryLimit });
+      return made;
+    });
   } finally {
-    database.close();
+    (await made)?.close();
   }
 }

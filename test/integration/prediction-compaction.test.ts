@@ -369,7 +369,7 @@ it('a reader that listed files which were merged then reads the merged one', asy
   await segment(['bob']);
   const scratch = fixture.scratchDir;
   await mkdir(scratch, { recursive: true });
-  const sources = await LogSources.open(fixture.config, database, scratch);
+  const sources = await LogSources.open(fixture.config, async () => database, scratch);
   const get = sources.archive.get.bind(sources.archive);
   const asking = vi.spyOn(sources.archive, 'get').mockImplementationOnce(async (key, copy) => {
     const found = await get(key, copy);
