@@ -90,8 +90,8 @@ function textOf({ metric, policies, advice, url }: BacktestResult): string {
   const rows = policies.map((one) => [
     `  ${one.policy}`,
     figure(one.quality[metric]),
-    `${one.badWindows} of ${one.steps.length}`,
-    String(one.runs.length),
+    `${one.badWindows} of ${one.windows}`,
+    String(one.retrainings),
     String(one.deployed),
     `${figure(Math.round(one.seconds * 10) / 10)} s`,
     figure(one.cost),
