@@ -1,6 +1,6 @@
 import type { PolicyOutcome } from '../../contracts/backtest.ts';
 import type { MetricName } from '../../contracts/spec/metrics.ts';
-import { directionOf } from './backtest-axes.ts';
+import { directionOf, policyColors } from './backtest-axes.ts';
 import { type Chart, INK } from './render.ts';
 
 const SIZE = { width: 520, height: 300 } as const;
@@ -55,7 +55,13 @@ export function policyCostChart(policies: readonly PolicyOutcome[], metric: Metr
           mark: { type: 'rule', color: INK, opacity: 0.35 },
           encoding: { ...encoded('runs', 'value'), x2: { field: 'labelRuns' }, y2: { field: 'labelValue' } },
         },
-        { mark: { type: 'point', size: 90, opacity: 1 }, encoding: encoded('runs', 'value') },
+        {
+          mark: { type: 'point', size: 90, opacity: 1 },
+          encoding: {
+            ...encoded('runs', 'value'),
+            color: { field: 'policy', type: 'nominal', legend: null, scale: policyColors(policies) },
+          },
+        },
         {
           mark: { type: 'text', align: 'left', baseline: 'middle', dx: 3 },
           encoding: { ...encoded('labelRuns', 'labelValue'), text: { field: 'policy' } },

@@ -2,7 +2,9 @@ import type { PolicyOutcome } from '../../contracts/backtest.ts';
 import { LEFT, policyColors, TIME_WIDTH, timeAxis } from './backtest-axes.ts';
 import { type Chart, INK } from './render.ts';
 
-const LANE = 26;
+const LANE = 34;
+/** Pixels that alerts stand above trainings: one often is the reason of the other. */
+const ABOVE = 10;
 const KINDS = ['new model', 'not deployed', 'alert'] as const;
 const SHAPES = ['circle', 'cross', 'triangle-up'];
 
@@ -36,6 +38,22 @@ export function policyEventsChart(policies: readonly PolicyOutcome[]): Chart | u
     scale: { domain: names },
     axis: { ...LEFT, grid: true },
   };
+  const marked = (values: typeof marks, yOffset: number) => ({
+    data: { values },
+    mark: { type: 'point' as const, size: 75, opacity: 1, strokeWidth: 1, yOffset },
+    encoding: {
+      x: { ...x, field: 'at' },
+      y,
+      color: { field: 'policy', type: 'nominal' as const, legend: null, scale: policyColors(policies) },
+      shape: {
+        field: 'kind',
+        type: 'nominal' as const,
+        title: null,
+        legend: { symbolFillColor: INK, symbolStrokeColor: INK },
+        scale: { domain: [...KINDS], range: SHAPES },
+      },
+    },
+  });
   return {
     description: policies
       .map(({ policy, runs, steps }) => {
@@ -48,7 +66,7 @@ export function policyEventsChart(policies: readonly PolicyOutcome[]): Chart | u
       title: {
         text: 'What each policy did and told',
         subtitle:
-          'bars: there was a reason to train, and a rule let it wait (light), or it has given up (dark)',
+          'bars: there was a reason to train, and a rule let it wait (faint), or it has given up (strong)',
       },
       width: TIME_WIDTH,
       height: LANE * policies.length,
@@ -68,21 +86,14 @@ export function policyEventsChart(policies: readonly PolicyOutcome[]): Chart | u
             },
           },
         },
-        {
-          data: { values: marks },
-          mark: { type: 'point', size: 75, opacity: 1, strokeWidth: 1 },
-          encoding: {
-            x: { ...x, field: 'at' },
-            y,
-            color: { field: 'policy', type: 'nominal', legend: null, scale: policyColors(policies) },
-            shape: {
-              field: 'kind',
-              type: 'nominal',
-              title: null,
-              scale: { domain: [...KINDS], range: SHAPES },
-            },
-          },
-        },
+        marked(
+          marks.filter(({ kind }) => kind !== KINDS[2]),
+          0,
+        ),
+        marked(
+          marks.filter(({ kind }) => kind === KINDS[2]),
+          -ABOVE,
+        ),
       ],
     },
   };

@@ -34,7 +34,8 @@ export function policyQualityChart(
   const y = {
     field: 'value',
     type: 'quantitative' as const,
-    title: metric,
+    // The title of the chart says it; another one would move the axis away from that of the chart below.
+    title: null,
     axis: LEFT,
     scale: { zero: false, nice: false, domain: [...domain] },
   };
