@@ -1,13 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import {
   type BacktestInput,
   type BacktestPolicy,
+  type BacktestProgress,
   type BacktestResult,
+  backtestProgress,
   backtestResult,
 } from '../contracts/backtest.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { nearest } from '../contracts/issues.ts';
-import { WORKFLOW_TYPES } from '../contracts/names.ts';
+import { QUERIES, WORKFLOW_TYPES } from '../contracts/names.ts';
 import { type RetrainingSpec, retrainingSpec } from '../contracts/spec/retraining.ts';
 
 /** Nothing is a reason. */
@@ -68,9 +71,13 @@ export function policiesOf(names: readonly string[], own: RetrainingSpec | undef
   });
 }
 
+/** How often a back-test is asked how far it is. */
+const LOOK_EVERY_MS = 1_000;
+
 /**
  * Replays recorded data under several policies, and waits for what comes of it.
  *
+ * @param onProgress told how far it is, whenever that has changed; an error of it ends nothing
  * @example
  * const { advice } = await backtest(client, 'perennial', id, { spec, policies: policiesOf(['never', 'monthly'], undefined), from, to });
  */
@@ -79,12 +86,66 @@ export async function backtest(
   taskQueue: string,
   workflowId: string,
   input: BacktestInput,
+  onProgress?: (progress: BacktestProgress) => void,
 ): Promise<BacktestResult> {
-  const result = await client.workflow.execute(WORKFLOW_TYPES.backtest, {
+  const handle = await client.workflow.start(WORKFLOW_TYPES.backtest, {
     workflowId,
     taskQueue,
     args: [input],
     staticSummary: `Back-test of ${input.policies.map(({ name }) => name).join(', ')}`,
   });
-  return backtestResult.parse(result);
+  const ended = new AbortController();
+  const looking = onProgress ? look(client, workflowId, onProgress, ended.signal) : Promise.resolve();
+  try {
+    return backtestResult.parse(await handle.result());
+  } finally {
+    ended.abort();
+    await looking;
+  }
+}
+
+/** Asks until it has ended. Where nobody answers, a moment later somebody does: it is only for show. */
+async function look(
+  client: Client,
+  workflowId: string,
+  onProgress: (progress: BacktestProgress) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let shown = '';
+  while (!signal.aborted) {
+    await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    // Without a run id: it may have continued as new.
+    const answer = await client.workflow
+      .getHandle(workflowId)
+      .query(QUERIES.progress)
+      .catch(() => undefined);
+    const progress = backtestProgress.safeParse(answer).data;
+    const text = JSON.stringify(progress);
+    if (!progress || text === shown || signal.aborted) continue;
+    shown = text;
+    onProgress(progress);
+  }
+}
+
+/**
+ * What is new of a back-test, in lines: its stage, and where a policy has gone on.
+ *
+ * @param before what was shown last
+ * @example progressLines(undefined, progress) // ['reading the data']
+ */
+export function progressLines(before: BacktestProgress | undefined, now: BacktestProgress): string[] {
+  const lines: string[] = before?.stage === now.stage ? [] : [now.stage];
+  if (now.stage !== 'replaying') return lines;
+  const width = Math.max(...now.policies.map(({ policy }) => policy.length));
+  for (const [i, { policy, done, retrainings, training }] of now.policies.entries()) {
+    const last = before?.policies[i];
+    if (last && last.done === done && last.training === training) continue;
+    const trained = retrainings === 1 ? '1 retraining' : `${retrainings} retrainings`;
+    const doing = training === null ? '' : `; training as of ${training.slice(0, 10)}`;
+    // After a continuation nothing is known for a moment.
+    if (done < (last?.done ?? 0) || (done === 0 && training === null)) continue;
+    lines.push(`${policy.padEnd(width)}  ${done} of ${now.windows} windows, ${trained}${doing}`);
+  }
+  return lines;
 }

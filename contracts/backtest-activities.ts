@@ -1,8 +1,8 @@
-import type { BacktestRequest, PolicyOutcome } from './backtest.ts';
-import type { MetricValues } from './evaluation-report.ts';
-import type { ObservedWindow, Verdict } from './monitoring.ts';
+import type { BacktestRequest, PolicySummary } from './backtest.ts';
+import type { ObservedWindow } from './monitoring.ts';
 import type { ArtifactRef, TableRef } from './refs.ts';
 import type { LoadableModel } from './registered-version.ts';
+import type { RetrainingRun } from './retraining.ts';
 import type { RunIdentity, Tracking } from './run.ts';
 import type { MonitoringSpec } from './spec/monitoring.ts';
 import type { PipelineSpec } from './spec/pipeline.ts';
@@ -13,67 +13,119 @@ export type WatchedSpec = PipelineSpec & { monitoring: MonitoringSpec };
 
 /** What a back-test goes through. */
 export interface BacktestPlan {
+  /** For the stages of a training. */
   spec: WatchedSpec;
-  windows: ObservedWindow[];
-  /** For each policy, in their order, when its schedule starts a run. */
-  scheduled: string[][];
-  /** How many windows later the truth about one is known. */
-  delayWindows: number;
+  /** `backtestSettings`: what all other activities go by. */
+  settings: ArtifactRef;
+  /** How many. */
+  windows: number;
   tracking: Tracking;
 }
 
-/** A model of the past as windows are measured with it. */
-export interface BacktestModel {
+/** A model of the past. */
+export interface NamedModel {
   /** The moment as of which it was trained. */
   name: string;
-  model: LoadableModel;
-  /** Its answers for all rows from then on, in time order, in the columns of the view `labelled`. */
-  scored: ArtifactRef;
-  /** `referenceProfile` of its own training and test rows. */
-  reference: ArtifactRef;
+  /** `backtestModel`. */
+  model: ArtifactRef;
 }
 
-/** A window as it came out. */
-export interface JudgedWindow {
-  rows: number;
-  labels: number;
-  quality: MetricValues;
-  bad: boolean | null;
+/** What is to be measured at the end of a window. */
+export interface BacktestQuestion {
+  window: ObservedWindow;
+  /** The model in production. */
+  model: NamedModel;
+  /** The part of the past whose truth has come, and who answered then, in the order of time. */
+  labelled: {
+    window: ObservedWindow;
+    parts: {
+      model: NamedModel;
+      from: string;
+      before: string;
+      /** From when on this model has answered. */
+      since: string;
+    }[];
+  } | null;
 }
 
-/** Activities of workflow `backtest`. */
+/** A run of a policy, ended. */
+export interface EndedTraining {
+  outcome: Extract<NonNullable<RetrainingRun['outcome']>, 'deployed' | 'gates_failed' | 'failed'>;
+  message: string;
+  /** `null`: none was trained. */
+  model: NamedModel | null;
+  seconds: number;
+  cost: number;
+}
+
+/** A policy goes on by what was measured, or by a run that has ended. */
+export interface PolicyAdvance {
+  settings: ArtifactRef;
+  /** Index of the policy. */
+  policy: number;
+  /** `policyPlace`; `null`: at the beginning, with this model. */
+  place: ArtifactRef | null;
+  first: NamedModel;
+  /** `backtestVerdicts` of the windows that were to be measured, in their order. */
+  observed: ArtifactRef[];
+  ended: EndedTraining | null;
+}
+
+/** Where a policy stands now. */
+export interface PolicyAdvanced {
+  /** `policyPlace`. */
+  place: ArtifactRef;
+  /** Windows that it has gone through. */
+  done: number;
+  /** Runs that have ended. */
+  runs: number;
+  /** The run that begins now; as long as it goes on, nothing is to be measured. */
+  training: { asOf: string; champion: NamedModel } | null;
+  /** What is to be measured next; nothing: it has gone through all windows. */
+  questions: BacktestQuestion[];
+}
+
+/** Activities of workflow `backtest`. Each of them answers in a few kilobytes. */
 export interface BacktestActivities {
   planBacktest(input: { request: BacktestRequest; run: RunIdentity }): Promise<BacktestPlan>;
   /** Makes a trained model ready to be measured: its answers, and its reference. */
   openBacktestModel(input: {
-    spec: PipelineSpec;
+    settings: ArtifactRef;
+    /** The moment as of which it was trained; rows from then on are scored. */
     name: string;
     table: TableRef;
     split: SplitOutput;
     evaluate: Pick<EvaluateOutput, 'winner' | 'signature'>;
-    /** Rows from this moment on are scored. */
-    from: string;
     to: string;
-  }): Promise<BacktestModel>;
-  /** What a monitor would have said at the end of a window. */
+  }): Promise<NamedModel>;
+  /** A model as others are judged against it. */
+  loadBacktestModel(input: NamedModel): Promise<{ model: LoadableModel }>;
+  /** What a monitor would have said at the end of a window: `backtestVerdicts`. */
   observeBacktest(input: {
-    spec: WatchedSpec;
-    model: BacktestModel;
-    window: ObservedWindow;
-    labelled: { window: ObservedWindow; model: BacktestModel } | null;
-  }): Promise<{ verdicts: Verdict[] }>;
-  /** How a model did in each of some windows, by all the truth. */
+    settings: ArtifactRef;
+    question: BacktestQuestion;
+  }): Promise<{ verdicts: ArtifactRef }>;
+  /** Decides by the rules of the live workflows, up to where a run begins or something is to be measured. */
+  advanceBacktest(input: PolicyAdvance): Promise<PolicyAdvanced>;
+  /** How the models of a policy did in their windows, by all the truth: a policy as it came out. */
   judgeBacktest(input: {
-    spec: WatchedSpec;
-    model: BacktestModel;
-    windows: ObservedWindow[];
-  }): Promise<{ windows: JudgedWindow[] }>;
+    settings: ArtifactRef;
+    policy: number;
+    place: ArtifactRef;
+  }): Promise<{ outcome: ArtifactRef }>;
   /** Writes the report as JSON and as a page, and closes the MLflow run. */
   closeBacktest(input: {
-    request: BacktestRequest;
-    spec: WatchedSpec;
+    settings: ArtifactRef;
+    from: string;
+    to: string;
+    firstModelFailed: string[];
     tracking: Tracking;
-    policies: PolicyOutcome[];
+    /** Policies as they came out. */
+    outcomes: ArtifactRef[];
+  }): Promise<{
+    policies: PolicySummary[];
     advice: string;
-  }): Promise<{ report: ArtifactRef; page: ArtifactRef }>;
+    report: ArtifactRef;
+    page: ArtifactRef;
+  }>;
 }

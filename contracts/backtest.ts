@@ -92,17 +92,34 @@ export const policyOutcome = z.strictObject({
 });
 export type PolicyOutcome = z.infer<typeof policyOutcome>;
 
-/** What a back-test found, the best policy first. */
-export const backtestResult = z.strictObject({
+/** A policy as it came out, without its windows and runs: those are in the report. */
+export const policySummary = policyOutcome.omit({ steps: true, runs: true }).extend({
+  windows: count,
+  /** Runs that began. */
+  retrainings: count,
+});
+export type PolicySummary = z.infer<typeof policySummary>;
+
+/** `backtest.json`: all that a back-test found, the best policy first. */
+export const backtestReport = z.strictObject({
   pipeline: z.string(),
   from: moment,
   to: moment,
   /** How long after a prediction its truth was known; `null`: at once. */
   labelDelay: z.string().nullable(),
   metric: metricName,
+  /** What the gates say of the first model, which serves even where they fail; empty where they pass. */
+  firstModelFailed: z.array(z.string()).optional(),
   policies: z.array(policyOutcome),
   /** Which policy to choose, in words. */
   advice: z.string(),
+});
+export type BacktestReport = z.infer<typeof backtestReport>;
+
+/** What workflow `backtest` answers, the best policy first. */
+export const backtestResult = backtestReport.extend({
+  policies: z.array(policySummary),
+  /** {@link backtestReport} as JSON. */
   report: artifactRef,
   page: artifactRef,
   /** The MLflow run, which has both. */
@@ -110,3 +127,20 @@ export const backtestResult = z.strictObject({
   url: z.string(),
 });
 export type BacktestResult = z.infer<typeof backtestResult>;
+
+/** What the query `progress` answers while a back-test runs. */
+export const backtestProgress = z.strictObject({
+  stage: z.enum(['reading the data', 'training the first model', 'replaying', 'writing the report']),
+  windows: count,
+  policies: z.array(
+    z.strictObject({
+      policy: z.string(),
+      /** Windows that it has gone through. */
+      done: count,
+      retrainings: count,
+      /** The moment as of which a model is being trained; `null`: none is. */
+      training: moment.nullable(),
+    }),
+  ),
+});
+export type BacktestProgress = z.infer<typeof backtestProgress>;

@@ -116,6 +116,9 @@ export const openBacktestModel = (name: string): BacktestActivities['openBacktes
   replaying('openBacktestModel', POLICIES.data, `Score all rows by the model of ${name}`);
 export const observeBacktest = (window: string): BacktestActivities['observeBacktest'] =>
   replaying('observeBacktest', POLICIES.data, `Measure the window from ${window}`);
+export const loadBacktestModel = replaying('loadBacktestModel', POLICIES.control, 'Look the champion up');
+export const advanceBacktest = (policy: string): BacktestActivities['advanceBacktest'] =>
+  replaying('advanceBacktest', POLICIES.data, `Decide as ${policy} would`);
 export const judgeBacktest = replaying('judgeBacktest', POLICIES.data, 'Judge windows by all the truth');
 export const closeBacktest = replaying('closeBacktest', POLICIES.tracker, 'Write the report');
 

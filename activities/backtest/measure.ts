@@ -1,54 +1,84 @@
 import { join } from 'node:path';
-import type {
-  BacktestActivities,
-  BacktestModel,
-  JudgedWindow,
-  WatchedSpec,
-} from '../../contracts/backtest-activities.ts';
+import type { BacktestStep } from '../../contracts/backtest.ts';
+import type { BacktestActivities, NamedModel, WatchedSpec } from '../../contracts/backtest-activities.ts';
+import {
+  type BacktestModel,
+  backtestModel,
+  backtestSettings,
+  policyPlace,
+} from '../../contracts/backtest-artifacts.ts';
 import type { ObservedWindow } from '../../contracts/monitoring.ts';
-import { referenceProfile } from '../../contracts/monitoring-reference.ts';
+import { type ReferenceProfile, referenceProfile } from '../../contracts/monitoring-reference.ts';
+import { outcomeOf } from '../../domain/backtest/outcome.ts';
 import { qualityVerdicts } from '../../domain/monitoring/quality-verdicts.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
 import { knownRows, qualityOf, readLabelled } from '../../lib/monitoring/labelled-rows.ts';
 import { windowReportOf } from '../../lib/monitoring/window-report.ts';
 import { LOG_COLUMNS_OF } from '../../lib/monitoring/window-statistics.ts';
+import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
 import { problemOf } from '../monitoring/watched-version.ts';
+import { stepsOf } from './advance.ts';
 
 type Observe = Parameters<BacktestActivities['observeBacktest']>[0];
 type Judge = Parameters<BacktestActivities['judgeBacktest']>[0];
 
+/** A model with what its windows are measured by, on this machine. */
+interface LocalModel extends BacktestModel {
+  path: string;
+  profile: ReferenceProfile;
+}
+
 const moment = (at: string): string => `TIMESTAMP ${quoteLiteral(at.replace('Z', ''))}`;
 const within = (path: string, from: string, before: string): string =>
   `(SELECT * FROM read_parquet(${quoteLiteral(path)}) WHERE time >= ${moment(from)} AND time < ${moment(before)})`;
+/** Models may have different features. */
+const together = (relations: readonly string[]): string =>
+  `(${relations.map((relation) => `SELECT * FROM ${relation}`).join(' UNION ALL BY NAME ')})`;
+
+async function localModel(store: ArtifactStore, { model }: NamedModel): Promise<LocalModel> {
+  const found = backtestModel.parse(await store.json(model));
+  return {
+    ...found,
+    path: await store.path(found.scored),
+    profile: referenceProfile.parse(await store.json(found.reference)),
+  };
+}
 
 /** What a monitor would have said at the end of a window, by what was known then. */
 export async function observeBacktest(
   deps: ActivityDependencies,
-  { spec, model, window, labelled }: Observe,
+  { settings, question: { window, model: serving, labelled } }: Observe,
   frame: ActivityFrame,
 ): ReturnType<BacktestActivities['observeBacktest']> {
-  const store = (await deps.store()).within(await frame.scratch());
-  const path = await store.path(model.scored);
-  const truth = labelled && (await store.path(labelled.model.scored));
-  const reference = referenceProfile.parse(await store.json(model.reference));
-  return overFiles(frame, truth === null ? [path] : [path, truth], async (database) => {
-    const report = await windowReportOf(database, {
+  const store = (await deps.store()).within(await frame.scratch(), { encrypt: true });
+  const { spec } = backtestSettings.parse(await store.json(settings));
+  const model = await localModel(store, serving);
+  const answered: (LocalModel & { from: string; before: string; since: string })[] = [];
+  for (const { model: by, ...stretch } of labelled?.parts ?? [])
+    answered.push({ ...(await localModel(store, by)), ...stretch });
+  const paths = new Set([model.path, ...answered.map(({ path }) => path)]);
+  const { verdicts } = await overFiles(frame, [...paths], async (database) => {
+    const main = await mostRows(database, answered);
+    const problem = problemOf(model.model, spec);
+    const rows = together(answered.map(({ path, from, before }) => within(path, from, before)));
+    return windowReportOf(database, {
       endpoint: spec.deployment.endpoint,
       window,
       labelledWindow: labelled?.window ?? null,
       versions: {},
-      labelledVersion: labelled?.model.name ?? null,
-      current: within(path, window.from, window.before),
-      labelled:
-        labelled && truth !== null ? within(truth, labelled.window.from, labelled.window.before) : null,
-      // The detector has seen all errors of its model; those of the window say whether there is a change in it.
-      errors: labelled && truth !== null ? within(truth, labelled.model.name, labelled.window.before) : null,
-      reference,
+      labelledVersion: main?.name ?? null,
+      current: within(model.path, window.from, window.before),
+      labelled: main ? rows : null,
+      ...(main ? { truth: { reference: main.profile, problem: problemOf(main.model, spec) } } : {}),
+      // The detector has seen the errors of this model since it serves; those of the labelled rows say whether there is a
+      // change in them.
+      errors: main && labelled ? together([within(main.path, main.since, labelled.window.from), rows]) : null,
+      reference: model.profile,
       monitoring: spec.monitoring,
-      problem: problemOf(model.model, spec),
+      problem,
       operations: null,
       skew: null,
       detector: null,
@@ -56,53 +86,75 @@ export async function observeBacktest(
       seed: spec.training.seed,
       signal: frame.signal,
     });
-    // Recorded rows say nothing of servers.
-    return { verdicts: report.verdicts.filter(({ check }) => check !== 'skew' && check !== 'operations') };
   });
+  return {
+    // Recorded rows say nothing of servers.
+    verdicts: await store.putJson(verdicts.filter(({ check }) => check !== 'skew' && check !== 'operations')),
+  };
 }
 
-/** How a model did in each of some windows, by all the truth. */
+/** Who answered most of the labelled rows; the earlier one where two answered as many. */
+async function mostRows<T extends LocalModel & { from: string; before: string }>(
+  database: Database,
+  parts: readonly T[],
+): Promise<T | undefined> {
+  const rows = new Map<string, number>();
+  for (const { name, path, from, before } of parts) {
+    const { n } = await database.row(
+      `SELECT count(*) AS n FROM ${within(path, from, before)}`,
+      'ColumnInvalid',
+      'the labelled rows of a window',
+    );
+    rows.set(name, (rows.get(name) ?? 0) + Number(n));
+  }
+  const [most] = [...rows].sort(([, a], [, b]) => b - a);
+  return parts.find(({ name }) => name === most?.[0]);
+}
+
+/** How the models of a policy did in their windows, by all the truth. */
 export async function judgeBacktest(
   deps: ActivityDependencies,
-  { spec, model, windows }: Judge,
+  { settings, policy, place }: Judge,
   frame: ActivityFrame,
-): Promise<{ windows: JudgedWindow[] }> {
+): ReturnType<BacktestActivities['judgeBacktest']> {
   const store = (await deps.store()).within(await frame.scratch());
-  const path = await store.path(model.scored);
-  const { quality } = referenceProfile.parse(await store.json(model.reference));
-  return overFiles(frame, [path], async (database) => {
-    const judged: JudgedWindow[] = [];
-    for (const window of windows)
-      judged.push(await judgedWindow(database, path, { spec, model, window, quality }));
-    return { windows: judged };
-  });
+  const { spec, policies, delayWindows } = backtestSettings.parse(await store.json(settings));
+  const own = policyPlace.parse(await store.json(place));
+  const steps: BacktestStep[] = [];
+  const told = await stepsOf(store, own);
+  for (const name of new Set(told.map((step) => step.model))) {
+    const ref = own.models[name];
+    if (!ref) throw new RangeError(`no model of ${name} was trained`);
+    const model = await localModel(store, { name, model: ref });
+    await overFiles(frame, [model.path], async (database) => {
+      for (const step of told.filter((one) => one.model === name))
+        steps.push({ ...step, ...(await judgedWindow(database, { spec, model, window: step.window })) });
+    });
+  }
+  steps.sort((a, b) => a.window.index - b.window.index);
+  const outcome = outcomeOf(policies[policy]?.policy.name ?? '', steps, own.state.runs, delayWindows);
+  return { outcome: await store.putJson(outcome) };
 }
 
 async function judgedWindow(
   database: Database,
-  path: string,
-  {
-    spec,
-    model,
-    window,
-    quality: referenceQuality,
-  }: { spec: WatchedSpec; model: BacktestModel; window: ObservedWindow; quality: JudgedWindow['quality'] },
-): Promise<JudgedWindow> {
+  { spec, model, window }: { spec: WatchedSpec; model: LocalModel; window: ObservedWindow },
+): Promise<Pick<BacktestStep, 'rows' | 'quality' | 'bad'>> {
   const problem = problemOf(model.model, spec);
   const rows = await readLabelled(
     database,
-    { relation: within(path, window.from, window.before), columnOf: LOG_COLUMNS_OF.outputOf },
+    { relation: within(model.path, window.from, window.before), columnOf: LOG_COLUMNS_OF.outputOf },
     problem,
   );
   const known = knownRows(rows, problem.task);
-  const metrics = qualityOf(problem, known);
+  const quality = qualityOf(problem, known);
   const labels = known.labels.length;
   const verdicts = qualityVerdicts(spec.monitoring, {
-    quality: { rows: rows.rows, labels, metrics, intervals: {} },
-    referenceQuality,
+    quality: { rows: rows.rows, labels, metrics: quality, intervals: {} },
+    referenceQuality: model.profile.quality,
     slices: [],
   });
-  return { rows: rows.rows, labels, quality: metrics, bad: badOf(verdicts) };
+  return { rows: labels, quality, bad: badOf(verdicts) };
 }
 
 /** `null` where nothing could be judged. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { BacktestActivities, BacktestModel } from '../../contracts/backtest-activities.ts';
+import type { BacktestActivities, NamedModel } from '../../contracts/backtest-activities.ts';
+import { type BacktestModel, backtestModel, backtestSettings } from '../../contracts/backtest-artifacts.ts';
 import { MEDIA_TYPES } from '../../contracts/refs.ts';
 import { quoteIdent, quoteLiteral } from '../../lib/duckdb/sql.ts';
 import { buildReference } from '../../lib/monitoring/reference.ts';
@@ -15,9 +16,10 @@ type Question = Parameters<BacktestActivities['openBacktestModel']>[0];
 /** Makes a model of the past ready to be measured: its answers from its time on, and what they are held against. */
 export async function openBacktestModel(
   deps: ActivityDependencies,
-  { spec, name, table, split, evaluate: { winner, signature }, to }: Question,
+  { settings, name, table, split, evaluate: { winner, signature }, to }: Question,
   frame: ActivityFrame,
-): Promise<BacktestModel> {
+): Promise<NamedModel> {
+  const { spec } = backtestSettings.parse(await (await deps.store()).json(settings));
   const { timestamp = '', target } = spec.columns;
   const model = {
     version: name,
@@ -73,16 +75,25 @@ export async function openBacktestModel(
             columnOf: LOG_COLUMNS_OF.outputOf,
             featureOf: LOG_COLUMNS_OF.featureOf,
           },
-          slices: spec.monitoring?.slices ?? [],
+          slices: spec.monitoring.slices,
           problem,
         }),
       [trained, answered],
     );
-    return {
+    const opened: BacktestModel = {
       name,
       model,
       scored: await store.putFile(await scored(later, 'later-scored.parquet'), MEDIA_TYPES.parquet),
       reference: await store.putJson(reference, { encrypt: true }),
     };
+    return { name, model: await store.putJson(opened) };
   });
+}
+
+/** A model as others are judged against it. */
+export async function loadBacktestModel(
+  deps: ActivityDependencies,
+  { model }: NamedModel,
+): ReturnType<BacktestActivities['loadBacktestModel']> {
+  return { model: backtestModel.parse(await (await deps.store()).json(model)).model };
 }

@@ -1,6 +1,7 @@
 import { Cron } from 'croner';
 import type { BacktestPolicy } from '../../contracts/backtest.ts';
 import type { BacktestActivities, BacktestPlan, WatchedSpec } from '../../contracts/backtest-activities.ts';
+import type { BacktestSettings } from '../../contracts/backtest-artifacts.ts';
 import { durationMs } from '../../contracts/durations.ts';
 import { PerennialError } from '../../contracts/errors.ts';
 import { describeIssues } from '../../contracts/issues.ts';
@@ -15,7 +16,6 @@ type Question = Parameters<BacktestActivities['planBacktest']>[0];
 
 /** Each is measured under each policy. */
 const MOST_WINDOWS = 1_000;
-const MOST_SCHEDULED = 10_000;
 
 /**
  * The windows and schedules of a back-test, and its MLflow run.
@@ -29,7 +29,15 @@ export async function planBacktest(
   const told = request.spec ?? (request.specRef && (await (await deps.store()).json(request.specRef)));
   const spec = watchedSpec(parsedSpec(told));
   const windows = windowsOf(spec, request.from, request.to);
-  const scheduled = request.policies.map((policy) => scheduledRuns(policy, request.from, request.to));
+  const settings: BacktestSettings = {
+    spec,
+    windows,
+    policies: request.policies.map((policy) => ({
+      policy,
+      scheduled: scheduledWindows(policy, request, windows),
+    })),
+    delayWindows: delayOf(spec, windows),
+  };
   const mlflow = deps.mlflow();
   const experimentId = await mlflow.experiments.getOrCreate({ name: spec.name });
   const { runId } = await findOrCreateRun(mlflow, experimentId, `${run.workflowId}/${run.runId}`, {
@@ -43,7 +51,8 @@ export async function planBacktest(
     },
   });
   const tracking = { experimentId, runId, url: runUrl(deps.config.mlflowUi, experimentId, runId) };
-  return { spec, windows, scheduled, delayWindows: delayOf(spec, windows), tracking };
+  const stored = await (await deps.store()).putJson(settings);
+  return { spec, settings: stored, windows: windows.length, tracking };
 }
 
 function parsedSpec(told: unknown): PipelineSpec {
@@ -86,8 +95,12 @@ function windowsOf({ monitoring: { window } }: WatchedSpec, from: string, to: st
   return windows;
 }
 
-/** When a policy's schedule starts a run, after `from`. */
-function scheduledRuns({ name, retraining }: BacktestPolicy, from: string, to: string): string[] {
+/** The windows in which, or at whose end, a policy's schedule starts a run: several within one are one. */
+function scheduledWindows(
+  { name, retraining }: BacktestPolicy,
+  { from, to }: Pick<Question['request'], 'from' | 'to'>,
+  windows: readonly ObservedWindow[],
+): number[] {
   const expression = retraining?.on.schedule;
   if (expression === undefined) return [];
   let cron: Cron;
@@ -99,13 +112,17 @@ function scheduledRuns({ name, retraining }: BacktestPolicy, from: string, to: s
       `policy ${name}: retraining.on.schedule ${expression} is no cron expression (${error instanceof Error ? error.message : 'error'})`,
     );
   }
-  const times: string[] = [];
-  for (let at = cron.nextRun(new Date(from)); at && at.getTime() < Date.parse(to); at = cron.nextRun(at)) {
-    times.push(at.toISOString());
-    if (times.length > MOST_SCHEDULED)
-      throw new PerennialError('SpecInvalid', `policy ${name}: ${expression} starts too many runs`);
+  const found: number[] = [];
+  let done = Date.parse(from);
+  for (const { index, before } of windows) {
+    const next = cron.nextRun(new Date(done));
+    // A run at the very end would bring nothing.
+    if (!next || next.getTime() >= Date.parse(to)) break;
+    if (next.getTime() > Date.parse(before)) continue;
+    found.push(index);
+    done = Date.parse(before);
   }
-  return times;
+  return found;
 }
 
 /** How many windows later the truth about one is known. */

@@ -1,13 +1,12 @@
-import { writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
-import type { BacktestResult } from '../../contracts/backtest.ts';
-import { PerennialError } from '../../contracts/errors.ts';
-import { backtest, POLICY_WORDS, policiesOf } from '../backtest.ts';
+import type { BacktestProgress, BacktestResult } from '../../contracts/backtest.ts';
+import { backtest, POLICY_WORDS, policiesOf, progressLines } from '../backtest.ts';
 import { codeVersion } from '../code-version.ts';
 import { withContext } from '../context.ts';
 import { momentOf } from '../moment.ts';
+import { assertNewFile, writeNewFile } from '../new-file.ts';
 import { columns, EXIT, guarded, outputOf } from '../output.ts';
 import { ownName } from '../person.ts';
 import { loadSpec } from '../spec-file.ts';
@@ -51,19 +50,39 @@ Example:
         const policies = policiesOf(names, spec.retraining);
         const from = momentOf(options.from, '--from');
         const to = momentOf(options.to, '--to');
+        const out = options.out === undefined ? undefined : resolve(options.out);
+        // Not after minutes of work.
+        if (out !== undefined) await assertNewFile(out, '--out');
         return withContext(dataDirOf(command), async ({ perennial, mlflow }) => {
           const id = newWorkflowId(`${spec.name}-backtest`);
           output.line(`${spec.name}: back-test ${id}`);
-          const result = await backtest(perennial.temporal, perennial.taskQueue, id, {
+          const asked = {
             spec: input,
             policies,
             from,
             to,
             code: await codeVersion(dirname(file)),
             startedBy: ownName(undefined),
-          });
-          if (options.out !== undefined) await writePage(mlflow(), result, resolve(options.out));
+          };
+          let shown: BacktestProgress | undefined;
+          const show = (progress: BacktestProgress): void => {
+            for (const line of progressLines(shown, progress)) output.line(`  ${line}`);
+            shown = progress;
+          };
+          const result = await backtest(
+            perennial.temporal,
+            perennial.taskQueue,
+            id,
+            asked,
+            output.json ? undefined : show,
+          );
+          const written = async (): Promise<void> => {
+            if (out !== undefined) await writePage(mlflow(), result, out);
+          };
+          // With --json an error is the one document; else what took minutes is shown whatever becomes of the file.
+          if (output.json) await written();
           output.result(result, () => textOf(result));
+          if (!output.json) await written();
           return EXIT.ok;
         });
       });
@@ -74,24 +93,19 @@ type Mlflow = ReturnType<Parameters<Parameters<typeof withContext>[1]>[0]['mlflo
 
 async function writePage(mlflow: Mlflow, { runId }: BacktestResult, path: string): Promise<void> {
   const page = await mlflow.artifacts.downloadBytes({ runId, path: 'backtest.html' });
-  await writeFile(path, page, { flag: 'wx' }).catch(() => {
-    throw new PerennialError(
-      'InputInvalid',
-      `--out: ${path} cannot be written; name a new file in a folder that is there`,
-    );
-  });
+  await writeNewFile(path, page, '--out');
 }
 
 const figure = (value: number | undefined): string =>
   value === undefined ? '' : String(Number(value.toPrecision(4)));
 
 /** The policies, the best first, and which to choose. */
-function textOf({ metric, policies, advice, url }: BacktestResult): string {
+function textOf({ metric, firstModelFailed = [], policies, advice, url }: BacktestResult): string {
   const rows = policies.map((one) => [
     `  ${one.policy}`,
     figure(one.quality[metric]),
-    `${one.badWindows} of ${one.steps.length}`,
-    String(one.runs.length),
+    `${one.badWindows} of ${one.windows}`,
+    String(one.retrainings),
     String(one.deployed),
     `${figure(Math.round(one.seconds * 10) / 10)} s`,
     figure(one.cost),
@@ -111,5 +125,12 @@ function textOf({ metric, policies, advice, url }: BacktestResult): string {
     'FALSE',
     'MISSED',
   ];
-  return [columns([headers, ...rows]), '', `${pc.bold('Advice')}  ${advice}`, `Report  ${url}`].join('\n');
+  const first =
+    firstModelFailed.length === 0
+      ? []
+      : [
+          `${pc.bold('Note')}    the first model serves though its gates fail, there is no other: ${firstModelFailed.join('; ')}`,
+        ];
+  const said = [`${pc.bold('Advice')}  ${advice}`, ...first, `Report  ${url}`];
+  return [columns([headers, ...rows]), '', ...said].join('\n');
 }

@@ -1,35 +1,32 @@
-import type { PolicyOutcome } from '../../contracts/backtest.ts';
+import type { BacktestReport, BacktestStep, PolicyOutcome } from '../../contracts/backtest.ts';
 import type { MetricName } from '../../contracts/spec/metrics.ts';
-import { policyCostChart, policyQualityChart } from '../charts/backtest-charts.ts';
+import { policyCostChart } from '../charts/backtest-cost.ts';
+import { heldBack, policyEventsChart } from '../charts/backtest-events.ts';
+import { policyQualityChart } from '../charts/backtest-quality.ts';
 import { renderChart } from '../charts/render.ts';
 import { count, dataPage, dataTable, facts, figure } from './data-page.ts';
 import { html, Markup } from './html.ts';
 
-/** What the page of a back-test shows. */
-export interface BacktestFacts {
-  pipeline: string;
-  from: string;
-  to: string;
-  labelDelay: string | null;
-  metric: MetricName;
-  /** The best first. */
-  policies: readonly PolicyOutcome[];
-  advice: string;
-}
-
-const day = (at: string): string => at.slice(0, 10);
+/** A day, which is not to be broken at its hyphens. */
+const day = (at: string): Markup => html`<time class="date">${at.slice(0, 10)}</time>`;
 
 /** A back-test as one page that loads nothing. */
-export async function backtestPage(found: BacktestFacts): Promise<string> {
-  const { pipeline, from, to, labelDelay, metric, policies, advice } = found;
+export async function backtestPage(found: BacktestReport): Promise<string> {
+  const { pipeline, from, to, labelDelay, metric, firstModelFailed = [], policies, advice } = found;
   const charts: Markup[] = [];
-  for (const chart of [policyQualityChart(policies, metric), policyCostChart(policies, metric)])
+  for (const chart of [
+    policyQualityChart(policies, metric),
+    policyEventsChart(policies),
+    policyCostChart(policies, metric),
+  ])
     if (chart) charts.push(html`<figure>${new Markup(await renderChart(chart))}</figure>`);
   const [best] = policies;
   return dataPage(
     `Back-test of ${pipeline}`,
     html`<h1>Back-test of ${pipeline}</h1>
 <p class="soft">${day(from)} to ${day(to)}, truth known ${labelDelay === null ? 'at once' : `after ${labelDelay}`}; decided by the rules of the live monitor and of retraining, by what was known at the time.</p>
+<p class="soft">Under each policy the first model, trained as of ${day(from)}, serves from the beginning, also where its gates fail: there is no other. ${firstModelFailed.length === 0 ? 'Here they pass.' : ''}</p>
+${firstModelFailed.length === 0 ? '' : html`<p class="warn">The gates of the first model fail: ${firstModelFailed.join('; ')}</p>`}
 <p class="verdict good">${advice}</p>
 ${facts([
   ['policies', count(policies.length)],
@@ -73,19 +70,52 @@ const policyTable = (policies: readonly PolicyOutcome[], metric: MetricName): Ma
     [1, 2, 3, 4, 5, 6, 7, 8, 9],
   );
 
-const runsOf = ({ policy, runs }: PolicyOutcome): Markup =>
-  runs.length === 0
-    ? html`<h3>${policy}</h3><p class="soft">Nothing was trained anew.</p>`
-    : html`<h3>${policy}</h3>${dataTable(
-        '',
-        ['as of', 'why', 'outcome', ''],
-        runs.map(({ asOf, reasons, outcome, message }) => [
-          day(asOf),
-          reasons.join('; '),
-          outcome.replace('_', ' '),
-          message,
-        ]),
-      )}`;
+const runsOf = ({ policy, runs, steps }: PolicyOutcome): Markup =>
+  html`<h3>${policy}</h3>${
+    runs.length === 0
+      ? html`<p class="soft">Nothing was trained anew.</p>`
+      : dataTable(
+          '',
+          ['as of', 'why', 'outcome', ''],
+          runs.map(({ asOf, reasons, outcome, message }) => [
+            day(asOf),
+            reasons.join('; '),
+            outcome.replace('_', ' '),
+            message,
+          ]),
+        )
+  }${stretchesOf(steps)}`;
+
+/** Where there was a reason to train, and nothing was trained. */
+function stretchesOf(steps: readonly BacktestStep[]): Markup | string {
+  const stretches: { what: string; why: string; from: string; to: string; windows: number }[] = [];
+  let former: string | undefined;
+  for (const { decision, window } of steps) {
+    const what = heldBack(decision);
+    const last = stretches.at(-1);
+    if (what && last && what === former) {
+      last.to = window.before;
+      last.windows++;
+    } else if (what) {
+      const why = decision.slice(decision.indexOf(':') + 1).trim();
+      stretches.push({ what, why, from: window.before, to: window.before, windows: 1 });
+    }
+    former = what;
+  }
+  if (stretches.length === 0) return '';
+  return dataTable(
+    'There was a reason, and nothing was trained at the ends of these windows; nobody is there to resume what was given up.',
+    ['from', 'to', 'windows', '', 'why, at first'],
+    stretches.map(({ what, why, from, to, windows }) => [
+      day(from),
+      day(to),
+      count(windows),
+      what === 'given up' ? html`<span class="bad">${what}</span>` : what,
+      why,
+    ]),
+    [2],
+  );
+}
 
 function windowTable(policies: readonly PolicyOutcome[], metric: MetricName): Markup {
   const windows = policies[0]?.steps ?? [];

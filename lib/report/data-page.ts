@@ -8,7 +8,7 @@ const STYLE = `
   --good: #66c7a0; --good-pale: #15342a; --bad: #f0896c; --bad-pale: #3f2019; --warn: #e0b04c; --warn-pale: #392d12; } }
 * { box-sizing: border-box; } body { margin: 0 auto; max-width: 1120px; padding: 2.5rem 1.5rem 4rem; color: var(--ink); background: var(--paper); }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; } h2 { font-size: 1.15rem; margin: 2.6rem 0 .8rem; } h3 { font-size: 1rem; margin: 0; overflow-wrap: anywhere; }
-p { margin: .3rem 0; } .soft { color: var(--soft); } code { font: .92em ui-monospace, monospace; overflow-wrap: anywhere; }
+.date { white-space: nowrap; } figure { margin: 1.4rem 0; } figure svg { max-width: 100%; height: auto; color: var(--ink); } p { margin: .3rem 0; } .soft { color: var(--soft); } code { font: .92em ui-monospace, monospace; overflow-wrap: anywhere; }
 .verdict { display: inline-block; padding: .25rem .8rem; border-radius: 99px; font-weight: 600; margin: .6rem 0 .2rem; }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
 .verdict.good { background: var(--good-pale); } .verdict.bad { background: var(--bad-pale); } .verdict.warn { background: var(--warn-pale); }

@@ -20,7 +20,6 @@ import { candidate } from '../../contracts/spec/candidates.ts';
 import { monitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrialInput } from '../../contracts/training-activities.ts';
-import { outcomeOf } from '../../domain/backtest/outcome.ts';
 import { evidenceOf, judgeGates } from '../../domain/gates.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { storePerson } from '../../lib/erasure/person.ts';
@@ -379,42 +378,53 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     run: { workflowId: 'backtest-1', runId: RUN.runId },
   }),
   openBacktestModel: (story) => ({
-    spec: story.spec,
+    settings: story.of('planBacktest').settings,
     name: '2009-05-01T00:00:00Z',
     table: story.of('protect').table,
     split: story.of('split'),
     evaluate: story.of('evaluate'),
-    from: '2009-05-01T00:00:00Z',
     to: '2009-07-01T00:00:00Z',
   }),
+  loadBacktestModel: (story) => story.of('openBacktestModel'),
   observeBacktest: (story) => ({
-    spec: story.of('planBacktest').spec,
-    model: story.of('openBacktestModel'),
-    window: backtestWindow(story),
-    labelled: { window: backtestWindow(story), model: story.of('openBacktestModel') },
+    settings: story.of('planBacktest').settings,
+    question: {
+      window: MAY,
+      model: story.of('openBacktestModel'),
+      labelled: {
+        window: MAY,
+        parts: [
+          { model: story.of('openBacktestModel'), from: MAY.from, before: MAY.before, since: MAY.from },
+        ],
+      },
+    },
+  }),
+  advanceBacktest: (story) => ({
+    settings: story.of('planBacktest').settings,
+    policy: 0,
+    place: null,
+    first: story.of('openBacktestModel'),
+    observed: [story.of('observeBacktest').verdicts],
+    ended: null,
   }),
   judgeBacktest: (story) => ({
-    spec: story.of('planBacktest').spec,
-    model: story.of('openBacktestModel'),
-    windows: story.of('planBacktest').windows,
+    settings: story.of('planBacktest').settings,
+    policy: 0,
+    place: story.of('advanceBacktest').place,
   }),
   closeBacktest: (story) => ({
-    request: {
-      policies: [{ name: 'never', retraining: null }],
-      from: '2009-05-01T00:00:00Z',
-      to: '2009-07-01T00:00:00Z',
-      code: CODE,
-      startedBy: 'test',
-    },
-    spec: story.of('planBacktest').spec,
+    settings: story.of('planBacktest').settings,
+    from: '2009-05-01T00:00:00Z',
+    to: '2009-07-01T00:00:00Z',
+    firstModelFailed: [],
     tracking: story.of('planBacktest').tracking,
-    policies: [outcomeOf('never', [], [], 0)],
-    advice: 'never',
+    outcomes: [story.of('judgeBacktest').outcome],
   }),
   lookForNewData: ({ spec }) => ({ pipeline: spec.name }),
   holdLease: ({ platform }) => ({ serverId: platform.serverInfo.serverId }),
 };
 
+const MAY = { index: 0, from: '2009-05-01T00:00:00.000Z', before: '2009-06-01T00:00:00.000Z' };
 const WINDOW = { index: 0, from: '2026-11-01T00:00:00.000Z', before: '2026-11-02T00:00:00.000Z' };
 
 const NOTICE: AlertNotice = {
@@ -458,12 +468,6 @@ function monitorSettingsOf(story: Story): MonitorSettings {
     monitoring: { ...monitoring, window: '1d' },
     since: WINDOW.from,
   });
-}
-
-function backtestWindow(story: Story) {
-  const [window] = story.of('planBacktest').windows;
-  if (!window) throw new Error('the back-test has no windows');
-  return window;
 }
 
 /** The endpoint of the pipeline. */

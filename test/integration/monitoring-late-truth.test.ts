@@ -18,7 +18,7 @@ afterAll(() => data.close());
 /** 1,000 rows of a day; of their truth `positives` percent are yes, and the answers are `off` from it. */
 const rowsOf = (day: number, positives: number, off: number): string =>
   `(SELECT TIMESTAMP '${dayWindow(day).from.slice(0, 10)}' + to_seconds(i * 60) AS time, i AS row,
-      i % 40 + ${day * 20} AS input_x, (i % 100 < ${positives})::INT AS yes,
+      i % 40 + ${day > 1 ? 20 : 0} AS input_x, (i % 100 < ${positives})::INT AS yes,
       abs((i % 100 < ${positives})::INT - ${off}) AS output_probability,
       CASE WHEN abs((i % 100 < ${positives})::INT - ${off}) >= 0.5 THEN 'yes' ELSE 'no' END AS output_label,
       CASE WHEN i % 100 < ${positives} THEN 'yes' ELSE 'no' END AS truth_label, NULL::DOUBLE AS truth_value

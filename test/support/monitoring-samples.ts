@@ -1,5 +1,5 @@
 import type { AlertState } from '../../contracts/alerts.ts';
-import type { BacktestActivities, BacktestModel, WatchedSpec } from '../../contracts/backtest-activities.ts';
+import type { BacktestActivities, WatchedSpec } from '../../contracts/backtest-activities.ts';
 import {
   type MonitorSettings,
   type MonitorState,
@@ -124,28 +124,24 @@ export function quietBacktest(): BacktestActivities {
   return {
     planBacktest: async () => ({
       spec: watchedSpec(),
-      windows: [],
-      scheduled: [],
-      delayWindows: 0,
+      settings: page,
+      windows: 0,
       tracking: samples.tracking,
     }),
-    openBacktestModel: async ({ name, evaluate: { winner, signature } }): Promise<BacktestModel> => ({
-      name,
+    openBacktestModel: async ({ name }) => ({ name, model: samples.artifact(name) }),
+    loadBacktestModel: async ({ name }) => ({
       model: {
         version: name,
-        onnx: winner.model,
-        signature,
+        onnx: page,
+        signature: samples.evaluated(samples.trained('linear', 'linear')).signature,
         task: 'binary',
         classNames: ['no', 'yes'],
         positiveClass: 'yes',
       },
-      scored: page,
-      reference: page,
     }),
-    observeBacktest: async () => ({ verdicts: [] }),
-    judgeBacktest: async ({ windows }) => ({
-      windows: windows.map(() => ({ rows: 100, labels: 100, quality: { brier_score: 0.1 }, bad: false })),
-    }),
-    closeBacktest: async () => ({ report: page, page }),
+    observeBacktest: async () => ({ verdicts: page }),
+    advanceBacktest: async () => ({ place: page, done: 0, runs: 0, training: null, questions: [] }),
+    judgeBacktest: async () => ({ outcome: page }),
+    closeBacktest: async () => ({ policies: [], advice: 'none', report: page, page }),
   };
 }

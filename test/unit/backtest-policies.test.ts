@@ -4,7 +4,8 @@ import type { BacktestPolicy, BacktestRun, BacktestStep } from '../../contracts/
 import { durationMs } from '../../contracts/durations.ts';
 import type { ObservedWindow } from '../../contracts/monitoring.ts';
 import { type RetrainingSpec, retrainingSpec } from '../../contracts/spec/retraining.ts';
-import { PolicyRun } from '../../domain/backtest/policy-run.ts';
+import { PolicyRun, policyBegin } from '../../domain/backtest/policy-run.ts';
+import type { LabelledPart } from '../../domain/backtest/served-models.ts';
 import { verdictOf } from '../../domain/monitoring/verdict.ts';
 import { dayWindow, watching } from '../support/window-reports.ts';
 
@@ -35,51 +36,65 @@ interface Went {
   steps: BacktestStep[];
   runs: BacktestRun[];
   labelled: ObservedWindow[];
+  parts: LabelledPart[];
   /** When each run began, and with what in production. */
   began: { asOf: string; champion: string }[];
 }
 
-/** Goes through the windows as the workflow does, foreseeing a few of them. */
+/** Goes through the windows as the back-test does, foreseeing a few of them; what it knows goes through JSON each time. */
 function went(
   one: BacktestPolicy,
   world: World,
   monitoring: Parameters<typeof watching>[0] = {},
-  scheduled: readonly string[] = [],
+  scheduled: readonly number[] = [],
 ): Went {
   const spec = watching({ quality: { metric: 'brier_score', max: 0.2 }, ...monitoring });
-  const run = new PolicyRun(one, spec, FIRST, scheduled);
   const labelled: ObservedWindow[] = [];
+  const parts: LabelledPart[] = [];
+  const steps: BacktestStep[] = [];
   const began: Went['began'] = [];
-  for (let i = 0; i < world.windows.length; i++) {
-    const [question] = run.foresee(world.windows.slice(i, i + 6));
+  let state = policyBegin(FIRST, FIRST);
+  while (state.done < world.windows.length) {
+    const run = new PolicyRun(
+      { policy: one, monitoring: spec, windows: world.windows, scheduled },
+      JSON.parse(JSON.stringify(state)),
+    );
+    const [question] = run.foresee(6);
     if (!question) break;
     const about = question.labelled;
-    if (about) labelled.push(about.window);
-    const state = about ? world.bad(about.model, about.window.index) : null;
+    if (about) {
+      labelled.push(about.window);
+      parts.push(...about.parts);
+    }
+    const bad = about?.parts.map(({ model }) => world.bad(model, about.window.index)) ?? [];
+    const found = bad.includes(true) ? true : bad.includes(false) ? false : null;
     const verdicts = about
       ? [
           verdictOf(
             'quality',
-            state === null ? 'insufficient' : state ? 'breached' : 'ok',
+            found === null ? 'insufficient' : found ? 'breached' : 'ok',
             500,
             'brier_score',
-            { of: 'brier_score', observed: state ? 0.3 : 0.1, limit: 0.2 },
+            { of: 'brier_score', observed: found ? 0.3 : 0.1, limit: 0.2 },
           ),
         ]
       : [];
     const training = run.take(question, verdicts);
-    if (!training) continue;
-    const { due, champion } = training;
-    began.push({ asOf: due.asOf, champion });
-    const outcome = world.ends(due.asOf);
-    const trained = outcome === 'failed' ? null : due.asOf;
-    run.ended(
-      { workflowId: due.workflowId, outcome, message: outcome, version: trained, seconds: 10, cost: 1 },
-      trained,
-      training,
-    );
+    steps.push(...run.steps);
+    if (training) {
+      const { due, champion } = training;
+      began.push({ asOf: due.asOf, champion });
+      const outcome = world.ends(due.asOf);
+      const trained = outcome === 'failed' ? null : due.asOf;
+      run.ended(
+        { workflowId: due.workflowId, outcome, message: outcome, version: trained, seconds: 10, cost: 1 },
+        trained,
+        training,
+      );
+    }
+    state = run.state;
   }
-  return { steps: run.steps, runs: run.runs, labelled, began };
+  return { steps, runs: state.runs, labelled, parts, began };
 }
 
 describe('a policy on its way through recorded time', () => {
@@ -107,9 +122,9 @@ describe('a policy on its way through recorded time', () => {
   });
 
   it('by the calendar: at each time of the schedule, and no reason is needed', () => {
-    const scheduled = [dayWindow(3).from, dayWindow(9).from];
+    const scheduled = [2, 8];
     const { runs } = went(policy({ schedule: '0 0 * * *', degradation: false }), breaking(5), {}, scheduled);
-    expect(runs.map(({ asOf }) => asOf)).toEqual(scheduled);
+    expect(runs.map(({ asOf }) => asOf)).toEqual(scheduled.map((day) => dayWindow(day).before));
     expect(runs.map(({ reasons }) => reasons)).toEqual([['schedule'], ['schedule']]);
   });
 
@@ -132,9 +147,67 @@ describe('a policy on its way through recorded time', () => {
     expect(steps.flatMap(({ raised }) => raised)).toEqual([]);
   });
 
-  it('a debounce of hours begins its run between two windows', () => {
-    const { runs } = went(policy(ON_DEGRADATION, { debounce: '6h' }), breaking(5));
-    expect(runs.map(({ asOf }) => asOf)).toEqual(['2009-06-07T06:00:00.000Z']);
+  it('nobody waits for more reasons: those of a window are told together, at its end', () => {
+    const { runs, steps } = went(policy(ON_DEGRADATION, { debounce: '6h' }), breaking(5));
+    expect(runs.map(({ asOf }) => asOf)).toEqual([dayWindow(5).before]);
+    expect(steps[6]?.model).toBe(dayWindow(5).before);
+  });
+
+  it('a model of a run between two windows serves from the next window on: it must not answer what it was trained on', () => {
+    const quietHours = [{ from: '23:00', to: '06:00' }];
+    const { runs, steps, began } = went(policy(ON_DEGRADATION, { quietHours }), breaking(5), {
+      groundTruthDelay: '1d',
+    });
+    const asOf = '2009-06-08T06:00:00.000Z';
+    expect(runs.map((one) => one.asOf)).toEqual([asOf]);
+    // The window that runs at that time is the former model's to its end, and judged as such.
+    expect(steps.slice(6, 10).map(({ model }) => model)).toEqual([FIRST, FIRST, asOf, asOf]);
+    expect(began).toEqual([{ asOf, champion: FIRST }]);
+  });
+
+  it('truth of several windows at once is each model’s own', () => {
+    // Months: in February a delay of 30 days is longer than one, in March the truth of two months comes.
+    const month = (index: number): ObservedWindow => ({
+      index,
+      from: new Date(Date.UTC(2009, index, 1)).toISOString(),
+      before: new Date(Date.UTC(2009, index + 1, 1)).toISOString(),
+    });
+    const first = month(0).from;
+    const run = new PolicyRun(
+      {
+        policy: policy({ schedule: '0 0 1 * *', degradation: false }),
+        monitoring: watching({ groundTruthDelay: '30d', window: 'month' }),
+        windows: Array.from({ length: 4 }, (_, i) => month(i)),
+        scheduled: [0],
+      },
+      policyBegin(first, first),
+    );
+    const labelled = [];
+    for (let i = 0; i < 4; i++) {
+      const [question] = run.foresee(1);
+      if (!question) break;
+      labelled.push(question.labelled);
+      const training = run.take(question, []);
+      if (!training) continue;
+      const { due } = training;
+      const ended = { workflowId: due.workflowId, message: '', version: due.asOf, seconds: 1, cost: 0 };
+      run.ended({ ...ended, outcome: 'deployed' }, due.asOf, training);
+    }
+    const [january, february] = [month(0), month(1)];
+    expect(labelled).toEqual([
+      null,
+      null,
+      {
+        window: { index: 1, from: january.from, before: february.before },
+        parts: [
+          { model: first, from: january.from, before: january.before, since: january.from },
+          { model: february.from, from: february.from, before: february.before, since: february.from },
+        ],
+      },
+      expect.objectContaining({
+        parts: [expect.objectContaining({ model: february.from, since: february.from })],
+      }),
+    ]);
   });
 });
 
@@ -156,6 +229,7 @@ const anyPolicy = fc
   .record({
     cooldown: fc.constantFrom('1ms', '6h', '1d', '50h', '7d'),
     debounce: fc.constantFrom('0s', '5m', '30h'),
+    quietHours: fc.constantFrom([], [{ from: '22:00', to: '05:00' }]),
     maxPerDay: fc.integer({ min: 1, max: 3 }),
     giveUpAfter: fc.integer({ min: 1, max: 4 }),
     provenAfter: fc.constantFrom('1d', '3d', '14d'),
@@ -167,7 +241,7 @@ const anyPolicy = fc
     scheduled: schedule
       ? windows(40)
           .filter((_, i) => i % 7 === 3)
-          .map(({ from }) => from)
+          .map(({ index }) => index)
       : [],
     monitoring: delay === undefined ? {} : { groundTruthDelay: delay },
   }));
@@ -188,17 +262,22 @@ describe('whatever the world and the policy', () => {
           expect(from).toBe(found.labelled[i - 1]?.before ?? FIRST);
           expect(before > from).toBe(true);
         }
-        // What serves is the first model, or one that a run brought before the window began.
+        // Each row whose truth came is one model's, that of its window, and is looked at once.
+        for (const [i, { from }] of found.parts.entries())
+          expect(from).toBe(found.parts[i - 1]?.before ?? FIRST);
+        expect(found.parts.at(-1)?.before).toBe(found.labelled.at(-1)?.before);
+        for (const { model, from, before, since } of found.parts) {
+          const own = found.steps.filter(({ window }) => window.from >= from && window.before <= before);
+          expect(new Set(own.map((step) => step.model))).toEqual(new Set([model]));
+          expect(found.steps.find((step) => step.model === model)?.window.from).toBe(since);
+        }
+        // What serves is the latest model that was there when the window began; no window is of a model of later rows.
+        const deployed = found.runs.filter(({ outcome }) => outcome === 'deployed').map(({ asOf }) => asOf);
         for (const { model, window } of found.steps)
-          if (model !== FIRST)
-            expect(
-              found.runs.some(
-                (run) => run.model === model && run.outcome === 'deployed' && model < window.before,
-              ),
-            ).toBe(true);
-        // A run is judged against what served when it began.
+          expect(model).toBe(deployed.findLast((asOf) => asOf <= window.from) ?? FIRST);
+        // A run is judged against what was in production when it began.
         for (const { asOf, champion } of found.began)
-          expect(found.steps.findLast(({ window }) => window.before <= asOf)?.model).toBe(champion);
+          expect(champion).toBe(deployed.findLast((one) => one < asOf) ?? FIRST);
         expect(went(policy(null), world, monitoring).runs).toEqual([]);
       }),
       { numRuns: 300 },

@@ -1,14 +1,13 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { BacktestInput, BacktestResult, PolicyOutcome } from '../../contracts/backtest.ts';
-import type { BacktestPlan } from '../../contracts/backtest-activities.ts';
+import type { BacktestInput, BacktestResult } from '../../contracts/backtest.ts';
 import { WORKFLOW_TYPES } from '../../contracts/names.ts';
 import { retrainingSpec } from '../../contracts/spec/retraining.ts';
+import { BacktestWorld } from '../support/backtest-world.ts';
 import { failure } from '../support/failures.ts';
 import { badQuality, goodQuality } from '../support/monitor-world.ts';
 import { watchedSpec } from '../support/monitoring-samples.ts';
-import { parts, smallSpec, tracking } from '../support/samples.ts';
-import { Scenario } from '../support/scenario.ts';
+import { parts, smallSpec } from '../support/samples.ts';
 import { dayWindow } from '../support/window-reports.ts';
 import { WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -34,8 +33,7 @@ const WINDOW = { kind: 'expanding', validation: '2d', test: '2d' };
 const NOTHING = { conceptDrift: false, degradation: false };
 
 /** A world whose models are as good as the day on which they were trained lets them be. */
-function world(scheduled: BacktestPlan['scheduled'], groundTruthDelay?: string): Scenario {
-  const scenario = new Scenario();
+function world(scheduled: number[][], groundTruthDelay?: string, days = DAYS): BacktestWorld {
   const spec = watchedSpec({
     columns: { target: 'churned', timestamp: 'at' },
     evaluation: { metric: 'log_loss' },
@@ -48,61 +46,50 @@ function world(scheduled: BacktestPlan['scheduled'], groundTruthDelay?: string):
   });
   const isBad = (model: string, index: number): boolean =>
     index >= BREAK && Date.parse(model) <= Date.parse(dayWindow(BREAK).from);
-  scenario.let('planBacktest', async () => ({
+  return new BacktestWorld({
     spec,
-    windows: Array.from({ length: DAYS }, (_, i) => dayWindow(i)),
+    windows: Array.from({ length: days }, (_, i) => dayWindow(i)),
     scheduled,
     delayWindows: groundTruthDelay === undefined ? 0 : Number.parseInt(groundTruthDelay, 10),
-    tracking,
-  }));
-  scenario.let('observeBacktest', async ({ labelled }) => ({
-    verdicts:
-      labelled === null
-        ? []
-        : [isBad(labelled.model.name, labelled.window.index) ? badQuality() : goodQuality()],
-  }));
-  scenario.let('judgeBacktest', async ({ model, windows }) => ({
-    windows: windows.map(({ index }) => {
-      const bad = isBad(model.name, index);
-      return { rows: 100, labels: 100, quality: { log_loss: bad ? 0.6 : 0.3 }, bad };
-    }),
-  }));
-  return scenario;
+    verdicts: ({ labelled }) =>
+      (labelled?.parts ?? [])
+        .slice(0, 1)
+        .map(({ model }) => (isBad(model.name, labelled?.window.index ?? 0) ? badQuality() : goodQuality())),
+    judged: ({ model, window: { index } }) => {
+      const bad = isBad(model, index);
+      return { rows: 100, quality: { log_loss: bad ? 0.6 : 0.3 }, bad };
+    },
+  });
 }
 
-const start = (scenario: Scenario, policies: BacktestInput['policies'], changes: object = {}) =>
+const start = ({ scenario }: BacktestWorld, policies: BacktestInput['policies'], changes: object = {}) =>
   bench.client.workflow.execute<(input: BacktestInput) => Promise<BacktestResult>>(WORKFLOW_TYPES.backtest, {
     workflowId: `${scenario.id}-backtest`,
     taskQueue: bench.taskQueue,
     args: [{ spec: { ...smallSpec() }, policies, from: FIRST, to: dayWindow(DAYS).from, ...changes }],
   });
 
-const outcomeOf = ({ policies }: BacktestResult, name: string): PolicyOutcome => {
-  const found = policies.find(({ policy: one }) => one === name);
-  if (!found) throw new Error(`no outcome of ${name}`);
-  return found;
-};
-
 describe.concurrent('policies side by side', () => {
   it('differ as they should, and what several ask for is trained once', { timeout: 90_000 }, async () => {
-    const days = [2, 5, 8].map((day) => dayWindow(day).from);
-    const scenario = world([[], days, [], []]);
-    const result = await start(scenario, [
+    const days = [1, 4, 7];
+    const past = world([[], days, [], []]);
+    const { scenario } = past;
+    const result = await start(past, [
       policy('never', null),
       policy('by-calendar', { ...NOTHING, schedule: '0 0 * * *' }),
       policy('on-degradation', { ...NOTHING, degradation: true }),
       policy('on-degradation-too', { ...NOTHING, degradation: true }),
     ]);
     expect(result).toMatchObject({ pipeline: 'churn', metric: 'log_loss', labelDelay: null });
-    expect(outcomeOf(result, 'never')).toMatchObject({
+    expect(past.outcome('never')).toMatchObject({
       runs: [],
       badWindows: DAYS - BREAK,
       trueAlerts: 1,
       falseAlerts: 0,
       missed: 0,
     });
-    expect(outcomeOf(result, 'by-calendar')).toMatchObject({ badWindows: 1, deployed: 3 });
-    const onDegradation = outcomeOf(result, 'on-degradation');
+    expect(past.outcome('by-calendar')).toMatchObject({ badWindows: 1, deployed: 3 });
+    const onDegradation = past.outcome('on-degradation');
     expect(onDegradation.runs).toMatchObject([
       {
         asOf: dayWindow(BREAK).before,
@@ -111,14 +98,14 @@ describe.concurrent('policies side by side', () => {
       },
     ]);
     expect(onDegradation).toMatchObject({ badWindows: 1, trueAlerts: 1 });
-    expect({ ...outcomeOf(result, 'on-degradation-too'), policy: '' }).toEqual({
+    expect({ ...past.outcome('on-degradation-too'), policy: '' }).toEqual({
       ...onDegradation,
       policy: '',
     });
     expect(result.policies[0]?.policy).toMatch(/^on-degradation/);
     expect(result.advice).toMatch(/^on-degradation: mean log_loss 0.3\d* with 1 retraining/);
     // The first model, three by the calendar, of which one is that of the degradation.
-    expect(days).toContain(dayWindow(BREAK).before);
+    expect(days).toContain(BREAK);
     expect(scenario.count('split')).toBe(1 + 3);
     expect(scenario.count('openBacktestModel')).toBe(1 + 3);
     expect(scenario.count('ingest')).toBe(1);
@@ -128,29 +115,30 @@ describe.concurrent('policies side by side', () => {
     // Measured once for each model and window, however many policies ask.
     const asked = scenario
       .inputs('observeBacktest')
-      .map((one) => JSON.stringify([one.model.name, one.window]));
+      .map(({ question: { model, window, labelled } }) => JSON.stringify([model.name, window, labelled]));
     expect(new Set(asked).size).toBe(asked.length);
   });
 
   it('truth that comes late makes every policy late', { timeout: 60_000 }, async () => {
-    const scenario = world([[]], '3d');
-    const result = await start(scenario, [policy('on-degradation', { ...NOTHING, degradation: true })]);
+    const past = world([[]], '3d');
+    const result = await start(past, [policy('on-degradation', { ...NOTHING, degradation: true })]);
     expect(result.labelDelay).toBe('3d');
-    const { runs, badWindows, missed } = outcomeOf(result, 'on-degradation');
+    const { runs, badWindows, missed } = past.outcome('on-degradation');
     expect(runs.map(({ asOf }) => asOf)).toEqual([dayWindow(BREAK + 3).before]);
     expect({ badWindows, missed }).toEqual({ badWindows: 4, missed: 0 });
   });
 
   it('a training that breaks is one that failed, and its policy goes on', { timeout: 60_000 }, async () => {
-    const scenario = world([[]]);
+    const past = world([[]]);
+    const { scenario } = past;
     let broken = 0;
     scenario.let('split', async () => {
       // The first model is trained; the first retraining is not.
       if (++broken === 2) throw ApplicationFailure.nonRetryable('too few rows', 'DataTooSmall');
       return parts;
     });
-    const result = await start(scenario, [policy('on-degradation', { ...NOTHING, degradation: true })]);
-    const { runs, steps, deployed, badWindows } = outcomeOf(result, 'on-degradation');
+    await start(past, [policy('on-degradation', { ...NOTHING, degradation: true })]);
+    const { runs, steps, deployed, badWindows } = past.outcome('on-degradation');
     expect(runs).toMatchObject([
       { asOf: dayWindow(BREAK).before, outcome: 'failed', message: 'too few rows', model: null },
       { asOf: dayWindow(BREAK + 1).before, outcome: 'deployed' },
@@ -160,11 +148,12 @@ describe.concurrent('policies side by side', () => {
   });
 
   it('without a first model there is nothing to compare: its error is that of the back-test', async () => {
-    const scenario = world([[]]);
+    const past = world([[]]);
+    const { scenario } = past;
     scenario.let('split', async () => {
       throw ApplicationFailure.nonRetryable('no rows before 2009-06-01', 'DataTooSmall');
     });
-    expect(await failure(start(scenario, [policy('never', null)]))).toMatchObject({
+    expect(await failure(start(past, [policy('never', null)]))).toMatchObject({
       type: 'DataTooSmall',
       message: 'no rows before 2009-06-01',
     });
@@ -176,8 +165,7 @@ describe.concurrent('policies side by side', () => {
     ['no policy', { policies: [] }, 'policies'],
     ['a time that is none', { from: 'May' }, 'from'],
   ])('%s is refused', async (_, changes, words) => {
-    const scenario = world([[]]);
-    expect(await failure(start(scenario, [policy('never', null)], changes))).toMatchObject({
+    expect(await failure(start(world([[]]), [policy('never', null)], changes))).toMatchObject({
       type: 'InputInvalid',
       message: expect.stringContaining(words),
     });
