@@ -2,13 +2,13 @@ import {
   type Client,
   isGrpcServiceError,
   ScheduleAlreadyRunning,
-  ScheduleNotFoundError,
   type ScheduleOptions,
 } from '@temporalio/client';
 import { durationMs } from '../contracts/durations.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { retrainingScheduleId, WORKFLOW_TYPES } from '../contracts/names.ts';
 import type { NewDataInput, RetrainingSettings, RetrainingTriggerInput } from '../contracts/retraining.ts';
+import { removeSchedule } from './schedule-removal.ts';
 
 /** A month's retraining that an outage of the server swallowed is caught up; the next look for new data comes anyway. */
 const SCHEDULE_POLICIES = { overlap: 'SKIP', catchupWindow: '7d' } as const;
@@ -35,7 +35,7 @@ export async function ensureSchedules(
   };
   const newDataInput: NewDataInput = { pipeline };
   const schedule = retrainingScheduleId(pipeline, 'schedule');
-  if (cron === undefined) await removed(client, schedule);
+  if (cron === undefined) await removeSchedule(client, schedule);
   else
     await ensured(client, {
       scheduleId: schedule,
@@ -53,7 +53,7 @@ export async function ensureSchedules(
       throw invalidCron(pipeline, cron, error);
     });
   const poll = retrainingScheduleId(pipeline, 'new-data');
-  if (newData === undefined) await removed(client, poll);
+  if (newData === undefined) await removeSchedule(client, poll);
   else
     await ensured(client, {
       scheduleId: poll,
@@ -69,6 +69,12 @@ export async function ensureSchedules(
     });
 }
 
+/** Deletes the schedules of a pipeline that is not trained anew any more. */
+export async function removeSchedules(client: Client, pipeline: string): Promise<void> {
+  await removeSchedule(client, retrainingScheduleId(pipeline, 'schedule'));
+  await removeSchedule(client, retrainingScheduleId(pipeline, 'new-data'));
+}
+
 async function ensured({ schedule: schedules }: Client, options: ScheduleOptions): Promise<void> {
   const { scheduleId, spec, action, policies } = options;
   try {
@@ -82,14 +88,6 @@ async function ensured({ schedule: schedules }: Client, options: ScheduleOptions
       ...(policies ? { policies } : {}),
       state,
     }));
-  }
-}
-
-async function removed({ schedule: schedules }: Client, scheduleId: string): Promise<void> {
-  try {
-    await schedules.getHandle(scheduleId).delete();
-  } catch (error) {
-    if (!(error instanceof ScheduleNotFoundError)) throw error;
   }
 }
 

@@ -6,11 +6,12 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure, type Workflow } from '@temporalio/common';
 import { PerennialError } from '../contracts/errors.ts';
-import type { RetrainingActivities } from '../contracts/monitoring-activities.ts';
+import type { RetrainingActivities, RetrainingEnd } from '../contracts/monitoring-activities.ts';
 import { QUERIES, retrainingWorkflowId, UPDATES, WORKFLOW_TYPES } from '../contracts/names.ts';
 import type { SourceLook } from '../contracts/new-data.ts';
 import {
   type RetrainingInput,
+  type RetrainingRetirement,
   type RetrainingSettings,
   type RetrainingStatus,
   retrainingStatus,
@@ -22,19 +23,28 @@ import { RememberedLooks } from '../lib/sources/source-looks.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { eventLogNow } from './event-log.ts';
 import { type ActivityFrame, framed } from './frame.ts';
-import { ensureSchedules } from './retraining-schedules.ts';
+import { ensureSchedules, removeSchedules } from './retraining-schedules.ts';
+import { runEndOf } from './run-end.ts';
 import { withDatabase } from './with-database.ts';
 
 /** Activities of continuous training. */
 export function retrainingActivities(deps: ActivityDependencies): RetrainingActivities {
   const { config } = deps;
   return {
-    ensureRetraining: framed(config, async ({ settings }) => {
+    ensureRetraining: framed(config, async (input) => {
+      const { settings } = input;
+      if (settings === null) {
+        await removeSchedules(deps.client(), input.pipeline);
+        await retired(deps, input);
+        return;
+      }
       // Where recorded traffic is replayed, whoever replays it says how late it is.
       const clock = config.predictions?.replay ? 'event' : settings.clock;
       await configured(deps, { ...settings, clock });
       if (clock === 'wall') await ensureSchedules(deps.client(), config.taskQueue, settings);
     }),
+
+    findRunEnd: framed(config, ({ workflowId }) => runEndOf(deps.client(), workflowId)),
 
     lookForNewData: framed(config, async ({ pipeline }, frame) => {
       const store = await deps.store();
@@ -71,6 +81,21 @@ async function configured(deps: ActivityDependencies, settings: RetrainingSettin
     if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
       throw error.cause;
     log.warn('the retraining of the pipeline did not answer', { pipeline, error });
+    throw error;
+  }
+}
+
+/** Ends the pipeline's workflow, where there is one. */
+async function retired(deps: ActivityDependencies, { pipeline, reason }: RetrainingEnd): Promise<void> {
+  try {
+    await deps
+      .client()
+      .workflow.getHandle(retrainingWorkflowId(pipeline))
+      .executeUpdate<RetrainingStatus, [RetrainingRetirement]>(UPDATES.retire, { args: [{ reason }] });
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return;
+    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
+      throw error.cause;
     throw error;
   }
 }

@@ -1,16 +1,11 @@
 import { z } from 'zod';
+import { codeVersion } from './code-version.ts';
 import { personName } from './people.ts';
 import { artifactRef } from './refs.ts';
 import { STAGES, stageName, stageOutputs } from './stages.ts';
 import { vote, voteToken } from './votes.ts';
 
-/** The code that a run was started from. */
-export const codeVersion = z.strictObject({
-  commit: z.string().max(64).nullable(),
-  /** Whether files differed from the commit. */
-  dirty: z.boolean(),
-});
-export type CodeVersion = z.infer<typeof codeVersion>;
+export { type CodeVersion, codeVersion } from './code-version.ts';
 
 /** Which stages are run again, whatever the step cache holds. */
 export const cacheOptions = z

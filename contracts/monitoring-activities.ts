@@ -1,4 +1,5 @@
 import type { AlertNotice, AlertState, Channel, Delivery } from './alerts.ts';
+import type { LifecycleResult } from './lifecycle.ts';
 import type {
   MonitorSettings,
   MonitorState,
@@ -45,7 +46,7 @@ export interface MonitoringPlan {
 
 /** Activities of the workflow `monitor`. */
 export interface MonitoringActivities {
-  /** Puts an endpoint under watch by the spec, or changes how: settings, schedule. */
+  /** Puts an endpoint under watch by the spec, or changes how: settings, schedule. Without `monitoring` it ends that. */
   watchEndpoint(input: { spec: PipelineSpec; since: string }): Promise<{ specRef: ArtifactRef }>;
   planMonitoring(input: {
     endpoint: string;
@@ -94,10 +95,35 @@ export interface MonitoringActivities {
   }): Promise<{ decision: RetrainingDecision | null }>;
 }
 
+/** The spec in production asks for no retraining. */
+export interface RetrainingEnd {
+  settings: null;
+  pipeline: string;
+  /** In words. */
+  reason: string;
+}
+
+/** How a lifecycle run ended, as far as a retraining has to know. */
+export interface RunEnd {
+  outcome: LifecycleResult['outcome'] | 'failed';
+  message: string;
+  modelName: string | null;
+  version: string | null;
+  /** The workflow id of its roll-out. */
+  rollout: string | null;
+  /** Seconds and cost of its training. */
+  seconds: number;
+  cost: number;
+  /** Somebody cancelled or terminated it. */
+  cancelled: boolean;
+}
+
 /** Activities of the workflow `retraining`. */
 export interface RetrainingActivities {
-  /** Starts the pipeline's workflow `retraining` or tells it how to go on; its schedules. */
-  ensureRetraining(input: { settings: RetrainingSettings }): Promise<void>;
+  /** Starts the pipeline's workflow `retraining` or tells it how to go on, or ends it; its schedules. */
+  ensureRetraining(input: { settings: RetrainingSettings } | RetrainingEnd): Promise<void>;
+  /** How a run of a retraining ended; `null` while it goes on. */
+  findRunEnd(input: { workflowId: string }): Promise<{ end: RunEnd | null }>;
   /** Whether the sources of a pipeline have anything that they had not when they were looked at last. */
   lookForNewData(input: { pipeline: string }): Promise<{ found: boolean; words: string }>;
 }

@@ -204,7 +204,10 @@ export const monitorSettings = z.strictObject({
   monitoring: monitoringSpec,
   /** The first window begins here. */
   since: moment,
+  /** Nothing is looked at; what is on record stays. */
   paused: z.boolean().default(false),
+  /** Since when a version is in production whose spec asks for no watching; absent: none is. Paused, too. */
+  endedAt: moment.optional(),
 });
 export type MonitorSettings = z.infer<typeof monitorSettings>;
 

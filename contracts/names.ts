@@ -54,6 +54,7 @@ export const UPDATES = {
   trigger: 'trigger',
   configure: 'configure',
   answer: 'answer',
+  retire: 'retire',
 } as const;
 
 export const QUERIES = {

@@ -153,6 +153,10 @@ export const retrainingAnswer = z.strictObject({
 });
 export type RetrainingAnswer = z.input<typeof retrainingAnswer>;
 
+/** The argument of update `retire`: the spec in production asks for no retraining; the workflow ends. */
+export const retrainingRetirement = z.strictObject({ reason: words });
+export type RetrainingRetirement = z.input<typeof retrainingRetirement>;
+
 /** The argument of workflow `retrainingTrigger`, which a schedule starts. */
 export const retrainingTriggerInput = z.strictObject({
   pipeline: z.string().min(1),

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { auditTrailState } from './audit.ts';
+import { codeVersion } from './code-version.ts';
 import { personName } from './people.ts';
 import { evidenceLedger, truthReport } from './rollout-evidence.ts';
 import { servedModel, servingPolicy } from './serving.ts';
+import { pipelineSpec } from './spec/pipeline.ts';
 import { guardName, rolloutSpec, rolloutStrategy } from './spec/rollout.ts';
 import { task } from './spec/task.ts';
 
@@ -96,6 +98,8 @@ export const rolloutInput = z.strictObject({
   judgedAgainst: z.string().nullable(),
   /** The workflow id of the run. */
   requestedBy: z.string().min(1).max(300),
+  /** What the endpoint is watched and the pipeline trained anew by, once the candidate is in production. */
+  watch: z.strictObject({ spec: pipelineSpec, code: codeVersion }).optional(),
   state: rolloutState.optional(),
   /** Continue as new after so many looks, or when Temporal suggests it. */
   continueAfter: z.number().int().positive().default(2_000),
@@ -133,6 +137,8 @@ export const rolloutResult = z.strictObject({
   previousVersion: z.string().nullable(),
   servers: z.array(z.string()),
   verdicts: z.array(guardVerdict),
+  /** What went wrong beside it, in words: the version serves all the same. */
+  warnings: z.array(z.string()).optional(),
 });
 export type RolloutResult = z.infer<typeof rolloutResult>;
 

@@ -322,6 +322,8 @@ export const deployOutput = z.strictObject({
     workflowId: z.string(),
     outcome: z.enum([...ROLLOUT_OUTCOMES, 'rolling_out']),
     reason: z.string(),
+    /** What went wrong beside it, in words. */
+    warnings: z.array(z.string()).optional(),
   }),
 });
 export type DeployOutput = z.infer<typeof deployOutput>;

@@ -109,6 +109,7 @@ export const recordDelivery = watching('recordDelivery', POLICIES.audit, 'Note w
 export const settleAlerts = watching('settleAlerts', POLICIES.audit, 'Note what was told');
 export const askRetraining = watching('askRetraining', POLICIES.ask, 'Ask whether to retrain');
 export const ensureRetraining = retraining('ensureRetraining', POLICIES.control, 'Have the model kept good');
+export const findRunEnd = retraining('findRunEnd', POLICIES.control, 'Whether the run has ended, and how');
 export const lookForNewData = retraining('lookForNewData', POLICIES.poll, 'Look for new data');
 
 export const planBacktest = replaying('planBacktest', POLICIES.data, 'Find the windows and schedules');

@@ -75,6 +75,7 @@ async function passed(
  * Starts the roll-out, which lives by itself, and waits for its end as long as the spec says. A cancellation ends the
  * wait, not the roll-out.
  *
+ * @param watch by what the endpoint is watched when the candidate is in production, however long that takes
  * @returns how it ended, or `rolling_out`
  */
 export async function deploy(
@@ -83,6 +84,7 @@ export async function deploy(
   model: ServedModel,
   { classNames, positiveClass }: Pick<SplitOutput, 'classNames' | 'positiveClass'>,
   judgedAgainst: string | null,
+  watch?: RolloutInput['watch'],
 ): Promise<DeployOutput> {
   const workflowId = rolloutWorkflowId(identity.workflowId, identity.runId);
   const { endpoint, rollout: plan } = spec.deployment;
@@ -96,6 +98,7 @@ export async function deploy(
     positiveClass,
     judgedAgainst,
     requestedBy: identity.workflowId,
+    ...(watch ? { watch } : {}),
   };
   let result: RolloutResult | undefined;
   let problem: unknown;
@@ -146,7 +149,12 @@ export async function deploy(
       generation: result.generation,
       previousVersion: result.previousVersion,
       servers: result.servers,
-      rollout: { workflowId, outcome: result.outcome, reason: result.reason },
+      rollout: {
+        workflowId,
+        outcome: result.outcome,
+        reason: result.reason,
+        ...(result.warnings ? { warnings: result.warnings } : {}),
+      },
     };
   return {
     ...open,

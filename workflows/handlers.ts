@@ -47,4 +47,5 @@ export const handlers = {
   triggerUpdate: defineUpdate<RetrainingDecision, [unknown]>(UPDATES.trigger),
   configure: defineUpdate<RetrainingStatus, [unknown]>(UPDATES.configure),
   answer: defineUpdate<RetrainingStatus, [unknown]>(UPDATES.answer),
+  retire: defineUpdate<RetrainingStatus, [unknown]>(UPDATES.retire),
 };

@@ -32,7 +32,6 @@ import { parseInput } from './parse.ts';
 import { specAsOf } from './spec-as-of.ts';
 import * as summaries from './summaries.ts';
 import { trainedBySearch } from './train-stage.ts';
-import { watch } from './watch-stage.ts';
 
 /** Longest workflow id of a run: with a run id it makes the id of its request to the endpoint, which has 300. */
 const MAX_ID = 250;
@@ -124,9 +123,16 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     const model = servedModel(evaluated, explain, registered);
     await run.stage('precheck', summaries.precheck, () => precheck(spec, model, evaluated.samples));
     const deployed = await run.stage('deploy', summaries.deploy, () =>
-      deploy(run.identity, spec, model, split, evaluated.champion?.version ?? null),
+      deploy(
+        run.identity,
+        spec,
+        model,
+        split,
+        evaluated.champion?.version ?? null,
+        // Of a retraining the pipeline's own spec, not the one with the rows of this run.
+        patched(WATCHED) ? { spec: whole, code: input.code } : undefined,
+      ),
     );
-    if (whole.monitoring && patched(WATCHED)) await watch(whole, input.code);
     // What serves, serves: a cancellation that comes now does not make the run one that was cancelled.
     return await CancellationScope.nonCancellable(() => endDeployed(run, deployed));
   } catch (error) {
@@ -164,8 +170,8 @@ function checkColumns(
 
 /** Runs that were judged before approvers could decide have ended where the champion could not be compared. */
 const APPROVER_DECIDES = 'approver-decides';
-/** Runs that were started before endpoints were watched leave theirs unwatched. */
-const WATCHED = 'watched';
+/** Runs that came to their roll-out before endpoints were watched leave theirs as it is. */
+const WATCHED = 'watched-by-rollout';
 /** Runs that were started before there was this stage go on without it. */
 const EXPLAINED = 'explained';
 
@@ -204,7 +210,10 @@ function endDeployed(
   { endpoint, version, rollout }: DeployOutput,
 ): Promise<LifecycleResult> {
   return rollout.outcome === 'promoted'
-    ? run.end('deployed', `version ${version} serves endpoint ${endpoint}`)
+    ? run.end(
+        'deployed',
+        [`version ${version} serves endpoint ${endpoint}`, ...(rollout.warnings ?? [])].join('; '),
+      )
     : run.end(rollout.outcome, rollout.reason);
 }
 

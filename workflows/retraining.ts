@@ -19,22 +19,25 @@ import {
   type RetrainingStatus,
   retrainingAnswer,
   retrainingInput,
+  retrainingRetirement,
   retrainingSettings,
   retrainingTick,
   type ToldTrigger,
   triggers,
 } from '../contracts/retraining.ts';
 import { type DueRun, RetrainingBook } from '../domain/retraining/book.ts';
+import type { EndedRun } from '../domain/retraining/runs.ts';
 import { notify } from './activities.ts';
 import { AuditTrail } from './audit-trail.ts';
 import { handlers } from './handlers.ts';
 import { parseInput, parseSignal } from './parse.ts';
-import { trainedAnew } from './retraining/training-run.ts';
-import { entryOf, lineOf, noticeOf } from './retraining/words.ts';
+import { cancelled, endOf, trainedAnew } from './retraining/training-run.ts';
+import { detailsOf, entryOf, lineOf, noticeOf, runIdOf } from './retraining/words.ts';
 
 /**
  * Decides when the model of one pipeline is trained anew: gathers the reasons, merges them, lets one run go on at a time,
- * and asks a person when training does not help. Lives for ever, by continue-as-new. The rules are those of
+ * and asks a person when training does not help. Lives until the spec in production asks for no retraining, by
+ * continue-as-new. The rules are those of
  * domain/retraining, which a back-test uses as well.
  *
  * @param argument see `retrainingInput` in contracts/retraining.ts
@@ -51,7 +54,7 @@ export async function retraining(argument: unknown): Promise<void> {
     );
   const entity = new Retraining(input);
   try {
-    await entity.live(input.continueAfter);
+    if ((await entity.live(input.continueAfter)) === 'retired') return;
   } catch (error) {
     // A cancelled workflow has no next run; the run that it started goes on.
     await entity.settled();
@@ -72,6 +75,10 @@ class Retraining {
   #events = 0;
   /** Notices under way. */
   #notices = 0;
+  /** Runs that are about to begin. */
+  #beginning = 0;
+  /** Since the spec in production asks for no retraining. */
+  #retired = false;
   #gaveUpAt: string | null;
 
   constructor({ settings, state, decisions, asOf, audit }: z.output<typeof retrainingInput>) {
@@ -83,7 +90,8 @@ class Retraining {
     );
     this.#gaveUpAt = this.#book.state.gaveUpAt;
     // Before anything that was sent meanwhile is handled, which may start a run.
-    this.#endLost();
+    const { running } = this.#book;
+    if (running) void endOf(running.workflowId).then((ended) => this.#onEnd(ended));
     this.#listen();
     this.#look();
   }
@@ -113,6 +121,11 @@ class Retraining {
       },
       { validator: (update) => void parseInput(retrainingAnswer, update, 'update answer') },
     );
+    setHandler(
+      handlers.retire,
+      (update) => this.#onRetirement(parseInput(retrainingRetirement, update, 'update retire').reason),
+      { validator: (update) => void parseInput(retrainingRetirement, update, 'update retire') },
+    );
   }
 
   get #status(): RetrainingStatus {
@@ -127,16 +140,20 @@ class Retraining {
     return { settings, state, decisions, audit: this.#trail.state, ...time };
   }
 
-  /** Looks again when it is time to, until it is time to continue as new. Never while a run goes on: its end is waited for. */
-  async live(continueAfter: number): Promise<void> {
+  /**
+   * Looks again when it is time to, until it is time to continue as new, or retired. A run that goes on is no hindrance:
+   * the next workflow asks after its end.
+   */
+  async live(continueAfter: number): Promise<'continue' | 'retired'> {
     const over = (): boolean =>
-      (this.#events >= continueAfter || workflowInfo().continueAsNewSuggested) && this.#idle;
+      (this.#retired || this.#events >= continueAfter || workflowInfo().continueAsNewSuggested) && this.#idle;
     while (!over()) {
       const wake = this.#wake;
       const moved = (): boolean => over() || this.#wake !== wake;
       if (wake.at === null) await condition(moved);
       else if (!(await condition(moved, Math.max(1, wake.at - Date.now())))) this.#look();
     }
+    return this.#retired ? 'retired' : 'continue';
   }
 
   /** Waits until all that was decided is in the audit log. */
@@ -146,7 +163,7 @@ class Retraining {
   }
 
   get #idle(): boolean {
-    return this.#book.running === null && allHandlersFinished() && this.#trail.idle && this.#notices === 0;
+    return allHandlersFinished() && this.#trail.idle && this.#notices === 0 && this.#beginning === 0;
   }
 
   /** The time that counts: the clock's, or the latest that was told. */
@@ -242,6 +259,21 @@ class Retraining {
     this.#look();
   }
 
+  /** The workflow ends, and with it the run that goes on: its model is of a spec that is not in production any more. */
+  async #onRetirement(reason: string): Promise<RetrainingStatus> {
+    this.#events += 1;
+    const { running } = this.#book;
+    const run = running ? `; run ${running.workflowId} is cancelled` : '';
+    this.#book.retire(`the retraining ends: ${reason}${run}`, this.#now);
+    this.#retired = true;
+    this.#wake = { at: null };
+    if (running) {
+      await condition(() => this.#beginning === 0);
+      await cancelled(running.workflowId);
+    }
+    return this.#status;
+  }
+
   #refuse(why: string): RetrainingDecision {
     log.warn(`retraining of ${this.#settings.pipeline}: ${why}`);
     this.#events += 1;
@@ -250,25 +282,16 @@ class Retraining {
 
   /** Decides by the rules, and begins what is decided. */
   #look(): RetrainingDecision {
-    const { decision, due, until } = this.#book.decide(this.#now, () => this.#runId());
+    if (this.#retired) return this.#refuse('the retraining has come to its end');
+    const { decision, due, until } = this.#book.decide(this.#now, () => runIdOf(this.#settings.pipeline));
     if (due) this.#begin(due, decision);
     const { gaveUpAt, failures } = this.#book.state;
     if (gaveUpAt !== null && gaveUpAt !== this.#gaveUpAt) this.#askPerson(failures);
     this.#gaveUpAt = gaveUpAt;
     // In event time nothing happens before the next tick.
     this.#wake = { at: until === null || this.#settings.clock === 'event' ? null : Date.parse(until) };
-    setCurrentDetails(this.#details(decision));
+    setCurrentDetails(detailsOf(this.#book, decision));
     return decision;
-  }
-
-  #runId(): string {
-    const time = new Date()
-      .toISOString()
-      .replaceAll(/[-:]/g, '')
-      .replace('T', '-')
-      .replace('.', '-')
-      .slice(0, -1);
-    return `${this.#settings.pipeline}/retraining/${time}`;
   }
 
   #begin(due: DueRun, decision: RetrainingDecision): void {
@@ -277,26 +300,23 @@ class Retraining {
       text: `Retraining of ${pipeline} begins, run ${due.workflowId}. ${lineOf({ ...decision, run: null })}`,
       run: due.workflowId,
     });
-    void trainedAnew(this.#settings, due).then((ended) => {
-      this.#events += 1;
-      const told = this.#book.end(ended, this.#now);
-      this.#tell('retraining.ended', {
-        text: `Retraining of ${pipeline} has ended, run ${due.workflowId}. ${told?.why ?? ended.message}`,
-        run: due.workflowId,
-        version: ended.version,
-      });
-      this.#look();
-    });
+    this.#beginning += 1;
+    void trainedAnew(this.#settings, due, () => {
+      this.#beginning -= 1;
+    }).then((ended) => this.#onEnd(ended));
   }
 
-  /** A run that an earlier workflow started, of which this one knows no end: it may go on, unwatched. */
-  #endLost(): void {
-    const { running } = this.#book;
-    if (!running) return;
-    const { workflowId } = running;
-    const message = 'this workflow was started afresh while the run went on; how it ended, it does not know';
-    const none = { version: null, seconds: 0, cost: 0, cancelled: true };
-    this.#book.end({ workflowId, outcome: 'failed', message, ...none }, this.#now);
+  #onEnd(ended: EndedRun): void {
+    if (this.#retired) return;
+    const { workflowId, message, version } = ended;
+    this.#events += 1;
+    const told = this.#book.end(ended, this.#now);
+    this.#tell('retraining.ended', {
+      text: `Retraining of ${this.#settings.pipeline} has ended, run ${workflowId}. ${told?.why ?? message}`,
+      run: workflowId,
+      version,
+    });
+    this.#look();
   }
 
   #askPerson(failures: number): void {
@@ -317,15 +337,5 @@ class Retraining {
       .finally(() => {
         this.#notices -= 1;
       });
-  }
-
-  #details(decision: RetrainingDecision): string {
-    const { state, running } = this.#book;
-    return [
-      running ? `Run **${running.workflowId}** goes on.` : 'No run goes on.',
-      state.pending.length > 0 ? `Now: ${lineOf(decision)}` : 'No reason waits.',
-      `${state.failures} run(s) in a row did not help${state.gaveUpAt === null ? '' : '; **a person has to resume it**'}.`,
-      ...(state.paused ? ['**Paused** by a person.'] : []),
-    ].join('\n\n');
   }
 }

@@ -5,6 +5,7 @@ import { notify, retireCandidate, tagVersion } from './activities.ts';
 import { words } from './failure-words.ts';
 import type { RolloutRequests } from './rollout-requests.ts';
 import type { RolloutRun } from './rollout-run.ts';
+import { watch } from './watch-stage.ts';
 
 /** How a roll-out is to end, and by whom. `named`: a person said so. */
 export type Ending =
@@ -87,7 +88,7 @@ export class RolloutEnd {
     actor: { by: string; named: boolean },
   ): Promise<RolloutResult> {
     const { run } = this;
-    const { endpoint, model } = run.input;
+    const { endpoint, model, watch: watched } = run.input;
     run.state.phase = 'ended';
     run.state.outcome = outcome;
     run.state.reason = reason;
@@ -98,7 +99,9 @@ export class RolloutEnd {
     await this.#tag(outcome, reason).catch((error: unknown) =>
       log.error(`version ${model.version} could not be tagged: ${words(error)}`),
     );
+    const warnings = outcome === 'promoted' && watched ? await watch(watched.spec, watched.code) : [];
     return {
+      ...(warnings.length > 0 ? { warnings } : {}),
       outcome,
       endpoint,
       version: model.version,

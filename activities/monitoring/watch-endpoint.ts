@@ -11,6 +11,7 @@ import type { ArtifactRef } from '../../contracts/refs.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
+import { removeSchedule } from '../schedule-removal.ts';
 import { firstWindow, lookEvery } from './plan-monitoring.ts';
 
 type Question = Parameters<MonitoringActivities['watchEndpoint']>[0];
@@ -20,7 +21,7 @@ const CATCH_UP = '1h';
 
 /**
  * Puts an endpoint under watch as the spec says: what is on record, and the schedule. A schedule that somebody paused
- * stays paused.
+ * stays paused. A spec without `monitoring` ends the watching that an earlier one asked for.
  */
 export async function watchEndpoint(
   deps: ActivityDependencies,
@@ -30,14 +31,25 @@ export async function watchEndpoint(
   const { monitoring } = spec;
   const store = await deps.store();
   const specRef = await store.putJson(spec);
-  if (!monitoring) return { specRef };
-  await new MonitorRecords(store.documents).changeSettings(endpoint, (known) => ({
+  const records = new MonitorRecords(store.documents);
+  if (!monitoring) {
+    await ended(deps, records, endpoint);
+    return { specRef };
+  }
+  const begins = firstWindow(monitoring.window, monitoring.since ?? since);
+  const wasEnded = (await records.settings(endpoint))?.endedAt !== undefined;
+  // What nobody watched is not looked at afterwards: other versions answered then.
+  if (wasEnded)
+    await records.changeState(endpoint, (known) =>
+      known && Date.parse(known.next) < Date.parse(begins) ? { ...known, next: begins } : undefined,
+    );
+  await records.changeSettings(endpoint, (known) => ({
     endpoint,
     pipeline: spec.name,
     specRef,
     monitoring,
-    since: known?.since ?? firstWindow(monitoring.window, monitoring.since ?? since),
-    paused: known?.paused ?? false,
+    since: known?.since ?? begins,
+    paused: known?.endedAt === undefined ? (known?.paused ?? false) : false,
   }));
   // Where recorded traffic is replayed, whoever replays it says how late it is.
   if (!deps.config.predictions?.replay)
@@ -49,6 +61,17 @@ export async function watchEndpoint(
       latenessOf(monitoring),
     );
   return { specRef };
+}
+
+/** Ends the watching of an endpoint. What is on record stays, and so does what is still to be told. */
+async function ended(deps: ActivityDependencies, records: MonitorRecords, endpoint: string): Promise<void> {
+  if ((await records.settings(endpoint)) === undefined) return;
+  await records.changeExistingSettings(endpoint, (known) => ({
+    ...known,
+    paused: true,
+    endedAt: known.endedAt ?? new Date().toISOString(),
+  }));
+  await removeSchedule(deps.client(), monitorScheduleId(endpoint));
 }
 
 async function ensureSchedule(

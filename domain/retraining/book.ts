@@ -12,6 +12,7 @@ import { ageTrigger, expiryOf } from './age.ts';
 import { decide, emptyRetraining, givenUp, recordOf } from './decision.ts';
 import { noted } from './journal.ts';
 import { isoOf } from './limits.ts';
+import { skipOf } from './reasons.ts';
 import { answered, beginRun, type EndedRun, endRun, runningOf, settled } from './runs.ts';
 import { type Taken, takeSpec, takeTick, takeTrigger } from './triggers.ts';
 
@@ -85,6 +86,13 @@ export class RetrainingBook {
 
   answer(answer: Pick<RetrainingAnswer, 'decision'>): void {
     this.#state = answered(this.#state, answer);
+  }
+
+  /** Nothing is trained any more: what waited is dropped, and said so. */
+  retire(why: string, asOf: string): void {
+    const { pending } = this.#state;
+    this.#state = { ...this.#state, pending: [] };
+    this.#note(skipOf(pending, why.slice(0, 1_000), asOf));
   }
 
   /** Puts something that was refused on record. */

@@ -1,3 +1,4 @@
+import { PerennialError } from '../../contracts/errors.ts';
 import type { MonitorSettings, MonitorState } from '../../contracts/monitoring.ts';
 import { monitorSettings, monitorState } from '../../contracts/monitoring.ts';
 import { fileName } from '../predictions/log-files.ts';
@@ -29,6 +30,17 @@ export class MonitorRecords {
       change(found === undefined ? undefined : monitorSettings.parse(found)),
     );
     return monitorSettings.parse(value);
+  }
+
+  /** @throws PerennialError `InputInvalid` where the endpoint was never watched */
+  async changeExistingSettings(
+    endpoint: string,
+    change: (settings: MonitorSettings) => MonitorSettings,
+  ): Promise<MonitorSettings> {
+    return this.changeSettings(endpoint, (known) => {
+      if (known) return change(known);
+      throw new PerennialError('InputInvalid', `endpoint ${endpoint} is not watched`);
+    });
   }
 
   async state(endpoint: string): Promise<MonitorState | undefined> {

@@ -330,6 +330,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
       retraining: { on: { schedule: '0 3 1 * *', newData: { poll: '1d' } } },
     }),
   }),
+  findRunEnd: () => ({ workflowId: 'a run that is not there' }),
   watchEndpoint: (story) => ({ spec: watched(story), since: '2026-11-01T00:00:00Z' }),
   readCounters: (story) => ({ endpoint: endpointOf(story) }),
   planMonitoring: (story) => ({

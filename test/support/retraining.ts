@@ -1,4 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
+import { runEndOf } from '../../activities/run-end.ts';
 import { QUERIES, retrainingWorkflowId, SIGNALS, UPDATES, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import {
   type RetrainingAnswer,
@@ -25,6 +26,7 @@ export class RetrainingUnderTest {
     this.handle = bench.client.workflow.getHandle(retrainingWorkflowId(scenario.id));
     if (scenario.servers.length === 0) scenario.addServer('a', bench.taskQueue);
     this.trains();
+    scenario.let('findRunEnd', ({ workflowId }) => runEndOf(bench.client, workflowId));
   }
 
   /** What runs are made by: a spec whose rows have a time, which a run as of a moment needs. */
@@ -86,6 +88,10 @@ export class RetrainingUnderTest {
 
   status(): Promise<RetrainingStatus> {
     return this.handle.query<RetrainingStatus>(QUERIES.retraining);
+  }
+
+  retire(reason: string): Promise<RetrainingStatus> {
+    return this.handle.executeUpdate(UPDATES.retire, { args: [{ reason }] });
   }
 
   /** Waits until the status is as a test wants it. */

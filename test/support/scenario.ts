@@ -119,6 +119,7 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     ...quietMonitoring(),
     ...quietBacktest(),
     ensureRetraining: async () => undefined,
+    findRunEnd: async () => ({ end: null }),
     lookForNewData: async () => ({ found: false, words: 'nothing is new' }),
     holdLease: heldUntilCancelled,
     applyRoutes: async ({ table }) => ({
@@ -216,6 +217,11 @@ export class Scenario {
     this.id = id;
     this.#activities = { ...goodActivities(this), ...own };
     scenarios.set(this.id, this);
+  }
+
+  /** What the activities do when all goes well. */
+  get usual(): Activities {
+    return goodActivities(this);
   }
 
   /** Replaces an activity from now on. */

@@ -1,8 +1,11 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { RolloutStatus } from '../../contracts/rollout.ts';
 import { failure } from '../support/failures.ts';
+import { Gate } from '../support/gate.ts';
 import { smallSpec } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
-import { WorkflowBench } from '../support/workflow-bench.ts';
+import { cancelAndSettle, eventually, WorkflowBench } from '../support/workflow-bench.ts';
 
 let bench: WorkflowBench;
 beforeAll(async () => {
@@ -41,19 +44,81 @@ describe.concurrent('what is in production is watched', () => {
     });
   });
 
-  it('without retraining in the spec it is watched, and nobody retrains', async () => {
+  it.each([
+    ['without retraining in the spec it is watched, and retraining ends', { ...SILENT, monitoring: {} }],
+    ['without monitoring in the spec the watching ends, and retraining', SILENT],
+  ])('%s', async (_, spec) => {
     const scenario = new Scenario();
-    const run = await bench.lifecycle(scenario, { ...SILENT, monitoring: {} });
+    const run = await bench.lifecycle(scenario, spec);
     await run.handle.result();
-    expect(scenario.count('watchEndpoint')).toBe(1);
-    expect(scenario.count('ensureRetraining')).toBe(0);
+    expect(scenario.inputs('watchEndpoint')).toMatchObject([{ spec: { name: 'churn' } }]);
+    expect(scenario.inputs('watchEndpoint')[0]?.spec.monitoring !== undefined).toBe('monitoring' in spec);
+    expect(scenario.inputs('ensureRetraining')).toEqual([
+      { settings: null, pipeline: 'churn', reason: expect.stringContaining('no section retraining') },
+    ]);
   });
 
-  it('without monitoring in the spec it is not', async () => {
+  it('a watch that cannot be had is a warning of the run, and each is tried by itself', async () => {
     const scenario = new Scenario();
-    const run = await bench.lifecycle(scenario, SILENT);
-    await run.handle.result();
+    for (const name of ['watchEndpoint', 'ensureRetraining'] as const)
+      scenario.let(name, async () => {
+        throw ApplicationFailure.nonRetryable(`${name} is refused`, 'InputInvalid');
+      });
+    const silent = await (await bench.lifecycle(scenario, SILENT)).handle.result();
+    expect(silent.outcome).toBe('deployed');
+    expect(silent.message).toContain('watchEndpoint is refused');
+    expect(silent.message).toContain('ensureRetraining is refused');
+    const again = new Scenario();
+    again.let('ensureRetraining', async () => {
+      throw ApplicationFailure.nonRetryable('the entity refuses', 'InputInvalid');
+    });
+    const timed = await (await bench.lifecycle(again, TIMED)).handle.result();
+    expect(timed).toMatchObject({
+      outcome: 'deployed',
+      message: expect.stringContaining('not trained anew by the spec: the entity refuses'),
+    });
+  });
+
+  it('a cancellation that comes when the version serves ends neither the run nor the watch', async () => {
+    const scenario = new Scenario();
+    const open = new Gate();
+    const usual = scenario.usual.watchEndpoint;
+    scenario.let('watchEndpoint', async (input) => {
+      await open.opened;
+      return usual(input);
+    });
+    const run = await bench.lifecycle(scenario, TIMED);
+    await eventually(async () => (scenario.count('watchEndpoint') > 0 ? true : undefined), 'the watch');
+    await cancelAndSettle(run.handle);
+    open.open();
+    expect((await run.handle.result()).outcome).toBe('rolling_out');
+    await eventually(async () => (scenario.count('ensureRetraining') > 0 ? true : undefined), 'the rest');
+  });
+
+  it.each([
+    ['promoted', 1],
+    ['rolled_back', 0],
+  ] as const)('a roll-out that goes on after its run, and is %s', async (ending, watched) => {
+    const scenario = new Scenario();
+    const usual = scenario.usual.askEndpoint;
+    scenario.let('askEndpoint', async (input) =>
+      input.ask.update === 'admit' ? { state: 'admitted', champion: '0' } : usual(input),
+    );
+    const rollout = { strategy: 'canary' as const, wait: '1ms', steps: [{ share: 5, hold: '1h' }] };
+    const run = await bench.lifecycle(scenario, { ...TIMED, deployment: { rollout } });
+    const { outcome, outputs } = await run.handle.result();
+    expect(outcome).toBe('rolling_out');
     expect(scenario.count('watchEndpoint')).toBe(0);
+    const handle = bench.client.workflow.getHandle(outputs.deploy?.rollout.workflowId ?? '');
+    await eventually(
+      async () => ((await handle.query<RolloutStatus>('rollout')).phase === 'running' ? true : undefined),
+      'its turn',
+    );
+    const order = ending === 'promoted' ? 'promote' : 'rollback';
+    await handle.executeUpdate(order, { args: [{ by: 'ada', reason: 'seen enough' }] });
+    expect(await handle.result()).toMatchObject({ outcome: ending });
+    expect(scenario.count('watchEndpoint')).toBe(watched);
+    expect(scenario.count('ensureRetraining')).toBe(watched);
   });
 
   it('what is not deployed is not watched', async () => {

@@ -401,22 +401,70 @@ describe('a long life', () => {
     await retraining.ended(1);
   });
 
-  it('does not continue as new while a run goes on', async () => {
+  it.each([
+    ['comes into production', null, { outcome: 'deployed', version: '1', helped: null }],
+    ['breaks', 'gone', { outcome: 'failed', helped: false, message: expect.stringContaining('gone') }],
+    ['is cancelled', 'cancel', { outcome: 'failed', message: 'the run was cancelled' }],
+  ])('continues as new while a run goes on, and hears that it %s', async (_, problem, ended) => {
     const { scenario, retraining } = world();
     const open = new Gate();
-    scenario.let('loadSpec', async () => {
+    const usual = scenario.usual.openTracking;
+    scenario.let('openTracking', async (input) => {
       await open.opened;
-      throw ApplicationFailure.nonRetryable('gone', 'ArtifactMissing');
+      if (problem === 'gone') throw ApplicationFailure.nonRetryable('gone', 'ArtifactMissing');
+      return usual(input);
     });
-    await retraining.start({}, { input: { continueAfter: 1 } });
+    await retraining.start({}, { input: { continueAfter: 3 } });
     const { runId } = await retraining.handle.describe();
-    await retraining.trigger({ kind: 'demand' });
-    for (let i = 0; i < 5; i++) await retraining.trigger({ kind: 'degradation' });
-    expect((await retraining.handle.describe()).runId).toBe(runId);
+    const { run } = await retraining.trigger({ kind: 'demand' });
+    for (let i = 0; i < 7; i++) await retraining.trigger({ kind: 'degradation' });
+    await eventually(
+      async () => ((await retraining.handle.describe()).runId === runId ? undefined : true),
+      'a new run of the workflow',
+    );
+    // It knows that the run goes on: one at a time.
+    expect(await retraining.trigger({ kind: 'degradation' })).toMatchObject({ decision: 'wait' });
+    expect((await retraining.status()).state.runs).toMatchObject([{ workflowId: run, endedAt: null }]);
     await retraining.answer({ decision: 'pause', by: 'ada' });
+    if (problem === 'cancel') await bench.client.workflow.getHandle(run ?? '').cancel();
     open.open();
     const { state } = await retraining.ended(1);
-    expect(state.pending).toMatchObject([{ kind: 'degradation', times: 5 }]);
+    expect(state.runs).toMatchObject([{ workflowId: run, ...ended }]);
+    expect(state.pending.find(({ kind }) => kind === 'degradation')).toMatchObject({ times: 8 });
+  });
+
+  it('ends when the spec asks for none any more: no run, nothing that waits, all on record', async () => {
+    const { scenario, retraining } = world();
+    const open = new Gate();
+    scenario.let('ingest', async () => {
+      await open.opened;
+      return ingested;
+    });
+    await retraining.start({ debounce: '1h' });
+    const { run } = await retraining.trigger({ kind: 'demand', by: 'ada' });
+    await retraining.until(() => scenario.count('ingest') > 0, 'the run');
+    await retraining.trigger({ kind: 'degradation', reason: 'Brier 0.29' });
+    const { state, decisions } = await retraining.retire('the spec has no section retraining any more');
+    expect(state.pending).toEqual([]);
+    expect(decisions.at(-1)).toMatchObject({
+      decision: 'skip',
+      why: expect.stringMatching(/^the retraining ends: the spec has no section retraining any more; run /),
+      reasons: [{ kind: 'degradation' }],
+    });
+    await retraining.handle.result();
+    open.open();
+    await eventually(
+      async () =>
+        (await bench.client.workflow.getHandle(run ?? '').describe()).status.name === 'CANCELLED' ||
+        undefined,
+      'the end of the run',
+    );
+    const told = scenario
+      .inputs('recordAudit')
+      .filter(({ stream }) => stream.startsWith('retraining/'))
+      .flatMap(({ entries }) => entries.map(({ reason }) => reason));
+    expect(told.at(-1)).toContain('the retraining ends');
+    expect(scenario.count('openTracking')).toBe(1);
   });
 
   it('cancelled, it lets its run go on and ends with all in the audit log', async () => {

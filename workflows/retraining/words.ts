@@ -2,6 +2,7 @@ import type { AuditEntry } from '../../contracts/audit.ts';
 import { retrainingWorkflowId } from '../../contracts/names.ts';
 import type { NoticeOfRun } from '../../contracts/notices.ts';
 import type { RetrainingDecision } from '../../contracts/retraining.ts';
+import type { RetrainingBook } from '../../domain/retraining/book.ts';
 
 /** A decision as an entry of the audit log. */
 export function entryOf(decision: RetrainingDecision): Omit<AuditEntry, 'at'> {
@@ -51,3 +52,26 @@ export const noticeOf = (
   text: about.text.slice(0, 4_000),
   url: null,
 });
+
+/** The workflow id of a run that begins now. */
+export function runIdOf(pipeline: string): string {
+  const time = new Date()
+    .toISOString()
+    .replaceAll(/[-:]/g, '')
+    .replace('T', '-')
+    .replace('.', '-')
+    .slice(0, -1);
+  return `${pipeline}/retraining/${time}`;
+}
+
+/** What the Temporal UI shows of a retraining. */
+export const detailsOf = (
+  { state, running }: Pick<RetrainingBook, 'state' | 'running'>,
+  decision: RetrainingDecision,
+): string =>
+  [
+    running ? `Run **${running.workflowId}** goes on.` : 'No run goes on.',
+    state.pending.length > 0 ? `Now: ${lineOf(decision)}` : 'No reason waits.',
+    `${state.failures} run(s) in a row did not help${state.gaveUpAt === null ? '' : '; **a person has to resume it**'}.`,
+    ...(state.paused ? ['**Paused** by a person.'] : []),
+  ].join('\n\n');
