@@ -1,14 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { BacktestInput, BacktestResult, PolicyOutcome } from '../../contracts/backtest.ts';
-import type { BacktestPlan } from '../../contracts/backtest-activities.ts';
 import { WORKFLOW_TYPES } from '../../contracts/names.ts';
-import { retrainingSpec } from '../../contracts/spec/retraining.ts';
+import { BREAK, backtestWorld, DAYS, FIRST, NOTHING, policy } from '../support/backtest-world.ts';
 import { failure } from '../support/failures.ts';
-import { badQuality, goodQuality } from '../support/monitor-world.ts';
-import { watchedSpec } from '../support/monitoring-samples.ts';
-import { parts, smallSpec, tracking } from '../support/samples.ts';
-import { Scenario } from '../support/scenario.ts';
+import { parts, smallSpec } from '../support/samples.ts';
+import type { Scenario } from '../support/scenario.ts';
 import { dayWindow } from '../support/window-reports.ts';
 import { WorkflowBench } from '../support/workflow-bench.ts';
 
@@ -17,58 +14,6 @@ beforeAll(async () => {
   bench = await WorkflowBench.start(inject('temporal'));
 });
 afterAll(() => bench.close());
-
-const DAYS = 12;
-const FIRST = dayWindow(0).from;
-/** From this day on, models that were trained before it are bad. */
-const BREAK = 4;
-
-const policy = (name: string, on: object | null, more: object = {}) => ({
-  name,
-  retraining:
-    on === null
-      ? null
-      : retrainingSpec.parse({ on, debounce: '0s', cooldown: '1d', window: WINDOW, ...more }),
-});
-const WINDOW = { kind: 'expanding', validation: '2d', test: '2d' };
-const NOTHING = { conceptDrift: false, degradation: false };
-
-/** A world whose models are as good as the day on which they were trained lets them be. */
-function world(scheduled: BacktestPlan['scheduled'], groundTruthDelay?: string): Scenario {
-  const scenario = new Scenario();
-  const spec = watchedSpec({
-    columns: { target: 'churned', timestamp: 'at' },
-    evaluation: { metric: 'log_loss' },
-    monitoring: {
-      window: '1d',
-      quality: { metric: 'log_loss', max: 0.5 },
-      ...(groundTruthDelay === undefined ? {} : { groundTruthDelay }),
-    },
-    retraining: { window: WINDOW },
-  });
-  const isBad = (model: string, index: number): boolean =>
-    index >= BREAK && Date.parse(model) <= Date.parse(dayWindow(BREAK).from);
-  scenario.let('planBacktest', async () => ({
-    spec,
-    windows: Array.from({ length: DAYS }, (_, i) => dayWindow(i)),
-    scheduled,
-    delayWindows: groundTruthDelay === undefined ? 0 : Number.parseInt(groundTruthDelay, 10),
-    tracking,
-  }));
-  scenario.let('observeBacktest', async ({ labelled }) => ({
-    verdicts:
-      labelled === null
-        ? []
-        : [isBad(labelled.model.name, labelled.window.index) ? badQuality() : goodQuality()],
-  }));
-  scenario.let('judgeBacktest', async ({ model, windows }) => ({
-    windows: windows.map(({ index }) => {
-      const bad = isBad(model.name, index);
-      return { rows: 100, labels: 100, quality: { log_loss: bad ? 0.6 : 0.3 }, bad };
-    }),
-  }));
-  return scenario;
-}
 
 const start = (scenario: Scenario, policies: BacktestInput['policies'], changes: object = {}) =>
   bench.client.workflow.execute<(input: BacktestInput) => Promise<BacktestResult>>(WORKFLOW_TYPES.backtest, {
@@ -86,7 +31,7 @@ const outcomeOf = ({ policies }: BacktestResult, name: string): PolicyOutcome =>
 describe.concurrent('policies side by side', () => {
   it('differ as they should, and what several ask for is trained once', { timeout: 90_000 }, async () => {
     const days = [2, 5, 8].map((day) => dayWindow(day).from);
-    const scenario = world([[], days, [], []]);
+    const scenario = backtestWorld([[], days, [], []]);
     const result = await start(scenario, [
       policy('never', null),
       policy('by-calendar', { ...NOTHING, schedule: '0 0 * * *' }),
@@ -133,7 +78,7 @@ describe.concurrent('policies side by side', () => {
   });
 
   it('truth that comes late makes every policy late', { timeout: 60_000 }, async () => {
-    const scenario = world([[]], '3d');
+    const scenario = backtestWorld([[]], '3d');
     const result = await start(scenario, [policy('on-degradation', { ...NOTHING, degradation: true })]);
     expect(result.labelDelay).toBe('3d');
     const { runs, badWindows, missed } = outcomeOf(result, 'on-degradation');
@@ -142,7 +87,7 @@ describe.concurrent('policies side by side', () => {
   });
 
   it('a training that breaks is one that failed, and its policy goes on', { timeout: 60_000 }, async () => {
-    const scenario = world([[]]);
+    const scenario = backtestWorld([[]]);
     let broken = 0;
     scenario.let('split', async () => {
       // The first model is trained; the first retraining is not.
@@ -160,7 +105,7 @@ describe.concurrent('policies side by side', () => {
   });
 
   it('without a first model there is nothing to compare: its error is that of the back-test', async () => {
-    const scenario = world([[]]);
+    const scenario = backtestWorld([[]]);
     scenario.let('split', async () => {
       throw ApplicationFailure.nonRetryable('no rows before 2009-06-01', 'DataTooSmall');
     });
@@ -176,7 +121,7 @@ describe.concurrent('policies side by side', () => {
     ['no policy', { policies: [] }, 'policies'],
     ['a time that is none', { from: 'May' }, 'from'],
   ])('%s is refused', async (_, changes, words) => {
-    const scenario = world([[]]);
+    const scenario = backtestWorld([[]]);
     expect(await failure(start(scenario, [policy('never', null)], changes))).toMatchObject({
       type: 'InputInvalid',
       message: expect.stringContaining(words),
