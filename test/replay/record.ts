@@ -7,11 +7,13 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { LifecycleInput } from '../../contracts/lifecycle.ts';
 import { modelServerWorkflowId, QUERIES, trainingWorkflowId, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import type { StageOutputs } from '../../contracts/stages.ts';
+import { backtestWorld, FIRST, NOTHING, policy } from '../support/backtest-past.ts';
 import { batchOf, EventLogUnderTest } from '../support/event-log.ts';
 import { failure } from '../support/failures.ts';
+import { badQuality, goodQuality, MonitorWorld } from '../support/monitor-world.ts';
 import { RetrainingUnderTest } from '../support/retraining.ts';
 import { RolloutBench } from '../support/rollout-bench.ts';
-import { checked, ingested, servedModel } from '../support/samples.ts';
+import { checked, ingested, parts, servedModel, smallSpec } from '../support/samples.ts';
 import { Scenario } from '../support/scenario.ts';
 import { temporalCli } from '../support/temporal-cli.ts';
 import { startTemporalServer } from '../support/temporal-server.ts';
@@ -215,6 +217,56 @@ async function retraining(bench: WorkflowBench): Promise<void> {
   await save('retraining-after', entity.handle);
 }
 
+/** A watched endpoint: an alert is raised, told by one channel, refused by the other, and over. */
+async function monitor(bench: WorkflowBench): Promise<void> {
+  const scenario = new Scenario({}, 'recorded-monitor');
+  scenario.addServer('a', bench.taskQueue);
+  const bad = new Set([2, 3]);
+  const world = new MonitorWorld(scenario, { groundTruthDelay: '1d' }, (index) => [
+    bad.has(index) ? badQuality() : goodQuality(),
+  ]);
+  world.channels = ['log', 'email'];
+  scenario.let('deliverAlert', async (delivery) => {
+    if (delivery.channel === 'email') throw ApplicationFailure.nonRetryable('no address', 'InputInvalid');
+    return world.usual.deliverAlert(delivery);
+  });
+  const run = await world.look(bench, { asOf: '2026-11-08T00:00:00Z' });
+  await run.result();
+  const alerts = scenario
+    .inputs('deliverAlert')
+    .map(({ notice, channel }) => `alert/${notice.id}/${channel}`);
+  const [told, refused] = ['log', 'email'].map((channel) => alerts.find((id) => id.endsWith(channel)) ?? '');
+  await bench.client.workflow.getHandle(told ?? '').result();
+  await failure(bench.client.workflow.getHandle(refused ?? '').result());
+  await save('monitor', run);
+  await save('alert-told', bench.client.workflow.getHandle(told ?? ''));
+  await save('alert-refused', bench.client.workflow.getHandle(refused ?? ''));
+}
+
+/** Two policies, of which one trains anew, once in vain. */
+async function backtest(bench: WorkflowBench): Promise<void> {
+  const { scenario } = backtestWorld([[], []], '1d', undefined, new Scenario({}, 'recorded-backtest'));
+  let splits = 0;
+  scenario.let('split', async () => {
+    if (++splits === 2) throw ApplicationFailure.nonRetryable('too few rows', 'DataTooSmall');
+    return parts;
+  });
+  const handle = await bench.client.workflow.start(WORKFLOW_TYPES.backtest, {
+    workflowId: scenario.id,
+    taskQueue: bench.taskQueue,
+    args: [
+      {
+        spec: { ...smallSpec() },
+        policies: [policy('never', null), policy('on-degradation', { ...NOTHING, degradation: true })],
+        from: FIRST,
+        to: '2009-06-13T00:00:00Z',
+      },
+    ],
+  });
+  await handle.result();
+  await save('backtest', handle);
+}
+
 const all = {
   approval,
   rejection,
@@ -226,6 +278,8 @@ const all = {
   modelServer,
   eventLog,
   retraining,
+  monitor,
+  backtest,
 };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !Object.hasOwn(all, name));

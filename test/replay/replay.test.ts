@@ -39,7 +39,10 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 describe('recorded histories', () => {
   it('tell of every way that a run can go', () => {
     expect(histories.map(({ name }) => name).sort()).toEqual([
+      'alert-refused',
+      'alert-told',
       'approval',
+      'backtest',
       'cancellation',
       'endpoint-after',
       'endpoint-before',
@@ -48,6 +51,7 @@ describe('recorded histories', () => {
       'failed-stage',
       'gates-failed',
       'model-server',
+      'monitor',
       'rejection',
       'retraining-after',
       'retraining-before',

@@ -40,12 +40,14 @@ export interface BacktestPast {
 
 /** Activities of a back-test over a made-up past; what they decide by is the real thing. */
 export class BacktestWorld {
-  readonly scenario = new Scenario();
   readonly store = new MemoryStore();
   readonly outcomes: PolicyOutcome[] = [];
 
-  constructor({ spec, windows, scheduled, delayWindows, verdicts, judged }: BacktestPast) {
-    const { store, scenario } = this;
+  constructor(
+    { spec, windows, scheduled, delayWindows, verdicts, judged }: BacktestPast,
+    readonly scenario = new Scenario(),
+  ) {
+    const { store } = this;
     scenario.let('planBacktest', async ({ request }) => {
       const policies = request.policies.map((policy, i) => ({ policy, scheduled: scheduled[i] ?? [] }));
       const settings = await store.putJson({ spec, windows, policies, delayWindows });

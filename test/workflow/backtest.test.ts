@@ -2,11 +2,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { BacktestInput, BacktestResult } from '../../contracts/backtest.ts';
 import { WORKFLOW_TYPES } from '../../contracts/names.ts';
-import { retrainingSpec } from '../../contracts/spec/retraining.ts';
-import { BacktestWorld } from '../support/backtest-world.ts';
+import { BREAK, backtestWorld, DAYS, FIRST, NOTHING, policy } from '../support/backtest-past.ts';
+import type { BacktestWorld } from '../support/backtest-world.ts';
 import { failure } from '../support/failures.ts';
-import { badQuality, goodQuality } from '../support/monitor-world.ts';
-import { watchedSpec } from '../support/monitoring-samples.ts';
 import { parts, smallSpec } from '../support/samples.ts';
 import { dayWindow } from '../support/window-reports.ts';
 import { WorkflowBench } from '../support/workflow-bench.ts';
@@ -16,51 +14,6 @@ beforeAll(async () => {
   bench = await WorkflowBench.start(inject('temporal'));
 });
 afterAll(() => bench.close());
-
-const DAYS = 12;
-const FIRST = dayWindow(0).from;
-/** From this day on, models that were trained before it are bad. */
-const BREAK = 4;
-
-const policy = (name: string, on: object | null, more: object = {}) => ({
-  name,
-  retraining:
-    on === null
-      ? null
-      : retrainingSpec.parse({ on, debounce: '0s', cooldown: '1d', window: WINDOW, ...more }),
-});
-const WINDOW = { kind: 'expanding', validation: '2d', test: '2d' };
-const NOTHING = { conceptDrift: false, degradation: false };
-
-/** A world whose models are as good as the day on which they were trained lets them be. */
-function world(scheduled: number[][], groundTruthDelay?: string, days = DAYS): BacktestWorld {
-  const spec = watchedSpec({
-    columns: { target: 'churned', timestamp: 'at' },
-    evaluation: { metric: 'log_loss' },
-    monitoring: {
-      window: '1d',
-      quality: { metric: 'log_loss', max: 0.5 },
-      ...(groundTruthDelay === undefined ? {} : { groundTruthDelay }),
-    },
-    retraining: { window: WINDOW },
-  });
-  const isBad = (model: string, index: number): boolean =>
-    index >= BREAK && Date.parse(model) <= Date.parse(dayWindow(BREAK).from);
-  return new BacktestWorld({
-    spec,
-    windows: Array.from({ length: days }, (_, i) => dayWindow(i)),
-    scheduled,
-    delayWindows: groundTruthDelay === undefined ? 0 : Number.parseInt(groundTruthDelay, 10),
-    verdicts: ({ labelled }) =>
-      (labelled?.parts ?? [])
-        .slice(0, 1)
-        .map(({ model }) => (isBad(model.name, labelled?.window.index ?? 0) ? badQuality() : goodQuality())),
-    judged: ({ model, window: { index } }) => {
-      const bad = isBad(model, index);
-      return { rows: 100, quality: { log_loss: bad ? 0.6 : 0.3 }, bad };
-    },
-  });
-}
 
 const start = ({ scenario }: BacktestWorld, policies: BacktestInput['policies'], changes: object = {}) =>
   bench.client.workflow.execute<(input: BacktestInput) => Promise<BacktestResult>>(WORKFLOW_TYPES.backtest, {
@@ -72,7 +25,7 @@ const start = ({ scenario }: BacktestWorld, policies: BacktestInput['policies'],
 describe.concurrent('policies side by side', () => {
   it('differ as they should, and what several ask for is trained once', { timeout: 90_000 }, async () => {
     const days = [1, 4, 7];
-    const past = world([[], days, [], []]);
+    const past = backtestWorld([[], days, [], []]);
     const { scenario } = past;
     const result = await start(past, [
       policy('never', null),
@@ -120,7 +73,7 @@ describe.concurrent('policies side by side', () => {
   });
 
   it('truth that comes late makes every policy late', { timeout: 60_000 }, async () => {
-    const past = world([[]], '3d');
+    const past = backtestWorld([[]], '3d');
     const result = await start(past, [policy('on-degradation', { ...NOTHING, degradation: true })]);
     expect(result.labelDelay).toBe('3d');
     const { runs, badWindows, missed } = past.outcome('on-degradation');
@@ -129,7 +82,7 @@ describe.concurrent('policies side by side', () => {
   });
 
   it('a training that breaks is one that failed, and its policy goes on', { timeout: 60_000 }, async () => {
-    const past = world([[]]);
+    const past = backtestWorld([[]]);
     const { scenario } = past;
     let broken = 0;
     scenario.let('split', async () => {
@@ -148,7 +101,7 @@ describe.concurrent('policies side by side', () => {
   });
 
   it('without a first model there is nothing to compare: its error is that of the back-test', async () => {
-    const past = world([[]]);
+    const past = backtestWorld([[]]);
     const { scenario } = past;
     scenario.let('split', async () => {
       throw ApplicationFailure.nonRetryable('no rows before 2009-06-01', 'DataTooSmall');
@@ -165,7 +118,7 @@ describe.concurrent('policies side by side', () => {
     ['no policy', { policies: [] }, 'policies'],
     ['a time that is none', { from: 'May' }, 'from'],
   ])('%s is refused', async (_, changes, words) => {
-    expect(await failure(start(world([[]]), [policy('never', null)], changes))).toMatchObject({
+    expect(await failure(start(backtestWorld([[]]), [policy('never', null)], changes))).toMatchObject({
       type: 'InputInvalid',
       message: expect.stringContaining(words),
     });
