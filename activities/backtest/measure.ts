@@ -25,6 +25,9 @@ import { stepsOf } from './advance.ts';
 type Observe = Parameters<BacktestActivities['observeBacktest']>[0];
 type Judge = Parameters<BacktestActivities['judgeBacktest']>[0];
 
+/** What measuring needs of its activity. */
+type Measuring = Pick<ActivityFrame, 'scratch' | 'signal' | 'duckdbMemory'>;
+
 /** A model with what its windows are measured by, on this machine. */
 interface LocalModel extends BacktestModel {
   path: string;
@@ -49,9 +52,9 @@ async function localModel(store: ArtifactStore, { model }: NamedModel): Promise<
 
 /** What a monitor would have said at the end of a window, by what was known then. */
 export async function observeBacktest(
-  deps: ActivityDependencies,
+  deps: Pick<ActivityDependencies, 'store'>,
   { settings, question: { window, model: serving, labelled } }: Observe,
-  frame: ActivityFrame,
+  frame: Measuring,
 ): ReturnType<BacktestActivities['observeBacktest']> {
   const store = (await deps.store()).within(await frame.scratch(), { encrypt: true });
   const { spec } = backtestSettings.parse(await store.json(settings));
@@ -165,7 +168,7 @@ function badOf(verdicts: ReturnType<typeof qualityVerdicts>): boolean | null {
 
 /** A database that can read these files alone: conditions of slices are people's SQL. */
 async function overFiles<T>(
-  frame: ActivityFrame,
+  frame: Measuring,
   paths: readonly string[],
   work: (database: Database) => Promise<T>,
 ): Promise<T> {
