@@ -14,7 +14,9 @@ describe('data drift', () => {
   it('of one feature among many is named and alarms nobody', () => {
     const verdicts = said('data-drift', {}, { columns: [...others(11), drifted] });
     expect(verdicts['']).toMatchObject({ state: 'ok', observed: 1 / 12, limit: 0.3 });
-    expect(verdicts['']?.words).toBe('1 of 12 features (8.3 %) drifted, too many from 30 % on: contact (PSI 3.2)');
+    expect(verdicts['']?.words).toBe(
+      '1 of 12 features (8.3 %) drifted, too many from 30 % on: contact (PSI 3.2)',
+    );
     expect(verdicts.contact).toMatchObject({
       state: 'unlimited',
       observed: 3.2,
@@ -26,7 +28,8 @@ describe('data drift', () => {
     const columns = [...others(7), drifted, { ...drifted, name: 'b', psi: 5 }, { ...drifted, name: 'c' }];
     expect(said('data-drift', {}, { columns })['']).toMatchObject({
       state: 'breached',
-      words: '3 of 10 features (30 %) drifted, too many from 30 % on: b (PSI 5), c (PSI 3.2), contact (PSI 3.2)',
+      words:
+        '3 of 10 features (30 %) drifted, too many from 30 % on: b (PSI 5), c (PSI 3.2), contact (PSI 3.2)',
     });
   });
 
