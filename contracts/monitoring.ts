@@ -217,7 +217,7 @@ export const monitorState = z.strictObject({
   /** The end of the last window whose truth was looked at. */
   judgedThrough: moment.nullable(),
   alerts: alertState,
-  /** What people were not told, until the channel takes something again; the latest, the oldest first. */
+  /** What people were not told yet, or not at all; the latest, the oldest first. */
   undelivered: z.array(undelivered).max(20).default([]),
   detector: detectorState,
   counters: serverCounters,

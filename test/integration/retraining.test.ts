@@ -247,6 +247,30 @@ describe('schedules of a pipeline', () => {
 });
 
 describe('the watching of an endpoint', () => {
+  it('lists what a channel does not take, each by itself, until it is told', async () => {
+    const records = new MonitorRecords((await platform.deps.store()).documents);
+    await records.changeState('shouts', () => watchedState('shouts'));
+    const tell = (id: string, refused: string | null, channel: 'email' | 'slack' = 'email') =>
+      platform.run('recordDelivery', {
+        endpoint: 'shouts',
+        notice: { id, title: `notice ${id}` },
+        channel,
+        refused,
+      });
+    const listed = async () =>
+      (await records.state('shouts'))?.undelivered.map(({ id, channel, why }) => `${id} ${channel} ${why}`);
+    await tell('a', 'no address');
+    await tell('b', 'no address');
+    await tell('b', 'no secret', 'slack');
+    expect(await listed()).toEqual(['a email no address', 'b email no address', 'b slack no secret']);
+    const since = (await records.state('shouts'))?.undelivered[0]?.at;
+    await tell('b', null);
+    await tell('c', null);
+    await tell('a', 'not told within 30 days');
+    expect(await listed()).toEqual(['b slack no secret', 'a email not told within 30 days']);
+    expect((await records.state('shouts'))?.undelivered[1]?.at).toBe(since);
+  });
+
   const since = '2026-11-01T10:30:00Z';
   const specOf = (more: object) =>
     pipelineSpec.parse({

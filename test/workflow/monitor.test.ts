@@ -282,7 +282,7 @@ describe.concurrent('what follows from a window', () => {
     expect(world.told).toHaveLength(1);
   });
 
-  it('a notice that is refused for good is not tried again, and stands on record', async () => {
+  it('a notice that is refused stands on record and is tried again, slowly, until it is told', async () => {
     const scenario = new Scenario();
     const world = new MonitorWorld(scenario, {}, () => [badQuality()]);
     world.channels = ['email'];
@@ -291,9 +291,13 @@ describe.concurrent('what follows from a window', () => {
     });
     await (await world.look(bench, { asOf: end(0) })).result();
     const { notice } = scenario.inputs('deliverAlert')[0] ?? {};
-    await expect(bench.client.workflow.getHandle(`alert/${notice?.id}/email`).result()).rejects.toMatchObject(
-      { name: 'WorkflowFailedError' },
-    );
+    const handle = bench.client.workflow.getHandle(`alert/${notice?.id}/email`);
+    const pause = await eventually(async () => {
+      const { events } = await handle.fetchHistory();
+      return events?.findLast((event) => event.timerStartedEventAttributes)?.timerStartedEventAttributes;
+    }, 'the wait for the next try');
+    expect(Number(pause.startToFireTimeout?.seconds)).toBe(1_800);
+    expect((await handle.describe()).status.name).toBe('RUNNING');
     expect(scenario.count('deliverAlert')).toBe(1);
     expect(scenario.inputs('recordDelivery')).toEqual([
       {
@@ -303,12 +307,16 @@ describe.concurrent('what follows from a window', () => {
         refused: 'PERENNIAL_MAIL_TO is not set on this worker',
       },
     ]);
-    // What is taken says that the way is open again.
+    // Another one that is taken is noted by itself; the first goes on waiting.
     scenario.let('deliverAlert', async () => undefined);
     await (await world.look(bench, { asOf: end(1) })).result();
     await eventually(
       async () => scenario.inputs('recordDelivery').at(-1)?.refused === null || undefined,
       'the record of what was taken',
     );
+    const taken = scenario.inputs('recordDelivery').at(-1);
+    expect(taken?.notice.id).not.toBe(notice?.id);
+    expect((await handle.describe()).status.name).toBe('RUNNING');
+    await handle.terminate('the end of the test');
   });
 });
