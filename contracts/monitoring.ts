@@ -198,6 +198,10 @@ export const monitorSettings = z.strictObject({
   since: moment,
   /** Nothing is looked at; what is on record stays. */
   paused: z.boolean().default(false),
+  /** Who paused it or let it go on, and why. */
+  note: z.string().max(1_500).optional(),
+  /** `event`: recorded traffic is replayed, and whoever does says how late it is. Default: `wall`. */
+  clock: z.enum(['wall', 'event']).optional(),
   /** Since when a version is in production whose spec asks for no watching; absent: none is. Paused, too. */
   endedAt: moment.optional(),
 });

@@ -14,6 +14,7 @@ import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { storeRows } from '../../lib/events/intake.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import { ensureHousekeeping } from '../../workers/housekeeping.ts';
+import { answerOf } from '../../workers/monitor.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
 import { watchedState } from '../support/monitoring-samples.ts';
 import { PostgresServer } from '../support/postgres-server.ts';
@@ -280,6 +281,32 @@ describe('the watching of an endpoint', () => {
       columns: { target: 'y', timestamp: 'at' },
       ...more,
     });
+
+  it('is paused and resumed by people, and is listed without its trend', async () => {
+    const store = await platform.deps.store();
+    const records = new MonitorRecords(store.documents);
+    await platform.run('watchEndpoint', {
+      spec: specOf({ name: 'listed', monitoring: { window: '1h' } }),
+      since,
+    });
+    await records.changeState('listed', () => watchedState('listed'));
+    const { endpoints } = await answerOf(store, { ask: 'list' });
+    const listed = endpoints.find(({ settings }) => settings.endpoint === 'listed');
+    expect(listed?.state).toMatchObject({ trend: [], latest: { rows: 1_000 } });
+    const pause = (endpoint: string, paused: boolean, note: string) =>
+      answerOf(store, { ask: 'pause', endpoint, paused, note });
+    const [view] = (await pause('listed', true, 'paused by ada: closed')).endpoints;
+    expect(view?.settings).toMatchObject({ paused: true, note: 'paused by ada: closed' });
+    const plan = { endpoint: 'listed', asOf: '2026-11-03T00:00:00Z', again: null };
+    expect((await platform.run('planMonitoring', plan)).settings).toBeNull();
+    await pause('listed', false, 'resumed by ada');
+    expect((await platform.run('planMonitoring', plan)).due.length).toBeGreaterThan(0);
+    await platform.run('watchEndpoint', { spec: specOf({ name: 'listed' }), since });
+    await expect(pause('listed', false, 'resumed by ada')).rejects.toMatchObject({
+      code: 'InputInvalid',
+      message: expect.stringContaining('no section monitoring'),
+    });
+  });
 
   it('ends with the spec that does not ask for it any more, and begins anew without what lies between', async () => {
     const records = new MonitorRecords((await platform.deps.store()).documents);

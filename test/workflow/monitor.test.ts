@@ -1,5 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { lookAgain } from '../../client/monitoring.ts';
+import { Schedules } from '../../client/schedules.ts';
 import { monitorScheduleId, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import { Gate } from '../support/gate.ts';
 import { badQuality, goodQuality, MonitorWorld } from '../support/monitor-world.ts';
@@ -112,6 +114,37 @@ describe.concurrent('looking at an endpoint', () => {
       'ok',
     ]);
     expect(world.alerts.open).toEqual([]);
+  });
+
+  it('a backfill of its schedule looks at what is on record again, and says how much', async () => {
+    const scenario = new Scenario();
+    const world = new MonitorWorld(scenario);
+    await (await world.look(bench, { asOf: end(5) })).result();
+    const id = monitorScheduleId(scenario.id);
+    await bench.client.schedule.create({
+      scheduleId: id,
+      spec: { intervals: [{ every: '1d' }] },
+      state: { paused: true },
+      action: {
+        type: 'startWorkflow',
+        workflowType: WORKFLOW_TYPES.monitor,
+        taskQueue: bench.taskQueue,
+        args: [{ endpoint: scenario.id }],
+      },
+    });
+    const schedules = new Schedules(bench.client);
+    const before = scenario.count('observeWindow');
+    const { lookedAgain } = await schedules.backfill(id, new Date(end(0)), new Date(end(3)));
+    expect(lookedAgain).toBe(3);
+    expect(scenario.count('observeWindow')).toBe(before + 3);
+    expect(world.trend).toHaveLength(6);
+    await expect(
+      schedules.backfill(id, new Date('2020-01-01'), new Date('2020-01-02')),
+    ).rejects.toMatchObject({ code: 'InputInvalid', message: expect.stringContaining('none was looked at') });
+    await expect(
+      lookAgain(bench.client, bench.taskQueue, scenario.id, { from: end(8), before: end(9) }),
+    ).rejects.toMatchObject({ code: 'InputInvalid' });
+    await bench.client.schedule.getHandle(id).delete();
   });
 
   it('MLflow is out: windows go on, and it has them later', { timeout: 60_000 }, async () => {
@@ -294,7 +327,8 @@ describe.concurrent('what follows from a window', () => {
     const handle = bench.client.workflow.getHandle(`alert/${notice?.id}/email`);
     const pause = await eventually(async () => {
       const { events } = await handle.fetchHistory();
-      return events?.findLast((event) => event.timerStartedEventAttributes)?.timerStartedEventAttributes;
+      const timer = events?.findLast((event) => event.timerStartedEventAttributes);
+      return timer?.timerStartedEventAttributes ?? undefined;
     }, 'the wait for the next try');
     expect(Number(pause.startToFireTimeout?.seconds)).toBe(1_800);
     expect((await handle.describe()).status.name).toBe('RUNNING');
