@@ -3,6 +3,7 @@ import type { MonitorView } from '../contracts/monitor-questions.ts';
 import type { TrendWindow, Verdict, WindowSummary } from '../contracts/monitoring.ts';
 import { CHECKS, type CheckName } from '../contracts/spec/monitoring.ts';
 import { columns } from './output.ts';
+import { ageWords, staleFor } from './staleness.ts';
 
 const BARS = '▁▂▃▄▅▆▇█';
 /** Bars of a trend that fit beside the words. */
@@ -35,18 +36,45 @@ export function sparkline(values: readonly (number | undefined)[]): string {
   return values.map((value) => (value === undefined ? ' ' : bar(value))).join('');
 }
 
+/** Why nothing is looked at, where that is wanted; in words. */
+function pausedWords({ settings: { endedAt, paused, note } }: MonitorView): string | null {
+  if (endedAt !== undefined) return `not watched any more since ${minute(endedAt)} UTC`;
+  return paused ? note || 'paused' : null;
+}
+
+/** A line that says that what is shown is old; none where it is not. */
+function staleLines(view: MonitorView, now: number): string[] {
+  const age = staleFor(view, now);
+  if (age === null) return [];
+  const { endpoint } = view.settings;
+  const what = view.state?.latest ? 'the latest window ended' : 'the first window began';
+  return [
+    pc.red(
+      `  stale: ${what} ${ageWords(age)} ago, and none has been looked at since; is a worker running? See perennial schedule show monitor/${endpoint}`,
+    ),
+  ];
+}
+
 /** All watched endpoints, a line each. */
-export function monitorList(views: readonly MonitorView[]): string {
+export function monitorList(views: readonly MonitorView[], now: number = Date.now()): string {
   if (views.length === 0)
     return 'no endpoint is watched; a spec with monitoring: {} has its endpoint watched from its next deployment on';
   return columns([
     ['ENDPOINT', 'STATE', 'LATEST WINDOW', 'ROWS', 'LABELS', 'ALERTS'],
-    ...views.map(({ settings, state }) => {
+    ...views.map((view) => {
+      const { settings, state } = view;
+      const stale = staleFor(view, now);
       const latest = state?.latest;
       const raised = state?.alerts.open.filter(({ raisedAt }) => raisedAt !== null).length ?? 0;
       return [
         settings.endpoint,
-        settings.paused ? 'paused' : (latest?.state ?? 'no window yet'),
+        settings.endedAt !== undefined
+          ? 'not watched'
+          : settings.paused
+            ? 'paused'
+            : stale === null
+              ? (latest?.state ?? 'no window yet')
+              : `stale, ${ageWords(stale)}`,
         latest ? `${minute(latest.window.from)} .. ${minute(latest.window.before)}` : '',
         latest ? latest.rows.toLocaleString('en') : '',
         latest ? latest.labels.toLocaleString('en') : '',
@@ -57,12 +85,17 @@ export function monitorList(views: readonly MonitorView[]): string {
 }
 
 /** One endpoint: now, and the trend. */
-export function monitorText({ settings, state }: MonitorView): string {
+export function monitorText(view: MonitorView, now: number = Date.now()): string {
+  const { settings, state } = view;
   const latest = state?.latest;
   const { endpoint, monitoring } = settings;
   const window = typeof monitoring.window === 'string' ? monitoring.window : `${monitoring.window.rows} rows`;
   if (!state || !latest)
-    return `${pc.bold(endpoint)}: no window has ended yet; the first one begins ${minute(settings.since)} UTC (window: ${window})`;
+    return [
+      `${pc.bold(endpoint)}: ${pausedWords(view) ?? `no window has ended yet; the first one begins ${minute(settings.since)} UTC (window: ${window})`}`,
+      ...staleLines(view, now),
+    ].join('\n');
+  const stopped = pausedWords(view);
   const open = state.alerts.open.filter(({ raisedAt }) => raisedAt !== null);
   const labelled = latest.labelled
     ? `truth of ${minute(latest.labelled.from)} .. ${minute(latest.labelled.before)}: ${latest.labels.toLocaleString('en')} labels`
@@ -70,6 +103,8 @@ export function monitorText({ settings, state }: MonitorView): string {
   return [
     `${pc.bold(endpoint)}${latest.version === null ? '' : ` version ${latest.version}`}: ${stateWord(latest.state)}`,
     `  window ${latest.window.index}, ${minute(latest.window.from)} .. ${minute(latest.window.before)} UTC: ${latest.rows.toLocaleString('en')} rows; ${labelled}`,
+    ...(stopped === null ? [] : [pc.yellow(`  ${stopped}`)]),
+    ...staleLines(view, now),
     '',
     checkTable(latest, state.trend),
     ...(open.length === 0

@@ -8,6 +8,7 @@ import {
 import { PerennialError } from '../contracts/errors.ts';
 import { nearest } from '../contracts/issues.ts';
 import { HOUSEKEEPING_SCHEDULE, monitorScheduleId } from '../contracts/names.ts';
+import { lookAgain } from './monitoring.ts';
 
 /** A schedule of Perennial's. */
 export interface ScheduleView {
@@ -35,9 +36,12 @@ export interface ScheduleDetails extends ScheduleView {
   /** The latest workflows that it started, the latest first. */
   recent: { at: string; workflowId: string }[];
   upcoming: string[];
+  /** After a backfill of the watching of an endpoint: windows that were looked at again. */
+  lookedAgain?: number;
 }
 
-const OWN = [monitorScheduleId(''), 'retraining/'];
+const WATCHING = monitorScheduleId('');
+const OWN = [WATCHING, 'retraining/'];
 const isOwn = (id: string): boolean =>
   id === HOUSEKEEPING_SCHEDULE || OWN.some((prefix) => id.startsWith(prefix));
 
@@ -93,18 +97,30 @@ export class Schedules {
   }
 
   /**
-   * Starts what it would have started in a time that is over, one after the other.
+   * Starts what it would have started in a time that is over, one after the other. The watching of an endpoint looks at
+   * all windows that nobody has looked at anyway: there it looks at those again that ended in that time.
    *
-   * @param from, to ISO 8601, both included
+   * @param from, to both included
+   * @throws PerennialError `InputInvalid` also where no window of that time is on record
    */
   async backfill(id: string, from: Date, to: Date): Promise<ScheduleDetails> {
     if (!(from.getTime() <= to.getTime()))
       throw new PerennialError('InputInvalid', '--from must be a time before --to');
+    if (id.startsWith(WATCHING)) return this.#lookAgain(id, from, to);
     await this.#known(id, (handle) =>
       // The server leaves the very beginning out.
       handle.backfill({ start: new Date(from.getTime() - 1), end: to, overlap: 'BUFFER_ALL' }),
     );
     return this.show(id);
+  }
+
+  async #lookAgain(id: string, from: Date, to: Date): Promise<ScheduleDetails> {
+    const { action } = await this.#known(id, (handle) => handle.describe());
+    const { looked } = await lookAgain(this.temporal, action.taskQueue, id.slice(WATCHING.length), {
+      from: from.toISOString(),
+      before: to.toISOString(),
+    });
+    return { ...(await this.show(id)), lookedAgain: looked };
   }
 
   async #known<T>(id: string, work: (handle: ScheduleHandle) => Promise<T>): Promise<T> {

@@ -93,12 +93,13 @@ export type Channel = z.infer<typeof channel>;
 export const delivery = z.strictObject({ channel, notice: alertNotice });
 export type Delivery = z.infer<typeof delivery>;
 
-/** A notice that a channel refused for good, or that it could not be told within a week. */
+/** A notice that a channel does not take yet, or that could not be told within thirty days. */
 export const undelivered = z.strictObject({
   /** Of the notice. */
   id: z.string().max(200),
   channel,
   title: z.string().max(300),
+  /** Since when. */
   at: moment,
   why: z.string().max(500),
 });

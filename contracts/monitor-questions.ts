@@ -4,7 +4,7 @@ import { monitorSettings, monitorState } from './monitoring.ts';
 
 /** What `perennial monitor` asks the worker's side. */
 export const monitorQuestion = z.discriminatedUnion('ask', [
-  /** All endpoints that are watched. */
+  /** All endpoints that are watched, without their trends. */
   z.strictObject({ ask: z.literal('list') }),
   /** One endpoint; `windows`: of the trend the latest; `report`: a new file for the latest report as a page. */
   z.strictObject({
@@ -15,6 +15,13 @@ export const monitorQuestion = z.discriminatedUnion('ask', [
   }),
   /** Tells nothing for a time. */
   z.strictObject({ ask: z.literal('silence'), endpoint: z.string().min(1), silence }),
+  /** Looks at no window until it is to go on. */
+  z.strictObject({
+    ask: z.literal('pause'),
+    endpoint: z.string().min(1),
+    paused: z.boolean(),
+    note: z.string().max(1_500),
+  }),
 ]);
 export type MonitorQuestion = z.infer<typeof monitorQuestion>;
 

@@ -74,7 +74,7 @@ export interface MonitoringActivities {
   logWindows(input: { settings: MonitorSettings }): Promise<void>;
   /** Tells one channel; sending the same again is harmless. */
   deliverAlert(input: Delivery): Promise<void>;
-  /** Puts on record what a channel refused for good; forgets it where the channel takes something again. */
+  /** Puts on record what a channel does not take; forgets it where it is told. */
   recordDelivery(input: {
     endpoint: string;
     notice: Pick<AlertNotice, 'id' | 'title'>;

@@ -206,6 +206,10 @@ export const monitorSettings = z.strictObject({
   since: moment,
   /** Nothing is looked at; what is on record stays. */
   paused: z.boolean().default(false),
+  /** Who paused it or let it go on, and why. */
+  note: z.string().max(1_500).optional(),
+  /** `event`: recorded traffic is replayed, and whoever does says how late it is. Default: `wall`. */
+  clock: z.enum(['wall', 'event']).optional(),
   /** Since when a version is in production whose spec asks for no watching; absent: none is. Paused, too. */
   endedAt: moment.optional(),
 });
@@ -227,7 +231,7 @@ export const monitorState = z.strictObject({
   /** The end of the last window whose truth was looked at. */
   judgedThrough: moment.nullable(),
   alerts: alertState,
-  /** What people were not told, until the channel takes something again; the latest, the oldest first. */
+  /** What people were not told yet, or not at all; the latest, the oldest first. */
   undelivered: z.array(undelivered).max(20).default([]),
   detector: detectorState,
   counters: serverCounters,

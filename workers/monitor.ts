@@ -1,5 +1,6 @@
 import { PerennialError } from '../contracts/errors.ts';
 import { type MonitorAnswer, type MonitorQuestion, monitorQuestion } from '../contracts/monitor-questions.ts';
+import type { MonitorSettings } from '../contracts/monitoring.ts';
 import { MonitorRecords } from '../lib/monitoring/monitor-records.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { openStore } from '../lib/store/open-store.ts';
@@ -16,16 +17,20 @@ export const runMonitor = answering(async (question, { config, tempDir }) => {
   return answerOf(store, monitorQuestion.parse(question));
 });
 
-async function answerOf(store: ArtifactStore, question: MonitorQuestion): Promise<MonitorAnswer> {
+/** What is on record, or is put on record, for a question. */
+export async function answerOf(store: ArtifactStore, question: MonitorQuestion): Promise<MonitorAnswer> {
   const records = new MonitorRecords(store.documents);
   if (question.ask === 'list') {
     const endpoints: MonitorAnswer['endpoints'] = [];
-    for await (const settings of records.watched())
-      endpoints.push({ settings, state: (await records.state(settings.endpoint)) ?? null });
+    for await (const settings of records.watched()) {
+      const state = await records.state(settings.endpoint);
+      endpoints.push({ settings, state: state ? { ...state, trend: [] } : null });
+    }
     return { endpoints: endpoints.sort((a, b) => (a.settings.endpoint < b.settings.endpoint ? -1 : 1)) };
   }
   const { endpoint } = question;
-  const settings = await watchedSettings(records, endpoint);
+  const known = await watchedSettings(records, endpoint);
+  const settings = question.ask === 'pause' ? await pausedBy(records, question) : known;
   if (question.ask === 'silence')
     await records.changeState(endpoint, (known) => {
       if (!known)
@@ -45,3 +50,17 @@ async function answerOf(store: ArtifactStore, question: MonitorQuestion): Promis
   }
   return { endpoints: [{ settings, state: state && { ...state, trend: state.trend.slice(-windows) } }] };
 }
+
+/** @throws PerennialError `InputInvalid` where there is nothing to go on with */
+const pausedBy = (
+  records: MonitorRecords,
+  { endpoint, paused, note }: Extract<MonitorQuestion, { ask: 'pause' }>,
+): Promise<MonitorSettings> =>
+  records.changeExistingSettings(endpoint, (known) => {
+    if (known.endedAt !== undefined)
+      throw new PerennialError(
+        'InputInvalid',
+        `${endpoint} is not watched: the spec of its version in production has no section monitoring; add one and deploy`,
+      );
+    return { ...known, paused, note };
+  });

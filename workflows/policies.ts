@@ -98,11 +98,11 @@ export const POLICIES = {
     scheduleToCloseTimeout: '30s',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '5s' },
   },
-  /** Tells an alert: an outage of a week is waited for. */
+  /** Tells an alert: an outage of an hour is waited for; after that people can see that it is not told, and it goes on. */
   alert: {
     startToCloseTimeout: '1m',
     heartbeatTimeout: '20s',
-    scheduleToCloseTimeout: '7d',
+    scheduleToCloseTimeout: '1h',
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5m' },
   },
   /** Writes what describes a version, behind what serves: any outage is waited for. Cancelled, it has ended. */

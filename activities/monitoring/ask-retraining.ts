@@ -1,14 +1,20 @@
 import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { MonitoringActivities } from '../../contracts/monitoring-activities.ts';
-import { retrainingWorkflowId, SIGNALS, UPDATES } from '../../contracts/names.ts';
-import type { RetrainingDecision, RetrainingTick, Trigger } from '../../contracts/retraining.ts';
+import { QUERIES, retrainingWorkflowId, SIGNALS, UPDATES } from '../../contracts/names.ts';
+import {
+  type RetrainingDecision,
+  type RetrainingTick,
+  retrainingStatus,
+  type Trigger,
+} from '../../contracts/retraining.ts';
+import { isNews } from '../../domain/retraining/news.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 
 type Question = Parameters<MonitoringActivities['askRetraining']>[0];
 
 /**
- * Tells the pipeline's workflow `retraining` how late it is, and what was seen, all together.
+ * Tells the pipeline's workflow `retraining` how late it is, where that is news to it, and what was seen, all together.
  *
  * @returns `null` where nothing was to be asked, or where the pipeline has no such workflow
  */
@@ -18,7 +24,9 @@ export async function askRetraining(
 ): Promise<{ decision: RetrainingDecision | null }> {
   const handle = deps.client().workflow.getHandle(retrainingWorkflowId(pipeline));
   try {
-    await handle.signal<[RetrainingTick]>(SIGNALS.tick, tick);
+    // A question leaves nothing in the history of a workflow that lives for years; a tick does, with every window.
+    const status = retrainingStatus.parse(await handle.query(QUERIES.retraining));
+    if (isNews(status, tick)) await handle.signal<[RetrainingTick]>(SIGNALS.tick, tick);
     if (triggers.length === 0) return { decision: null };
     const decision = await handle.executeUpdate<RetrainingDecision, [Trigger[]]>(UPDATES.trigger, {
       args: [triggers],

@@ -9,7 +9,7 @@ type Question = Parameters<MonitoringActivities['recordDelivery']>[0];
 const MOST = 20;
 const LONGEST = 500;
 
-/** Puts on record what a channel refused for good; what it takes again says that the way is open. */
+/** Puts on record what a channel does not take, and why; forgets it when it is told. */
 export async function recordDelivery(
   deps: ActivityDependencies,
   { endpoint, notice: { id, title }, channel, refused }: Question,
@@ -17,12 +17,12 @@ export async function recordDelivery(
   const { documents } = await deps.store();
   await new MonitorRecords(documents).changeState(endpoint, (known) => {
     if (!known) return undefined;
-    const isSame = (one: Undelivered): boolean =>
-      one.channel === channel && (refused === null || one.id === id);
-    const others = known.undelivered.filter((one) => !isSame(one));
-    if (refused === null)
-      return others.length === known.undelivered.length ? undefined : { ...known, undelivered: others };
-    const one = { id, channel, title, at: new Date().toISOString(), why: refused.slice(0, LONGEST) };
+    const isSame = (one: Undelivered): boolean => one.channel === channel && one.id === id;
+    const before = known.undelivered.find(isSame);
+    const others = known.undelivered.filter((one) => one !== before);
+    if (refused === null) return before && { ...known, undelivered: others };
+    const at = before?.at ?? new Date().toISOString();
+    const one = { id, channel, title, at, why: refused.slice(0, LONGEST) };
     return { ...known, undelivered: [...others, one].slice(-MOST) };
   });
 }

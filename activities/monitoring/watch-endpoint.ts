@@ -50,6 +50,8 @@ export async function watchEndpoint(
     monitoring,
     since: known?.since ?? begins,
     paused: known?.endedAt === undefined ? (known?.paused ?? false) : false,
+    ...(known?.endedAt === undefined && known?.note ? { note: known.note } : {}),
+    ...(deps.config.predictions?.replay ? { clock: 'event' as const } : {}),
   }));
   // Where recorded traffic is replayed, whoever replays it says how late it is.
   if (!deps.config.predictions?.replay)

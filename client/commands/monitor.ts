@@ -9,9 +9,10 @@ import { askDataEngine } from '../data-engine.ts';
 import { hindsightText } from '../hindsight-text.ts';
 import { momentOf } from '../moment.ts';
 import { monitorList, monitorText } from '../monitor-text.ts';
-import { lookBack, lookNow } from '../monitoring.ts';
+import { lookAgain, lookBack, lookNow } from '../monitoring.ts';
 import { EXIT, guarded, outputOf } from '../output.ts';
 import { ownName } from '../person.ts';
+import { staleFor } from '../staleness.ts';
 import { dataDirOf } from './options.ts';
 
 interface MonitorOptions {
@@ -23,6 +24,8 @@ interface MonitorOptions {
   against?: string;
   silence?: string;
   check?: string;
+  pause?: boolean;
+  resume?: boolean;
   by?: string;
   reason?: string;
 }
@@ -46,8 +49,10 @@ export function registerMonitorCommand(program: Command): void {
     .option('--again <from..before>', 'look at windows of the past again, with the truth of today; no alerts')
     .option('--silence <duration>', 'tell no alerts for so long; they are recorded all the same')
     .option('--check <name>', `with --silence: only of ${CHECKS.join(', ')}`)
-    .option('--by <name>', 'with --silence: who asks for it (default: you)')
-    .option('--reason <text>', 'with --silence: why')
+    .option('--pause', 'look at no window until --resume; then all that were missed are looked at')
+    .option('--resume', 'go on')
+    .option('--by <name>', 'with --silence, --pause and --resume: who asks for it (default: you)')
+    .option('--reason <text>', 'with --silence, --pause and --resume: why')
     .addHelpText(
       'after',
       `
@@ -58,7 +63,7 @@ Examples:
   $ perennial monitor churn --silence 2h --check quality --reason "labels are late"
   $ perennial monitor churn --again 2026-11-01..2026-11-08
 
-Exit codes: 0 within all limits, 3 beyond one`,
+Exit codes: 0 within all limits, 3 beyond one, or nothing has been looked at for more than two windows`,
     )
     .action((endpoint: string | undefined, options: MonitorOptions, command: Command) => {
       const output = outputOf(command);
@@ -71,12 +76,13 @@ Exit codes: 0 within all limits, 3 beyond one`,
         }
         const again = options.again === undefined ? undefined : stretchOf(options.again);
         if (options.now || again)
-          await withContext(dataDir, async ({ perennial }) =>
-            lookNow(perennial.temporal, perennial.taskQueue, {
-              endpoint,
-              ...(again ? { again } : {}),
-              ...(options.asOf === undefined ? {} : { asOf: momentOf(options.asOf, '--as-of') }),
-            }),
+          await withContext(dataDir, async ({ perennial: { temporal, taskQueue } }) =>
+            again
+              ? lookAgain(temporal, taskQueue, endpoint, again)
+              : lookNow(temporal, taskQueue, {
+                  endpoint,
+                  ...(options.asOf === undefined ? {} : { asOf: momentOf(options.asOf, '--as-of') }),
+                }),
           );
         if (options.against !== undefined) {
           const question = { ...shownOf(endpoint, options), version: options.against };
@@ -89,7 +95,8 @@ Exit codes: 0 within all limits, 3 beyond one`,
         const [view] = endpoints;
         if (!view) return EXIT.failed;
         output.result(view, () => monitorText(view));
-        return view.state?.latest?.state === 'breached' ? EXIT.notDeployed : EXIT.ok;
+        const isBad = view.state?.latest?.state === 'breached' || staleFor(view, Date.now()) !== null;
+        return isBad ? EXIT.notDeployed : EXIT.ok;
       });
     });
 }
@@ -106,6 +113,18 @@ function shownOf(
 }
 
 function questionOf(endpoint: string, options: MonitorOptions): MonitorQuestion {
+  if (options.pause && options.resume)
+    throw new PerennialError('InputInvalid', 'one of --pause and --resume');
+  if (options.pause || options.resume) {
+    const paused = options.pause === true;
+    const why = options.reason ? `: ${options.reason}` : '';
+    return {
+      ask: 'pause',
+      endpoint,
+      paused,
+      note: `${paused ? 'paused' : 'resumed'} by ${ownName(options.by)}${why}`,
+    };
+  }
   if (options.silence === undefined) return { ask: 'show', ...shownOf(endpoint, options) };
   if (!duration.safeParse(options.silence).success)
     throw new PerennialError('InputInvalid', '--silence: expected a duration such as 30m, 2h or 1d');

@@ -60,7 +60,9 @@ export function registerScheduleCommands(program: Command): void {
   named(schedule, 'backfill')
     .requiredOption('--from <time>', 'a date, or a time (ISO 8601; UTC where no offset stands)')
     .requiredOption('--to <time>', 'as --from')
-    .description('start what it would have started in a time that is over, one after the other')
+    .description(
+      'start what it would have started in a time that is over; of monitor/…: look at the windows that ended then again',
+    )
     .action((id: string, { from, to }: { from: string; to: string }, command: Command) =>
       run(command, async (schedules, output) =>
         shown(output, await schedules.backfill(id, timeOf('--from', from), timeOf('--to', to))),
@@ -109,6 +111,9 @@ function detailsText(details: ScheduleDetails): string {
   const { id, when, starts, paused, note, overlap, catchupSeconds, taken, missed, skipped } = details;
   return [
     `${id}: ${when}, starts ${starts}${paused ? ', paused' : ''}${note === '' ? '' : ` (${note})`}`,
+    ...(details.lookedAgain === undefined
+      ? []
+      : [`  looked at ${details.lookedAgain} window(s) again, with the truth of today`]),
     `  overlap ${overlap}, catches up ${catchupSeconds / 3_600} h`,
     `  started ${taken}, missed ${missed}, skipped ${skipped} because one was running`,
     ...details.running.map((workflowId) => `  running: ${workflowId}`),

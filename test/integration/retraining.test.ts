@@ -9,11 +9,14 @@ import { PerennialClient } from '../../client/perennial-client.ts';
 import { PipelineRetraining, retrainedPipelines } from '../../client/retraining.ts';
 import { Schedules } from '../../client/schedules.ts';
 import { HOUSEKEEPING_SCHEDULE, retrainingScheduleId, retrainingWorkflowId } from '../../contracts/names.ts';
-import { type RetrainingSettings, retrainingSettings } from '../../contracts/retraining.ts';
+import { type RetrainingSettings, retrainingSettings, type Trigger } from '../../contracts/retraining.ts';
 import { pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { storeRows } from '../../lib/events/intake.ts';
+import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import { ensureHousekeeping } from '../../workers/housekeeping.ts';
+import { answerOf } from '../../workers/monitor.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
+import { watchedState } from '../support/monitoring-samples.ts';
 import { PostgresServer } from '../support/postgres-server.ts';
 import { SourceServer } from '../support/source-server.ts';
 import { TestBucket } from '../support/stores.ts';
@@ -185,11 +188,149 @@ describe('schedules of a pipeline', () => {
     expect(upcoming).toEqual(cron.nextRuns(upcoming.length).map((at) => at.toISOString()));
   });
 
+  it('are deleted, and the entity ends, where the spec asks for no retraining any more', async () => {
+    const settings = await settingsOf('ended', { on });
+    await platform.run('ensureRetraining', { settings });
+    const ends = { settings: null, pipeline: 'ended', reason: 'the spec has none' } as const;
+    await platform.run('ensureRetraining', ends);
+    await platform.run('ensureRetraining', ends);
+    const what = ['schedule', 'new-data'] as const;
+    for (const id of what.map((one) => retrainingScheduleId('ended', one)))
+      await expect(schedules.show(id)).rejects.toMatchObject({ code: 'InputInvalid' });
+    const handle = platform.client.workflow.getHandle(retrainingWorkflowId('ended'));
+    await eventually(async () => (await handle.describe()).status.name === 'COMPLETED' || undefined);
+    // It can be asked why, and it can come again.
+    const { decisions } = await new PipelineRetraining(platform.client, 'ended').status();
+    expect(decisions.at(-1)?.why).toBe('the retraining ends: the spec has none');
+    await platform.run('ensureRetraining', { settings });
+    expect((await handle.describe()).status.name).toBe('RUNNING');
+    await platform.run('ensureRetraining', { ...ends, pipeline: 'was never there' });
+  });
+
+  it('what the monitor says again leaves nothing in the history', async () => {
+    await platform.run('ensureRetraining', { settings: await settingsOf('ticks', { on: {} }) });
+    const handle = platform.client.workflow.getHandle(retrainingWorkflowId('ticks'));
+    const since = '2026-11-01T00:00:00.000Z';
+    const ask = (minute: number, version = '1', triggers: Trigger[] = []) =>
+      platform.run('askRetraining', {
+        pipeline: 'ticks',
+        tick: {
+          asOf: new Date(Date.parse(since) + minute * 60_000).toISOString(),
+          champion: { version, since },
+        },
+        triggers,
+      });
+    expect(await ask(1)).toEqual({ decision: null });
+    const { state } = await new PipelineRetraining(platform.client, 'ticks').status();
+    expect(state.champion).toEqual({ version: '1', since });
+    const { historyLength } = await handle.describe();
+    for (let minute = 2; minute < 8; minute++) await ask(minute);
+    expect((await handle.describe()).historyLength).toBe(historyLength);
+    await ask(9, '2');
+    expect((await handle.describe()).historyLength).toBeGreaterThan(historyLength);
+    // All reasons of a window are decided upon together.
+    const told: Trigger[] = [
+      { kind: 'degradation', reason: 'Brier 0.29', version: '2' },
+      { kind: 'concept-drift', reason: 'ADWIN', version: '2' },
+    ];
+    const { decision } = await ask(10, '2', told);
+    expect(decision).toMatchObject({ reasons: [{ kind: 'degradation' }, { kind: 'concept-drift' }] });
+    const gone = { pipeline: 'none', tick: { asOf: since, champion: null }, triggers: told };
+    expect(await platform.run('askRetraining', gone)).toEqual({ decision: null });
+  });
+
   it('a pipeline that is not retrained is named, with the one that was meant', async () => {
     await expect(new PipelineRetraining(platform.client, 'montly').status()).rejects.toMatchObject({
       code: 'InputInvalid',
       message: expect.stringContaining('did you mean monthly?'),
     });
+  });
+});
+
+describe('the watching of an endpoint', () => {
+  it('lists what a channel does not take, each by itself, until it is told', async () => {
+    const records = new MonitorRecords((await platform.deps.store()).documents);
+    await records.changeState('shouts', () => watchedState('shouts'));
+    const tell = (id: string, refused: string | null, channel: 'email' | 'slack' = 'email') =>
+      platform.run('recordDelivery', {
+        endpoint: 'shouts',
+        notice: { id, title: `notice ${id}` },
+        channel,
+        refused,
+      });
+    const listed = async () =>
+      (await records.state('shouts'))?.undelivered.map(({ id, channel, why }) => `${id} ${channel} ${why}`);
+    await tell('a', 'no address');
+    await tell('b', 'no address');
+    await tell('b', 'no secret', 'slack');
+    expect(await listed()).toEqual(['a email no address', 'b email no address', 'b slack no secret']);
+    const since = (await records.state('shouts'))?.undelivered[0]?.at;
+    await tell('b', null);
+    await tell('c', null);
+    await tell('a', 'not told within 30 days');
+    expect(await listed()).toEqual(['b slack no secret', 'a email not told within 30 days']);
+    expect((await records.state('shouts'))?.undelivered[1]?.at).toBe(since);
+  });
+
+  const since = '2026-11-01T10:30:00Z';
+  const specOf = (more: object) =>
+    pipelineSpec.parse({
+      name: 'shop',
+      task: 'binary',
+      data: { sources: { trips: { path: 'trips.csv' } } },
+      columns: { target: 'y', timestamp: 'at' },
+      ...more,
+    });
+
+  it('is paused and resumed by people, and is listed without its trend', async () => {
+    const store = await platform.deps.store();
+    const records = new MonitorRecords(store.documents);
+    await platform.run('watchEndpoint', {
+      spec: specOf({ name: 'listed', monitoring: { window: '1h' } }),
+      since,
+    });
+    await records.changeState('listed', () => watchedState('listed'));
+    const { endpoints } = await answerOf(store, { ask: 'list' });
+    const listed = endpoints.find(({ settings }) => settings.endpoint === 'listed');
+    expect(listed?.state).toMatchObject({ trend: [], latest: { rows: 1_000 } });
+    const pause = (endpoint: string, paused: boolean, note: string) =>
+      answerOf(store, { ask: 'pause', endpoint, paused, note });
+    const [view] = (await pause('listed', true, 'paused by ada: closed')).endpoints;
+    expect(view?.settings).toMatchObject({ paused: true, note: 'paused by ada: closed' });
+    const plan = { endpoint: 'listed', asOf: '2026-11-03T00:00:00Z', again: null };
+    expect((await platform.run('planMonitoring', plan)).settings).toBeNull();
+    await pause('listed', false, 'resumed by ada');
+    expect((await platform.run('planMonitoring', plan)).due.length).toBeGreaterThan(0);
+    await platform.run('watchEndpoint', { spec: specOf({ name: 'listed' }), since });
+    await expect(pause('listed', false, 'resumed by ada')).rejects.toMatchObject({
+      code: 'InputInvalid',
+      message: expect.stringContaining('no section monitoring'),
+    });
+  });
+
+  it('ends with the spec that does not ask for it any more, and begins anew without what lies between', async () => {
+    const records = new MonitorRecords((await platform.deps.store()).documents);
+    const watch = (more: object, from = since) =>
+      platform.run('watchEndpoint', { spec: specOf(more), since: from });
+    await watch({});
+    expect(await records.settings('shop')).toBeUndefined();
+    await watch({ monitoring: { window: '1h' } });
+    expect((await schedules.show('monitor/shop')).starts).toBe('monitor');
+    await records.changeState('shop', () => ({ ...watchedState('shop'), next: '2026-11-01T12:00:00.000Z' }));
+    await watch({});
+    await watch({});
+    expect(await records.settings('shop')).toMatchObject({ paused: true, endedAt: expect.any(String) });
+    await expect(schedules.show('monitor/shop')).rejects.toMatchObject({ code: 'InputInvalid' });
+    await watch({ monitoring: { window: '1h' } }, '2026-11-20T10:30:00Z');
+    const again = await records.settings('shop');
+    expect(again).toMatchObject({ paused: false });
+    expect(again?.endedAt).toBeUndefined();
+    expect((await records.state('shop'))?.next).toBe('2026-11-20T10:00:00.000Z');
+    expect((await schedules.show('monitor/shop')).starts).toBe('monitor');
+    // A pause that a person asked for stays.
+    await records.changeExistingSettings('shop', (known) => ({ ...known, paused: true }));
+    await watch({ monitoring: { window: '2h' } });
+    expect(await records.settings('shop')).toMatchObject({ paused: true, monitoring: { window: '2h' } });
   });
 });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { policiesOf } from '../../client/backtest.ts';
 import { momentOf } from '../../client/moment.ts';
 import { monitorList, monitorText, sparkline } from '../../client/monitor-text.ts';
+import { staleFor } from '../../client/staleness.ts';
 import { PerennialError } from '../../contracts/errors.ts';
 import { type MonitorState, monitorState, type WindowSummary } from '../../contracts/monitoring.ts';
 import { CHECKS } from '../../contracts/spec/monitoring.ts';
@@ -69,6 +70,41 @@ describe('an endpoint on a terminal', () => {
   const bad = summaryOf(50, {
     quality: { rows: 1_000, labels: 500, metrics: { brier_score: 0.31 }, intervals: {} },
     classifier: { auc: 0.6, rows: 1_000, top: [] },
+  });
+
+  it('says that it is stale where nothing was looked at for more than two windows', () => {
+    const view = (changes: object = {}, monitoring: object = { window: '1d' }) => ({
+      settings: { ...watched(monitoring), since: dayWindow(0).from, ...changes },
+      state: stateOf([summaryOf(0)]),
+    });
+    const ended = Date.parse(dayWindow(0).before);
+    const day = 86_400_000;
+    expect(staleFor(view(), ended + 2 * day)).toBeNull();
+    expect(staleFor(view(), ended + 3 * day)).toBe(3 * day);
+    expect(staleFor({ ...view(), state: null }, ended + 2 * day)).toBe(3 * day);
+    expect(staleFor(view({}, { window: '1d', lateness: '2d' }), ended + 3 * day)).toBeNull();
+    expect(staleFor(view({}, { window: 'week' }), ended + 13 * day)).toBeNull();
+    expect(staleFor(view({}, { window: 'week' }), ended + 15 * day)).toBe(15 * day);
+    for (const other of [
+      view({}, { window: { rows: 10 } }),
+      view({ paused: true }),
+      view({ clock: 'event' }),
+    ])
+      expect(staleFor(other, ended + 99 * day)).toBeNull();
+    expect(monitorText(view(), ended + 3 * day)).toContain('stale: the latest window ended 3 days ago');
+    expect(monitorText(view(), ended + day)).not.toContain('stale');
+    expect(monitorText({ ...view(), state: null }, ended + 9 * day)).toContain('the first window began');
+    expect(monitorList([view()], ended + 3 * day)).toContain('stale, 3 days');
+  });
+
+  it('says that it is paused and by whom, or not watched any more', () => {
+    const state = stateOf([summaryOf(0)]);
+    const paused = { ...watched(), paused: true, note: 'paused by ada: the shop is closed' };
+    expect(monitorText({ settings: paused, state })).toContain('paused by ada: the shop is closed');
+    expect(monitorText({ settings: paused, state: null })).toContain('paused by ada');
+    const ended = { ...watched(), paused: true, endedAt: '2026-11-20T10:00:00.000Z' };
+    expect(monitorText({ settings: ended, state })).toContain('not watched any more since 2026-11-20 10:00');
+    expect(monitorList([{ settings: ended, state }])).toContain('not watched');
   });
 
   it('says how it is, since when, and each check with its trend', () => {

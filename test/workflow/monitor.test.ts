@@ -1,5 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { lookAgain } from '../../client/monitoring.ts';
+import { Schedules } from '../../client/schedules.ts';
 import { COULD_NOT_LOOK } from '../../contracts/monitoring.ts';
 import { monitorScheduleId, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import { verdictOf } from '../../domain/monitoring/verdict.ts';
@@ -162,6 +164,37 @@ describe.concurrent('looking at an endpoint', () => {
       'ok',
     ]);
     expect(world.alerts.open).toEqual([]);
+  });
+
+  it('a backfill of its schedule looks at what is on record again, and says how much', async () => {
+    const scenario = new Scenario();
+    const world = new MonitorWorld(scenario);
+    await (await world.look(bench, { asOf: end(5) })).result();
+    const id = monitorScheduleId(scenario.id);
+    await bench.client.schedule.create({
+      scheduleId: id,
+      spec: { intervals: [{ every: '1d' }] },
+      state: { paused: true },
+      action: {
+        type: 'startWorkflow',
+        workflowType: WORKFLOW_TYPES.monitor,
+        taskQueue: bench.taskQueue,
+        args: [{ endpoint: scenario.id }],
+      },
+    });
+    const schedules = new Schedules(bench.client);
+    const before = scenario.count('observeWindow');
+    const { lookedAgain } = await schedules.backfill(id, new Date(end(0)), new Date(end(3)));
+    expect(lookedAgain).toBe(3);
+    expect(scenario.count('observeWindow')).toBe(before + 3);
+    expect(world.trend).toHaveLength(6);
+    await expect(
+      schedules.backfill(id, new Date('2020-01-01'), new Date('2020-01-02')),
+    ).rejects.toMatchObject({ code: 'InputInvalid', message: expect.stringContaining('none was looked at') });
+    await expect(
+      lookAgain(bench.client, bench.taskQueue, scenario.id, { from: end(8), before: end(9) }),
+    ).rejects.toMatchObject({ code: 'InputInvalid' });
+    await bench.client.schedule.getHandle(id).delete();
   });
 
   it('MLflow is out: windows go on, and it has them later', { timeout: 60_000 }, async () => {
@@ -332,7 +365,7 @@ describe.concurrent('what follows from a window', () => {
     expect(world.told).toHaveLength(1);
   });
 
-  it('a notice that is refused for good is not tried again, and stands on record', async () => {
+  it('a notice that is refused stands on record and is tried again, slowly, until it is told', async () => {
     const scenario = new Scenario();
     const world = new MonitorWorld(scenario, {}, () => [badQuality()]);
     world.channels = ['email'];
@@ -341,9 +374,14 @@ describe.concurrent('what follows from a window', () => {
     });
     await (await world.look(bench, { asOf: end(0) })).result();
     const { notice } = scenario.inputs('deliverAlert')[0] ?? {};
-    await expect(bench.client.workflow.getHandle(`alert/${notice?.id}/email`).result()).rejects.toMatchObject(
-      { name: 'WorkflowFailedError' },
-    );
+    const handle = bench.client.workflow.getHandle(`alert/${notice?.id}/email`);
+    const pause = await eventually(async () => {
+      const { events } = await handle.fetchHistory();
+      const timer = events?.findLast((event) => event.timerStartedEventAttributes);
+      return timer?.timerStartedEventAttributes ?? undefined;
+    }, 'the wait for the next try');
+    expect(Number(pause.startToFireTimeout?.seconds)).toBe(1_800);
+    expect((await handle.describe()).status.name).toBe('RUNNING');
     expect(scenario.count('deliverAlert')).toBe(1);
     expect(scenario.inputs('recordDelivery')).toEqual([
       {
@@ -353,12 +391,16 @@ describe.concurrent('what follows from a window', () => {
         refused: 'PERENNIAL_MAIL_TO is not set on this worker',
       },
     ]);
-    // What is taken says that the way is open again.
+    // Another one that is taken is noted by itself; the first goes on waiting.
     scenario.let('deliverAlert', async () => undefined);
     await (await world.look(bench, { asOf: end(1) })).result();
     await eventually(
       async () => scenario.inputs('recordDelivery').at(-1)?.refused === null || undefined,
       'the record of what was taken',
     );
+    const taken = scenario.inputs('recordDelivery').at(-1);
+    expect(taken?.notice.id).not.toBe(notice?.id);
+    expect((await handle.describe()).status.name).toBe('RUNNING');
+    await handle.terminate('the end of the test');
   });
 });
