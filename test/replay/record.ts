@@ -237,6 +237,8 @@ async function monitor(bench: WorkflowBench): Promise<void> {
     .map(({ notice, channel }) => `alert/${notice.id}/${channel}`);
   const [told, refused] = ['log', 'email'].map((channel) => alerts.find((id) => id.endsWith(channel)) ?? '');
   await bench.client.workflow.getHandle(told ?? '').result();
+  // It would be tried again for thirty days.
+  await bench.client.workflow.getHandle(refused ?? '').cancel();
   await failure(bench.client.workflow.getHandle(refused ?? '').result());
   await save('monitor', run);
   await save('alert-told', bench.client.workflow.getHandle(told ?? ''));
