@@ -8,7 +8,7 @@ import { Platform } from '../../client/platform/platform.ts';
 import { findPython, packageRoot } from '../../client/platform/programs.ts';
 import type { LifecycleResult } from '../../contracts/lifecycle.ts';
 import { type RunningCommand, startNode } from '../support/e2e-cli.ts';
-import { registryFacts, servedFacts } from '../support/e2e-facts.ts';
+import { aliasFollows, servedFacts } from '../support/e2e-facts.ts';
 import { npm, packInto } from '../support/e2e-package.ts';
 import { ownFolder, removePlatform } from '../support/e2e-platform.ts';
 import { PLUGIN_PROJECT } from '../support/e2e-plugin-project.ts';
@@ -105,7 +105,7 @@ describe.sequential('the package in a project of somebody else', () => {
     expect(answer.result).toMatchObject({ outcome: 'deployed', version: '1' });
     expect(answer.result.outputs.ingest?.table.rows).toBe(45_211);
     expect(answer.result.outputs.deploy?.servers).toEqual(['theirs']);
-    expect(await registryFacts(mlflowUri, 'bank-subscription')).toMatchObject({ aliases: { champion: '1' } });
+    await aliasFollows(mlflowUri, 'bank-subscription', '1');
     expect(await servedFacts(serverUrl, 'bank-subscription')).toMatchObject({
       versions: ['1'],
       weights: [100],

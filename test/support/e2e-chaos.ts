@@ -14,7 +14,7 @@ import type { ServedModel } from '../../contracts/serving.ts';
 import { rolloutSpec } from '../../contracts/spec/rollout.ts';
 import { MlflowClient } from '../../packages/mlflow-client-ts/src/index.ts';
 import { type RunningCommand, startNode } from './e2e-cli.ts';
-import { registryFacts, runFacts, servedFacts } from './e2e-facts.ts';
+import { aliasFollows, registryFacts, runFacts, servedFacts } from './e2e-facts.ts';
 import { MlflowProxy } from './e2e-mlflow-proxy.ts';
 import { ownFolder, removePlatform } from './e2e-platform.ts';
 import { BANK, bankSpec } from './e2e-spec.ts';
@@ -208,6 +208,7 @@ export class ChaosPlatform {
       candidates: candidates.map((candidate) => `${candidate}-0: FINISHED`),
       loggedModels: 1,
     });
+    await aliasFollows(this.mlflowUri, name, '1');
     expect(await registryFacts(this.mlflowUri, name)).toEqual({
       versions: [{ version: '1', outcome: 'deployed', workflowId }],
       aliases: { champion: '1' },

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { z } from 'zod';
 import { collect, MlflowClient } from '../../packages/mlflow-client-ts/src/index.ts';
 
@@ -24,6 +25,13 @@ export async function registryFacts(mlflowUri: string, name: string): Promise<Re
       .sort((a, b) => Number(a.version) - Number(b.version)),
     aliases: { ...aliases },
   };
+}
+
+/** Waits until the registry's alias is where the traffic is: it follows in the background. */
+export async function aliasFollows(mlflowUri: string, name: string, version: string): Promise<void> {
+  await expect
+    .poll(async () => (await registryFacts(mlflowUri, name)).aliases, { timeout: 60_000, interval: 100 })
+    .toEqual({ champion: version });
 }
 
 /** Runs of an experiment in MLflow: those of lifecycles, and those of candidates below them. */
