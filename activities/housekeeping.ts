@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { artifactDigests } from '../contracts/artifact-digests.ts';
+import { backtestProgress } from '../contracts/backtest.ts';
 import { durationMs } from '../contracts/durations.ts';
 import {
   endpointWorkflowId,
@@ -52,8 +53,10 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
       const store = await deps.store();
       const manifests = new RunManifests(store.documents);
       // Blobs before references: what comes into being meanwhile is not in the list, so it cannot be deleted.
-      const blobs = await store.blobs();
+      const stored = await store.blobs();
       const asOf = Date.now();
+      const began = await firstBacktest(deps.client());
+      const blobs = stored.filter(({ touchedAt }) => touchedAt < began);
       const named = await digestsInUse(deps.client());
       for (const digest of await digestsKeptForGood(store)) named.add(digest);
       const open = await openPlanOf(store);
@@ -61,7 +64,7 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
       const cached = await new StepCache(store).collect(
         durationMs(policy.keepCache),
         asOf,
-        new Set(blobs.map(({ sha256 }) => sha256)),
+        new Set(stored.map(({ sha256 }) => sha256)),
       );
       for (const digest of cached.needed) named.add(digest);
       // What took the place of something erased is named by the references to the old one.
@@ -87,7 +90,7 @@ export function housekeepingActivities(deps: ActivityDependencies): Housekeeping
       return {
         deletedArtifacts: deleted.length,
         deletedBytes: deleted.reduce((sum, blob) => sum + blob.bytes, 0),
-        keptArtifacts: blobs.length - deleted.length,
+        keptArtifacts: stored.length - deleted.length,
         forgottenRuns: forgotten.length,
         forgottenResults: cached.removed,
       };
@@ -112,6 +115,25 @@ async function digestsKeptForGood(store: ArtifactStore): Promise<Set<string>> {
   for await (const { value } of documentsBelow(store.documents, MONITORING))
     for (const digest of artifactDigests(value)) digests.add(digest);
   return digests;
+}
+
+/** Between the clock of the store and that of Temporal. */
+const CLOCKS_DIFFER_MS = 60_000;
+
+/**
+ * When the first of the running back-tests began. What it makes is named by files that name one another, not by its
+ * history: whatever was written or read since may be of it.
+ */
+async function firstBacktest({ workflow: workflows }: Client): Promise<number> {
+  let began = Number.POSITIVE_INFINITY;
+  for await (const { workflowId, runId } of workflows.list({
+    query: `WorkflowType = '${WORKFLOW_TYPES.backtest}' AND ExecutionStatus = 'Running'`,
+  })) {
+    const answer = await workflows.getHandle(workflowId, runId).query(QUERIES.progress);
+    const ours = backtestProgress.safeParse(answer).data;
+    if (ours) began = Math.min(began, Date.parse(ours.began) - CLOCKS_DIFFER_MS);
+  }
+  return began;
 }
 
 /** What running workflows name. One that cannot be asked stops the collection: nothing is deleted on a guess. */

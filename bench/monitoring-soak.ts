@@ -12,9 +12,10 @@ import { parseArgs } from 'node:util';
 import type { MonitorInput, MonitorResult } from '../contracts/monitoring.ts';
 import { monitorScheduleId, WORKFLOW_TYPES } from '../contracts/names.ts';
 import { MonitorRecords } from '../lib/monitoring/monitor-records.ts';
+import { FLEET_SINCE, recordFleetTraffic } from '../test/support/watched-fleet.ts';
 import { inLanes } from '../workflows/lanes.ts';
 import { machine, table } from './figures.ts';
-import { BEGIN, recordTraffic, type SoakGround, soakGround } from './soak-ground.ts';
+import { type SoakGround, soakGround } from './soak-ground.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -72,7 +73,7 @@ async function look({ perennial }: SoakGround, endpoint: string, window: number)
     {
       workflowId: monitorScheduleId(endpoint),
       taskQueue: perennial.taskQueue,
-      args: [{ endpoint, asOf: new Date(BEGIN + (window + 1) * DAY).toISOString() }],
+      args: [{ endpoint, asOf: new Date(FLEET_SINCE + (window + 1) * DAY).toISOString() }],
     },
   );
 }
@@ -111,7 +112,8 @@ try {
     },
   });
   try {
-    await recordTraffic(ground, folder, { windows: WINDOWS, rows: ROWS, broken: BROKEN });
+    const isBroken = (n: number, window: number): boolean => window === BROKEN && n % 10 === 0;
+    await recordFleetTraffic(ground, ground.endpoints, { windows: WINDOWS, rows: ROWS, isBroken });
     const seconds = (since: number): string => ((performance.now() - since) / 1_000).toFixed(1);
     console.log(machine());
     console.log(`${ENDPOINTS} endpoints ready after ${seconds(begin)} s\n`);

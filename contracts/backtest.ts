@@ -130,6 +130,8 @@ export type BacktestResult = z.infer<typeof backtestResult>;
 
 /** What the query `progress` answers while a back-test runs. */
 export const backtestProgress = z.strictObject({
+  /** When it began, over all runs of the workflow; nothing that it may have made since is garbage. */
+  began: moment,
   stage: z.enum(['reading the data', 'training the first model', 'replaying', 'writing the report']),
   windows: count,
   policies: z.array(

@@ -26,9 +26,12 @@ interface CarriedOver {
  */
 export async function backtest(argument: unknown, carriedOver?: CarriedOver): Promise<BacktestResult> {
   const request = parseInput(backtestInput, argument, 'the argument of workflow backtest');
-  const progress = new ReplayProgress(request.policies.map(({ name }) => name));
+  const { workflowId, runId, firstExecutionRunId, startTime } = workflowInfo();
+  const progress = new ReplayProgress(
+    request.policies.map(({ name }) => name),
+    startTime,
+  );
   setHandler(defineQuery(QUERIES.progress), () => progress.shown);
-  const { workflowId, runId, firstExecutionRunId } = workflowInfo();
   const plan = await activities.planBacktest({ request, run: { workflowId, runId: firstExecutionRunId } });
   progress.windows = plan.windows;
   const models = new BacktestModels(plan, request, { workflowId, runId }, carriedOver?.models);

@@ -25,11 +25,13 @@ export class RecordedCalls {
   /**
    * @param rows in time order
    * @param truthAfterMs how long after a call its truth is told
+   * @param prefix of the ids of the requests
    */
   constructor(
     private readonly called: CalledEndpoint,
     private readonly rows: readonly TimedRow[],
     private readonly truthAfterMs: number,
+    private readonly prefix = 'recorded',
   ) {}
 
   /** When the last of them is; `undefined` where there is none. */
@@ -91,7 +93,7 @@ export class RecordedCalls {
   }
 
   #idOf(place: number): string {
-    return `recorded-${place}`;
+    return `${this.prefix}-${place}`;
   }
 }
 

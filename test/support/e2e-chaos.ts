@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import getPort from 'get-port';
 import { expect } from 'vitest';
@@ -39,9 +39,11 @@ export class ChaosPlatform {
     readonly connection: Connection,
     readonly perennial: PerennialClient,
     readonly gate: StepGate,
+    private readonly more: Record<string, string>,
   ) {}
 
-  static async create(name: string): Promise<ChaosPlatform> {
+  /** @param more of the environment of worker and model server */
+  static async create(name: string, more: Record<string, string> = {}): Promise<ChaosPlatform> {
     const folder = ownFolder(`chaos-${name}`);
     const platform = await Platform.start({
       dataDir: join(folder, 'data'),
@@ -59,6 +61,7 @@ export class ChaosPlatform {
       connection,
       perennial,
       new StepGate(join(folder, 'gate')),
+      more,
     );
     await Promise.all([chaos.startWorker(), chaos.startServer()]);
     return chaos;
@@ -244,13 +247,14 @@ export class ChaosPlatform {
       TEMPORAL_ADDRESS: this.platform.status().temporalAddress,
       MLFLOW_TRACKING_URI: this.proxy.url,
       PERENNIAL_DATA_DIR: this.dataDir,
-      PERENNIAL_SOURCE_ROOTS: BANK,
+      PERENNIAL_SOURCE_ROOTS: [BANK, this.folder].join(delimiter),
       PERENNIAL_OUTPUT_ROOTS: this.folder,
       PERENNIAL_PYTHON: findPython(undefined),
       PERENNIAL_SERVER_ID: SERVER_ID,
       PERENNIAL_SERVER_PORT: '0',
       PERENNIAL_CHECKPOINT_SECONDS: '0.5',
       ...this.gate.environment,
+      ...this.more,
     };
   }
 }

@@ -20,15 +20,22 @@ const planned = (name) => {
   }
 };
 
-/** `endpoint/NAME` and `NAME/rollout/VERSION` are about NAME. */
+/** Which workflow is about which endpoint or pipeline, by its id. */
+const PLACES = {
+  endpoint: /^endpoint\/(.+)$/,
+  rollout: /^(.+)\/rollout\/[^/]+$/,
+  monitor: /^monitor\/(.+)-now$/,
+  retraining: /^retraining\/([^/]+)$/,
+  alert: /^alert\/(.+)_\d+_[0-9a-f]+\/[^/]+$/,
+};
+
 function placeOf({ workflowExecution, activityType }) {
   const id = workflowExecution?.workflowId ?? '';
-  const endpoint = /^endpoint\/(.+)$/.exec(id)?.[1];
-  const rollout = /^(.+)\/rollout\/[^/]+$/.exec(id)?.[1];
-  const name = endpoint ?? rollout;
-  return (
-    name && { name, step: `${endpoint ? 'endpoint' : 'rollout'} ${activityType.replace('perennial.', '')}` }
-  );
+  for (const [kind, pattern] of Object.entries(PLACES)) {
+    const name = pattern.exec(id)?.[1];
+    if (name) return { name, step: `${kind} ${activityType.replace('perennial.', '')}` };
+  }
+  return undefined;
 }
 
 async function pass(moment, place) {

@@ -6,8 +6,9 @@ import { expect } from 'vitest';
 const MODULE = fileURLToPath(new URL('./step-gate.mjs', import.meta.url));
 
 /**
- * Holds the activities of endpoints and their roll-outs, one step of each endpoint, until it is opened. A step is named
- * `endpoint applyRoutes before`: the workflow, the activity, and whether its work is still to come.
+ * Holds the activities of endpoints, their roll-outs, looks, alerts and retrainings, one step of each endpoint, until it
+ * is opened. A step is named `endpoint applyRoutes before`: the workflow, the activity, and whether its work is still to
+ * come.
  */
 export class StepGate {
   #round = 0;

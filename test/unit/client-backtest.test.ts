@@ -60,6 +60,7 @@ describe('how far a back-test is', () => {
     stage: BacktestProgress['stage'],
     ...done: [number, number, string | null][]
   ): BacktestProgress => ({
+    began: '2026-01-01T00:00:00.000Z',
     stage,
     windows: 18,
     policies: done.map(([count, retrainings, training], i) => ({

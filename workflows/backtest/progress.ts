@@ -8,12 +8,20 @@ export class ReplayProgress {
   windows = 0;
   readonly #policies: OfPolicy[];
 
-  constructor(names: readonly string[]) {
+  constructor(
+    names: readonly string[],
+    private readonly began: Date,
+  ) {
     this.#policies = names.map((policy) => ({ policy, done: 0, retrainings: 0, training: null }));
   }
 
   get shown(): BacktestProgress {
-    return { stage: this.stage, windows: this.windows, policies: this.#policies };
+    return {
+      began: this.began.toISOString(),
+      stage: this.stage,
+      windows: this.windows,
+      policies: this.#policies,
+    };
   }
 
   /** What a policy writes down by itself. */
