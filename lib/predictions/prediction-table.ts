@@ -82,6 +82,10 @@ export class PredictionTable {
     }
   }
 
+  get columns(): number {
+    return this.table.columns;
+  }
+
   close(): Promise<void> {
     return this.table.close();
   }

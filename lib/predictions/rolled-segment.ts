@@ -17,11 +17,18 @@ export interface RolledFile {
   readonly rows: number;
 }
 
+/**
+ * Columns of tables that are filled at the same time. Each holds up to 16 KiB before it is appended and as much in the
+ * engine, however few rows it gets.
+ */
+const MOST_COLUMNS = 8_000;
+
 const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
 
 /**
  * Writes a segment's records as Parquet files, one for each endpoint, kind and day (UTC): predictions by the time of the
- * request, truth by the time it was received.
+ * request, truth by the time it was received. A segment of so many endpoints that their tables would not fit into memory
+ * is read several times.
  *
  * @param origin what the files are named after
  * @param folder where they go; it exists
@@ -36,24 +43,29 @@ export async function rollSegment(
   folder: string,
   signal?: AbortSignal,
 ): Promise<RolledFile[]> {
-  const tables = new SegmentTables(database, origin);
-  const known: KnownLayouts = new Map();
-  try {
-    for await (const block of segmentBlocks(segment, keyring)) {
-      signal?.throwIfAborted();
-      const predictions: PredictionFrame[] = [];
-      const truths: TruthRecord[] = [];
-      visitFrames(block, known, {
-        prediction: (frame) => predictions.push(frame),
-        truth: (record) => truths.push(record),
-      });
-      for (const frame of predictions) await tables.addPrediction(frame);
-      for (const record of truths) await tables.addTruth(record);
+  const rolled = new Map<string, RolledFile>();
+  for (let hasMore = true; hasMore; ) {
+    const tables = new SegmentTables(database, origin, rolled);
+    const known: KnownLayouts = new Map();
+    try {
+      for await (const block of segmentBlocks(segment, keyring)) {
+        signal?.throwIfAborted();
+        const predictions: PredictionFrame[] = [];
+        const truths: TruthRecord[] = [];
+        visitFrames(block, known, {
+          prediction: (frame) => predictions.push(frame),
+          truth: (record) => truths.push(record),
+        });
+        for (const frame of predictions) await tables.addPrediction(frame);
+        for (const record of truths) await tables.addTruth(record);
+      }
+      for (const file of await tables.write(folder)) rolled.set(file.key, file);
+      hasMore = tables.hasMore;
+    } finally {
+      await tables.drop();
     }
-    return await tables.write(folder);
-  } finally {
-    await tables.drop();
   }
+  return [...rolled.values()];
 }
 
 let made = 0;
@@ -65,10 +77,15 @@ class SegmentTables {
   readonly #files = new Map<string, Map<string, PredictionTable | TruthTable>>();
   readonly #names: string[] = [];
   readonly #layoutKeys = new Map<FrameLayout, string>();
+  #columns = 0;
+  /** Whether there are files that are left to another reading. */
+  hasMore = false;
 
+  /** @param rolled files that are there already, by their keys */
   constructor(
     private readonly database: Database,
     private readonly origin: string,
+    private readonly rolled: ReadonlyMap<string, RolledFile>,
   ) {}
 
   async addPrediction(frame: PredictionFrame): Promise<void> {
@@ -79,9 +96,11 @@ class SegmentTables {
       this.#layoutKeys.set(layout, layoutKey);
     }
     const tables = this.#tablesOf(layout.endpoint, 'predictions', frame.at);
+    if (!tables) return;
     let table = tables.get(layoutKey);
     if (!(table instanceof PredictionTable)) {
       table = await PredictionTable.create(this.database, this.#newName(), layout);
+      this.#columns += table.columns;
       tables.set(layoutKey, table);
     }
     table.add(frame);
@@ -89,9 +108,11 @@ class SegmentTables {
 
   async addTruth(record: TruthRecord): Promise<void> {
     const tables = this.#tablesOf(record.endpoint, 'truth', record.receivedAt);
+    if (!tables) return;
     let table = tables.get(TRUTHS);
     if (!(table instanceof TruthTable)) {
       table = await TruthTable.create(this.database, this.#newName(), record.endpoint);
+      this.#columns += table.columns;
       tables.set(TRUTHS, table);
     }
     table.add(record);
@@ -116,11 +137,22 @@ class SegmentTables {
     for (const name of this.#names) await this.database.run(`DROP TABLE IF EXISTS ${name}`);
   }
 
-  #tablesOf(endpoint: string, kind: LogKind, at: number): Map<string, PredictionTable | TruthTable> {
+  /** @returns `undefined` where the file is there already, or is left to another reading */
+  #tablesOf(
+    endpoint: string,
+    kind: LogKind,
+    at: number,
+  ): Map<string, PredictionTable | TruthTable> | undefined {
     const key = logFile(endpoint, kind, dayOf(at), this.origin);
-    const found = this.#files.get(key) ?? new Map<string, PredictionTable | TruthTable>();
-    this.#files.set(key, found);
-    return found;
+    const found = this.#files.get(key);
+    if (found || this.rolled.has(key)) return found;
+    if (this.#columns >= MOST_COLUMNS) {
+      this.hasMore = true;
+      return undefined;
+    }
+    const tables = new Map<string, PredictionTable | TruthTable>();
+    this.#files.set(key, tables);
+    return tables;
   }
 
   #newName(): string {

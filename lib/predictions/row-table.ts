@@ -86,6 +86,10 @@ export class RowTable {
     return new RowTable(name, types, storages, await database.connection.createAppender(name));
   }
 
+  get columns(): number {
+    return this.#columns.length;
+  }
+
   /** A new row, to be filled before the next one. */
   next(): number {
     if (this.#rows === ROWS) this.#append();

@@ -38,6 +38,10 @@ export class TruthTable {
     table.text(7, to, Object.keys(record.metrics).length === 0 ? null : JSON.stringify(record.metrics));
   }
 
+  get columns(): number {
+    return this.table.columns;
+  }
+
   close(): Promise<void> {
     return this.table.close();
   }
