@@ -42,11 +42,13 @@ export class LogSources {
    *
    * @param database asked for only where there are segments: one takes longer to make than a small log to read
    * @param scratch a folder for what is decrypted; whoever gives it deletes it
+   * @param endpoint the only one that is meant: of segments nothing else is read; default: all
    */
   static async open(
     config: PredictionConfig,
     database: () => Promise<Database>,
     scratch: string,
+    endpoint?: string,
   ): Promise<LogSources> {
     const sources = await LogSources.archived(config, scratch);
     for (const segment of await segmentFiles(segmentsFolder(config))) {
@@ -54,7 +56,9 @@ export class LogSources {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       // Closed, and so renamed, or archived since it was listed.
       for (const place of [segment.path, segment.path.replace(/\.open$/, '.seg')]) {
-        const rolled = await rollSegment(await database(), place, sources.keyring, segment.origin, folder)
+        const rolled = await rollSegment(await database(), place, sources.keyring, segment.origin, folder, {
+          endpoint,
+        })
           .catch(orMissing)
           .catch((error: unknown) => sources.#leaveOut(segment.origin, error));
         for (const { key, path } of rolled ?? []) sources.#unrolled.set(key, path);

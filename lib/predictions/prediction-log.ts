@@ -60,7 +60,7 @@ export async function openPredictions(
   try {
     const spill = join(scratch, 'spill');
     const files = await withDatabase(spill, memoryLimit, async (database) => {
-      const sources = await LogSources.open(config, database, scratch);
+      const sources = await LogSources.open(config, database, scratch, endpoint);
       const from = since && dayOf(since);
       const to = until && dayOf(until);
       const last = until && dayOf(new Date(until.getTime() + horizonMs));

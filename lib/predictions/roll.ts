@@ -90,7 +90,7 @@ async function filesOf(
   result: RollResult,
 ): Promise<RolledFile[] | undefined> {
   try {
-    return await rollSegment(database, segment.path, keyring, segment.origin, scratch, signal);
+    return await rollSegment(database, segment.path, keyring, segment.origin, scratch, { signal });
   } catch (error) {
     if (isMissing(error)) return undefined;
     if (!isOfContent(error)) throw error;

@@ -32,7 +32,8 @@ const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
  *
  * @param origin what the files are named after
  * @param folder where they go; it exists
- * @param signal looked at before each block
+ * @param options.signal looked at before each block
+ * @param options.endpoint whose records alone are meant; default: all
  * @throws PerennialError as `segmentBlocks`
  */
 export async function rollSegment(
@@ -41,11 +42,11 @@ export async function rollSegment(
   keyring: Keyring,
   origin: string,
   folder: string,
-  signal?: AbortSignal,
+  { signal, endpoint }: { signal?: AbortSignal | undefined; endpoint?: string | undefined } = {},
 ): Promise<RolledFile[]> {
   const rolled = new Map<string, RolledFile>();
   for (let hasMore = true; hasMore; ) {
-    const tables = new SegmentTables(database, origin, rolled);
+    const tables = new SegmentTables(database, origin, rolled, endpoint);
     const known: KnownLayouts = new Map();
     try {
       for await (const block of segmentBlocks(segment, keyring)) {
@@ -81,11 +82,15 @@ class SegmentTables {
   /** Whether there are files that are left to another reading. */
   hasMore = false;
 
-  /** @param rolled files that are there already, by their keys */
+  /**
+   * @param rolled files that are there already, by their keys
+   * @param only the endpoint that is meant; default: all
+   */
   constructor(
     private readonly database: Database,
     private readonly origin: string,
     private readonly rolled: ReadonlyMap<string, RolledFile>,
+    private readonly only: string | undefined,
   ) {}
 
   async addPrediction(frame: PredictionFrame): Promise<void> {
@@ -137,12 +142,13 @@ class SegmentTables {
     for (const name of this.#names) await this.database.run(`DROP TABLE IF EXISTS ${name}`);
   }
 
-  /** @returns `undefined` where the file is there already, or is left to another reading */
+  /** @returns `undefined` where the file is not meant, is there already, or is left to another reading */
   #tablesOf(
     endpoint: string,
     kind: LogKind,
     at: number,
   ): Map<string, PredictionTable | TruthTable> | undefined {
+    if (this.only !== undefined && endpoint !== this.only) return undefined;
     const key = logFile(endpoint, kind, dayOf(at), this.origin);
     const found = this.#files.get(key);
     if (found || this.rolled.has(key)) return found;
