@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -143,3 +144,8 @@ async def main() -> None:
 
 if __name__ == "__main__":
     asyncio.run(main())
+    # The worker has ended, and nothing is left to do. Threads of the SDK's core may still call into an interpreter that
+    # is being taken down, which aborts the process (temporalio/sdk-python#300): it is not taken down.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
