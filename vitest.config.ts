@@ -71,7 +71,7 @@ export default defineConfig({
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
           // Each file has a platform of its own, and waits most of its time.
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 600 * SECOND,
           hookTimeout: 300 * SECOND,
         },

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StoryTold } from '../../client/demo/continuous.ts';
+import { packageRoot } from '../../client/platform/programs.ts';
 import type { EndpointState } from '../../contracts/endpoint.ts';
 import type { Hindsight } from '../../contracts/hindsight.ts';
 import { type CliOptions, cli, cliJson, startCli } from '../support/e2e-cli.ts';
@@ -84,6 +85,7 @@ describe('a model that stays good by itself', () => {
         severity: 'critical',
         events: expect.arrayContaining([expect.objectContaining({ check: 'quality', kind: 'raised' })]),
         next: expect.stringMatching(/trained anew, run /),
+        plot: expect.stringMatching(/^<svg/),
       }),
     );
     expect(notices).toContainEqual(expect.objectContaining({ kind: 'rollout.promoted', version: '2' }));
@@ -122,5 +124,37 @@ describe('a model that stays good by itself', () => {
     const wrong = await cli(['monitor', told.endpoint, '--against', '99'], options);
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toContain('version 99 of bank-continuous was never registered; there are 1, 2');
+  });
+});
+
+describe('a back-test of the same months', () => {
+  const backtest = (policies: string, ...more: string[]) =>
+    cli(
+      [
+        'backtest',
+        join(packageRoot(), 'examples', 'bank', 'continuous.yaml'),
+        ...['--policies', policies, '--from', '2009-05-01', '--to', '2009-07-01', ...more],
+      ],
+      options,
+    );
+
+  it('says what would have become of the first version, as a table and a page', {
+    timeout: 3 * MINUTE,
+  }, async () => {
+    const page = join(folder, 'backtest.html');
+    const { code, stdout } = await backtest('never', '--out', page);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/POLICY +MEAN brier_score +BAD WINDOWS/);
+    expect(stdout).toMatch(/never +0\.\d+ +1 of 2 +0 /);
+    expect(stdout).toMatch(/Advice +never: mean brier_score/);
+    expect(readFileSync(page, 'utf8')).toContain('<svg');
+    const taken = await backtest('never', '--out', page);
+    expect(taken).toMatchObject({ code: 2, stderr: expect.stringContaining('backtest.html') });
+  });
+
+  it('refuses what is no policy', async () => {
+    const { code, stderr } = await backtest('nevr');
+    expect(code).toBe(2);
+    expect(stderr).toContain('there is no policy nevr; did you mean never?');
   });
 });

@@ -12,6 +12,7 @@ export const LONG_FILES: readonly string[] = [
   'integration/reproduction.test.ts',
   'integration/activities-idempotence.test.ts',
   'integration/activities-payloads.test.ts',
+  'integration/backtest.test.ts',
   'integration/trainers-interruption.test.ts',
   'integration/serving-swaps.test.ts',
   'workflow/garbage.test.ts',
@@ -27,6 +28,9 @@ export const LONG_FILES: readonly string[] = [
   'integration/sources-lifecycle.test.ts',
   'integration/platform-lifecycle.test.ts',
   'replay/replay.test.ts',
+  'chaos/promotion.test.ts',
+  'chaos/monitoring.test.ts',
+  'chaos/tracker.test.ts',
 ];
 
 const PLACES = new Map(LONG_FILES.map((name, place) => [name, place]));
