@@ -3,9 +3,9 @@ import { runStatus } from '../../contracts/lifecycle.ts';
 import { approvalSpec } from '../../contracts/spec/approval.ts';
 import { STAGES } from '../../contracts/stages.ts';
 import { type ApprovalPolicy, approvalPolicy } from '../../domain/approval/policy.ts';
-import { ReviewBoard } from '../../workflows/review-board.ts';
-import { runDetails } from '../../workflows/run-details.ts';
-import { RunProgress } from '../../workflows/run-progress.ts';
+import { ReviewBoard } from '../../workflows/lifecycle/review-board.ts';
+import { runDetails } from '../../workflows/lifecycle/run-details.ts';
+import { RunProgress } from '../../workflows/lifecycle/run-progress.ts';
 
 const CANDIDATE = 'abcdef01'.repeat(8);
 const AT = '2026-01-01T00:00:00.000Z';

@@ -5,8 +5,8 @@ import type { ProtectOutput, SplitOutput, TrainOutput } from '../../contracts/st
 import { evidenceOf, failedGates, judgeGates } from '../../domain/gates.ts';
 import { clipped } from '../../domain/monitoring/verdict.ts';
 import * as activities from '../activities.ts';
-import { specAsOf } from '../spec-as-of.ts';
-import { trainedBySearch } from '../train-stage.ts';
+import { specAsOf } from '../lifecycle/spec-as-of.ts';
+import { trainedBySearch } from '../lifecycle/train-stage.ts';
 
 /** Of what the gates say: so many of them, and so long. */
 const MOST_GATES = 10;

@@ -3,7 +3,7 @@ import type { LifecycleResult } from '../../../contracts/lifecycle.ts';
 import { lifecycleInput } from '../../../contracts/lifecycle.ts';
 import { pipelineSpec } from '../../../contracts/spec/pipeline.ts';
 import * as activities from '../../../workflows/activities.ts';
-import { LifecycleRun } from '../../../workflows/lifecycle-run.ts';
+import { LifecycleRun } from '../../../workflows/lifecycle/lifecycle-run.ts';
 import { parseInput } from '../../../workflows/parse.ts';
 import * as summaries from '../../../workflows/summaries.ts';
 
