@@ -179,6 +179,14 @@ describe('the page of a window', () => {
     expect(chart).toMatch(/<path d="M[^"]*Z" opacity="0.16"/);
   });
 
+  it('holds an estimate of another version to that version’s own reference', () => {
+    const words = 'reference of the estimate';
+    expect(windowPage(report(), [])).not.toContain(words);
+    const page = windowPage(report({ estimateReference: { roc_auc: 0.8765 } }), []);
+    expect(page).toContain(words);
+    expect(page).toContain('0.8765');
+  });
+
   it('of a first window, without labels, features, servers or limits, says so', () => {
     const bare = windowPage(
       report({

@@ -92,14 +92,20 @@ function conceptMarks(
   return moments.filter((at) => at >= first).map((at) => ({ at, name: 'concept drift' }));
 }
 
-function qualityTable({ quality, estimated, referenceQuality }: WindowReport): Markup {
+/** Where another version answered what the truth is about than what is estimated, each is held to its own reference. */
+function qualityTable({ quality, estimated, referenceQuality, estimateReference }: WindowReport): Markup {
+  const own: Record<string, number> = estimateReference ?? {};
   const reference: Record<string, number> = referenceQuality;
   const real: Record<string, number> = quality.metrics;
   const expected: Record<string, number> = estimated?.metrics ?? {};
   const names = [...new Set([reference, real, expected].flatMap((metrics) => Object.keys(metrics)))];
+  const hasOwn = estimateReference !== undefined && estimated !== null;
   return dataTable(
     'Intervals of 95 %: of real metrics by the bootstrap, of estimates by how much the truth may vary',
-    ['metric', 'reference', 'real', 'interval', 'estimated', 'interval'],
+    [
+      ...['metric', 'reference', 'real', 'interval', 'estimated', 'interval'],
+      ...(hasOwn ? ['reference of the estimate'] : []),
+    ],
     names.map((name) => [
       html`<code>${name}</code>`,
       figure(reference[name]),
@@ -107,8 +113,9 @@ function qualityTable({ quality, estimated, referenceQuality }: WindowReport): M
       intervalText(quality.intervals[name]),
       figure(expected[name]),
       intervalText(estimated?.intervals[name]),
+      ...(hasOwn ? [figure(own[name])] : []),
     ]),
-    [1, 2, 3, 4, 5],
+    [1, 2, 3, 4, 5, 6],
   );
 }
 
