@@ -41,6 +41,8 @@ export const backtestModel = z.strictObject({
   scored: artifactRef,
   /** `referenceProfile` of its own training and test rows. */
   reference: artifactRef,
+  /** Its training rows, in the columns of the table. */
+  trained: artifactRef,
 });
 export type BacktestModel = z.infer<typeof backtestModel>;
 

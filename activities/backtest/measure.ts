@@ -62,7 +62,12 @@ export async function observeBacktest(
   const answered: (LocalModel & { from: string; before: string; since: string })[] = [];
   for (const { model: by, ...stretch } of labelled?.parts ?? [])
     answered.push({ ...(await localModel(store, by)), ...stretch });
-  const paths = new Set([model.path, ...answered.map(({ path }) => path)]);
+  const trained = wantsRows(spec) ? await store.path(model.trained) : undefined;
+  const paths = new Set([
+    model.path,
+    ...answered.map(({ path }) => path),
+    ...(trained === undefined ? [] : [trained]),
+  ]);
   const { verdicts } = await overFiles(frame, [...paths], async (database) => {
     const main = await mostRows(database, answered);
     const problem = problemOf(model.model, spec);
@@ -88,6 +93,15 @@ export async function observeBacktest(
       counters: {},
       seed: spec.training.seed,
       signal: frame.signal,
+      ...(trained === undefined
+        ? {}
+        : {
+            referenceRows: {
+              database,
+              relation: `read_parquet(${quoteLiteral(trained)})`,
+              columnOf: (name: string) => name,
+            },
+          }),
     });
   });
   return {
@@ -95,6 +109,10 @@ export async function observeBacktest(
     verdicts: await store.putJson(verdicts.filter(({ check }) => check !== 'skew' && check !== 'operations')),
   };
 }
+
+/** Whether the domain classifier is asked for, which needs rows of the reference. */
+const wantsRows = ({ monitoring: { drift } }: WatchedSpec): boolean =>
+  drift !== false && drift.classifier !== false;
 
 /** Who answered most of the labelled rows; the earlier one where two answered as many. */
 async function mostRows<T extends LocalModel & { from: string; before: string }>(

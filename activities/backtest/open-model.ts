@@ -85,6 +85,7 @@ export async function openBacktestModel(
       model,
       scored: await store.putFile(await scored(later, 'later-scored.parquet'), MEDIA_TYPES.parquet),
       reference: await store.putJson(reference, { encrypt: true }),
+      trained: split.train.artifact,
     };
     return { name, model: await store.putJson(opened) };
   });

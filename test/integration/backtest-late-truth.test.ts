@@ -48,6 +48,10 @@ async function modelOf(day: number, off: number, usual: number, perDay: string):
     },
     scored: await data.store.putFile(path, MEDIA_TYPES.parquet),
     reference: await data.store.putJson(reference),
+    trained: await data.store.putFile(
+      await data.writeParquet(`${day}-trained.parquet`, `SELECT input_x AS x FROM ${relation}`),
+      MEDIA_TYPES.parquet,
+    ),
   };
   return { name, model: await data.store.putJson(model) };
 }
@@ -91,4 +95,23 @@ it('truth of several windows is put together from the models that answered, and 
     { model: renewed, from: second.from, before: second.before, since: second.from },
   ]);
   expect(one).toMatchObject({ rows: 600, state: 'ok', limit: expect.closeTo(0.06, 6) });
+});
+
+it('the domain classifier compares a window with the rows that its model was trained on', {
+  timeout: 60_000,
+}, async () => {
+  const model = await modelOf(0, 0.1, 0.1, '1000');
+  const spec = watchedSpec({
+    monitoring: { window: '1d', drift: { classifier: {} }, quality: [], concept: false },
+  });
+  const settings = await data.store.putJson({ spec, windows: [], policies: [], delayWindows: 0 });
+  const { verdicts } = await observeBacktest(
+    { store: async () => data.store },
+    { settings, question: { window: dayWindow(3), model, labelled: null } },
+    { scratch: () => data.scratch(), signal: new AbortController().signal, duckdbMemory: undefined },
+  );
+  const found: Verdict[] = backtestVerdicts.parse(await data.store.json(verdicts));
+  const classifier = found.find(({ check }) => check === 'domain-classifier');
+  expect(classifier).toMatchObject({ state: 'ok', limit: 0.7 });
+  expect(classifier?.observed).toBeLessThan(0.6);
 });
