@@ -8,7 +8,7 @@ import { checkLatency } from '../lib/prechecks/latency.ts';
 import { checkMemory } from '../lib/prechecks/memory.ts';
 import { checkOwnRequests } from '../lib/prechecks/own-requests.ts';
 import { checkTestRows } from '../lib/prechecks/test-rows.ts';
-import type { ModelServerDependencies } from './model-server.ts';
+import type { ModelServerDependencies } from './model-server-dependencies.ts';
 
 /**
  * Loads the model into the real server and asks it over HTTP, as clients will: for rows of the test split, for the
