@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { ConceptSpec } from '../contracts/spec/monitoring.ts';
 import { createDetector } from '../domain/monitoring/detectors/create-detector.ts';
 import { derivedSeed, seededRandom } from '../domain/random.ts';
+import { type BankErrors, bankErrors } from './bank-errors.ts';
 import { figures, machine, table } from './figures.ts';
 import { installPeer, PEERS_FOLDER, peerPython } from './peer-environments.ts';
 
@@ -61,12 +62,16 @@ const DETECTORS: readonly { spec: ConceptSpec; errors: readonly Errors[] }[] = [
   },
 ];
 
-interface Run {
+/** A detector over a stream, which river reads from a file. */
+interface Case {
   spec: ConceptSpec;
   errors: Errors;
-  kind: Kind;
   file: string;
   stream: Float64Array;
+}
+
+interface Run extends Case {
+  kind: Kind;
 }
 
 function streamOf(errors: Errors, kind: Kind, seed: number): Float64Array {
@@ -93,7 +98,7 @@ function runsIn(folder: string): Run[] {
   );
 }
 
-function ownAnswers(runs: readonly Run[]): { answers: number[][]; seconds: number } {
+function ownAnswers(runs: readonly Case[]): { answers: number[][]; seconds: number } {
   const start = performance.now();
   const answers = runs.map(({ spec, stream }) => {
     const detector = createDetector(spec);
@@ -106,7 +111,7 @@ function ownAnswers(runs: readonly Run[]): { answers: number[][]; seconds: numbe
 
 const peerAnswer = z.object({ answers: z.array(z.array(z.number())), seconds: z.number() });
 
-function peerAnswers(runs: readonly Run[]): z.infer<typeof peerAnswer> {
+function peerAnswers(runs: readonly Case[]): z.infer<typeof peerAnswer> {
   const python = process.env.RIVER_PYTHON ?? peerPython(PEER);
   const said = execFileSync(python, [join(PEERS_FOLDER, 'detect_river.py')], {
     input: JSON.stringify(runs.map(({ spec, file }) => ({ spec, file }))),
@@ -139,6 +144,47 @@ function quality(runs: readonly { kind: Kind; drifts: readonly number[] }[]): st
   ];
 }
 
+/** The bank's calls under each detector, on either kind of error. */
+function bankCases(folder: string, { wrong, losses }: BankErrors): Case[] {
+  return (Object.keys(ERRORS) as Errors[]).flatMap((errors) => {
+    const stream = errors === 'wrong answers' ? wrong : losses;
+    const file = join(folder, `bank-${errors.replace(' ', '-')}.f64`);
+    writeFileSync(file, stream);
+    return DETECTORS.filter((one) => one.errors.includes(errors)).map(({ spec }) => ({
+      spec,
+      errors,
+      file,
+      stream,
+    }));
+  });
+}
+
+/** Where a model of 2008 and 2009 breaks: when it is found, and what was found before. */
+function bankTable(
+  { days, change, wrong, losses }: BankErrors,
+  cases: readonly Case[],
+  own: readonly number[][],
+  peer: readonly number[][],
+): string {
+  const mean = (values: Float64Array): string =>
+    (values.reduce((sum, one) => sum + one, 0) / values.length).toFixed(3);
+  const rows = cases.map(({ errors, spec }, i) => {
+    const of = (drifts: readonly number[]): string[] => {
+      const found = drifts.find((place) => place >= change);
+      return [
+        found === undefined ? 'never' : `${days[found]}, ${found - change + 1} calls`,
+        String(drifts.filter((place) => place < change).length),
+      ];
+    };
+    return [errors, nameOf(spec), ...of(own[i] ?? []), ...of(peer[i] ?? [])];
+  });
+  return [
+    `The bank's calls from ${days[0]} on, by a model of the year before: ${change.toLocaleString('en-US')} calls until it breaks on ${days[change]} (wrong answers ${mean(wrong.slice(0, change))}, Brier ${mean(losses.slice(0, change))}), ${(days.length - change).toLocaleString('en-US')} after it (${mean(wrong.slice(change))}, ${mean(losses.slice(change))}).`,
+    '',
+    table(['errors', 'detector', 'found', 'false alarms', 'river: found', 'false alarms'], rows),
+  ].join('\n');
+}
+
 const nameOf = (spec: ConceptSpec): string =>
   spec.detector === 'page-hinkley'
     ? `page-hinkley, threshold ${spec.threshold}`
@@ -159,6 +205,8 @@ export async function measureDetection(): Promise<string> {
     const runs = runsIn(folder);
     const own = ownAnswers(runs);
     const peer = peerAnswers(runs);
+    const bank = await bankErrors();
+    const cases = bankCases(folder, bank);
     const rows: string[][] = [];
     for (const errors of Object.keys(ERRORS) as Errors[])
       for (const { spec } of DETECTORS.filter((one) => one.errors.includes(errors)))
@@ -194,6 +242,8 @@ export async function measureDetection(): Promise<string> {
       ),
       '',
       `${same} of ${runs.length} streams have the same drifts at the same places as river's. Million errors a second: ${rate(own.seconds)}, river ${rate(peer.seconds)}.`,
+      '',
+      bankTable(bank, cases, ownAnswers(cases).answers, peerAnswers(cases).answers),
     ].join('\n');
   } finally {
     rmSync(folder, { recursive: true, force: true });
