@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PerennialError } from '../../contracts/errors.ts';
-import { Database } from '../../lib/duckdb/database.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
 import { openPlanOf, storePlan, takeSteps } from '../../lib/erasure/open-plan.ts';
 import { Person } from '../../lib/erasure/person.ts';
@@ -29,19 +28,12 @@ const COMPACTOR = fileURLToPath(new URL('./prediction-compaction-process.ts', im
 const LATER = Date.now() + 4 * 86_400_000;
 
 let fixture: PredictionLogFixture;
-let database: Database;
 let tools: SearchTools;
 beforeEach(async () => {
   fixture = await PredictionLogFixture.create();
-  const scratchDir = fixture.scratchDir;
-  await mkdir(scratchDir, { recursive: true });
-  database = await Database.create({ tempDir: join(scratchDir, 'spill') });
-  tools = { database, scratchDir, signal: new AbortController().signal, progress: () => undefined };
+  tools = await fixture.searchTools();
 });
-afterEach(async () => {
-  database.close();
-  await fixture.close();
-});
+afterEach(() => fixture.close());
 
 let asked = 0;
 /** One segment with predictions and truth, archived as files of its own. */
@@ -154,7 +146,7 @@ describe('the files of a day', () => {
       const [day = ''] = await readdir(join(root, 'churn/predictions'));
       const folder = join(root, 'churn/predictions', day);
       const file = (await readdir(folder)).find((name) => name.endsWith('.parquet')) ?? '';
-      const rows = database.rows(`SELECT count(*) AS n FROM read_parquet('${join(folder, file)}')`);
+      const rows = tools.database.rows(`SELECT count(*) AS n FROM read_parquet('${join(folder, file)}')`);
       if (on === clear) expect(await rows).toEqual([{ n: 2 }]);
       else await expect(rows).rejects.toThrow();
     }
@@ -375,7 +367,7 @@ it('a reader that listed files which were merged then reads the merged one', asy
   await segment(['bob']);
   const scratch = fixture.scratchDir;
   await mkdir(scratch, { recursive: true });
-  const sources = await LogSources.open(fixture.config, async () => database, scratch);
+  const sources = await LogSources.open(fixture.config, async () => tools.database, scratch);
   const get = sources.archive.get.bind(sources.archive);
   const asking = vi.spyOn(sources.archive, 'get').mockImplementationOnce(async (key, copy) => {
     const found = await get(key, copy);
@@ -384,7 +376,7 @@ it('a reader that listed files which were merged then reads the merged one', asy
   });
   const paths = await sources.paths('churn', 'predictions');
   expect(asking).toHaveBeenCalled();
-  const rows = await database.rows(
+  const rows = await tools.database.rows(
     `SELECT request_id, row FROM read_parquet([${paths.map(quoteLiteral).join(', ')}]) GROUP BY ALL HAVING count(*) = 1`,
   );
   expect(rows).toHaveLength(4);

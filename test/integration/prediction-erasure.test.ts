@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Database } from '../../lib/duckdb/database.ts';
 import { storePlan, takeSteps } from '../../lib/erasure/open-plan.ts';
 import { Person, type PersonRequest } from '../../lib/erasure/person.ts';
 import type { SearchTools } from '../../lib/erasure/personal-store.ts';
@@ -17,19 +15,12 @@ import { ServingWithLog } from '../support/serving-with-log.ts';
 import { TestBucket } from '../support/stores.ts';
 
 let fixture: PredictionLogFixture;
-let database: Database;
 let tools: SearchTools;
 beforeEach(async () => {
   fixture = await PredictionLogFixture.create();
-  const scratchDir = fixture.scratchDir;
-  await mkdir(scratchDir, { recursive: true });
-  database = await Database.create({ tempDir: join(scratchDir, 'spill') });
-  tools = { database, scratchDir, signal: new AbortController().signal, progress: () => undefined };
+  tools = await fixture.searchTools();
 });
-afterEach(async () => {
-  database.close();
-  await fixture.close();
-});
+afterEach(() => fixture.close());
 
 const person = (entity: string, others: Partial<PersonRequest> = {}): Person =>
   Person.of({ entity, column: null, pipelines: null, ...others }, secrets);

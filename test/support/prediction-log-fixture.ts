@@ -3,6 +3,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { Database } from '../../lib/duckdb/database.ts';
+import type { SearchTools } from '../../lib/erasure/personal-store.ts';
 import { openPredictions, type PredictionsQuery } from '../../lib/predictions/prediction-log.ts';
 import { rollSegments } from '../../lib/predictions/roll.ts';
 import type { PredictionConfig } from '../../lib/predictions/settings.ts';
@@ -19,6 +21,7 @@ export const quiet = pino({ level: 'silent' });
 /** A data directory with prediction logs, gone after {@link close}. */
 export class PredictionLogFixture {
   readonly #logs: PredictionLog[] = [];
+  readonly #databases: Database[] = [];
 
   private constructor(
     readonly config: PredictionConfig,
@@ -39,6 +42,15 @@ export class PredictionLogFixture {
 
   get scratchDir(): string {
     return join(this.config.dataDir, 'scratch', randomUUID());
+  }
+
+  /** What searches of people's rows work with; closed with the fixture. */
+  async searchTools(): Promise<SearchTools> {
+    const { scratchDir } = this;
+    await mkdir(scratchDir, { recursive: true });
+    const database = await Database.create({ tempDir: join(scratchDir, 'spill') });
+    this.#databases.push(database);
+    return { database, scratchDir, signal: new AbortController().signal, progress: () => undefined };
   }
 
   async log(serverId = 'server-1', options: Partial<PredictionLogOptions> = {}): Promise<PredictionLog> {
@@ -76,6 +88,7 @@ export class PredictionLogFixture {
   }
 
   async close(): Promise<void> {
+    for (const database of this.#databases) database.close();
     for (const log of this.#logs) await log.close();
     await rm(this.config.dataDir, { recursive: true, force: true });
   }
