@@ -113,12 +113,20 @@ function adviceOf(
 ): string {
   const figure = (value: number): string =>
     Number.isFinite(value) ? String(Number(value.toPrecision(4))) : 'unknown';
+  const sign = lowerIsBetter(metric) ? 1 : -1;
+  /** What it would cost or save to take another one. */
+  const beside = (one: PolicyOutcome): string => {
+    const share = (100 * sign * (meanOf(one) - meanOf(chosen))) / Math.abs(meanOf(chosen));
+    return Number.isFinite(share)
+      ? `, ${Math.abs(share).toFixed(1)} % ${share > 0 ? 'worse' : 'better'}`
+      : '';
+  };
   const others = policies
     .filter((one) => one !== chosen)
-    .map((one) => `${one.policy} ${figure(meanOf(one))} with ${one.runs.length}`);
+    .map((one) => `${one.policy} ${figure(meanOf(one))} with ${one.runs.length}${beside(one)}`);
   const why =
     chosen === best
       ? 'none is better'
       : `within ${100 * WORTH} % of the best (${best.policy}), with fewer retrainings`;
-  return `${chosen.policy}: mean ${metric} ${figure(meanOf(chosen))} with ${chosen.runs.length} retraining(s), ${why}; ${others.join(', ')}`;
+  return `${chosen.policy}: mean ${metric} ${figure(meanOf(chosen))} with ${chosen.runs.length} retraining(s), ${why}; ${others.join('; ')}`;
 }

@@ -116,7 +116,7 @@ describe('which policy to choose', () => {
     );
     expect(policies.map(({ policy }) => policy)).toEqual(['on-degradation', 'on-drift', 'monthly', 'never']);
     expect(advice).toBe(
-      'on-degradation: mean brier_score 0.203 with 2 retraining(s), within 2 % of the best (monthly), with fewer retrainings; on-drift 0.2005 with 5, monthly 0.2 with 12, never 0.3 with 0',
+      'on-degradation: mean brier_score 0.203 with 2 retraining(s), within 2 % of the best (monthly), with fewer retrainings; on-drift 0.2005 with 5, 1.2 % better; monthly 0.2 with 12, 1.5 % better; never 0.3 with 0, 47.8 % worse',
     );
   });
 
@@ -127,7 +127,7 @@ describe('which policy to choose', () => {
     );
     expect(policies.map(({ policy }) => policy)).toEqual(['weekly', 'never']);
     expect(advice).toMatch(
-      /^weekly: mean roc_auc 0.8 with 9 retraining\(s\), none is better; never 0.7 with 0$/,
+      /^weekly: mean roc_auc 0.8 with 9 retraining\(s\), none is better; never 0.7 with 0, 12.5 % worse$/,
     );
   });
 
