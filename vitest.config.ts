@@ -23,6 +23,7 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts', 'packages/*/test/unit/**/*.test.ts'],
           // Pure tests: files that share a process import everything once, which takes a third of the time.
           isolate: false,
+          setupFiles: ['test/support/own-environment.ts'],
           testTimeout: 10 * SECOND,
         },
       },
@@ -40,6 +41,7 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           isolate: false,
+          setupFiles: ['test/support/own-environment.ts'],
           testTimeout: 120 * SECOND,
           hookTimeout: 180 * SECOND,
         },
