@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { z } from 'zod';
 import { collect, MlflowClient } from '../../packages/mlflow-client-ts/src/index.ts';
 
@@ -29,9 +29,11 @@ export async function registryFacts(mlflowUri: string, name: string): Promise<Re
 
 /** Waits until the registry's alias is where the traffic is: it follows in the background. */
 export async function aliasFollows(mlflowUri: string, name: string, version: string): Promise<void> {
-  await expect
-    .poll(async () => (await registryFacts(mlflowUri, name)).aliases, { timeout: 60_000, interval: 100 })
-    .toEqual({ champion: version });
+  // Also before the tests of a file, where `expect.poll` is refused.
+  await vi.waitFor(
+    async () => expect((await registryFacts(mlflowUri, name)).aliases).toEqual({ champion: version }),
+    { timeout: 60_000, interval: 100 },
+  );
 }
 
 /** Runs of an experiment in MLflow: those of lifecycles, and those of candidates below them. */
