@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { quoteLiteral } from '../lib/duckdb/sql.ts';
 import { type BinnedFeature, boostedLogOdds } from '../lib/statistics/boosted-trees.ts';
 
 const EXAMPLE = new URL('../examples/bank/', import.meta.url);
@@ -57,7 +58,7 @@ async function calls(): Promise<Record<string, unknown>[]> {
   try {
     const path = fileURLToPath(new URL('data/bank.csv', EXAMPLE));
     await connection.run(
-      `CREATE VIEW bank AS SELECT row_number() OVER () AS call, * FROM read_csv('${path}', delim = ';')`,
+      `CREATE VIEW bank AS SELECT row_number() OVER () AS call, * FROM read_csv(${quoteLiteral(path)}, delim = ';')`,
     );
     const sql = readFileSync(new URL('calls.sql', EXAMPLE), 'utf8');
     const reader = await connection.runAndReadAll(

@@ -107,5 +107,10 @@ it('300 windows under 4 policies fit: small payloads, short histories, whatever 
 
   const shown = await bench.client.workflow.getHandle(workflowId).query<BacktestProgress>(QUERIES.progress);
   expect(shown).toMatchObject({ stage: 'writing the report', windows: DAYS });
+  // Housekeeping goes by when the first of its runs began; the last one began after that one had ended.
+  const first = await bench.client.workflow.getHandle(workflowId, started.firstExecutionRunId).describe();
+  const began = Date.parse(shown.began);
+  expect(began).toBeGreaterThanOrEqual(first.startTime.getTime());
+  expect(began).toBeLessThan(first.closeTime?.getTime() ?? 0);
   expect(shown.policies.map(({ done }) => done)).toEqual([DAYS, DAYS, DAYS, DAYS]);
 });

@@ -10,6 +10,8 @@ import { ReplayProgress } from './progress.ts';
 
 /** What one run of the workflow hands to the next. */
 interface CarriedOver {
+  /** When the first of them began, ISO 8601; each run's own start is another. */
+  began: string;
   models: CarriedModels;
   tracks: PolicyTrack['carriedOver'][];
 }
@@ -26,10 +28,11 @@ interface CarriedOver {
  */
 export async function backtest(argument: unknown, carriedOver?: CarriedOver): Promise<BacktestResult> {
   const request = parseInput(backtestInput, argument, 'the argument of workflow backtest');
-  const { workflowId, runId, firstExecutionRunId, startTime } = workflowInfo();
+  const { workflowId, runId, firstExecutionRunId, runStartTime } = workflowInfo();
+  const began = carriedOver?.began ?? runStartTime.toISOString();
   const progress = new ReplayProgress(
     request.policies.map(({ name }) => name),
-    startTime,
+    began,
   );
   setHandler(defineQuery(QUERIES.progress), () => progress.shown);
   const plan = await activities.planBacktest({ request, run: { workflowId, runId: firstExecutionRunId } });
@@ -53,6 +56,7 @@ export async function backtest(argument: unknown, carriedOver?: CarriedOver): Pr
   if (tracks.some((track) => !track.isThrough)) {
     const slowest = Math.min(...tracks.map(({ through }) => Date.parse(through)));
     return continueAsNew<typeof backtest>(argument, {
+      began,
       models: await models.carriedOver(slowest),
       tracks: tracks.map((track) => track.carriedOver),
     });

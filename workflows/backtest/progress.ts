@@ -10,14 +10,14 @@ export class ReplayProgress {
 
   constructor(
     names: readonly string[],
-    private readonly began: Date,
+    private readonly began: string,
   ) {
     this.#policies = names.map((policy) => ({ policy, done: 0, retrainings: 0, training: null }));
   }
 
   get shown(): BacktestProgress {
     return {
-      began: this.began.toISOString(),
+      began: this.began,
       stage: this.stage,
       windows: this.windows,
       policies: this.#policies,
