@@ -7,6 +7,7 @@ import {
   rolloutStatus,
   type TrafficOrder,
 } from '../contracts/rollout.ts';
+import { executeUpdate } from './execute-update.ts';
 import { answerOf } from './found.ts';
 
 /**
@@ -53,7 +54,7 @@ export class EndpointRollout {
   }
 
   async #order(update: string, order: RolloutOrder | TrafficOrder): Promise<RolloutStatus> {
-    return rolloutStatus.parse(await this.#known(this.#handle.executeUpdate(update, { args: [order] })));
+    return rolloutStatus.parse(await this.#known(executeUpdate(this.#handle, update, { args: [order] })));
   }
 
   get #handle() {

@@ -56,6 +56,7 @@ import {
 } from '../contracts/names.ts';
 import { type StageName, stageOutputs } from '../contracts/stages.ts';
 import { EndpointRollout } from './endpoint-rollout.ts';
+import { executeUpdate, wasDropped } from './execute-update.ts';
 import { found } from './found.ts';
 import { TrainingSearch } from './training-search.ts';
 import { newWorkflowId } from './workflow-id.ts';
@@ -167,9 +168,7 @@ export class PerennialClient {
   async review(workflowId: string, review: ReviewUpdate): Promise<{ accepted: true; votes: number }> {
     const handle = this.temporal.workflow.getHandle(workflowId);
     return found(
-      handle.executeUpdate<{ accepted: true; votes: number }, [ReviewUpdate]>(UPDATES.review, {
-        args: [review],
-      }),
+      executeUpdate<{ accepted: true; votes: number }>(handle, UPDATES.review, { args: [review] }),
       workflowId,
     );
   }
@@ -236,9 +235,12 @@ export class PerennialClient {
   async rollback(name: string, request: Omit<RollbackUpdate, 'requestId'>): Promise<EndpointAnswer> {
     const handle = this.temporal.workflow.getHandle(endpointWorkflowId(name));
     const update: RollbackUpdate = { requestId: `rollback-${randomBytes(8).toString('hex')}`, ...request };
-    const options = { args: [update] as [RollbackUpdate], updateId: update.requestId };
     return endpointAnswer.parse(
-      await found(handle.executeUpdate(UPDATES.rollback, options), name, 'endpoint'),
+      await found(
+        executeUpdate(handle, UPDATES.rollback, { args: [update], updateId: update.requestId }),
+        name,
+        'endpoint',
+      ),
     );
   }
 
@@ -267,7 +269,7 @@ export class PerennialClient {
         // A log that takes over to a new run of its workflow asks to be asked again.
         const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
         const passing = cause instanceof ApplicationFailure && cause.type === 'ServerUnavailable';
-        if (!passing || attempt >= APPEND_ATTEMPTS) throw error;
+        if (!(passing || wasDropped(error)) || attempt >= APPEND_ATTEMPTS) throw error;
         await sleep(APPEND_WAIT_MS);
       }
     }

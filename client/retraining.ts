@@ -10,6 +10,7 @@ import {
   retrainingStatus,
   type Trigger,
 } from '../contracts/retraining.ts';
+import { executeUpdate } from './execute-update.ts';
 
 /**
  * The retraining of one pipeline: when its model is trained anew, and why.
@@ -31,7 +32,7 @@ export class PipelineRetraining {
    */
   async trigger(trigger: Trigger): Promise<RetrainingDecision> {
     return retrainingDecision.parse(
-      await this.#known(this.#handle.executeUpdate(UPDATES.trigger, { args: [trigger] })),
+      await this.#known(executeUpdate(this.#handle, UPDATES.trigger, { args: [trigger] })),
     );
   }
 
@@ -43,7 +44,7 @@ export class PipelineRetraining {
   /** Pauses it, or lets it go on, also after it gave up. */
   async answer(answer: RetrainingAnswer): Promise<RetrainingStatus> {
     return retrainingStatus.parse(
-      await this.#known(this.#handle.executeUpdate(UPDATES.answer, { args: [answer] })),
+      await this.#known(executeUpdate(this.#handle, UPDATES.answer, { args: [answer] })),
     );
   }
 

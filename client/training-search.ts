@@ -4,6 +4,7 @@ import type { RunStatus } from '../contracts/lifecycle.ts';
 import { QUERIES, trainingWorkflowId, UPDATES } from '../contracts/names.ts';
 import { lowerIsBetter } from '../contracts/spec/evaluation.ts';
 import { type BudgetUpdate, type SearchReport, searchReport, trialLabel } from '../contracts/trials.ts';
+import { executeUpdate } from './execute-update.ts';
 import { answerOf } from './found.ts';
 
 /**
@@ -33,13 +34,13 @@ export class TrainingSearch {
   /** Another budget, or another number of trials side by side. */
   async change(update: BudgetUpdate): Promise<SearchReport> {
     return searchReport.parse(
-      await this.#known(this.#handle.executeUpdate(UPDATES.budget, { args: [update] })),
+      await this.#known(executeUpdate(this.#handle, UPDATES.budget, { args: [update] })),
     );
   }
 
   /** No further trial begins, those that run are ended; the run goes on with the best model so far. */
   async stop(): Promise<SearchReport> {
-    return searchReport.parse(await this.#known(this.#handle.executeUpdate(UPDATES.stop)));
+    return searchReport.parse(await this.#known(executeUpdate(this.#handle, UPDATES.stop)));
   }
 
   get #handle() {

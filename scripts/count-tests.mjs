@@ -1,5 +1,6 @@
-// Adds up the JSON reports that vitest wrote into a folder and closes with `N passed, N failed`. A step that failed
-// without a failed test (types, lint, set-up, the demo) counts as one failure, so that it cannot pass unseen.
+// Adds up the JSON reports that vitest wrote into a folder, says which tests failed and with what words, and closes with
+// `N passed, N failed`. A step that failed without a failed test (types, lint, set-up, the demo) counts as one failure,
+// so that it cannot pass unseen.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -14,8 +15,19 @@ for (const name of readdirSync(folder)) {
     (file) => file.status === 'failed' && file.assertionResults.length === 0,
   ).length;
   failed += report.numFailedTests + broken;
+  for (const file of report.testResults) tellFailures(file);
 }
 if (failed === 0) failed = Number(steps);
 if (passed === 0 && failed === 0) failed = 1;
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 ? 0 : 1);
+
+function tellFailures({ name, status, message, assertionResults }) {
+  const tests = assertionResults.filter((test) => test.status === 'failed');
+  for (const test of tests) tell(`${name} > ${test.fullName}`, test.failureMessages[0]);
+  if (status === 'failed' && tests.length === 0) tell(name, message);
+}
+
+function tell(what, why = '') {
+  process.stdout.write(`FAILED ${what}\n  ${why.split('\n', 5).join('\n  ')}\n`);
+}

@@ -1,5 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { runEndOf } from '../../activities/run-end.ts';
+import { executeUpdate } from '../../client/execute-update.ts';
 import { QUERIES, retrainingWorkflowId, SIGNALS, UPDATES, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import {
   type RetrainingAnswer,
@@ -67,7 +68,7 @@ export class RetrainingUnderTest {
   }
 
   trigger(trigger: Trigger): Promise<RetrainingDecision> {
-    return this.handle.executeUpdate(UPDATES.trigger, { args: [trigger] });
+    return executeUpdate(this.handle, UPDATES.trigger, { args: [trigger] });
   }
 
   async signal(trigger: unknown): Promise<void> {
@@ -79,11 +80,11 @@ export class RetrainingUnderTest {
   }
 
   configure(settings: RetrainingSettings): Promise<RetrainingStatus> {
-    return this.handle.executeUpdate(UPDATES.configure, { args: [settings] });
+    return executeUpdate(this.handle, UPDATES.configure, { args: [settings] });
   }
 
   answer(answer: RetrainingAnswer): Promise<RetrainingStatus> {
-    return this.handle.executeUpdate(UPDATES.answer, { args: [answer] });
+    return executeUpdate(this.handle, UPDATES.answer, { args: [answer] });
   }
 
   status(): Promise<RetrainingStatus> {
@@ -91,7 +92,7 @@ export class RetrainingUnderTest {
   }
 
   retire(reason: string): Promise<RetrainingStatus> {
-    return this.handle.executeUpdate(UPDATES.retire, { args: [{ reason }] });
+    return executeUpdate(this.handle, UPDATES.retire, { args: [{ reason }] });
   }
 
   /** Waits until the status is as a test wants it. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { deploymentActivities } from '../../activities/deployment.ts';
+import { executeUpdate } from '../../client/execute-update.ts';
 import { QUERIES, UPDATES, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import type { RolloutInput, RolloutResult, RolloutStatus } from '../../contracts/rollout.ts';
 import type { TrafficReport, VersionTraffic } from '../../contracts/rollout-evidence.ts';
@@ -173,11 +174,11 @@ export class Rollout {
   }
 
   order(name: 'promote' | 'rollback' | 'pause' | 'resume', by = 'ada', reason = ''): Promise<RolloutStatus> {
-    return this.handle.executeUpdate(UPDATES[name], { args: [{ by, reason }] });
+    return executeUpdate(this.handle, UPDATES[name], { args: [{ by, reason }] });
   }
 
   traffic(share: number): Promise<RolloutStatus> {
-    return this.handle.executeUpdate(UPDATES.traffic, { args: [{ by: 'ada', share }] });
+    return executeUpdate(this.handle, UPDATES.traffic, { args: [{ by: 'ada', share }] });
   }
 
   /** Waits until the roll-out is where `where` says. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { executeUpdate } from '../../client/execute-update.ts';
 import type {
   AdmitAnswer,
   AdmitUpdate,
@@ -159,7 +160,7 @@ export class Lifecycle {
   }
 
   review(review: Record<string, unknown>): Promise<{ accepted: true; votes: number }> {
-    return this.handle.executeUpdate(UPDATES.review, { args: [review] });
+    return executeUpdate(this.handle, UPDATES.review, { args: [review] });
   }
 
   approve(candidate: string, by = 'ada'): Promise<{ accepted: true; votes: number }> {
@@ -193,7 +194,7 @@ export class Endpoint {
       requestedBy: 'test',
       ...more,
     };
-    return this.handle.executeUpdate(UPDATES.admit, { args: [request] });
+    return executeUpdate(this.handle, UPDATES.admit, { args: [request] });
   }
 
   shift(model: ServedModel, share: number, more: Partial<ShiftUpdate> = {}): Promise<EndpointAnswer> {
@@ -204,17 +205,17 @@ export class Endpoint {
       role: 'challenger',
       ...more,
     };
-    return this.handle.executeUpdate(UPDATES.shift, { args: [request] });
+    return executeUpdate(this.handle, UPDATES.shift, { args: [request] });
   }
 
   promote(model: ServedModel, requestId = `promote ${model.version}`): Promise<EndpointAnswer> {
-    return this.handle.executeUpdate(UPDATES.promote, {
+    return executeUpdate(this.handle, UPDATES.promote, {
       args: [{ requestId, rollout: rolloutOf(model), by: 'test', named: false, reason: '' }],
     });
   }
 
   withdraw(model: ServedModel, requestId = `withdraw ${model.version}`): Promise<EndpointAnswer> {
-    return this.handle.executeUpdate(UPDATES.withdraw, {
+    return executeUpdate(this.handle, UPDATES.withdraw, {
       args: [
         {
           requestId,
@@ -244,7 +245,7 @@ export class Endpoint {
   }
 
   rollback(requestId: string, more: Partial<RollbackUpdate> = {}): Promise<EndpointAnswer> {
-    return this.handle.executeUpdate(UPDATES.rollback, {
+    return executeUpdate(this.handle, UPDATES.rollback, {
       args: [{ requestId, requestedBy: 'ada', ...more }],
     });
   }

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { executeUpdate } from '../../client/execute-update.ts';
 import type { RolloutStatus } from '../../contracts/rollout.ts';
 import { failure } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
@@ -115,7 +116,7 @@ describe.concurrent('what is in production is watched', () => {
       'its turn',
     );
     const order = ending === 'promoted' ? 'promote' : 'rollback';
-    await handle.executeUpdate(order, { args: [{ by: 'ada', reason: 'seen enough' }] });
+    await executeUpdate(handle, order, { args: [{ by: 'ada', reason: 'seen enough' }] });
     expect(await handle.result()).toMatchObject({ outcome: ending });
     expect(scenario.count('watchEndpoint')).toBe(watched);
     expect(scenario.count('ensureRetraining')).toBe(watched);

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { executeUpdate } from '../../client/execute-update.ts';
 import type { RetrainingDecision } from '../../contracts/retraining.ts';
 import { failure } from '../support/failures.ts';
 import { Gate } from '../support/gate.ts';
@@ -310,7 +311,7 @@ describe('what is refused', () => {
     const { retraining } = world();
     await retraining.start();
     const refusal = (name: string, argument: unknown) =>
-      retraining.handle.executeUpdate(name, { args: [argument] }).then(
+      executeUpdate(retraining.handle, name, { args: [argument] }).then(
         () => 'taken',
         (error: Error) => String(error.cause),
       );

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { executeUpdate } from '../../client/execute-update.ts';
 import { UPDATES } from '../../contracts/names.ts';
 import type { PreparedFold, TrainOutput } from '../../contracts/stages.ts';
 import type { TrainingActivities, TrainingInput } from '../../contracts/training-activities.ts';
@@ -110,7 +111,7 @@ describe.concurrent('cross-validation', () => {
       async () => scenario.inputs('trainTrial').find(({ trial }) => trial.number === 1 && trial.fold === 1),
       'the second fold of the second trial',
     );
-    await handle.executeUpdate(UPDATES.stop);
+    await executeUpdate(handle, UPDATES.stop);
     gate.open();
     const output = await handle.result();
     expect(output.search).toMatchObject({ ended: 'stopped', candidates: [{ trained: 1, stopped: 1 }] });

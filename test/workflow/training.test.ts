@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { executeUpdate } from '../../client/execute-update.ts';
 import { UPDATES } from '../../contracts/names.ts';
 import type { TrainOutput } from '../../contracts/stages.ts';
 import type { TrainingInput } from '../../contracts/training-activities.ts';
@@ -210,7 +211,7 @@ describe.concurrent('the search', () => {
       trainingInput([searched({ method: 'random' })], { parallelism: 1, budget: { trials: 2 } }),
     );
     await eventually(async () => scenario.inputs('trainTrial')[0], 'the first trial');
-    const report = await handle.executeUpdate<SearchReport, [object]>(UPDATES.budget, {
+    const report = await executeUpdate<SearchReport>(handle, UPDATES.budget, {
       args: [{ trials: 5, parallelism: 3 }],
     });
     expect(report.used.trials).toBe(1);
@@ -232,7 +233,7 @@ describe.concurrent('the search', () => {
       return nearOne(given);
     });
     const handle = await start(scenario, trainingInput([once('a')]));
-    const refused = handle.executeUpdate<SearchReport, [object]>(UPDATES.budget, { args: [update] });
+    const refused = executeUpdate<SearchReport>(handle, UPDATES.budget, { args: [update] });
     await expect(refused).rejects.toMatchObject({ cause: { message: expect.stringContaining(message) } });
     gate.open();
     expect((await handle.result()).trained).toHaveLength(1);
@@ -247,7 +248,7 @@ describe.concurrent('the search', () => {
     });
     const handle = await start(scenario, trainingInput([searched({ method: 'random' })], { parallelism: 2 }));
     await eventually(async () => scenario.inputs('trainTrial')[2], 'the third trial');
-    await handle.executeUpdate(UPDATES.stop);
+    await executeUpdate(handle, UPDATES.stop);
     const output = await handle.result();
     never.open();
     expect(output.search).toMatchObject({ ended: 'stopped', candidates: [{ trained: 1, stopped: 2 }] });
@@ -263,7 +264,7 @@ describe.concurrent('the search', () => {
     });
     const handle = await start(scenario, trainingInput([searched({ method: 'random' })], { parallelism: 1 }));
     await eventually(async () => scenario.inputs('trainTrial')[0], 'the first trial');
-    await handle.executeUpdate(UPDATES.stop);
+    await executeUpdate(handle, UPDATES.stop);
     gate.open();
     expect((await handle.result()).search).toMatchObject({ ended: 'stopped', used: { trials: 1 } });
   });
@@ -285,7 +286,7 @@ describe.concurrent('the search', () => {
     await eventually(async () => scenario.inputs('trainTrial')[2], 'three trials');
     expect(scenario.inputs('trainTrial')[0]?.rungs).toEqual([10, 20, 40, 80, 160]);
     const ask = (number: number, loss: number) =>
-      handle.executeUpdate<boolean, [object]>(UPDATES.rung, {
+      executeUpdate<boolean>(handle, UPDATES.rung, {
         args: [{ candidate: 'a', number, rung: 10, loss }],
       });
     expect([await ask(0, 0.5), await ask(1, 0.6), await ask(2, 0.4)]).toEqual([true, false, true]);
@@ -329,7 +330,7 @@ describe.concurrent('the search', () => {
     });
     const handle = await start(scenario, { ...whole, continueAfter: 2 });
     const ask = (number: number, loss: number) =>
-      bench.client.workflow.getHandle(scenario.id).executeUpdate<boolean, [object]>(UPDATES.rung, {
+      executeUpdate<boolean>(bench.client.workflow.getHandle(scenario.id), UPDATES.rung, {
         args: [{ candidate: 'a', number, rung: 10, loss }],
       });
     await eventually(async () => scenario.inputs('trainTrial')[1], 'two trials');
