@@ -79,7 +79,7 @@ async function importTypeScript(path: string): Promise<unknown> {
   return JSON.parse(JSON.stringify(exported));
 }
 
-/** Inlines the SQL file and the modules of custom checks, and makes source paths absolute, so that the spec means the same wherever it is read. */
+/** Inlines SQL files and the modules of custom checks, and makes source paths absolute, so that the spec means the same wherever it is read. */
 async function selfContained(
   spec: Record<string, unknown>,
   folder: string,
@@ -101,21 +101,38 @@ async function selfContained(
   const sources = isObject(data.sources)
     ? Object.fromEntries(Object.entries(data.sources).map(([name, value]) => [name, source(value)]))
     : data.sources;
-  const sql =
-    typeof data.sql === 'string' && /^\S+\.sql$/.test(data.sql.trim())
-      ? await readSql(absolute(data.sql.trim()), file)
-      : data.sql;
+  const inlined = async (value: unknown, where: string): Promise<unknown> =>
+    typeof value === 'string' && /^\S+\.sql$/.test(value.trim())
+      ? readSql(absolute(value.trim()), `${file}: ${where}`)
+      : value;
+  const sql = await inlined(data.sql, 'data.sql');
+  const featureViews = isObject(spec.featureViews)
+    ? await inlinedViews(spec.featureViews, inlined)
+    : spec.featureViews;
   const expectations = await bundleRules(spec.expectations, absolute);
   return {
     ...spec,
     ...(expectations === undefined ? {} : { expectations }),
+    ...(featureViews === undefined ? {} : { featureViews }),
     data: { ...data, ...(sources === undefined ? {} : { sources }), ...(sql === undefined ? {} : { sql }) },
   };
 }
 
-const readSql = (path: string, file: string): Promise<string> =>
+/** The feature views of a spec with the SQL of their events. */
+async function inlinedViews(
+  views: Record<string, unknown>,
+  inlined: (value: unknown, where: string) => Promise<unknown>,
+): Promise<Record<string, unknown>> {
+  const whole = async ([name, view]: [string, unknown]): Promise<[string, unknown]> =>
+    isObject(view)
+      ? [name, { ...view, events: await inlined(view.events, `featureViews.${name}.events`) }]
+      : [name, view];
+  return Object.fromEntries(await Promise.all(Object.entries(views).map(whole)));
+}
+
+const readSql = (path: string, where: string): Promise<string> =>
   readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new PerennialError('SpecInvalid', `${file}: data.sql: there is no file ${path}`, false, { cause });
+    throw new PerennialError('SpecInvalid', `${where}: there is no file ${path}`, false, { cause });
   });
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -26,6 +26,54 @@ export type ModelOutput = z.infer<typeof modelOutput>;
 export const modelSignature = z.strictObject({ inputs: z.array(modelInput), outputs: z.array(modelOutput) });
 export type ModelSignature = z.infer<typeof modelSignature>;
 
+/** The aggregates of feature views, in the words of SQL. */
+export const AGGREGATES = [
+  'count',
+  'sum',
+  'avg',
+  'min',
+  'max',
+  'stddev_samp',
+  'stddev_pop',
+  'var_samp',
+  'var_pop',
+  'last',
+] as const;
+export const aggregate = z.enum(AGGREGATES);
+export type Aggregate = z.infer<typeof aggregate>;
+
+/** Inputs of a model that the server looks up in the online store, by columns that the request has. */
+export const servedView = z.strictObject({
+  /** As the spec has it. */
+  name: z.string(),
+  /** What the online store knows it by: the same for the same definition in the same pipeline. */
+  store: z.string(),
+  /** The columns of a request that say whose features are wanted. */
+  entity: z.array(z.string()).min(1),
+  /** How many values an event has. */
+  values: z.number().int().positive(),
+  columns: z
+    .array(
+      z.strictObject({
+        /** The model's input. */
+        input: z.string(),
+        aggregate,
+        /** The place of the value that is aggregated, among those of an event. */
+        value: z.number().int().nonnegative(),
+        /** Microseconds that are looked back. */
+        window: z.number().int().positive(),
+        /** What stands in where the store cannot be asked: fitted on the training rows; `null`: missing. */
+        default: z.number().nullable(),
+      }),
+    )
+    .min(1),
+  /** Milliseconds for which materialised values may be used; `null`: for ever. */
+  ttlMs: z.number().int().positive().nullable(),
+  /** What happens to a request while the store cannot be asked. */
+  unavailable: z.enum(['default', 'refuse']),
+});
+export type ServedView = z.infer<typeof servedView>;
+
 /** What a server needs to serve one version: loaded only where its bytes have this digest. */
 export const servedModel = z.strictObject({
   /** The MLflow version. */
@@ -33,6 +81,8 @@ export const servedModel = z.strictObject({
   /** The composed ONNX graph in the artifact store. */
   onnx: artifactRef,
   signature: modelSignature,
+  /** The inputs that requests need not have, since the server looks them up. */
+  views: z.array(servedView).optional(),
   /** What explains single predictions: rows that stand for what is usual, and the covers of a tree model. */
   explanation: z.strictObject({ samples: artifactRef, explainer: artifactRef.optional() }).optional(),
 });

@@ -8,6 +8,7 @@ import { deploymentIssues, deploymentSpec } from './deployment.ts';
 import { evaluationSpec, type Gate, type MetricName } from './evaluation.ts';
 import { evaluationIssues } from './evaluation-issues.ts';
 import { expectation } from './expectations.ts';
+import { featureViewIssues, featureViewsSpec } from './feature-views.ts';
 import { featuresSpec, missingKept } from './features.ts';
 import { carriesBound } from './gates.ts';
 import { isBounded } from './metrics.ts';
@@ -82,6 +83,7 @@ export const pipelineSpec = z
           `${Array.isArray(input) ? input.length : 'too many'} rules, at most ${MAX_EXPECTATIONS}; one rule sql holds several conditions joined by AND, one rule schema the types of all columns`,
       })
       .default([]),
+    featureViews: featureViewsSpec,
     privacy: privacySpec,
     split: splitSpec,
     features: featuresSpec,
@@ -110,6 +112,7 @@ export const pipelineSpec = z
       ...trainingIssues(spec),
       ...monitoringIssues(spec),
       ...retrainingIssues(spec),
+      ...featureViewIssues(spec),
     ];
     for (const { path, message } of issues) context.addIssue({ code: 'custom', path, message });
     if (spec.split.method === 'time' && !spec.columns.timestamp)
