@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { version as duckdbVersion } from '@duckdb/node-api';
 import type { DataActivities } from '../contracts/activities.ts';
 import type { CachePolicy } from '../contracts/cache.ts';
@@ -12,6 +13,8 @@ import { joinSources } from '../lib/data/join.ts';
 import { withoutSuppressed } from '../lib/erasure/suppressed-rows.ts';
 import { Suppressions } from '../lib/erasure/suppressions.ts';
 import { eventsIdentity } from '../lib/events/acquire.ts';
+import { joinedAside } from '../lib/feature-store/join-aside.ts';
+import type { JoinJob } from '../lib/feature-store/join-job.ts';
 import { PersonalColumns } from '../lib/privacy/personal-columns.ts';
 import { identifySource } from '../lib/sources/acquire.ts';
 import { remembering, sourceOptions } from '../lib/sources/options.ts';
@@ -31,7 +34,7 @@ import {
 import { withDatabase } from './with-database.ts';
 
 const takenSource = ingestOutput.shape.sources.element.omit({ name: true });
-const joinedTable = ingestOutput.pick({ table: true, setAside: true, findings: true });
+const joinedTable = ingestOutput.pick({ table: true, setAside: true, findings: true, views: true });
 
 /** Snapshots of all sources, and the table that the spec's SQL makes of them. */
 export async function ingest(
@@ -70,11 +73,13 @@ export async function ingest(
     }
     return taken;
   });
+  const hasViews = Object.keys(spec.featureViews).length > 0;
   const identity = {
     sources: sources.map(({ name, snapshot }) => ({ name, sha256: snapshot.artifact.sha256 })),
     sql: data.sql ?? null,
     rowFilter: data.rowFilter,
     target,
+    ...(hasViews ? { featureViews: spec.featureViews, timestamp: spec.columns.timestamp } : {}),
   };
   const { output, cache } = await cachedStage(
     deps,
@@ -83,20 +88,28 @@ export async function ingest(
       codeVersion: 2,
       pipeline: spec.name,
       input: { ...identity, privacy },
-      policy: [data.sql ?? '', ...data.rowFilter.map(({ where }) => where)].some(isVolatile)
-        ? { mode: 'off' }
-        : policy,
+      policy: sqlOf(spec).some(isVolatile) ? { mode: 'off' } : policy,
       output: joinedTable,
     },
-    () =>
-      joinSources(data, sources, {
+    async () => {
+      let views: IngestOutput['views'] = [];
+      const joined = await joinSources(data, sources, {
         store,
         scratchDir,
         target,
         personal,
         signal: frame.signal,
         memoryLimit: frame.duckdbMemory,
-      }),
+        ...(hasViews
+          ? {
+              extend: async (table) => {
+                views = await withFeatures(spec, table, scratchDir, frame);
+              },
+            }
+          : {}),
+      });
+      return { ...joined, views };
+    },
   );
   return {
     ...output,
@@ -106,6 +119,36 @@ export async function ingest(
     sources,
     cache,
   };
+}
+
+/** The SQL that people wrote for the table. */
+const sqlOf = ({ data, featureViews }: PipelineSpec): string[] => [
+  data.sql ?? '',
+  ...data.rowFilter.map(({ where }) => where),
+  ...Object.values(featureViews).flatMap(({ events, features }) => [events, ...Object.values(features)]),
+];
+
+/** Writes the joined table with the columns of the feature views, each row with what was known before its time. */
+async function withFeatures(
+  { columns: { timestamp = '' }, featureViews }: PipelineSpec,
+  { path, sources, outPath }: { path: string; sources: JoinJob['sources']; outPath: string },
+  scratchDir: string,
+  { signal, duckdbMemory, report }: ActivityFrame,
+): Promise<IngestOutput['views']> {
+  const { plans } = await joinedAside(
+    {
+      sources,
+      views: featureViews,
+      tablePath: path,
+      timestamp,
+      outPath,
+      spillDir: join(scratchDir, 'features-spill'),
+      ...(duckdbMemory === undefined ? {} : { memoryLimit: duckdbMemory }),
+    },
+    signal,
+    (rows) => report({ rows }),
+  );
+  return plans;
 }
 
 /** Sources travel with their columns: better now than after all of them were read. */

@@ -1,4 +1,30 @@
 import { z } from 'zod';
+import { aggregate } from './serving.ts';
+
+/** A view as the engine works with it. */
+export const viewPlan = z.strictObject({
+  name: z.string(),
+  /** One SELECT over the sources: key of the entity, time in microseconds of Unix time, and one column for each value. */
+  eventsSql: z.string(),
+  entity: z.array(z.string()).min(1),
+  /** How many values an event has. */
+  values: z.number().int().positive(),
+  /** In microseconds. */
+  windows: z.array(z.number().int().positive()).min(1),
+  columns: z.array(
+    z.strictObject({
+      name: z.string(),
+      aggregate,
+      /** The place of its value among those of an event. */
+      value: z.number().int().nonnegative(),
+      /** The place of its window among `windows`. */
+      window: z.number().int().nonnegative(),
+    }),
+  ),
+  /** The identity of the definition. */
+  digest: z.string(),
+});
+export type ViewPlan = z.infer<typeof viewPlan>;
 
 /** What the online store holds of a view. */
 export const onlineView = z.strictObject({

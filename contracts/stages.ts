@@ -9,6 +9,7 @@ import {
   slicesResult,
 } from './evaluation-report.ts';
 import { attributionMethod, columnImportance } from './explanation.ts';
+import { viewPlan } from './feature-store.ts';
 import { incrementReport } from './incremental.ts';
 import { serverCheck } from './prechecks.ts';
 import { anonymityResult, personalFinding, protectedColumn } from './privacy.ts';
@@ -65,6 +66,8 @@ export const ingestOutput = z.strictObject({
   setAside: z.array(z.strictObject({ reason: z.string(), rows: z.number().int().nonnegative() })),
   /** Columns of the table that hold personal data, declared or not. */
   findings: z.array(personalFinding),
+  /** The feature views whose columns stand behind those of the SQL. */
+  views: z.array(viewPlan).default([]),
   cache,
 });
 export type IngestOutput = z.infer<typeof ingestOutput>;

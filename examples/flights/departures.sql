@@ -1,11 +1,13 @@
 -- One row per departure: the flight, the weather of its hour, its plane, and where it goes.
 SELECT
   concat_ws('-', strftime(make_date(f.year, f.month, f.day), '%Y%m%d'), f.carrier, f.flight, f.origin, f.sched_dep_time) AS flight_id,
-  f.time_hour + to_minutes(CAST(f.minute AS BIGINT)) AS departure,
+  -- The moment at which the question is asked: the delay at departure is known by then.
+  f.time_hour + to_minutes(CAST(f.minute + f.dep_delay AS BIGINT)) AS departure,
   f.arr_delay >= 15 AS late,
   f.dep_delay,
   make_timestamp(f.year, f.month, f.day, f.hour, f.minute, 0) AS scheduled_local,
   f.carrier,
+  f.tailnum,
   f.origin,
   f.dest,
   f.distance,

@@ -1,9 +1,12 @@
+import type { TableRef } from '../../contracts/refs.ts';
 import type { PipelineSpec } from '../../contracts/spec/pipeline.ts';
 import { judgeFindings } from '../../domain/privacy.ts';
 import { Database } from '../duckdb/database.ts';
 import { quoteIdent } from '../duckdb/sql.ts';
 import { missingSource, referenceOf } from '../expectations/references.ts';
 import { columnsOf } from '../expectations/words.ts';
+import { requireFit } from '../feature-store/join-features.ts';
+import { planView } from '../feature-store/view-plan.ts';
 import { featureColumns } from '../features/feature-columns.ts';
 import { actionWords } from '../privacy/action-sql.ts';
 import { PersonalColumns } from '../privacy/personal-columns.ts';
@@ -62,7 +65,8 @@ export async function checkAgainstData(
         spec.data.sql === undefined
           ? `SELECT * FROM ${quoteIdent(sources[0]?.name ?? '')}`
           : await oneSelect(locked, spec.data.sql);
-      const columns = await locked.columns(`(${query}\n)`, 'SqlInvalid', 'data.sql');
+      const joined = await locked.columns(`(${query}\n)`, 'SqlInvalid', 'data.sql');
+      const columns = [...joined, ...(await viewColumnsOf(locked, spec, joined))];
       const known = columns.map((column) => column.name);
       for (const [index, { where }] of spec.data.rowFilter.entries())
         await oneSelect(locked, `SELECT (${where}\n) FROM (${query}\n)`, `data.rowFilter[${index}].where`);
@@ -98,6 +102,21 @@ export async function checkAgainstData(
   } finally {
     open.close();
   }
+}
+
+/** The columns that the feature views add to the table. */
+async function viewColumnsOf(
+  database: Database,
+  { featureViews, columns: { timestamp = '' } }: PipelineSpec,
+  table: TableRef['columns'],
+): Promise<TableRef['columns']> {
+  const added: TableRef['columns'] = [];
+  for (const [name, view] of Object.entries(featureViews)) {
+    const plan = await planView(database, name, view);
+    requireFit(plan, timestamp, [...table, ...added]);
+    added.push(...plan.columns.map((column) => ({ name: column.name, type: 'DOUBLE' })));
+  }
+  return added;
 }
 
 /** Each rule names columns of the table that it is about, and of the source that it refers to. */

@@ -44,6 +44,12 @@ export interface JoinOptions {
   memoryLimit?: string | undefined;
   /** Aborting interrupts the join. */
   signal?: AbortSignal;
+  /** Writes the table again with more columns, from its file and those of the sources. */
+  extend?: (table: {
+    path: string;
+    sources: { name: string; files: string[] }[];
+    outPath: string;
+  }) => Promise<void>;
 }
 
 /**
@@ -60,12 +66,13 @@ export async function joinSources(
   options: JoinOptions,
 ): Promise<JoinedTable> {
   const output = `${options.scratchDir}/joined.parquet`;
+  const extended = `${options.scratchDir}/extended.parquet`;
   const files = await Promise.all(snapshots.map((item) => snapshotFiles(options.store, item.snapshot)));
   const spill = `${options.scratchDir}/spill`;
   const database = await Database.create({
     tempDir: spill,
     memoryLimit: options.memoryLimit,
-    onlyPaths: [...files.flat(), output, spill],
+    onlyPaths: [...files.flat(), output, extended, spill],
   });
   const stop = (): void => database.interrupt();
   options.signal?.addEventListener('abort', stop);
@@ -97,7 +104,10 @@ export async function joinSources(
         'SqlInvalid',
         SQL_AND_FILTER,
       );
-    return { ...(await stored(database, same ?? output, options)), setAside };
+    const path = same ?? output;
+    const sources = snapshots.map(({ name }, index) => ({ name, files: files[index] ?? [] }));
+    await options.extend?.({ path, sources, outPath: extended });
+    return { ...(await stored(database, options.extend ? extended : path, options)), setAside };
   } finally {
     options.signal?.removeEventListener('abort', stop);
     database.close();
@@ -129,6 +139,7 @@ async function stored(
 ): Promise<Pick<JoinedTable, 'table' | 'findings'>> {
   const relation = `read_parquet(${quoteLiteral(path)})`;
   const columns = await database.columns(relation);
+  requireFewColumns(columns);
   const { rows } = await database.row(`SELECT count(*) AS rows FROM ${relation}`);
   const findings = (await personal?.findings(database, relation, columns)) ?? [];
   const encrypt = (personal?.among(columns, findings).length ?? 0) > 0;
@@ -150,11 +161,7 @@ async function reasonsOf(
   for (const [index, { where }] of data.rowFilter.entries())
     await oneCondition(database, where, query, `data.rowFilter[${index}].where`);
   const columns = await database.columns(`(${query}\n)`, 'SqlInvalid', 'data.sql');
-  if (columns.length > MAX_COLUMNS)
-    throw new PerennialError(
-      'ColumnInvalid',
-      `data.sql: the table has ${columns.length} columns, at most ${MAX_COLUMNS} are supported; name the ones that you need in its SELECT`,
-    );
+  requireFewColumns(columns);
   if (columns.some((column) => column.name === REASON))
     throw new PerennialError('SqlInvalid', `data.sql: the column name ${REASON} is taken; choose another`);
   const label =
@@ -162,6 +169,14 @@ async function reasonsOf(
       ? [{ where: `${quoteIdent(target)} IS NULL`, reason: `the target ${target} is missing` }]
       : [];
   return [...data.rowFilter, ...label];
+}
+
+function requireFewColumns({ length }: TableRef['columns']): void {
+  if (length > MAX_COLUMNS)
+    throw new PerennialError(
+      'ColumnInvalid',
+      `data.sql: the table has ${length} columns, at most ${MAX_COLUMNS} are supported; name the ones that you need in its SELECT`,
+    );
 }
 
 /** @throws PerennialError `SqlInvalid` where the condition is more than one value of a row */

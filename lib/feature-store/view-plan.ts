@@ -1,40 +1,13 @@
 import { createHash } from 'node:crypto';
 import { durationMs } from '../../contracts/durations.ts';
 import { PerennialError } from '../../contracts/errors.ts';
+import type { ViewPlan } from '../../contracts/feature-store.ts';
 import { AGGREGATES, type Aggregate } from '../../contracts/serving.ts';
 import { type FeatureView, viewColumns } from '../../contracts/spec/feature-views.ts';
 import { oneSelect } from '../data/join.ts';
+import { missingColumn } from '../data/missing-column.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
-
-/** A value that events have: an SQL expression over one event, `NULL` where the event does not count. */
-export interface EventValue {
-  readonly sql: string;
-}
-
-/** A column that the view adds, and what it is of. */
-export interface PlannedColumn {
-  readonly name: string;
-  readonly aggregate: Aggregate;
-  /** The place of its value among {@link ViewPlan.values}. */
-  readonly value: number;
-  /** The place of its window among {@link ViewPlan.windows}. */
-  readonly window: number;
-}
-
-/** A view as the engine works with it. */
-export interface ViewPlan {
-  readonly name: string;
-  /** One SELECT: columns {@link KEY}, {@link TIME} (microseconds of Unix time) and one for each value. */
-  readonly eventsSql: string;
-  readonly entity: readonly string[];
-  readonly values: number;
-  /** In microseconds. */
-  readonly windows: readonly number[];
-  readonly columns: readonly PlannedColumn[];
-  /** The identity of the definition. */
-  readonly digest: string;
-}
 
 /** What the engine's tables call an entity, a moment, and a value. */
 export const KEY = '__perennial_key';
@@ -79,36 +52,24 @@ export async function planView(database: Database, name: string, view: FeatureVi
       column.type,
     ]),
   );
-  for (const [column, of] of [
-    ...view.entity.map((entity) => [entity, 'entity'] as const),
-    [view.timestamp, 'timestamp'] as const,
-  ]) {
-    const type = types.get(column);
-    if (type === undefined)
-      throw new PerennialError(
-        'ColumnMissing',
-        `${where}.${of}: the events have no column ${column}; they have ${[...types.keys()].join(', ')}`,
-      );
-    if (!(of === 'entity' ? KEY_TYPES : MOMENT).test(type))
-      throw new PerennialError(
-        'ColumnInvalid',
-        `${where}.${of}: ${column} is ${type}; expected ${of === 'entity' ? 'text, whole numbers, dates or truth values' : 'a date or a timestamp'}, cast it in the SELECT`,
-      );
-  }
-  const values: EventValue[] = [];
+  for (const column of view.entity) requireKey(`${where}.entity`, 'the SELECT of events', column, types);
+  requireMoment(`${where}.timestamp`, 'the SELECT of events', view.timestamp, types);
+  const values: string[] = [];
   const aggregates = new Map<string, { aggregate: Aggregate; value: number }>();
   for (const [feature, sql] of Object.entries(view.features)) {
     const { aggregate, value } = await readAggregate(database, events, sql, `${where}.features.${feature}`);
-    const known = values.findIndex((other) => other.sql === value.sql);
+    const known = values.indexOf(value);
     aggregates.set(feature, { aggregate, value: known < 0 ? values.push(value) - 1 : known });
   }
   const lengths = view.windows.map((window) => durationMs(window) * 1_000);
-  const columns = viewColumns(name, view).map(({ name: column, feature, window }): PlannedColumn => {
-    const { aggregate, value } = aggregates.get(feature) ?? { aggregate: 'count' as const, value: 0 };
-    return { name: column, aggregate, value, window: view.windows.indexOf(window) };
-  });
+  const columns = viewColumns(name, view).map(
+    ({ name: column, feature, window }): ViewPlan['columns'][number] => {
+      const { aggregate, value } = aggregates.get(feature) ?? { aggregate: 'count' as const, value: 0 };
+      return { name: column, aggregate, value, window: view.windows.indexOf(window) };
+    },
+  );
   const eventsSql = `SELECT ${keySql(view.entity)} AS ${KEY}, ${timeSql(view.timestamp)} AS ${TIME}${values
-    .map(({ sql }, index) => `, ${sql} AS ${valueColumn(index)}`)
+    .map((sql, index) => `, ${sql} AS ${valueColumn(index)}`)
     .join('')} FROM (${events}\n)`;
   return {
     name,
@@ -119,6 +80,39 @@ export async function planView(database: Database, name: string, view: FeatureVi
     columns,
     digest: createHash('sha256').update(JSON.stringify({ eventsSql, lengths, columns })).digest('hex'),
   };
+}
+
+type Types = ReadonlyMap<string, string>;
+
+/**
+ * Holds a column of a key against the types that have one text for one value on both sides.
+ *
+ * @param where in the spec, for the message
+ * @param relation that has the column, for the message
+ * @throws PerennialError `ColumnMissing`, `ColumnInvalid`
+ */
+export const requireKey = (where: string, relation: string, column: string, types: Types): void =>
+  requireType(where, relation, column, types, KEY_TYPES, 'text, whole numbers, dates, UUIDs or truth values');
+
+/** Holds a column of moments against the types that are. @throws as {@link requireKey} */
+export const requireMoment = (where: string, relation: string, column: string, types: Types): void =>
+  requireType(where, relation, column, types, MOMENT, 'a date or a timestamp');
+
+function requireType(
+  where: string,
+  relation: string,
+  column: string,
+  types: Types,
+  allowed: RegExp,
+  expected: string,
+): void {
+  const type = types.get(column);
+  if (type === undefined) throw missingColumn(where, column, [...types.keys()]);
+  if (!allowed.test(type))
+    throw new PerennialError(
+      'ColumnInvalid',
+      `${where}: ${column} of ${relation} is ${type}; expected ${expected}, cast it in the SELECT`,
+    );
 }
 
 /**
@@ -160,7 +154,7 @@ async function readAggregate(
   events: string,
   sql: string,
   where: string,
-): Promise<{ aggregate: Aggregate; value: EventValue }> {
+): Promise<{ aggregate: Aggregate; value: string }> {
   await oneSelect(database, `SELECT ${sql}\n FROM (${events}\n)`, where);
   const tree = await parsed(database, `SELECT ${sql}\n`);
   const part = (path: string): Promise<string> => written(database, `SELECT ${sql}\n`, path);
@@ -201,7 +195,7 @@ async function readAggregate(
   // An infinite value would make all windows that hold it useless.
   return {
     aggregate,
-    value: { sql: aggregate === 'count' ? chosen : `CASE WHEN isfinite(${chosen}) THEN ${chosen} END` },
+    value: aggregate === 'count' ? chosen : `CASE WHEN isfinite(${chosen}) THEN ${chosen} END`,
   };
 }
 

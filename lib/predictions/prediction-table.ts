@@ -1,8 +1,8 @@
 import type { Database } from '../duckdb/database.ts';
+import { type ColumnStorage, RowTable } from '../duckdb/row-table.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import type { PredictionFrame } from './frame-reader.ts';
 import { type FrameLayout, type OutputType, REASONS, ROLES } from './records.ts';
-import { type ColumnStorage, RowTable } from './row-table.ts';
 
 /** What every prediction has, in the order of the columns of the table. */
 const HEAD: readonly ColumnStorage[] = [

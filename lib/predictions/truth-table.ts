@@ -1,8 +1,8 @@
 import type { Database } from '../duckdb/database.ts';
+import { RowTable } from '../duckdb/row-table.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { timestampSql } from './prediction-table.ts';
 import type { TruthRecord } from './records.ts';
-import { RowTable } from './row-table.ts';
 
 /** What was said to be true of an endpoint on one day, on its way from a segment to Parquet. */
 export class TruthTable {

@@ -46,7 +46,7 @@ async function run(privacy: object, findings: PersonalFinding[] = []) {
     deps,
     {
       spec,
-      ingest: { table, digest: artifact.sha256, sources: [], setAside: [], findings },
+      ingest: { table, digest: artifact.sha256, sources: [], setAside: [], findings, views: [] },
       validate: {
         table,
         rows: 100,

@@ -64,6 +64,7 @@ async function run(
     ],
     setAside: [],
     findings: [],
+    views: [],
   };
   const scratch = await data.scratch();
   const output = await validate(

@@ -94,6 +94,7 @@ export const ingested: IngestOutput = {
   ],
   setAside: [{ reason: 'no label', rows: 10 }],
   findings: [],
+  views: [],
 };
 
 export const validated: ValidateOutput = {

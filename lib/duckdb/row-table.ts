@@ -1,6 +1,7 @@
 import {
   DOUBLE,
   type DuckDBAppender,
+  type DuckDBConnection,
   DuckDBDataChunk,
   type DuckDBType,
   FLOAT,
@@ -9,8 +10,8 @@ import {
   VARCHAR,
 } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
-import type { Database } from '../duckdb/database.ts';
-import { quoteIdent } from '../duckdb/sql.ts';
+import type { Database } from './database.ts';
+import { quoteIdent } from './sql.ts';
 
 /** DuckDB's vectors hold so many rows. */
 const ROWS = 2_048;
@@ -73,17 +74,22 @@ export class RowTable {
     this.#columns = storages.map(columnOf);
   }
 
-  /** Creates the table; its columns are named `c0`, `c1`, and so on. */
+  /**
+   * Creates the table; its columns are named `c0`, `c1`, and so on.
+   *
+   * @param connection by which rows are appended; another one than the database's own where that streams meanwhile
+   */
   static async create(
     database: Database,
     name: string,
     storages: readonly ColumnStorage[],
+    connection: DuckDBConnection = database.connection,
   ): Promise<RowTable> {
     const types = storages.map((storage) => TYPES[storage]);
     await database.run(
       `CREATE TABLE ${quoteIdent(name)} (${types.map((type, i) => `c${i} ${type}`).join(', ')})`,
     );
-    return new RowTable(name, types, storages, await database.connection.createAppender(name));
+    return new RowTable(name, types, storages, await connection.createAppender(name));
   }
 
   get columns(): number {

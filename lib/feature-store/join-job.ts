@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { viewPlan } from '../../contracts/feature-store.ts';
+import { featureView } from '../../contracts/spec/feature-views.ts';
+
+/** What a joining process is asked: a table with the columns of feature views beside its own. */
+export const joinJob = z.strictObject({
+  /** Parquet files of each source by its name. */
+  sources: z.array(z.strictObject({ name: z.string(), files: z.array(z.string()) })),
+  views: z.record(z.string(), featureView),
+  /** A Parquet file whose rows are wanted. */
+  tablePath: z.string(),
+  /** The column of the table that says for when. */
+  timestamp: z.string(),
+  outPath: z.string(),
+  spillDir: z.string(),
+  memoryLimit: z.string().optional(),
+});
+export type JoinJob = z.infer<typeof joinJob>;
+
+/** What it answers. */
+export const joinAnswer = z.strictObject({
+  plans: z.array(viewPlan),
+  columns: z.array(z.strictObject({ name: z.string(), type: z.string() })),
+});
+export type JoinAnswer = z.infer<typeof joinAnswer>;
+
+/** What it says in between: rows of all views that are done. */
+export const joinProgress = z.strictObject({ rows: z.number() });
