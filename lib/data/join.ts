@@ -218,7 +218,10 @@ export async function oneSelect(database: Database, sql: string, where = 'data.s
   const prepared = await statements.prepare(0).catch((error: unknown) => {
     throw new PerennialError('SqlInvalid', `${where}: ${wordsOf(error)}`, false, { cause: error });
   });
-  if (prepared.statementType !== StatementType.SELECT)
+  const { statementType } = prepared;
+  // It would hold the buffers of the files that it looked at until the garbage collector comes.
+  prepared.destroySync();
+  if (statementType !== StatementType.SELECT)
     throw new PerennialError('SqlInvalid', `${where}: only a SELECT is allowed`);
   const { tree } = await database.row(
     `SELECT CAST(json_serialize_sql(${quoteLiteral(sql)}) AS VARCHAR) AS tree`,
