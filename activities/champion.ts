@@ -88,8 +88,14 @@ async function servedVersion(
 ): Promise<ServedModel | null> {
   const model = version && (await loadableModel(deps.mlflow(), await deps.store(), version));
   if (!model) return null;
-  const { onnx, signature, explanation } = model;
-  return { version: model.version, onnx, signature, ...(explanation && { explanation }) };
+  const { onnx, signature, views, explanation } = model;
+  return {
+    version: model.version,
+    onnx,
+    signature,
+    ...(views && { views }),
+    ...(explanation && { explanation }),
+  };
 }
 
 /** Takes the alias `challenger` from a version that is one no longer. */

@@ -40,7 +40,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     evaluate: framed(config, (input, frame) => evaluate(deps, input, frame)),
     explain: framed(config, (input, frame) => explain(deps, input, frame)),
     ...runTracking(deps),
-    register: framed(config, (input) => register(deps, input)),
+    register: framed(config, (input, frame) => register(deps, input, frame)),
     ...aliasActivities(deps),
     ...approvalActivities(deps),
     ...deploymentActivities(deps),

@@ -92,7 +92,7 @@ export async function ingest(
       output: joinedTable,
     },
     async () => {
-      let views: IngestOutput['views'] = [];
+      let views: IngestOutput['views'];
       const joined = await joinSources(data, sources, {
         store,
         scratchDir,
@@ -108,7 +108,7 @@ export async function ingest(
             }
           : {}),
       });
-      return { ...joined, views };
+      return { ...joined, ...(views ? { views } : {}) };
     },
   );
   return {

@@ -2,10 +2,11 @@ import type { TrackingActivities } from '../contracts/activities.ts';
 import { LINEAGE_FILE } from '../contracts/lineage.ts';
 import { MEDIA_TYPES } from '../contracts/refs.ts';
 import { SERVING_FILE, servingFile, VERSION_TAGS } from '../contracts/registered-version.ts';
-import type { ServedModel } from '../contracts/serving.ts';
+import type { ServedModel, ServedView } from '../contracts/serving.ts';
 import type { RegisterOutput } from '../contracts/stages.ts';
 import { preparedFor } from '../domain/prepared-features.ts';
 import { TrainedModels } from '../lib/erasure/trained-models.ts';
+import { servedViews } from '../lib/feature-store/served-views.ts';
 import { featurePlan } from '../lib/features/feature-plan.ts';
 import { inputExample } from '../lib/features/input-example.ts';
 import { lineageEnvironment } from '../lib/lineage/environment.ts';
@@ -18,10 +19,12 @@ import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { collect, type MlflowClient, type ModelVersion } from '../packages/mlflow-client-ts/src/index.ts';
 import { ALIASES, versionByKey } from './champion.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import type { ActivityFrame } from './frame.ts';
 import { keyOf } from './mlflow-runs.ts';
 import { lineageOf } from './model-lineage.ts';
 import { reportFacts } from './report-facts.ts';
 import { versionDescription } from './version-description.ts';
+import { withDatabase } from './with-database.ts';
 
 type RegisterInput = Parameters<TrackingActivities['register']>[0];
 
@@ -29,7 +32,11 @@ type RegisterInput = Parameters<TrackingActivities['register']>[0];
  * Writes the model directory as an MLflow logged model, registers it as a version with alias `challenger`, and
  * publishes the approver's page. Every step looks first for what an earlier attempt left.
  */
-export async function register(deps: ActivityDependencies, input: RegisterInput): Promise<RegisterOutput> {
+export async function register(
+  deps: ActivityDependencies,
+  input: RegisterInput,
+  frame: ActivityFrame,
+): Promise<RegisterOutput> {
   const { spec, tracking, run } = input;
   const mlflow = deps.mlflow();
   const store = await deps.store();
@@ -49,7 +56,8 @@ export async function register(deps: ActivityDependencies, input: RegisterInput)
       body: svg,
       contentType: MEDIA_TYPES.svg,
     });
-  const modelId = await logModel(deps, mlflow, store, input, key, facts);
+  const views = await lookedUp(store, input, frame);
+  const modelId = await logModel(deps, mlflow, store, input, { key, facts, views });
   const version = await versionOf(mlflow, name, key, modelId, input);
   await new TrainedModels(store).record(spec, {
     name,
@@ -72,7 +80,23 @@ export async function register(deps: ActivityDependencies, input: RegisterInput)
     version: version.version,
     modelId,
     approvalPage: `${tracking.url}/artifacts/approval.html`,
+    ...(views.length > 0 ? { views } : {}),
   };
+}
+
+/** The inputs of the model that its server looks up. */
+async function lookedUp(
+  store: ArtifactStore,
+  { spec, ingest, split, evaluate: { signature } }: RegisterInput,
+  frame: ActivityFrame,
+): Promise<ServedView[]> {
+  const { views: plans } = ingest;
+  if (!plans) return [];
+  const trainPath = await store.within(await frame.scratch()).path(split.train.artifact);
+  const { name: pipeline, featureViews } = spec;
+  return withDatabase(frame, (database) =>
+    servedViews(database, { pipeline, featureViews, plans, signature, trainPath }),
+  );
 }
 
 /** The logged model with all of its files; one per key. */
@@ -81,8 +105,7 @@ async function logModel(
   mlflow: MlflowClient,
   store: ArtifactStore,
   input: RegisterInput,
-  key: string,
-  facts: Omit<ReportFacts, 'version'>,
+  { key, facts, views }: { key: string; facts: Omit<ReportFacts, 'version'>; views: ServedView[] },
 ): Promise<string> {
   const { tracking, evaluate, spec } = input;
   const [found] = await collect(
@@ -123,6 +146,7 @@ async function logModel(
       [SERVING_FILE]: JSON.stringify(
         servingFile.parse({
           signature: evaluate.signature,
+          ...(views.length > 0 ? { views } : {}),
           task: spec.task,
           classNames: input.split.classNames,
           positiveClass: input.split.positiveClass,

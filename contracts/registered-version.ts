@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { modelSignature, type ServedModel } from './serving.ts';
+import { modelSignature, type ServedModel, servedView } from './serving.ts';
 import { task } from './spec/task.ts';
 
 /** Tags of a registered version that say what is served. */
@@ -23,6 +23,8 @@ export const SERVING_FILE = 'serving.json';
 /** What {@link SERVING_FILE} holds. */
 export const servingFile = z.object({
   signature: modelSignature,
+  /** Inputs that the server looks up. */
+  views: z.array(servedView).optional(),
   task,
   classNames: z.array(z.string()),
   positiveClass: z.string().nullable(),

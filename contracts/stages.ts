@@ -16,7 +16,7 @@ import { anonymityResult, personalFinding, protectedColumn } from './privacy.ts'
 import { artifactRef, rowRange, tableRef } from './refs.ts';
 import { expectationResult, gateResult, metricIntervals, metricValues, plotRef } from './reports.ts';
 import { ROLLOUT_OUTCOMES } from './rollout.ts';
-import { modelSignature } from './serving.ts';
+import { modelSignature, servedView } from './serving.ts';
 import { featurePreset } from './spec/features.ts';
 import { sourceKind } from './spec/sources.ts';
 import { searchReport, trialName, trialOutcome } from './trials.ts';
@@ -66,8 +66,8 @@ export const ingestOutput = z.strictObject({
   setAside: z.array(z.strictObject({ reason: z.string(), rows: z.number().int().nonnegative() })),
   /** Columns of the table that hold personal data, declared or not. */
   findings: z.array(personalFinding),
-  /** The feature views whose columns stand behind those of the SQL. */
-  views: z.array(viewPlan).default([]),
+  /** The feature views whose columns stand behind those of the SQL; left out where there are none. */
+  views: z.array(viewPlan).optional(),
   cache,
 });
 export type IngestOutput = z.infer<typeof ingestOutput>;
@@ -299,6 +299,8 @@ export const registerOutput = z.strictObject({
   version: z.string(),
   modelId: z.string(),
   approvalPage: z.string().nullable(),
+  /** Inputs that the server looks up; left out where there are none. */
+  views: z.array(servedView).optional(),
 });
 export type RegisterOutput = z.infer<typeof registerOutput>;
 

@@ -11,6 +11,21 @@ const MAX_COLUMNS = 200;
 
 const columnName = z.string().min(1).max(200);
 
+/** How a view is kept for the model server. */
+const onlineSpec = z.strictObject({
+  every: duration
+    .default('5m')
+    .meta({ description: 'How often the online store takes in new events. Default 5m.' }),
+  ttl: duration.optional().meta({
+    description:
+      'For how long materialised values may be used; older ones count as unavailable. Default: for ever.',
+  }),
+  unavailable: z.enum(['default', 'refuse']).default('default').meta({
+    description:
+      'While the store cannot be asked: default answers with the median of the training rows, and says so; refuse answers 503.',
+  }),
+});
+
 /**
  * Features out of the history of an entity: one definition, from which training gets the values as they were known at
  * the time of each row, and the model server those of now.
@@ -45,6 +60,7 @@ export const featureView = z.strictObject({
     description:
       'SQL aggregates over the events of a window: count, sum, avg, min, max, stddev, variance or last (the latest value) of an expression, also with FILTER (WHERE …). Example: { delay: avg(arr_delay) }',
   }),
+  online: onlineSpec.prefault({}),
 });
 export type FeatureView = z.infer<typeof featureView>;
 

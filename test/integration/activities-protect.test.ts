@@ -46,7 +46,7 @@ async function run(privacy: object, findings: PersonalFinding[] = []) {
     deps,
     {
       spec,
-      ingest: { table, digest: artifact.sha256, sources: [], setAside: [], findings, views: [] },
+      ingest: { table, digest: artifact.sha256, sources: [], setAside: [], findings },
       validate: {
         table,
         rows: 100,

@@ -64,7 +64,6 @@ async function run(
     ],
     setAside: [],
     findings: [],
-    views: [],
   };
   const scratch = await data.scratch();
   const output = await validate(

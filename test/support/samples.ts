@@ -94,7 +94,6 @@ export const ingested: IngestOutput = {
   ],
   setAside: [{ reason: 'no label', rows: 10 }],
   findings: [],
-  views: [],
 };
 
 export const validated: ValidateOutput = {

@@ -133,7 +133,6 @@ async function facts(): Promise<ReportFacts> {
       sources: [{ name: EVIL, kind: 'file', origin: EVIL, snapshot: table, sourceSha256: EVIL }],
       setAside: [{ reason: EVIL, rows: 5 }],
       findings: [],
-      views: [],
     },
     split: {
       ...split,

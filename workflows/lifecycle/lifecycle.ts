@@ -225,10 +225,11 @@ async function endRejected(run: LifecycleRun, approval: ApprovalOutput): Promise
 const servedModel = (
   { winner, signature, samples }: EvaluateOutput,
   explain: ExplainOutput | undefined,
-  { version }: RegisterOutput,
+  { version, views }: RegisterOutput,
 ): ServedModel => ({
   version,
   onnx: winner.model,
   signature,
+  ...(views ? { views } : {}),
   explanation: { samples, ...(explain?.explainer ? { explainer: explain.explainer } : {}) },
 });
