@@ -5,6 +5,11 @@ import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
 import { sizeBytes } from '../contracts/sizes.ts';
 import { DEFAULT_RESOURCE, resourceName } from '../contracts/spec/candidates.ts';
 import { DEFAULT_MEMORY_LIMIT } from './duckdb/memory.ts';
+import {
+  FEATURE_STORE_VARIABLES,
+  type FeatureStoreLocation,
+  featureStoreSettings,
+} from './feature-store/settings.ts';
 import { type MailSettings, NOTICE_VARIABLES, noticeSettings } from './notices/settings.ts';
 import { PREDICTION_VARIABLES, type PredictionSettings, predictionSettings } from './predictions/settings.ts';
 import { type Programs, readPrograms } from './processes/programs.ts';
@@ -49,6 +54,8 @@ export interface PerennialConfig {
   encryptAll?: boolean;
   /** Where recorded predictions lie, and for how long. */
   predictions?: PredictionSettings;
+  /** Where features are looked up while serving; default `features` in the data directory. */
+  featureStore?: FeatureStoreLocation;
   /** File of the people whose signed votes count; default none. */
   approvers?: string;
   /** Where notices of alerts, approvals and roll-outs are posted to; default: the log alone. */
@@ -85,6 +92,7 @@ export const CONFIG_VARIABLES = {
   PERENNIAL_KEYRING: 'file of the keys that artifacts are encrypted with (default <data dir>/keyring.json)',
   PERENNIAL_ENCRYPT: 'which artifacts are encrypted at rest: personal or all (default personal)',
   ...PREDICTION_VARIABLES,
+  ...FEATURE_STORE_VARIABLES,
   PERENNIAL_APPROVERS:
     'JSON file of the people whose signed votes count, with their public keys; see docs/approvals.md (default none)',
   ...NOTICE_VARIABLES,
@@ -123,6 +131,7 @@ export function configFromEnv(
     ...(env.PERENNIAL_PROGRAMS ? { programs: readPrograms(resolve(cwd, env.PERENNIAL_PROGRAMS)) } : {}),
     resources: resourcesOf(env.PERENNIAL_RESOURCES ?? ''),
     predictions: predictionSettings(env, cwd),
+    ...featureStoreSettings(env, cwd),
     ...storeOf(env, cwd),
     ...(env.PERENNIAL_APPROVERS ? { approvers: resolve(cwd, env.PERENNIAL_APPROVERS) } : {}),
     ...noticeSettings(env),

@@ -55,9 +55,13 @@ export const SUPPRESSION_KEY = 'suppression/key';
 /** The document that says which key of the keyring the entities of recorded predictions are kept under. */
 export const PREDICTION_KEY = 'predictions/key';
 
-/** Whether anything needs a key of the keyring: an encrypted blob, the list of erased people, recorded predictions. */
+/** The document that says which key of the keyring the entities of the online feature store are kept under. */
+export const FEATURE_KEY = 'features/key';
+
+/** Whether anything needs a key of the keyring: an encrypted blob, the list of erased people, recorded predictions, the online feature store. */
 export async function needsKeys(backend: BlobBackend): Promise<boolean> {
-  for (const key of [SUPPRESSION_KEY, PREDICTION_KEY]) if (await backend.documents.read(key)) return true;
+  for (const key of [SUPPRESSION_KEY, PREDICTION_KEY, FEATURE_KEY])
+    if (await backend.documents.read(key)) return true;
   for await (const { name } of backend.list()) if (name.endsWith(SEALED_SUFFIX)) return true;
   return false;
 }

@@ -1,0 +1,79 @@
+import type { OnlineView } from '../../contracts/feature-store.ts';
+import type { ServedView } from '../../contracts/serving.ts';
+import { MAIN, SLICES } from './event-record.ts';
+import { fieldOf, type OnlineBackend } from './online-backend.ts';
+import type { OnlineKeys } from './online-keys.ts';
+import { RecordReader } from './online-reader.ts';
+import type { LookedUp, OnlineReader } from './online-store.ts';
+import { readDescription } from './stored-view.ts';
+
+/**
+ * The online feature store: reads features, and forgets what is no longer wanted. Views are written by
+ * `materializeView`.
+ *
+ * @example
+ * const store = await openFeatureStore(config, artifacts);
+ * const { values, until } = await store.lookUp(view, [keyOf(['N12345'])], Date.now());
+ */
+export class OnlineFeatures implements OnlineReader {
+  readonly #reader: RecordReader;
+
+  constructor(
+    readonly backend: OnlineBackend,
+    readonly keys: OnlineKeys,
+  ) {
+    this.#reader = new RecordReader(backend, keys);
+  }
+
+  lookUp(view: ServedView, keys: readonly (string | undefined)[], at: number): LookedUp | Promise<LookedUp> {
+    return this.#reader.lookUp(view, keys, at);
+  }
+
+  async views(): Promise<OnlineView[]> {
+    return (await this.backend.views()).flatMap(({ description }) => {
+      if (description === undefined) return [];
+      const { format, personal, bucket, longest, values, first, backfill, ...view } =
+        readDescription(description);
+      return [view];
+    });
+  }
+
+  /** Deletes a view; it is nothing where there is none. @throws OnlineStoreError */
+  async removeView(store: string): Promise<void> {
+    await this.backend.remove(store);
+  }
+
+  /**
+   * Deletes the views of a pipeline that are not among those in use, also what was left half written of them.
+   *
+   * @returns their ids
+   */
+  async forget(pipeline: string, used: ReadonlySet<string>): Promise<string[]> {
+    const views = (await this.backend.views()).map(({ view }) => view);
+    const gone = views.filter((view) => view.startsWith(`${pipeline}/`) && !used.has(view));
+    for (const view of gone) await this.backend.remove(view);
+    return gone;
+  }
+
+  /**
+   * Deletes what a view has of an entity. The next materialisation reads again where it was: the entity comes back only
+   * where the sources still have it, so that they come first in an erasure. A materialisation that goes on meanwhile
+   * fails, and may be tried again.
+   *
+   * @returns how many records there were
+   */
+  async removeEntity(store: string, key: string): Promise<number> {
+    const known = (await this.backend.views()).some(({ view }) => view === store);
+    if (!known) return 0;
+    const entity = this.keys.entity(key);
+    const fields = Array.from({ length: SLICES + 1 }, (_, slice) => fieldOf(entity, MAIN + slice));
+    const writer = await this.backend.write(store);
+    let removed = 0;
+    for (const bucket of (await writer.buckets()).keys()) removed += await writer.eraseFields(bucket, fields);
+    return removed;
+  }
+
+  close(): Promise<void> {
+    return this.backend.close();
+  }
+}
