@@ -1,7 +1,8 @@
+import type { ViewPlan } from '../../contracts/feature-store.ts';
 import type { Database } from '../duckdb/database.ts';
 import { copyNumbers, TextReader } from '../duckdb/vectors.ts';
 import type { Events } from './event-record.ts';
-import { KEY, TIME, type ViewPlan, valueColumn } from './view-plan.ts';
+import { KEY, TIME, valueColumn } from './view-plan.ts';
 
 /** Rows of a chunk that DuckDB gives. */
 const CHUNK_ROWS = 2_048;

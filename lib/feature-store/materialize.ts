@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PerennialError } from '../../contracts/errors.ts';
-import type { MaterializedView } from '../../contracts/feature-store.ts';
+import type { MaterializedView, ViewPlan } from '../../contracts/feature-store.ts';
 import type { Database } from '../duckdb/database.ts';
 import { BucketRewrite } from './bucket-rewrite.ts';
 import { type BucketSum, bucketSums, engineVersion, entityEvents, type Horizon } from './event-buckets.ts';
@@ -8,7 +8,6 @@ import { bucketOf, RECORD_FORMAT } from './event-record.ts';
 import type { ViewWriter } from './online-backend.ts';
 import type { OnlineFeatures } from './online-features.ts';
 import { bucketLength, readDescription, type StoredView, storeIdOf } from './stored-view.ts';
-import type { ViewPlan } from './view-plan.ts';
 
 const MICROS = 1_000;
 

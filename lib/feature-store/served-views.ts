@@ -4,12 +4,7 @@ import type { ModelSignature, ServedView } from '../../contracts/serving.ts';
 import type { FeatureViews } from '../../contracts/spec/feature-views.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
-
-const DIGEST_LENGTH = 16;
-
-/** What the online store knows a view by: another definition of the same name is another view. */
-export const storedName = (pipeline: string, { name, digest }: Pick<ViewPlan, 'name' | 'digest'>): string =>
-  `${pipeline}/${name}/${digest.slice(0, DIGEST_LENGTH)}`;
+import { storeIdOf } from './stored-view.ts';
 
 /** What {@link servedViews} reads. */
 export interface TrainedOn {
@@ -44,7 +39,7 @@ export async function servedViews(
     const { ttl, unavailable = 'default' } = featureViews[plan.name]?.online ?? {};
     return {
       name: plan.name,
-      store: storedName(pipeline, plan),
+      store: storeIdOf(pipeline, plan),
       entity: plan.entity,
       values: plan.values,
       columns: columns.map(({ name, aggregate, value, window }) => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import type { ViewPlan } from '../../contracts/feature-store.ts';
 import { onlineView } from '../../contracts/feature-store.ts';
 import { OnlineStoreError } from './online-store.ts';
-import type { ViewPlan } from './view-plan.ts';
 
 /** Stretches that the longest window is cut into: a look-up touches one more. */
 const BUCKETS = 8;

@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ViewPlan } from '../../contracts/feature-store.ts';
 import type { ServedView } from '../../contracts/serving.ts';
-import type { FeatureView } from '../../contracts/spec/feature-views.ts';
+import { featureView } from '../../contracts/spec/feature-views.ts';
 import { Database } from '../../lib/duckdb/database.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
 import type { OnlineFeatures } from '../../lib/feature-store/online-features.ts';
 import { storeIdOf } from '../../lib/feature-store/stored-view.ts';
-import { planView, type ViewPlan } from '../../lib/feature-store/view-plan.ts';
+import { planView } from '../../lib/feature-store/view-plan.ts';
 import { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { sweptColumns, type TestEvent } from './feature-events.ts';
 
@@ -24,7 +25,7 @@ export const HOUR = 3_600_000;
 export const NOW = Date.UTC(2026, 4, 17, 11, 23, 45, 678);
 export const PIPELINE = 'payments';
 
-const VIEW: FeatureView = {
+const VIEW = featureView.parse({
   events: 'SELECT * FROM payments',
   entity: ['key'],
   timestamp: 'happened',
@@ -38,7 +39,7 @@ const VIEW: FeatureView = {
     most: 'max(other)',
     big: 'count(*) FILTER (WHERE amount > 50)',
   },
-};
+});
 
 /** A DuckDB with a table of events, and a view of it. */
 export class FeatureWorld {
