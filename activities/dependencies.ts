@@ -1,6 +1,8 @@
 import type { Client } from '@temporalio/client';
 import type { PerennialConfig } from '../lib/config.ts';
 import type { PersonalStore } from '../lib/erasure/personal-store.ts';
+import type { OnlineFeatures } from '../lib/feature-store/online-features.ts';
+import { openFeatureStore } from '../lib/feature-store/open-feature-store.ts';
 import { PredictedRows } from '../lib/predictions/predicted-rows.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { openStore } from '../lib/store/open-store.ts';
@@ -13,6 +15,8 @@ export interface ActivityDependencies {
   mlflow(): MlflowClient;
   /** Stores beside the artifacts that hold rows of people; an erasure goes through all of them. */
   personalStores(): Promise<readonly PersonalStore[]>;
+  /** The online feature store. */
+  features(): Promise<OnlineFeatures>;
   /** A client of the namespace in which the worker runs. */
   client(): Client;
 }
@@ -21,6 +25,7 @@ export interface ActivityDependencies {
 export function dependencies(config: PerennialConfig, client: () => Client): ActivityDependencies {
   let store: Promise<ArtifactStore> | undefined;
   let mlflow: MlflowClient | undefined;
+  let features: Promise<OnlineFeatures> | undefined;
   const opened = (): Promise<ArtifactStore> => {
     store ??= openStore(config).catch((error: unknown) => {
       store = undefined;
@@ -35,7 +40,15 @@ export function dependencies(config: PerennialConfig, client: () => Client): Act
       mlflow ??= MlflowClient.fromEnv(process.env, { trackingUri: config.mlflowTrackingUri });
       return mlflow;
     },
-    // The feature store will be the next one.
+    features: async () => {
+      features ??= opened()
+        .then((artifacts) => openFeatureStore(config, artifacts))
+        .catch((error: unknown) => {
+          features = undefined;
+          throw error;
+        });
+      return features;
+    },
     personalStores: async () => [new PredictedRows(await opened(), config)],
     client,
   };

@@ -16,6 +16,7 @@ import { StepCache } from '../lib/cache/step-cache.ts';
 import { openPlanOf } from '../lib/erasure/open-plan.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { EventManifests } from '../lib/events/event-manifests.ts';
+import { FEATURES } from '../lib/feature-store/feature-records.ts';
 import { incrementalHeads } from '../lib/incremental/heads.ts';
 import { MONITORING } from '../lib/monitoring/monitor-records.ts';
 import { compactPredictions } from '../lib/predictions/compaction.ts';
@@ -112,8 +113,9 @@ async function digestsKeptForGood(store: ArtifactStore): Promise<Set<string>> {
   }
   for await (const head of incrementalHeads(store.documents))
     for (const digest of artifactDigests(head)) digests.add(digest);
-  for await (const { value } of documentsBelow(store.documents, MONITORING))
-    for (const digest of artifactDigests(value)) digests.add(digest);
+  for (const below of [MONITORING, FEATURES])
+    for await (const { value } of documentsBelow(store.documents, below))
+      for (const digest of artifactDigests(value)) digests.add(digest);
   return digests;
 }
 

@@ -16,6 +16,7 @@ import { finishCandidate } from './finish-candidate.ts';
 import { framed } from './frame.ts';
 import { housekeepingActivities } from './housekeeping.ts';
 import { lineageActivities } from './lineage.ts';
+import { materializeFeatures } from './materialize-features.ts';
 import { monitoringActivities } from './monitoring/index.ts';
 import { rolloutActivities } from './observe-truth.ts';
 import { register } from './register.ts';
@@ -53,6 +54,7 @@ export function createActivities(deps: ActivityDependencies): PerennialActivitie
     ...monitoringActivities(deps),
     ...backtestActivities(deps),
     ...retrainingActivities(deps),
+    materializeFeatures: framed(config, (input, frame) => materializeFeatures(deps, input, frame)),
   };
 }
 

@@ -7,7 +7,7 @@ import {
 } from '@temporalio/client';
 import { PerennialError } from '../contracts/errors.ts';
 import { nearest } from '../contracts/issues.ts';
-import { HOUSEKEEPING_SCHEDULE, monitorScheduleId } from '../contracts/names.ts';
+import { featuresScheduleId, HOUSEKEEPING_SCHEDULE, monitorScheduleId } from '../contracts/names.ts';
 import { lookAgain } from './monitoring.ts';
 
 /** A schedule of Perennial's. */
@@ -41,7 +41,7 @@ export interface ScheduleDetails extends ScheduleView {
 }
 
 const WATCHING = monitorScheduleId('');
-const OWN = [WATCHING, 'retraining/'];
+const OWN = [WATCHING, 'retraining/', featuresScheduleId('')];
 const isOwn = (id: string): boolean =>
   id === HOUSEKEEPING_SCHEDULE || OWN.some((prefix) => id.startsWith(prefix));
 

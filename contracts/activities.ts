@@ -11,6 +11,7 @@ import type {
   WithdrawUpdate,
 } from './endpoint.ts';
 import type { AppendVerdict, EventBatch, EventLogHead } from './events.ts';
+import type { FeatureActivities } from './feature-store.ts';
 import type { CodeVersion } from './lifecycle.ts';
 import type { MonitoringActivities, RetrainingActivities } from './monitoring-activities.ts';
 import type { NoticeOfRun } from './notices.ts';
@@ -266,6 +267,7 @@ export interface EventActivities {
 }
 
 export type PerennialActivities = DataActivities &
+  FeatureActivities &
   MonitoringActivities &
   BacktestActivities &
   EventActivities &

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { artifactRef } from './refs.ts';
 import { aggregate } from './serving.ts';
+import type { PipelineSpec } from './spec/pipeline.ts';
 
 /** A view as the engine works with it. */
 export const viewPlan = z.strictObject({
@@ -52,3 +54,49 @@ export const materializedView = onlineView.extend({
   seconds: z.number().nonnegative(),
 });
 export type MaterializedView = z.infer<typeof materializedView>;
+
+/** The argument of workflow type `materialization`. */
+export const materializationInput = z.strictObject({
+  pipeline: z.string().min(1),
+  /** Names of views; default: all. */
+  views: z.array(z.string()).min(1).optional(),
+  /**
+   * From when on events are kept, ISO 8601, where that is earlier than the windows need; `null` goes back to what they
+   * need. Left out, it stays as it was.
+   */
+  from: z.iso.datetime({ offset: true }).nullable().optional(),
+  /** Up to when events count, ISO 8601; default: when the workflow was meant to start. */
+  until: z.iso.datetime({ offset: true }).optional(),
+});
+export type MaterializationInput = z.infer<typeof materializationInput>;
+
+/** What a materialisation did, and ids of views that nobody uses any more and that are gone. */
+export const materializationResult = z.strictObject({
+  views: z.array(materializedView),
+  forgotten: z.array(z.string()),
+});
+export type MaterializationResult = z.infer<typeof materializationResult>;
+
+/** The views of a pipeline that are kept online: a document in the artifact store. */
+export const featureRecord = z.strictObject({
+  pipeline: z.string(),
+  endpoint: z.string(),
+  /** The spec that was deployed last, with the views that are kept up to date whoever uses them. */
+  specRef: artifactRef,
+  /** Each definition that there ever was, by its id in the store, and the spec that has it. */
+  definitions: z.record(z.string(), z.strictObject({ view: z.string(), specRef: artifactRef })),
+});
+export type FeatureRecord = z.infer<typeof featureRecord>;
+
+/** Activities of the online feature store. */
+export interface FeatureActivities {
+  /**
+   * Brings the views of a pipeline up to date in the online store: those of the spec that was deployed last, and those
+   * that versions with traffic use; views that nobody uses are deleted.
+   *
+   * @param input.spec of a candidate: from now on its views are kept, by a schedule
+   */
+  materializeFeatures(
+    input: Omit<MaterializationInput, 'until'> & { until: string; spec?: PipelineSpec },
+  ): Promise<MaterializationResult>;
+}

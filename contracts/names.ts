@@ -24,6 +24,7 @@ export const WORKFLOW_TYPES = {
   retrainingTrigger: 'retrainingTrigger',
   newData: 'newData',
   backtest: 'backtest',
+  materialization: 'materialization',
 } as const;
 
 export const SIGNALS = {
@@ -95,6 +96,8 @@ export const alertDeliveryWorkflowId = (notice: string, channel: string): string
 /** The schedules by which a pipeline is trained anew, and its sources are looked at. */
 export const retrainingScheduleId = (pipeline: string, what: 'schedule' | 'new-data'): string =>
   `retraining/${pipeline}/${what}`;
+/** The schedule by which the features of a pipeline are brought up to date; its runs have this id and the time. */
+export const featuresScheduleId = (pipeline: string): string => `features/${pipeline}`;
 /** One attempt to make a version again; `name` says which and tells it from others. */
 export const reproductionWorkflowId = (name: string): string => `reproduction/${name}`;
 /** The queue on which only the model server `serverId` listens. */

@@ -12,6 +12,7 @@ import type {
 } from '../contracts/activities.ts';
 import type { BacktestActivities } from '../contracts/backtest-activities.ts';
 import type { BatchActivities } from '../contracts/batch-scoring.ts';
+import type { FeatureActivities } from '../contracts/feature-store.ts';
 import type { MonitoringActivities, RetrainingActivities } from '../contracts/monitoring-activities.ts';
 import { ACTIVITY_PREFIX } from '../contracts/names.ts';
 import type { RowRange } from '../contracts/refs.ts';
@@ -53,6 +54,7 @@ const approving = stub<ApprovalActivities>();
 const watching = stub<MonitoringActivities>();
 const replaying = stub<BacktestActivities>();
 const retraining = stub<RetrainingActivities>();
+const features = stub<FeatureActivities>();
 
 export const loadSpec = data('loadSpec', POLICIES.control, 'Read the spec from the artifact store');
 export const ingest = data('ingest', POLICIES.data, 'Snapshot the sources and join them');
@@ -148,6 +150,12 @@ export const openReproduction = lineage(
   'Find what the version was made of',
 );
 export const closeReproduction = lineage('closeReproduction', POLICIES.tracker, 'Write the verdict');
+
+export const materializeFeatures = features(
+  'materializeFeatures',
+  POLICIES.data,
+  'Bring the online features up to date',
+);
 
 export const openBatch = batch('openBatch', POLICIES.delivery, 'Find the model, look at the destination');
 export const takeBatch = batch('takeBatch', POLICIES.data, 'Snapshot the rows');

@@ -11,6 +11,7 @@ export { cache } from './lifecycle/cache.ts';
 export { lifecycle } from './lifecycle/lifecycle.ts';
 export { lineage } from './lifecycle/lineage.ts';
 export { reproduction } from './lifecycle/reproduction.ts';
+export { materialization } from './materialization.ts';
 export { alertDelivery } from './monitoring/alert-delivery.ts';
 export { monitor } from './monitoring/monitor.ts';
 export { newData } from './retraining/new-data.ts';

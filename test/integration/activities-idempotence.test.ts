@@ -17,6 +17,7 @@ import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
 import { retrainingSettings } from '../../contracts/retraining.ts';
 import { routeTable, type ServedModel } from '../../contracts/serving.ts';
 import { candidate } from '../../contracts/spec/candidates.ts';
+import { featureViewsSpec } from '../../contracts/spec/feature-views.ts';
 import { monitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { TrialInput } from '../../contracts/training-activities.ts';
@@ -331,6 +332,11 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     }),
   }),
   findRunEnd: () => ({ workflowId: 'a run that is not there' }),
+  materializeFeatures: ({ spec }) => ({
+    pipeline: spec.name,
+    spec: { ...spec, featureViews: featureViewsSpec.parse({ job: BY_JOB }) },
+    until: '2008-07-01T00:00:00Z',
+  }),
   watchEndpoint: (story) => ({ spec: watched(story), since: '2026-11-01T00:00:00Z' }),
   readCounters: (story) => ({ endpoint: endpointOf(story) }),
   planMonitoring: (story) => ({
@@ -455,6 +461,14 @@ const NOTICE: AlertNotice = {
   plot: null,
 };
 
+const BY_JOB = {
+  events: "SELECT job, balance, make_date(2008, 6, day) AS called FROM bank WHERE month = 'jun'",
+  entity: 'job',
+  timestamp: 'called',
+  windows: ['7d'],
+  features: { balance: 'avg(balance)', calls: 'count(*)' },
+};
+
 const watched = ({ spec }: Story): PipelineSpec => ({
   ...spec,
   monitoring: monitoringSpec.parse({ window: 'month', quality: { metric: 'roc_auc', min: 0.5 } }),
@@ -551,6 +565,8 @@ beforeAll(async () => {
   const person = await storePerson(store, { entity: '2', column: null, pipelines: null });
   story = new Story(spec, await store.putJson(input), rows, person, await storeMatrices(store), platform);
   await platform.takeLease();
+  // Says which key of the keyring it goes by.
+  await platform.deps.features();
 }, 120_000);
 afterAll(async () => {
   await platform?.close();
@@ -655,6 +671,7 @@ async function outsideWorld() {
   return {
     artifacts: await filesOf(join(dataDir, 'artifacts')),
     audit: await filesOf(join(dataDir, 'audit')),
+    features: withoutClock(await (await platform.deps.features()).views()),
     scratch: await filesOf(join(dataDir, 'scratch')),
     mlflowFiles: await filesOf(join(dataDir, 'mlflow', 'artifacts')),
     mlflow: withoutClock(JSON.parse(stdout)),
@@ -669,7 +686,9 @@ async function filesOf(folder: string): Promise<Record<string, string>> {
   for (const { name, parentPath } of entries.filter((item) => item.isFile())) {
     const content = await readFile(join(parentPath, name));
     const path = relative(folder, join(parentPath, name));
-    if (path.startsWith('runs/')) files[path] = JSON.stringify(withoutClock(JSON.parse(content.toString())));
+    if (path.startsWith('cache/')) files[path] = 'a result, and when it was used';
+    else if (path.startsWith('runs/'))
+      files[path] = JSON.stringify(withoutClock(JSON.parse(content.toString())));
     else if (name === 'trainer-stderr.txt') files[path] = 'words of a trainer, with its times';
     else files[path] = createHash('sha256').update(content).digest('hex');
   }
@@ -677,14 +696,20 @@ async function filesOf(folder: string): Promise<Record<string, string>> {
 }
 
 const CLOCK =
-  /^(end_time|endedAt|last_update_time|last_updated_time|last_updated_timestamp|seconds|p95Ms|memoryBytes)$/;
+  /^(end_time|endedAt|last_update_time|last_updated_time|last_updated_timestamp|materializedAt|seconds|p95Ms|memoryBytes)$/;
+
+/** Of what an activity found to do: a second time there is nothing. */
+const WORK = /^(changed|written|removed)$/;
 
 /** Without what is measured anew each time: times, and memory; everything else must be the same. */
 function withoutClock(value: unknown): unknown {
   if (Array.isArray(value)) return value.filter((item) => !isTrainingTime(item)).map(withoutClock);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, CLOCK.test(key) ? 'a time' : withoutClock(inner)]),
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      CLOCK.test(key) || WORK.test(key) ? 'another each time' : withoutClock(inner),
+    ]),
   );
 }
 

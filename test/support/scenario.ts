@@ -116,6 +116,7 @@ function goodActivities(world: Pick<Scenario, 'servers' | 'serverOfTask' | 'even
     }),
     writeBatch: async ({ request, taken }) => samples.writtenBatch(request.output, taken.rows),
     closeBatch: async () => undefined,
+    materializeFeatures: async () => ({ views: [], forgotten: [] }),
     ...quietMonitoring(),
     ...quietBacktest(),
     ensureRetraining: async () => undefined,

@@ -121,7 +121,10 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
     if (approval.decision === 'rejected') return await endRejected(run, approval);
 
     const model = servedModel(evaluated, explain, registered);
-    await run.stage('precheck', summaries.precheck, () => precheck(spec, model, evaluated.samples));
+    await run.stage('precheck', summaries.precheck, async () => {
+      await keptOnline(whole);
+      return precheck(spec, model, evaluated.samples);
+    });
     const deployed = await run.stage('deploy', summaries.deploy, () =>
       deploy(
         run.identity,
@@ -202,6 +205,16 @@ async function explained({
     const nothing = { report: null, explainer: null, method: null, top: [], plots: [] };
     return { ...nothing, warning: `not explained: ${message.slice(0, 500)}` };
   }
+}
+
+/** Servers look the features up from the first request on. */
+async function keptOnline(spec: PipelineSpec): Promise<void> {
+  if (Object.keys(spec.featureViews).length === 0) return;
+  await activities.materializeFeatures({
+    pipeline: spec.name,
+    spec,
+    until: new Date().toISOString(),
+  });
 }
 
 /** The run ends as the roll-out did, or leaves it to itself. */

@@ -1,17 +1,14 @@
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { continueAsNew, workflowInfo } from '@temporalio/workflow';
 import { type MonitorInput, type MonitorResult, monitorInput } from '../../contracts/monitoring.ts';
 import * as activities from '../activities.ts';
 import { parseInput } from '../parse.ts';
+import { scheduledFor } from '../scheduled-for.ts';
 import { EndpointWatch, type Looked } from './endpoint-watch.ts';
 
 /** Windows that one run of the workflow looks at; then it continues as new. */
 const AT_MOST = 100;
 /** Windows and alerts that a result names. */
 const NAMED = 100;
-
-/** When a schedule, or its back-fill, meant the workflow to start. */
-const SCHEDULED = defineSearchAttributeKey('TemporalScheduledStartTime', SearchAttributeType.DATETIME);
 
 /**
  * Looks at all windows of an endpoint that have ended and that nobody has looked at: measures them, puts them on record,
@@ -55,10 +52,6 @@ export async function monitor(argument: unknown): Promise<MonitorResult> {
     result,
     ...(again && next !== undefined ? { again: { from: next, before: again.before } } : {}),
   } satisfies MonitorInput);
-}
-
-function scheduledFor(): string | undefined {
-  return workflowInfo().typedSearchAttributes.get(SCHEDULED)?.toISOString();
 }
 
 function withWindow(result: MonitorResult, { summary, events }: Looked): MonitorResult {

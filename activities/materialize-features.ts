@@ -1,0 +1,205 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { EndpointState } from '../contracts/endpoint.ts';
+import { PerennialError } from '../contracts/errors.ts';
+import type {
+  FeatureActivities,
+  FeatureRecord,
+  MaterializationResult,
+  MaterializedView,
+  ViewPlan,
+} from '../contracts/feature-store.ts';
+import { endpointWorkflowId, featuresScheduleId, QUERIES } from '../contracts/names.ts';
+import type { ArtifactRef } from '../contracts/refs.ts';
+import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
+import type { Database } from '../lib/duckdb/database.ts';
+import { FeatureRecords } from '../lib/feature-store/feature-records.ts';
+import { materializeView } from '../lib/feature-store/materialize.ts';
+import { storeIdOf } from '../lib/feature-store/stored-view.ts';
+import { planView } from '../lib/feature-store/view-plan.ts';
+import { snapshotFiles, snapshotRelation } from '../lib/incremental/snapshots.ts';
+import { PersonalColumns } from '../lib/privacy/personal-columns.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { ensureFeatureSchedule } from './feature-schedule.ts';
+import type { ActivityFrame } from './frame.ts';
+import { removeSchedule } from './schedule-removal.ts';
+import { takenSources } from './taken-sources.ts';
+import { withDatabase } from './with-database.ts';
+
+type Question = Parameters<FeatureActivities['materializeFeatures']>[0];
+
+/** A view of a spec, and what the online store knows it by. */
+interface KnownView {
+  id: string;
+  plan: ViewPlan;
+  personal: boolean;
+}
+
+/** See {@link FeatureActivities.materializeFeatures}. */
+export async function materializeFeatures(
+  deps: ActivityDependencies,
+  question: Question,
+  frame: ActivityFrame,
+): Promise<MaterializationResult> {
+  const { pipeline, spec, views: wanted } = question;
+  const store = await deps.store();
+  const records = new FeatureRecords(store.documents);
+  const done: MaterializedView[] = [];
+  let handled: string | undefined;
+  if (spec) {
+    const specRef = await store.putJson(spec);
+    handled = specRef.sha256;
+    await withViews(deps, spec, frame, async (database, known) => {
+      await records.change(pipeline, (record) => withDefinitions(record, spec, specRef, known));
+      done.push(...(await materialized(deps, database, known, question, frame)));
+    });
+    await ensureFeatureSchedule(deps, spec);
+  }
+  const record = await records.find(pipeline);
+  if (!record)
+    throw new PerennialError(
+      'InputInvalid',
+      `no feature views of pipeline ${pipeline} are kept online; run the pipeline with featureViews up to its deployment`,
+    );
+  const used = await idsInUse(deps, record);
+  for (const [sha256, ids] of bySpec(record, used)) {
+    if (sha256 === handled) continue;
+    const earlier = pipelineSpec.parse(await store.json(specRefOf(record, sha256)));
+    await withViews(deps, earlier, frame, async (database, known) => {
+      const still = known.filter(({ id, plan }) => ids.has(id) && (wanted?.includes(plan.name) ?? true));
+      done.push(...(await materialized(deps, database, still, question, frame)));
+    });
+  }
+  requireKnown(wanted, done, record);
+  if (used.size === 0) await removeSchedule(deps.client(), featuresScheduleId(pipeline));
+  return { views: done, forgotten: await (await deps.features()).forget(pipeline, used) };
+}
+
+/** The views of a spec, in a database that has the sources of their events and nothing else. */
+async function withViews(
+  deps: ActivityDependencies,
+  spec: PipelineSpec,
+  frame: ActivityFrame,
+  work: (database: Database, views: KnownView[]) => Promise<void>,
+): Promise<void> {
+  const sql = Object.values(spec.featureViews).map(({ events }) => events);
+  const named = (source: string): boolean => sql.some((text) => new RegExp(`\\b${source}\\b`).test(text));
+  const taken = await takenSources(deps, { spec, cache: { mode: 'use' } }, frame, named);
+  const store = (await deps.store()).within(await frame.scratch());
+  const sources = await Promise.all(
+    taken.map(async ({ name, snapshot }) => ({ name, files: await snapshotFiles(store, snapshot) })),
+  );
+  const personal = new PersonalColumns(spec.privacy);
+  await withDatabase(
+    frame,
+    async (database) => {
+      for (const { name, files } of sources) await database.view(name, snapshotRelation(files));
+      const known: KnownView[] = [];
+      for (const [name, view] of Object.entries(spec.featureViews)) {
+        const plan = await planView(database, name, view);
+        const columns = await database.columns(`(${view.events}\n)`);
+        known.push({
+          id: storeIdOf(spec.name, plan),
+          plan,
+          personal: personal.among(columns, []).length > 0,
+        });
+      }
+      await work(database, known);
+    },
+    sources.flatMap(({ files }) => files),
+  );
+}
+
+/** Brings views up to date, one after the other. */
+async function materialized(
+  deps: ActivityDependencies,
+  database: Database,
+  views: readonly KnownView[],
+  { pipeline, views: wanted, from, until }: Question,
+  { signal, report }: ActivityFrame,
+): Promise<MaterializedView[]> {
+  const store = await deps.features();
+  const done: MaterializedView[] = [];
+  for (const { plan, personal } of views) {
+    if (wanted && !wanted.includes(plan.name)) continue;
+    done.push(
+      await materializeView(database, plan, store, {
+        pipeline,
+        until: Date.parse(until),
+        ...(from === undefined ? {} : { from: from === null ? null : Date.parse(from) }),
+        personal,
+        signal,
+        progress: (complete, changed) => report({ view: plan.name, complete, changed }),
+      }),
+    );
+  }
+  return done;
+}
+
+/** What is on record after a spec came to be deployed. */
+function withDefinitions(
+  record: FeatureRecord | undefined,
+  spec: PipelineSpec,
+  specRef: ArtifactRef,
+  known: readonly KnownView[],
+): FeatureRecord {
+  const own = known.map(({ id, plan }) => [id, { view: plan.name, specRef }] as const);
+  return {
+    pipeline: spec.name,
+    endpoint: spec.deployment.endpoint,
+    specRef,
+    definitions: { ...record?.definitions, ...Object.fromEntries(own) },
+  };
+}
+
+/** Views of the spec that was deployed last, and those that versions with traffic take inputs of. */
+async function idsInUse(
+  deps: ActivityDependencies,
+  { endpoint, specRef, definitions }: FeatureRecord,
+): Promise<Set<string>> {
+  const own = Object.entries(definitions)
+    .filter(([, definition]) => definition.specRef.sha256 === specRef.sha256)
+    .map(([id]) => id);
+  return new Set([...own, ...(await servedIds(deps, endpoint))]);
+}
+
+async function servedIds(deps: ActivityDependencies, endpoint: string): Promise<string[]> {
+  try {
+    const handle = deps.client().workflow.getHandle(endpointWorkflowId(endpoint));
+    const { table } = await handle.query<EndpointState>(QUERIES.endpoint);
+    return table.routes.flatMap(({ model }) => (model.views ?? []).map(({ store }) => store));
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return [];
+    throw error;
+  }
+}
+
+/** Ids in use by the digest of the spec that has them. */
+function bySpec({ definitions }: FeatureRecord, used: ReadonlySet<string>): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const id of used) {
+    const sha256 = definitions[id]?.specRef.sha256;
+    if (sha256 === undefined) continue;
+    const ids = found.get(sha256) ?? new Set();
+    found.set(sha256, ids.add(id));
+  }
+  return found;
+}
+
+function specRefOf({ definitions, specRef }: FeatureRecord, sha256: string): ArtifactRef {
+  const found = Object.values(definitions).find((definition) => definition.specRef.sha256 === sha256);
+  return found?.specRef ?? specRef;
+}
+
+function requireKnown(
+  wanted: readonly string[] | undefined,
+  done: readonly MaterializedView[],
+  { definitions }: FeatureRecord,
+): void {
+  const missing = wanted?.find((name) => !done.some(({ view }) => view === name));
+  if (missing === undefined) return;
+  const names = [...new Set(Object.values(definitions).map(({ view }) => view))];
+  throw new PerennialError(
+    'InputInvalid',
+    `there is no view ${missing} that is in use; the views are ${names.join(', ')}`,
+  );
+}
