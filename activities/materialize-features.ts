@@ -142,7 +142,7 @@ function withDefinitions(
   specRef: ArtifactRef,
   known: readonly KnownView[],
 ): FeatureRecord {
-  const own = known.map(({ id, plan }) => [id, { view: plan.name, specRef }] as const);
+  const own = known.map(({ id, plan }) => [id, { plan, specRef }] as const);
   return {
     pipeline: spec.name,
     endpoint: spec.deployment.endpoint,
@@ -197,7 +197,7 @@ function requireKnown(
 ): void {
   const missing = wanted?.find((name) => !done.some(({ view }) => view === name));
   if (missing === undefined) return;
-  const names = [...new Set(Object.values(definitions).map(({ view }) => view))];
+  const names = [...new Set(Object.values(definitions).map(({ plan }) => plan.name))];
   throw new PerennialError(
     'InputInvalid',
     `there is no view ${missing} that is in use; the views are ${names.join(', ')}`,

@@ -26,7 +26,8 @@ export async function askDataEngine<T>(
     | 'feedback'
     | 'audit'
     | 'monitor'
-    | 'hindsight',
+    | 'hindsight'
+    | 'features',
   question: unknown,
   answer: z.ZodType<T>,
   dataDir?: string,

@@ -1,6 +1,7 @@
 /** The typed client of Perennial's workflows. */
 export { BatchClient } from './batch-scoring.ts';
 export { executeUpdate } from './execute-update.ts';
+export { materialize } from './features.ts';
 export { startReproduction, statesOf } from './lineage-questions.ts';
 export { type TracedVersion, tracedVersion } from './model-versions.ts';
 export { PerennialClient, type RunSummary, type StartOptions } from './perennial-client.ts';

@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   KeyringInvalid: 'An encryption key that is needed cannot be had from the keyring.',
   TrackerUnavailable: 'The MLflow server cannot be reached, or answers 429 or 5xx. Retried.',
   TrackerRejected: 'The MLflow server refused a request.',
+  FeaturesUnavailable: 'The online feature store cannot be asked, or does not hold the view. Retried.',
   ServerUnavailable: 'No live model server holds a lease, or one did not answer in time. Retried.',
   PrecheckFailed: 'The loaded model did not give the expected answers within the limits.',
   RolloutFailed: 'The endpoint could not apply its routes; the previous ones are in force again.',

@@ -84,7 +84,7 @@ export const featureRecord = z.strictObject({
   /** The spec that was deployed last, with the views that are kept up to date whoever uses them. */
   specRef: artifactRef,
   /** Each definition that there ever was, by its id in the store, and the spec that has it. */
-  definitions: z.record(z.string(), z.strictObject({ view: z.string(), specRef: artifactRef })),
+  definitions: z.record(z.string(), z.strictObject({ plan: viewPlan, specRef: artifactRef })),
 });
 export type FeatureRecord = z.infer<typeof featureRecord>;
 

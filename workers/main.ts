@@ -23,6 +23,7 @@ const ROLES: Record<string, () => Promise<Role>> = {
   feedback: async () => (await import('./feedback.ts')).runFeedback,
   audit: async () => (await import('./audit.ts')).runAudit,
   hindsight: async () => (await import('./hindsight.ts')).runHindsight,
+  features: async () => (await import('./features.ts')).runFeatures,
   monitor: async () => (await import('./monitor.ts')).runMonitor,
 };
 

@@ -38,22 +38,33 @@ export async function servedViews(
   return used.map(({ plan, columns }): ServedView => {
     const { ttl, unavailable = 'default' } = featureViews[plan.name]?.online ?? {};
     return {
-      name: plan.name,
-      store: storeIdOf(pipeline, plan),
-      entity: plan.entity,
-      values: plan.values,
-      columns: columns.map(({ name, aggregate, value, window }) => {
-        const median = medians[name];
-        return {
-          input: name,
-          aggregate,
-          value,
-          window: plan.windows[window] ?? 0,
-          default: typeof median === 'number' ? median : null,
-        };
-      }),
+      ...plannedView(storeIdOf(pipeline, plan), { ...plan, columns }, (name) => medians[name]),
       ttlMs: ttl === undefined ? null : durationMs(ttl),
       unavailable,
     };
   });
 }
+
+/** A view as it is looked up. @param store its id in the store, @param standIn what stands in for a column */
+export const plannedView = (
+  store: string,
+  { name, entity, values, windows, columns }: ViewPlan,
+  standIn: (column: string) => unknown = () => null,
+): ServedView => ({
+  name,
+  store,
+  entity,
+  values,
+  columns: columns.map((column) => {
+    const other = standIn(column.name);
+    return {
+      input: column.name,
+      aggregate: column.aggregate,
+      value: column.value,
+      window: windows[column.window] ?? 0,
+      default: typeof other === 'number' ? other : null,
+    };
+  }),
+  ttlMs: null,
+  unavailable: 'default',
+});
