@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ServedView } from '../../contracts/serving.ts';
 import type { FeatureView } from '../../contracts/spec/feature-views.ts';
 import { Database } from '../../lib/duckdb/database.ts';
-import { quoteLiteral } from '../../lib/duckdb/sql.ts';
+import { quoteIdent, quoteLiteral } from '../../lib/duckdb/sql.ts';
 import type { OnlineFeatures } from '../../lib/feature-store/online-features.ts';
 import { storeIdOf } from '../../lib/feature-store/stored-view.ts';
 import { planView, type ViewPlan } from '../../lib/feature-store/view-plan.ts';
@@ -24,7 +24,7 @@ export const HOUR = 3_600_000;
 export const NOW = Date.UTC(2026, 4, 17, 11, 23, 45, 678);
 export const PIPELINE = 'payments';
 
-const VIEW: FeatureView = {
+export const WORLD_VIEW: FeatureView = {
   events: 'SELECT * FROM payments',
   entity: ['key'],
   timestamp: 'happened',
@@ -56,7 +56,7 @@ export class FeatureWorld {
       'CREATE TABLE payments (key VARCHAR, happened TIMESTAMP, amount DOUBLE, other DOUBLE)',
     );
     const artifacts = await ArtifactStore.create(join(folder, 'artifacts'));
-    return new FeatureWorld(folder, artifacts, database, await planView(database, 'payer', VIEW));
+    return new FeatureWorld(folder, artifacts, database, await planView(database, 'payer', WORLD_VIEW));
   }
 
   async close(): Promise<void> {
@@ -72,6 +72,17 @@ export class FeatureWorld {
   async set(events: readonly WorldEvent[]): Promise<void> {
     await this.database.run('DELETE FROM payments');
     await this.add(events);
+  }
+
+  /** Keeps what is there now under a name. */
+  async keepAs(name: string): Promise<void> {
+    await this.database.run(`CREATE TABLE ${quoteIdent(name)} AS SELECT * FROM payments`);
+  }
+
+  /** Exactly what was kept under a name is there. */
+  async put(name: string): Promise<void> {
+    await this.database.run('DELETE FROM payments');
+    await this.database.run(`INSERT INTO payments SELECT * FROM ${quoteIdent(name)}`);
   }
 
   async add(events: readonly WorldEvent[]): Promise<void> {
@@ -142,7 +153,8 @@ export async function contentOf(store: OnlineFeatures, view: string): Promise<Re
         );
       }
   }
-  return content;
+  await writer.close();
+  return Object.fromEntries(Object.entries(content).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The same numbers every time, from 0 to 1 (mulberry32). */
