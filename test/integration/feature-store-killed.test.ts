@@ -140,6 +140,30 @@ describe.each(['lmdb', 'redis'] as const)('a materialisation into %s that is kil
     return signal === 'SIGKILL';
   }
 
+  it('is read by others meanwhile, who see nothing half written', async () => {
+    const steady = someEvents(2_000, 1, 3, 9).map((event) => ({ ...event, key: 'steady' }));
+    const file = join(world.folder, 'events.parquet');
+    await world.set([...first, ...steady]);
+    await materializeView(world.database, world.plan, store, { ...options, until: NOW });
+    const expected = await world.trained('steady', NOW);
+    await world.set([...second, ...steady]);
+    await world.database.copyToParquet('SELECT * FROM payments', file);
+    let ended = false;
+    const writer = writing({ parquet: file, until: NOW }).finally(() => {
+      ended = true;
+    });
+    while (!ended) {
+      const { values } = await store.lookUp(world.served, ['steady'], NOW);
+      expect([...values]).toEqual(expected);
+      await delay(1);
+    }
+    expect(await writer).toBe(false);
+    for (const key of ['busy', 'payer-1', 'payer-7', 'steady']) {
+      const { values } = await store.lookUp(world.served, [key], NOW);
+      expect([...values]).toEqual(await world.trained(key, NOW));
+    }
+  });
+
   it('loses and doubles nothing where the process is killed', async () => {
     const files = [join(world.folder, 'first.parquet'), join(world.folder, 'second.parquet')] as const;
     await world.set(first);

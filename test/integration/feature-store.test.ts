@@ -114,14 +114,14 @@ describe.each(['lmdb', 'redis'] as const)('the online store in %s', (kind) => {
     await materialize(NOW - 2 * DAY);
     await expectTrained(NOW - 2 * DAY);
     const early = NOW - 4 * DAY;
-    expect(() => expectTrained(early)).rejects.toThrow(/from .* on, and the look-up needs earlier ones/);
+    await expect(expectTrained(early)).rejects.toThrow(/from .* on, and the look-up needs earlier ones/);
 
     const [before] = await store.views();
     const moved = await materialize(NOW);
     expect(moved.removed).toBeGreaterThan(0);
     expect(Date.parse(moved.from)).toBeGreaterThan(Date.parse(before?.from ?? ''));
     await expectTrained(NOW);
-    expect(() => expectTrained(NOW - 2 * DAY)).rejects.toThrow(/needs earlier ones/);
+    await expect(expectTrained(NOW - 2 * DAY)).rejects.toThrow(/needs earlier ones/);
 
     const filled = await materialize(NOW, { from: NOW - 9 * DAY });
     expect(Date.parse(filled.from)).toBeLessThanOrEqual(NOW - 9 * DAY);
