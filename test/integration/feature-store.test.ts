@@ -1,8 +1,11 @@
 import { join } from 'node:path';
+import getPort from 'get-port';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { materializeView } from '../../lib/feature-store/materialize.ts';
+import { materializedAside } from '../../lib/feature-store/materialize-aside.ts';
+import type { MaterializeJob } from '../../lib/feature-store/materialize-job.ts';
 import type { OnlineFeatures } from '../../lib/feature-store/online-features.ts';
-import { openFeatureStore } from '../../lib/feature-store/open-feature-store.ts';
+import { featureStoreAccess, openFeatureStore } from '../../lib/feature-store/open-feature-store.ts';
 import type { FeatureStoreLocation } from '../../lib/feature-store/settings.ts';
 import { contentOf, FeatureWorld, HOUR, NOW, PIPELINE, someEvents } from '../support/feature-world.ts';
 import { RedisServer } from '../support/redis-server.ts';
@@ -216,6 +219,37 @@ describe.each(['lmdb', 'redis'] as const)('the online store in %s', (kind) => {
     await materialize(NOW);
     const wider = { ...world.served, values: world.served.values + 1 };
     await expect(async () => store.lookUp(wider, ['payer-1'], NOW)).rejects.toThrow(/the model expects/);
+  });
+
+  it('is written by a process beside this one as by this one', async () => {
+    await world.set(someEvents(3_000, ENTITIES));
+    await materialize(NOW);
+    const expected = await contentOf(store, world.id);
+    await store.removeView(world.id);
+    const file = join(world.folder, 'events.parquet');
+    await world.database.copyToParquet('SELECT * FROM payments', file);
+    const config = { dataDir: world.folder, featureStore: locationOf(kind, world) };
+    const job: MaterializeJob = {
+      plan: world.plan,
+      sources: [{ name: 'payments', relation: `read_parquet('${file}')`, files: [file] }],
+      access: await featureStoreAccess(config, world.artifacts),
+      pipeline: PIPELINE,
+      until: NOW,
+      personal: false,
+      spillDir: world.folder,
+    };
+    const told: number[] = [];
+    const done = await materializedAside(job, undefined, (complete, changed) => told.push(complete, changed));
+    expect(done).toMatchObject({ changed: 10, removed: 0 });
+    expect(told.slice(-2)).toEqual([10, 10]);
+    expect(await contentOf(store, world.id)).toEqual(expected);
+    const wrong = { ...job, plan: { ...job.plan, eventsSql: 'SELECT * FROM elsewhere' } };
+    await expect(materializedAside(wrong)).rejects.toMatchObject({ code: 'SqlInvalid' });
+    const away: MaterializeJob = {
+      ...job,
+      access: { ...job.access, place: { kind: 'redis', url: `redis://127.0.0.1:${await getPort()}/0` } },
+    };
+    await expect(materializedAside(away)).rejects.toMatchObject({ code: 'StageFailed', retryable: true });
   });
 
   it('stops where it is told to, and goes on from there', async () => {
