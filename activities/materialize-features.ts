@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { EndpointState } from '../contracts/endpoint.ts';
 import { PerennialError } from '../contracts/errors.ts';
@@ -11,9 +12,10 @@ import type {
 import { endpointWorkflowId, featuresScheduleId, QUERIES } from '../contracts/names.ts';
 import type { ArtifactRef } from '../contracts/refs.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
-import type { Database } from '../lib/duckdb/database.ts';
 import { FeatureRecords } from '../lib/feature-store/feature-records.ts';
-import { materializeView } from '../lib/feature-store/materialize.ts';
+import { materializedAside } from '../lib/feature-store/materialize-aside.ts';
+import type { MaterializeJob } from '../lib/feature-store/materialize-job.ts';
+import { featureStoreAccess } from '../lib/feature-store/open-feature-store.ts';
 import { storeIdOf } from '../lib/feature-store/stored-view.ts';
 import { planView } from '../lib/feature-store/view-plan.ts';
 import { snapshotFiles, snapshotRelation } from '../lib/incremental/snapshots.ts';
@@ -26,6 +28,9 @@ import { takenSources } from './taken-sources.ts';
 import { withDatabase } from './with-database.ts';
 
 type Question = Parameters<FeatureActivities['materializeFeatures']>[0];
+
+/** Files of each source by its name. */
+type Sources = MaterializeJob['sources'];
 
 /** A view of a spec, and what the online store knows it by. */
 interface KnownView {
@@ -48,10 +53,9 @@ export async function materializeFeatures(
   if (spec) {
     const specRef = await store.putJson(spec);
     handled = specRef.sha256;
-    await withViews(deps, spec, frame, async (database, known) => {
-      await records.change(pipeline, (record) => withDefinitions(record, spec, specRef, known));
-      done.push(...(await materialized(deps, database, known, question, frame)));
-    });
+    const { sources, known } = await viewsOf(deps, spec, frame);
+    await records.change(pipeline, (record) => withDefinitions(record, spec, specRef, known));
+    done.push(...(await materialized(deps, sources, known, question, frame)));
     await ensureFeatureSchedule(deps, spec);
   }
   const record = await records.find(pipeline);
@@ -64,72 +68,71 @@ export async function materializeFeatures(
   for (const [sha256, ids] of bySpec(record, used)) {
     if (sha256 === handled) continue;
     const earlier = pipelineSpec.parse(await store.json(specRefOf(record, sha256)));
-    await withViews(deps, earlier, frame, async (database, known) => {
-      const still = known.filter(({ id, plan }) => ids.has(id) && (wanted?.includes(plan.name) ?? true));
-      done.push(...(await materialized(deps, database, still, question, frame)));
-    });
+    const { sources, known } = await viewsOf(deps, earlier, frame);
+    const still = known.filter(({ id }) => ids.has(id));
+    done.push(...(await materialized(deps, sources, still, question, frame)));
   }
   requireKnown(wanted, done, record);
   if (used.size === 0) await removeSchedule(deps.client(), featuresScheduleId(pipeline));
   return { views: done, forgotten: await (await deps.features()).forget(pipeline, used) };
 }
 
-/** The views of a spec, in a database that has the sources of their events and nothing else. */
-async function withViews(
+/** The views of a spec, and the files of the sources that their events come from. */
+async function viewsOf(
   deps: ActivityDependencies,
   spec: PipelineSpec,
   frame: ActivityFrame,
-  work: (database: Database, views: KnownView[]) => Promise<void>,
-): Promise<void> {
+): Promise<{ sources: Sources; known: KnownView[] }> {
   const sql = Object.values(spec.featureViews).map(({ events }) => events);
   const named = (source: string): boolean => sql.some((text) => new RegExp(`\\b${source}\\b`).test(text));
   const taken = await takenSources(deps, { spec, cache: { mode: 'use' } }, frame, named);
   const store = (await deps.store()).within(await frame.scratch());
-  const sources = await Promise.all(
-    taken.map(async ({ name, snapshot }) => ({ name, files: await snapshotFiles(store, snapshot) })),
-  );
+  const sources: Sources = [];
+  for (const { name, snapshot } of taken) sources.push({ name, files: await snapshotFiles(store, snapshot) });
   const personal = new PersonalColumns(spec.privacy);
-  await withDatabase(
+  const known = await withDatabase(
     frame,
     async (database) => {
       for (const { name, files } of sources) await database.view(name, snapshotRelation(files));
-      const known: KnownView[] = [];
+      const views: KnownView[] = [];
       for (const [name, view] of Object.entries(spec.featureViews)) {
         const plan = await planView(database, name, view);
         const columns = await database.columns(`(${view.events}\n)`);
-        known.push({
+        views.push({
           id: storeIdOf(spec.name, plan),
           plan,
           personal: personal.among(columns, []).length > 0,
         });
       }
-      await work(database, known);
+      return views;
     },
     sources.flatMap(({ files }) => files),
   );
+  return { sources, known };
 }
 
 /** Brings views up to date, one after the other. */
 async function materialized(
   deps: ActivityDependencies,
-  database: Database,
+  sources: Sources,
   views: readonly KnownView[],
   { pipeline, views: wanted, from, until }: Question,
-  { signal, report }: ActivityFrame,
+  frame: ActivityFrame,
 ): Promise<MaterializedView[]> {
-  const store = await deps.features();
+  const access = await featureStoreAccess(deps.config, await deps.store());
+  const spillDir = join(await frame.scratch(), 'features-spill');
   const done: MaterializedView[] = [];
   for (const { plan, personal } of views) {
     if (wanted && !wanted.includes(plan.name)) continue;
+    const job = {
+      ...{ plan, sources, access, pipeline, until: Date.parse(until), personal, spillDir },
+      ...(from === undefined ? {} : { from: from === null ? null : Date.parse(from) }),
+      ...(frame.duckdbMemory === undefined ? {} : { memoryLimit: frame.duckdbMemory }),
+    };
     done.push(
-      await materializeView(database, plan, store, {
-        pipeline,
-        until: Date.parse(until),
-        ...(from === undefined ? {} : { from: from === null ? null : Date.parse(from) }),
-        personal,
-        signal,
-        progress: (complete, changed) => report({ view: plan.name, complete, changed }),
-      }),
+      await materializedAside(job, frame.signal, (complete, changed) =>
+        frame.report({ view: plan.name, complete, changed }),
+      ),
     );
   }
   return done;

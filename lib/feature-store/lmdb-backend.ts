@@ -1,12 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { type Database, open, type RootDatabase } from 'lmdb';
-import { PerennialError } from '../../contracts/errors.ts';
 import {
   ENTITY_BYTES,
   type OnlineBackend,
   type RecordOf,
   type RecordPut,
+  supplanted,
+  unknownView,
   type ViewWriter,
   type Wanted,
 } from './online-backend.ts';
@@ -220,6 +221,8 @@ class LmdbWriter implements ViewWriter {
     return removed;
   }
 
+  async close(): Promise<void> {}
+
   /** One transaction, for as long as nobody else began to write the view. */
   #change<T>(change: () => T): T {
     return this.env.transactionSync(() => {
@@ -228,17 +231,6 @@ class LmdbWriter implements ViewWriter {
     });
   }
 }
-
-/** A writer that was thought dead must not mix what it read with what a later one wrote. */
-export const supplanted = (): PerennialError =>
-  new PerennialError(
-    'StageFailed',
-    'another process began to materialise the same view; this one stopped, and the other one writes all of it',
-    true,
-  );
-
-export const unknownView = (place: string): OnlineStoreError =>
-  new OnlineStoreError(`the online store ${place} does not hold the view; materialise it first`);
 
 const failed = (place: string, cause: unknown): OnlineStoreError =>
   new OnlineStoreError(

@@ -50,11 +50,11 @@ export async function materializeView(
   const begin = performance.now();
   const { signal } = options;
   signal?.throwIfAborted();
+  const id = storeIdOf(options.pipeline, plan);
+  const writer = await store.backend.write(id);
   const interrupt = (): void => database.interrupt();
   signal?.addEventListener('abort', interrupt, { once: true });
   try {
-    const id = storeIdOf(options.pipeline, plan);
-    const writer = await store.backend.write(id);
     const before = descriptionOf(await writer.description());
     const stretch = stretchOf(plan, options, before);
     const sums = await bucketSums(database, plan, stretch.horizon);
@@ -90,6 +90,7 @@ export async function materializeView(
     throw error;
   } finally {
     signal?.removeEventListener('abort', interrupt);
+    await writer.close();
   }
 }
 

@@ -1,3 +1,6 @@
+import { PerennialError } from '../../contracts/errors.ts';
+import { OnlineStoreError } from './online-store.ts';
+
 /** A place of one record: of which entity, in which bucket, and {@link MAIN} or which slice. */
 export type RecordOf = (entity: number, bucket: number, slice: number) => Uint8Array | undefined;
 
@@ -84,4 +87,16 @@ export interface ViewWriter {
   complete(bucket: number, mark: string): Promise<void>;
   /** Removes a bucket with its mark. @returns the records that it had */
   drop(bucket: number): Promise<number>;
+  close(): Promise<void>;
 }
+
+/** A writer that was thought dead must not mix what it read with what a later one wrote. */
+export const supplanted = (): PerennialError =>
+  new PerennialError(
+    'StageFailed',
+    'another process began to materialise the same view; this one stopped, and the other one writes all of it',
+    true,
+  );
+
+export const unknownView = (place: string): OnlineStoreError =>
+  new OnlineStoreError(`the online store ${place} does not hold the view; materialise it first`);

@@ -14,10 +14,31 @@ const SEALED = 0x81;
 const NONCE = 12;
 const TAG = 16;
 
+/** What the keys of the online store are, 64 hexadecimal digits each. Never on a command line, in a file or a history. */
+export interface OnlineSecrets {
+  readonly entities: string;
+  readonly nonces: string;
+  readonly records: string;
+}
+
+/**
+ * The secrets of a deployment, derived from its keyring.
+ *
+ * @param folder in which a copy says which key it is, for a process that starts while the store is away
+ * @throws PerennialError `KeyringInvalid`, `StoreUnavailable`
+ */
+export async function onlineSecrets(store: KeyStore, folder: string): Promise<OnlineSecrets> {
+  const secret = await agreedKey(store, { document: FEATURE_KEY, copy: join(folder, LOCAL) });
+  return {
+    entities: await secret('feature store entities'),
+    nonces: await secret('feature store nonces'),
+    records: await secret('feature store records'),
+  };
+}
+
 /**
  * What keeps the online store from telling who is in it: entities are known by HMAC-SHA-256 of their keys, cut to 128
- * bits, and records of personal views are encrypted by AES-256-GCM. The keys are derived from the keyring, the same for
- * the whole deployment.
+ * bits, and records of personal views are encrypted by AES-256-GCM.
  *
  * ```
  * sealed record:  129 | nonce, 12 bytes | ciphertext | tag, 16 bytes
@@ -33,23 +54,10 @@ export class OnlineKeys {
   readonly #nonces: KeyedHash;
   readonly #secret: Buffer;
 
-  private constructor({ entities, nonces, records }: Record<'entities' | 'nonces' | 'records', string>) {
+  constructor({ entities, nonces, records }: OnlineSecrets) {
     this.#entities = new KeyedHash(entities);
     this.#nonces = new KeyedHash(nonces);
     this.#secret = Buffer.from(records, 'hex');
-  }
-
-  /**
-   * @param folder in which a copy says which key it is, for a process that starts while the store is away
-   * @throws PerennialError `KeyringInvalid`, `StoreUnavailable`
-   */
-  static async open(store: KeyStore, folder: string): Promise<OnlineKeys> {
-    const secret = await agreedKey(store, { document: FEATURE_KEY, copy: join(folder, LOCAL) });
-    return new OnlineKeys({
-      entities: await secret('feature store entities'),
-      nonces: await secret('feature store nonces'),
-      records: await secret('feature store records'),
-    });
   }
 
   /** Tells these keys from others, and nothing of what they are. */

@@ -50,9 +50,14 @@ export function featureStoreSettings(
 
 /** A password that stands in the address itself would be told by whoever tells the configuration. */
 function isRedisUrl(text: string): boolean {
-  if (!URL.canParse(text.replaceAll(SECRET_REFERENCE, 'secret'))) return false;
-  const { protocol, hostname, password, search, hash } = new URL(text.replaceAll(SECRET_REFERENCE, ''));
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, username, password, search, hash } = new URL(text);
   return (
-    ['redis:', 'rediss:'].includes(protocol) && hostname !== '' && password === '' && search + hash === ''
+    ['redis:', 'rediss:'].includes(protocol) &&
+    hostname !== '' &&
+    search + hash === '' &&
+    // Where there is no colon before the reference, the URL is cut at the one in it.
+    !username.includes('$') &&
+    decodeURIComponent(password).replace(SECRET_REFERENCE, '') === ''
   );
 }

@@ -5,7 +5,7 @@ import type { ViewPlan } from '../../contracts/feature-store.ts';
 import type { ServedView } from '../../contracts/serving.ts';
 import { featureView } from '../../contracts/spec/feature-views.ts';
 import { Database } from '../../lib/duckdb/database.ts';
-import { quoteLiteral } from '../../lib/duckdb/sql.ts';
+import { quoteIdent, quoteLiteral } from '../../lib/duckdb/sql.ts';
 import type { OnlineFeatures } from '../../lib/feature-store/online-features.ts';
 import { storeIdOf } from '../../lib/feature-store/stored-view.ts';
 import { planView } from '../../lib/feature-store/view-plan.ts';
@@ -25,7 +25,7 @@ export const HOUR = 3_600_000;
 export const NOW = Date.UTC(2026, 4, 17, 11, 23, 45, 678);
 export const PIPELINE = 'payments';
 
-const VIEW = featureView.parse({
+export const WORLD_VIEW = featureView.parse({
   events: 'SELECT * FROM payments',
   entity: ['key'],
   timestamp: 'happened',
@@ -57,7 +57,7 @@ export class FeatureWorld {
       'CREATE TABLE payments (key VARCHAR, happened TIMESTAMP, amount DOUBLE, other DOUBLE)',
     );
     const artifacts = await ArtifactStore.create(join(folder, 'artifacts'));
-    return new FeatureWorld(folder, artifacts, database, await planView(database, 'payer', VIEW));
+    return new FeatureWorld(folder, artifacts, database, await planView(database, 'payer', WORLD_VIEW));
   }
 
   async close(): Promise<void> {
@@ -73,6 +73,17 @@ export class FeatureWorld {
   async set(events: readonly WorldEvent[]): Promise<void> {
     await this.database.run('DELETE FROM payments');
     await this.add(events);
+  }
+
+  /** Keeps what is there now under a name. */
+  async keepAs(name: string): Promise<void> {
+    await this.database.run(`CREATE TABLE ${quoteIdent(name)} AS SELECT * FROM payments`);
+  }
+
+  /** Exactly what was kept under a name is there. */
+  async put(name: string): Promise<void> {
+    await this.database.run('DELETE FROM payments');
+    await this.database.run(`INSERT INTO payments SELECT * FROM ${quoteIdent(name)}`);
   }
 
   async add(events: readonly WorldEvent[]): Promise<void> {
@@ -143,7 +154,8 @@ export async function contentOf(store: OnlineFeatures, view: string): Promise<Re
         );
       }
   }
-  return content;
+  await writer.close();
+  return Object.fromEntries(Object.entries(content).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The same numbers every time, from 0 to 1 (mulberry32). */

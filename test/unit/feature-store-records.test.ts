@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ServedView } from '../../contracts/serving.ts';
 import { bucketOf, EventRecord, recordsOf, SLICES, sliceOf } from '../../lib/feature-store/event-record.ts';
 import { FieldSet } from '../../lib/feature-store/field-set.ts';
-import { OnlineKeys } from '../../lib/feature-store/online-keys.ts';
+import { OnlineKeys, onlineSecrets } from '../../lib/feature-store/online-keys.ts';
 import { RecordReader } from '../../lib/feature-store/online-reader.ts';
 import { type LookedUp, OnlineStoreError } from '../../lib/feature-store/online-store.ts';
 import { bucketLength } from '../../lib/feature-store/stored-view.ts';
@@ -22,7 +22,7 @@ let folder: string;
 let keys: OnlineKeys;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'feature-records-'));
-  keys = await OnlineKeys.open(await ArtifactStore.create(join(folder, 'store')), folder);
+  keys = new OnlineKeys(await onlineSecrets(await ArtifactStore.create(join(folder, 'store')), folder));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -190,10 +190,8 @@ it('opens a sealed record only at its place, and only with its keys', async () =
   for (const [name, bytes] of other.records) records.set(name, bytes);
   expect(() => reader.lookUp(view, ['somebody'], at)).toThrow(OnlineStoreError);
 
-  const elsewhere = await OnlineKeys.open(
-    await ArtifactStore.create(join(folder, 'other')),
-    join(folder, 'x'),
-  );
+  const others = await ArtifactStore.create(join(folder, 'other'));
+  const elsewhere = new OnlineKeys(await onlineSecrets(others, join(folder, 'x')));
   const foreign = recordedEvents({ ...recorded, keys: elsewhere });
   for (const [name, bytes] of foreign.records)
     records.set(name.replace(/ .*/, ` ${keys.entity('somebody').toString('hex')}00`), bytes);
