@@ -6,6 +6,8 @@ import type { RouteRole, ServedModel } from '../contracts/serving.ts';
 import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { QueueDepth } from './batch-queue.ts';
+import type { WholeRows } from './call-rows.ts';
+import { entityColumns, requestInputs, type ViewInputs, viewInputs } from './features/view-inputs.ts';
 import { type InputLimits, InputSchema } from './input/input-schema.ts';
 import { IsolatedRunner } from './isolation/isolated-runner.ts';
 import { type LinkOptions, ProcessLink } from './isolation/model-link.ts';
@@ -50,6 +52,11 @@ export class LoadedModel {
   readonly writer: AnswerWriter;
   /** The same for models that read requests and write answers alike. */
   readonly signatureKey: string;
+  /** The inputs that are looked up; none for most. */
+  readonly views: readonly ViewInputs[];
+  /** Requests whose features are looked up: the model must be there when they come. */
+  #awaited = 0;
+  #arrived: (() => void) | undefined;
 
   private constructor(
     readonly served: ServedModel,
@@ -58,10 +65,11 @@ export class LoadedModel {
     private readonly runner: ModelRunner,
     { limits }: LoadOptions,
   ) {
-    const { inputs, outputs } = served.signature;
-    this.schema = new InputSchema(inputs, limits);
-    this.writer = new AnswerWriter(outputs);
-    this.signatureKey = JSON.stringify(served.signature);
+    const { signature, views } = served;
+    this.schema = new InputSchema(requestInputs(served), limits, entityColumns(served));
+    this.writer = new AnswerWriter(signature.outputs);
+    this.signatureKey = JSON.stringify(views ? [signature, views] : signature);
+    this.views = viewInputs(served);
   }
 
   /**
@@ -163,8 +171,32 @@ export class LoadedModel {
     return this.runner.run(batch, deadline);
   }
 
-  /** Frees the memory when the runs under way have ended. */
-  close(): Promise<void> {
-    return this.runner.close();
+  /**
+   * As {@link run}, of rows whose features may still be looked up: the model waits for them before it is freed.
+   *
+   * @throws RequestError as `CallRows.whole`
+   */
+  async runWhole(rows: WholeRows | Promise<WholeRows>, deadline?: number): Promise<OutputColumns> {
+    if (!(rows instanceof Promise)) return this.runner.run(rows.batch, deadline);
+    this.#awaited += 1;
+    let outputs: Promise<OutputColumns>;
+    try {
+      const { batch } = await rows;
+      outputs = this.runner.run(batch, deadline);
+    } finally {
+      // By now the runner knows of it.
+      this.#awaited -= 1;
+      if (this.#awaited === 0) this.#arrived?.();
+    }
+    return outputs;
+  }
+
+  /** Frees the memory when the requests under way are answered. */
+  async close(): Promise<void> {
+    if (this.#awaited > 0)
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
+    await this.runner.close();
   }
 }

@@ -51,11 +51,12 @@ export function registerV2Routes(app: FastifyInstance, context: RouteContext): v
         read = readTensorBody(schema, outputs, json, bytes);
         return read.batch;
       },
-      write: ({ model, outputs }) => {
+      write: ({ model, outputs, features }) => {
         const { body, jsonLength } = model.writer.tensors(outputs, {
           endpoint: name,
           version: model.served.version,
           id: read?.id,
+          defaulted: features?.defaulted,
           outputs: read?.outputs ?? [],
         });
         if (jsonLength !== undefined) reply.header(JSON_LENGTH_HEADER, jsonLength);
