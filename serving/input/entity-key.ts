@@ -1,7 +1,7 @@
 import { describe } from './column-buffer.ts';
 
 /** The same bound as of the header `perennial-entity`. */
-const MAX_KEY_LENGTH = 500;
+export const MAX_KEY_LENGTH = 500;
 
 /** What a whole number of 64 bits holds, with a sign or without. */
 const LEAST = -(2n ** 63n);

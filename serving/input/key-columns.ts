@@ -65,10 +65,11 @@ export class KeyColumns {
    * @param refuse throws for a value that is no key
    */
   keysOf(
-    { rows, column }: { rows: number; column(index: number): InputColumn },
+    batch: { readonly rows: number; column(index: number): InputColumn },
     texts: readonly (string | undefined)[],
     refuse: (index: number, row: number, problem: string) => never,
   ): RequestKeys {
+    const { rows } = batch;
     const keys = new Map<string, readonly (string | undefined)[]>();
     for (const { name, index, kind } of this.#columns) {
       const own = new Array<string | undefined>(rows).fill(undefined);
@@ -78,7 +79,7 @@ export class KeyColumns {
         for (let row = 0; row < rows; row++) own[row] = texts[row * this.kept + place];
         continue;
       }
-      const values = column(index);
+      const values = batch.column(index);
       for (let row = 0; row < rows; row++) {
         const read = keyOfInput(kind, values[row]);
         if ('problem' in read) refuse(index, row, read.problem);

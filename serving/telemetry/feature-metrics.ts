@@ -1,4 +1,5 @@
-import { FEATURE_SOURCES, type FeatureSource, type Sources } from '../features/row-sources.ts';
+import { FEATURE_SOURCES } from '../../contracts/feature-store.ts';
+import type { Sources } from '../features/row-sources.ts';
 import { Distribution } from './distribution.ts';
 import { counter, gauge, histogram, type MetricFamily, type MetricSource } from './metric-source.ts';
 
@@ -61,7 +62,7 @@ export class FeatureMetrics implements MetricSource {
         'perennial_feature_rows_total',
         'Rows by where the features of a view came from: looked_up, given, without_key, default or refused.',
         all.flatMap(({ series, labels }) =>
-          FEATURE_SOURCES.map((outcome: FeatureSource, at) => ({
+          FEATURE_SOURCES.map((outcome, at) => ({
             labels: { ...labels, outcome },
             value: series.rows[at] ?? 0,
           })),

@@ -1,144 +1,35 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { ModelInput, RouteTableInput, ServedModel, ServedView } from '../../contracts/serving.ts';
-import { ArtifactStore } from '../../lib/store/artifact-store.ts';
-import { ModelServer } from '../../serving/server.ts';
-import { MemoryFeatures } from '../support/memory-features.ts';
-import { spending, viewModel, viewPrediction } from '../support/view-model.ts';
+import type { ModelInput } from '../../contracts/serving.ts';
+import {
+  ANN,
+  BIG,
+  infer,
+  invoke,
+  MINUTE,
+  metric,
+  NOBODY,
+  post,
+  records,
+  rowsFrom,
+  SEVENTEEN,
+  ShopFixture,
+  type ShopTensor,
+  shopEvents,
+  WITHOUT_KEY,
+} from '../support/shop-fixture.ts';
+import { viewModel, viewPrediction } from '../support/view-model.ts';
 
-const MINUTE = 60_000;
-const BIG = '9007199254740993';
-
-let folder: string;
-let store: ArtifactStore;
-let lines: string[];
-let servers: ModelServer[];
+let shop: ShopFixture;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'serving-features-'));
-  store = await ArtifactStore.create(join(folder, 'store'));
-  lines = [];
-  servers = [];
+  shop = await ShopFixture.create();
 });
-afterEach(async () => {
-  for (const server of servers) await server.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-/** Events of some customers, the last of them minutes ago. */
-function events(options?: { afterMs?: number }): MemoryFeatures {
-  const features = new MemoryFeatures(options);
-  const now = Date.now();
-  features.add('shop/spending', 'ann', now - 10 * MINUTE, 2);
-  features.add('shop/spending', 'ann', now - 90 * MINUTE, 3);
-  features.add('shop/spending', '17', now - MINUTE, 4);
-  features.add('shop/spending', 'true', now - MINUTE, 5);
-  features.add('shop/spending', BIG, now - MINUTE, 6);
-  return features;
-}
-const ANN = viewPrediction(1, 1, 5);
-const SEVENTEEN = viewPrediction(1, 1, 4);
-const NOBODY = viewPrediction(1, 0, undefined);
-const WITHOUT_KEY = viewPrediction(1, undefined, undefined);
-const DEFAULTS = viewPrediction(1, 7, undefined);
-
-async function open(features: MemoryFeatures | undefined): Promise<ModelServer> {
-  const server = await ModelServer.create({
-    serverId: 'here',
-    store,
-    routesFile: join(folder, `routes-${servers.length}.json`),
-    logger: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
-    features,
-  });
-  servers.push(server);
-  return server;
-}
-
-async function serve(
-  features: MemoryFeatures | undefined,
-  model?: ServedModel,
-  table: Partial<RouteTableInput> = {},
-): Promise<ModelServer> {
-  const server = await open(features);
-  const sole = model ?? (await viewModel(store, '1'));
-  await server.applyRoutes({
-    endpoint: 'shop',
-    generation: 1,
-    routes: [{ model: sole, weight: 100 }],
-    ...table,
-  });
-  return server;
-}
-
-interface Answer {
-  status: number;
-  predictions: unknown[];
-  body: Record<string, unknown>;
-  headers: Headers;
-}
-
-const answered = z.record(z.string(), z.unknown());
-const predicted = z.object({ predictions: z.array(z.object({ prediction: z.number().nullable() })) });
-const inferred = z.object({ outputs: z.array(z.object({ data: z.array(z.number().nullable()) })) });
-
-async function post(
-  { url }: ModelServer,
-  path: string,
-  body: string | Buffer,
-  headers: Record<string, string> = {},
-): Promise<Answer> {
-  const response = await fetch(`${url}${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: typeof body === 'string' ? body : new Uint8Array(body),
-  });
-  const parsed = answered.parse(JSON.parse(await response.text()));
-  const rows = predicted.safeParse(parsed);
-  const tensors = inferred.safeParse(parsed);
-  return {
-    status: response.status,
-    predictions: rows.success
-      ? rows.data.predictions.map(({ prediction }) => prediction)
-      : (tensors.data?.outputs[0]?.data ?? []),
-    body: parsed,
-    headers: response.headers,
-  };
-}
-
-const invoke = (server: ModelServer, body: unknown, headers?: Record<string, string>): Promise<Answer> =>
-  post(server, '/invocations', typeof body === 'string' ? body : JSON.stringify(body), headers);
-const records = (...rows: object[]): object => ({ dataframe_records: rows });
-
-interface Tensor {
-  name: string;
-  datatype: string;
-  data: unknown[];
-}
-const infer = (server: ModelServer, tensors: Tensor[], more: object = {}): Promise<Answer> =>
-  post(
-    server,
-    '/v2/models/shop/infer',
-    JSON.stringify({
-      inputs: tensors.map((tensor) => ({ ...tensor, shape: [tensor.data.length] })),
-      ...more,
-    }),
-  );
-
-async function metric(server: ModelServer, start: string): Promise<number | undefined> {
-  const page = await (await fetch(`${server.url}/metrics`)).text();
-  const line = page.split('\n').find((candidate) => candidate.startsWith(start));
-  return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ')));
-}
-const rowsFrom = (server: ModelServer, outcome: string): Promise<number | undefined> =>
-  metric(server, `perennial_feature_rows_total{endpoint="shop",view="spending",outcome="${outcome}"}`);
+afterEach(() => shop.close());
 
 describe('a version with a feature view', () => {
   it('looks the inputs up by the key, in every shape of /invocations', async () => {
-    const features = events();
-    const server = await serve(features);
+    const features = shopEvents();
+    const server = await shop.serve(features);
     for (const body of [
       records({ amount: 1, customer: 'ann' }),
       { instances: [{ customer: 'ann', amount: 1 }] },
@@ -155,7 +46,7 @@ describe('a version with a feature view', () => {
   });
 
   it('takes keys that are text, whole numbers beyond 2^53 and truth values', async () => {
-    const server = await serve(events());
+    const server = await shop.serve(shopEvents());
     const rows = `[{"amount":1,"customer":17},{"amount":1,"customer":"17"},{"amount":1,"customer":true},
       {"amount":1,"customer":${BIG}},{"amount":1,"customer":9007199254740992},{"amount":1,"customer":17.0}]`;
     const { predictions } = await invoke(server, `{"dataframe_records":${rows}}`);
@@ -170,8 +61,8 @@ describe('a version with a feature view', () => {
   });
 
   it('asks once for all rows, and leaves alone what has values or no key', async () => {
-    const features = events();
-    const server = await serve(features);
+    const features = shopEvents();
+    const server = await shop.serve(features);
     const { predictions } = await invoke(
       server,
       records(
@@ -200,7 +91,7 @@ describe('a version with a feature view', () => {
   });
 
   it('takes keys in tensors, as JSON and as bytes', async () => {
-    const server = await serve(events());
+    const server = await shop.serve(shopEvents());
     const amount = { name: 'amount', datatype: 'FP32', data: [1, 1] };
     for (const customer of [
       { name: 'customer', datatype: 'BYTES', data: ['ann', '17'] },
@@ -231,4 +122,129 @@ describe('a version with a feature view', () => {
     });
     expect(predictions).toEqual([viewPrediction(1, 1, 6), SEVENTEEN]);
   });
+});
+
+describe('keys that are inputs of the model', () => {
+  const input = (kind: ModelInput['kind']): ModelInput => ({ name: 'customer', kind, optional: true });
+
+  it('are the text of a text column, the whole number of a numeric one, and true or false of a flag', async () => {
+    const cases: [ModelInput['kind'], unknown, number][] = [
+      ['categorical', 'ann', ANN],
+      ['text', '17', SEVENTEEN],
+      ['numeric', 17, SEVENTEEN],
+      ['numeric', 18, NOBODY],
+      ['boolean', true, viewPrediction(1, 1, 5)],
+      ['categorical', null, WITHOUT_KEY],
+      ['numeric', null, WITHOUT_KEY],
+    ];
+    for (const [kind, customer, expected] of cases) {
+      const server = await shop.serve(
+        shopEvents(),
+        await viewModel(shop.store, '1', { others: [input(kind)] }),
+      );
+      const { predictions } = await invoke(server, records({ amount: 1, customer }));
+      expect([kind, customer, predictions]).toEqual([kind, customer, [expected]]);
+    }
+  });
+
+  it('are exact where the 32-bit float of the model is not', async () => {
+    const features = shopEvents();
+    const server = await shop.serve(
+      features,
+      await viewModel(shop.store, '1', { others: [input('numeric')] }),
+    );
+    const body = `{"dataframe_records":[{"amount":1,"customer":${BIG}},{"amount":1,"customer":16777217}]}`;
+    expect((await invoke(server, body)).predictions).toEqual([viewPrediction(1, 1, 6), NOBODY]);
+    const tensor = (datatype: string, data: unknown[]): ShopTensor => ({ name: 'customer', datatype, data });
+    const amount = { name: 'amount', datatype: 'FP32', data: [1] };
+    await infer(server, [amount, tensor('INT64', [16777217])]);
+    expect(features.asked.map(({ keys }) => keys)).toEqual([[BIG, '16777217'], ['16777217']]);
+    for (const wrong of [tensor('FP32', [16777217]), tensor('FP32', [16777216]), tensor('FP64', [1.5])])
+      expect(await infer(server, [amount, wrong])).toMatchObject({
+        status: 400,
+        body: { error: expect.stringMatching(/^row 0, column "customer": /) },
+      });
+    expect(features.asked).toHaveLength(2);
+  });
+});
+
+it('refuses what is no key, without a word of it in the answer or the log', async () => {
+  const features = shopEvents();
+  const server = await shop.serve(features);
+  const secret = `secret-${'x'.repeat(500)}`;
+  for (const key of [
+    [1],
+    { a: 'secret-a' },
+    1.5,
+    1e300,
+    -1e19,
+    2 ** 64,
+    secret,
+    '\ud800secret',
+    [['secret-b']],
+  ]) {
+    const { status, body } = await invoke(server, records({ amount: 1, customer: key }));
+    expect({ key, status }).toEqual({ key, status: 400 });
+    expect(JSON.stringify(body)).toMatch(/row 0, column \\"customer\\"/);
+    expect(JSON.stringify(body)).not.toContain('secret');
+  }
+  const unknown = await invoke(server, records({ amount: 1, custmer: 'secret' }));
+  expect(unknown).toMatchObject({ status: 400, body: { message: expect.stringContaining('"customer"') } });
+  expect(features.asked).toEqual([]);
+  expect(shop.lines.join('')).not.toContain('secret');
+});
+
+it('looks up as of the time of recorded traffic', async () => {
+  const features = shopEvents();
+  const server = await shop.serve(features, undefined, {}, { replay: true });
+  const time = new Date(Date.now() - 60 * MINUTE).toISOString();
+  const asked = records({ amount: 1, customer: 'ann' });
+  expect((await invoke(server, asked, { 'perennial-time': time })).predictions).toEqual([
+    viewPrediction(1, 1, 3),
+  ]);
+  expect(features.asked.map(({ at }) => at)).toEqual([Date.parse(time)]);
+});
+
+it('says which inputs come from which view, and which columns say whose they are', async () => {
+  const server = await shop.serve(shopEvents());
+  const found = await (await fetch(`${server.url}/v2/models/shop`)).json();
+  expect(found).toMatchObject({
+    inputs: [
+      { name: 'amount', parameters: { optional: false } },
+      { name: 'spending_count_1h', parameters: { optional: true, view: 'spending' } },
+      { name: 'spending_total_1d', parameters: { optional: true, view: 'spending' } },
+      { name: 'customer', datatype: 'BYTES', parameters: { kind: 'key', optional: true } },
+    ],
+    parameters: {
+      views: [
+        {
+          name: 'spending',
+          entity: ['customer'],
+          inputs: ['spending_count_1h', 'spending_total_1d'],
+          unavailable: 'default',
+        },
+      ],
+    },
+  });
+  const api = z
+    .object({ components: z.object({ schemas: z.record(z.string(), z.unknown()) }) })
+    .parse(await (await fetch(`${server.url}/openapi.json`)).json());
+  expect(api.components.schemas['shop.invocation']).toMatchObject({
+    properties: {
+      dataframe_records: {
+        items: {
+          required: ['amount'],
+          properties: { customer: { anyOf: expect.arrayContaining([{ type: 'boolean' }]) } },
+        },
+      },
+      instances: { anyOf: [{}, { items: { minItems: 3 } }] },
+    },
+  });
+});
+
+it('closes the store with the server', async () => {
+  const features = shopEvents();
+  const server = await shop.serve(features);
+  await server.close();
+  expect(features.closed).toBe(true);
 });
