@@ -7,6 +7,8 @@ import { oneSelect } from '../data/join.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 
+export { keyOf } from './entity-key.ts';
+
 /** A value that events have: an SQL expression over one event, `NULL` where the event does not count. */
 export interface EventValue {
   readonly sql: string;
@@ -123,7 +125,7 @@ export async function planView(database: Database, name: string, view: FeatureVi
 
 /**
  * The key of an entity as text; `NULL` where a part of it is missing. Parts are told apart by their lengths, so that no
- * two entities have the same key.
+ * two entities have the same key; see {@link keyOf}.
  *
  * @param columns whose values are cast to text
  */
@@ -131,13 +133,6 @@ export function keySql(columns: readonly string[]): string {
   const [only, ...others] = columns.map((column) => `CAST(${quoteIdent(column)} AS VARCHAR)`);
   if (others.length === 0) return String(only);
   return [only, ...others].map((part) => `strlen(${part}) || ':' || ${part}`).join(` || ',' || `);
-}
-
-/** As {@link keySql}, of values that a request has. */
-export function keyOf(parts: readonly string[]): string {
-  const [only = '', ...others] = parts;
-  if (others.length === 0) return only;
-  return parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join(',');
 }
 
 /** Microseconds of Unix time, of a date or a timestamp in UTC. */

@@ -5,7 +5,7 @@ import {
   type ServedModel,
   type ServedView,
 } from '../../contracts/serving.ts';
-import { keyOf } from '../../lib/feature-store/view-plan.ts';
+import { keyOf } from '../../lib/feature-store/entity-key.ts';
 import type { RequestKeys } from '../input/key-columns.ts';
 import type { RequestBatch } from '../input/request-batch.ts';
 import { FROM, type Sources } from './row-sources.ts';

@@ -13,6 +13,7 @@ import { metricFamily } from '../telemetry/metric-source.ts';
 import { MonitorMetrics } from '../telemetry/monitor-metrics.ts';
 import { Channel } from './channel.ts';
 import { relayedEvents } from './event-relay.ts';
+import { onlineFeatures } from './online-features.ts';
 import {
   candidatePayload,
   closePayload,
@@ -85,6 +86,7 @@ async function start(settings: ServingSettings): Promise<(reason: string) => voi
         .array()
         .parse(await channel.ask('allMetrics')),
     replay: predictions?.replay,
+    features: await onlineFeatures(settings),
     ...(predictions && {
       predictionLog: (policy) =>
         createPredictionLog({
