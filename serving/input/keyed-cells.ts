@@ -43,11 +43,12 @@ export class KeyedCells extends RowCells {
       const literal = scanner.numberText();
       this.#set(row, index, keyOfLiteral(literal, this.datatype));
       if (!this.keys.isExtra(index)) super.setNumber(row, index, Number(literal), slot);
-    } else if (this.keys.isExtra(index)) this.#set(row, index, keyOfValue(scanner.value(), this.datatype));
-    else if (byte === BYTE.n) {
-      this.#set(row, index, keyOfValue(scanner.value()));
+    } else if (!this.keys.isExtra(index)) {
+      if (byte !== BYTE.n) throw DOUBT;
+      scanner.value();
       this.setMissing(row, index, slot);
-    } else throw DOUBT;
+    } else if (byte === BYTE.quote) this.#set(row, index, keyOfText(scanner.text()));
+    else this.#set(row, index, keyOfValue(scanner.value(), this.datatype));
   }
 
   override setNumber(row: number, index: number, value: number, slot = index): void {
