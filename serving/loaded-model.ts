@@ -52,8 +52,6 @@ export class LoadedModel {
   readonly writer: AnswerWriter;
   /** The same for models that read requests and write answers alike. */
   readonly signatureKey: string;
-  /** The inputs that are looked up; none for most. */
-  readonly views: readonly ViewInputs[];
   /** Requests whose features are looked up: the model must be there when they come. */
   #awaited = 0;
   #arrived: (() => void) | undefined;
@@ -63,13 +61,14 @@ export class LoadedModel {
     /** The role that it was loaded for: a champion computes in this process, all others in one of their own. */
     readonly place: RouteRole,
     private readonly runner: ModelRunner,
+    /** The inputs that are looked up; none for most. */
+    readonly views: readonly ViewInputs[],
     { limits }: LoadOptions,
   ) {
-    const { signature, views } = served;
+    const { signature } = served;
     this.schema = new InputSchema(requestInputs(served), limits, entityColumns(served));
     this.writer = new AnswerWriter(signature.outputs);
-    this.signatureKey = JSON.stringify(views ? [signature, views] : signature);
-    this.views = viewInputs(served);
+    this.signatureKey = JSON.stringify(views.length > 0 ? [signature, served.views] : signature);
   }
 
   /**
@@ -84,6 +83,7 @@ export class LoadedModel {
     { listener, ...options }: LoadOptions & { listener?: BatcherListener | undefined } = {},
   ): Promise<LoadedModel> {
     const { onnx, signature, version } = served;
+    const views = viewInputs(served);
     const bytes = await store.bytes(onnx);
     if (createHash('sha256').update(bytes).digest('hex') !== onnx.sha256)
       throw new PerennialError(
@@ -92,7 +92,7 @@ export class LoadedModel {
       );
     const { threads, batching } = options;
     const runner = await localRunner(bytes, signature, { threads, batching: { ...batching, listener } });
-    return new LoadedModel(served, 'champion', runner, options);
+    return new LoadedModel(served, 'champion', runner, views, options);
   }
 
   /**
@@ -109,6 +109,7 @@ export class LoadedModel {
     options: LoadOptions & { logger?: Logger | undefined; start?: 'background' | undefined } = {},
   ): Promise<LoadedModel> {
     const { onnx, signature, version } = served;
+    const views = viewInputs(served);
     const {
       threads = 1,
       batching,
@@ -133,7 +134,7 @@ export class LoadedModel {
       options.start === 'background'
         ? IsolatedRunner.background(isolation)
         : await IsolatedRunner.create(isolation);
-    return new LoadedModel(served, place, runner, options);
+    return new LoadedModel(served, place, runner, views, options);
   }
 
   /** Whether this is that version with that digest and signature. */

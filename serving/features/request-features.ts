@@ -160,8 +160,10 @@ function isAlike(one: AskedRows, other: AskedRows): boolean {
 }
 
 /** What the store says of itself names neither keys nor values; of other errors that is not known. */
-const problemOf = (error: unknown): string =>
-  error instanceof OnlineStoreError ? error.message : 'the look-up failed';
+function problemOf(error: unknown): string {
+  if (error instanceof OnlineStoreError) return error.message;
+  return error instanceof Error ? `the look-up failed with ${error.name}` : 'the look-up failed';
+}
 
 /** What is promised, within a time. What comes later is passed over. */
 function within<T>(promised: Promise<T>, milliseconds: number): Promise<T> {

@@ -1,5 +1,8 @@
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ServedView } from '../../contracts/serving.ts';
+import { startServing } from '../../serving/process/supervisor.ts';
+import { PredictionLogFixture, quiet } from '../support/prediction-log-fixture.ts';
 import {
   ANN,
   DEFAULTS,
@@ -21,6 +24,14 @@ beforeEach(async () => {
 });
 afterEach(() => shop.close());
 
+const column = (input: string): ServedView['columns'][number] => ({
+  input,
+  aggregate: 'count',
+  value: 0,
+  window: 1,
+  default: null,
+});
+
 describe('while the store cannot be asked', () => {
   const ask = records({ amount: 1, customer: 'ann' });
   const tensors: ShopTensor[] = [
@@ -28,8 +39,8 @@ describe('while the store cannot be asked', () => {
     { name: 'customer', datatype: 'BYTES', data: ['ann'] },
   ];
 
-  it('defaults stand in, and the answer says so', async () => {
-    const features = shopEvents();
+  it.each([{}, { afterMs: 2 }])('defaults stand in, and the answer says so: %o', async (how) => {
+    const features = shopEvents(how);
     const server = await shop.serve(features);
     features.down = 'its disk is gone';
     const first = await invoke(server, ask);
@@ -112,6 +123,32 @@ describe('while the store cannot be asked', () => {
     },
   );
 
+  it('of several processes each has its policy, and what they count is one sum', async () => {
+    const fixture = await PredictionLogFixture.create();
+    const server = await startServing({
+      serverId: 'several',
+      store: { dataDir: fixture.config.dataDir },
+      routesFile: join(fixture.config.dataDir, 'routes.json'),
+      logger: quiet,
+      logLevel: 'silent',
+      processes: 2,
+    });
+    try {
+      await server.applyRoutes({
+        endpoint: 'shop',
+        generation: 1,
+        routes: [{ model: await viewModel(fixture.store, '1'), weight: 100 }],
+      });
+      expect(await rowsFrom(server, 'default')).toBe(0);
+      const answers = await Promise.all(Array.from({ length: 40 }, () => invoke(server, ask)));
+      expect(new Set(answers.map(({ predictions }) => predictions[0]))).toEqual(new Set([DEFAULTS]));
+      expect(await rowsFrom(server, 'default')).toBe(40);
+    } finally {
+      await server.close();
+      await fixture.close();
+    }
+  });
+
   it('uses values that are young enough', async () => {
     const features = shopEvents();
     features.until = Date.now() - MINUTE;
@@ -121,5 +158,23 @@ describe('while the store cannot be asked', () => {
     );
     expect((await invoke(server, ask)).predictions).toEqual([ANN]);
     expect(await metric(server, 'perennial_feature_freshness_seconds')).toBeGreaterThanOrEqual(60);
+  });
+
+  it.each([
+    ['an input that it gives is no input', spending({ columns: [column('other')] }), 'no input other'],
+    ['it is found by what it gives', spending({ entity: ['spending_count_1h'] }), 'both looked up and a key'],
+  ])('a version is not loaded whose view does not fit: %s', async (_why, view, message) => {
+    const server = await shop.serve(shopEvents());
+    const model = await viewModel(shop.store, '2', { views: [view] });
+    for (const role of ['champion', 'challenger'] as const) {
+      const champion = { model: await viewModel(shop.store, '1'), weight: 50, role: 'champion' } as const;
+      const routes =
+        role === 'champion' ? [{ model, weight: 100, role }] : [champion, { model, weight: 50, role }];
+      await expect(server.applyRoutes({ endpoint: 'shop', generation: 2, routes })).rejects.toMatchObject({
+        code: 'ModelInvalid',
+        message: expect.stringContaining(message),
+      });
+    }
+    expect((await invoke(server, ask)).predictions).toEqual([ANN]);
   });
 });

@@ -41,6 +41,9 @@ export interface ShopAnswer {
   readonly headers: Headers;
 }
 
+/** Where it listens. */
+type Asked = Pick<ModelServer, 'url'>;
+
 /** A tensor of the shape of its data. */
 export interface ShopTensor {
   readonly name: string;
@@ -104,7 +107,7 @@ export class ShopFixture {
 }
 
 export async function post(
-  { url }: ModelServer,
+  { url }: Asked,
   path: string,
   body: string | Buffer,
   headers: Record<string, string> = {},
@@ -130,15 +133,11 @@ export async function post(
 /** Rows as objects. */
 export const records = (...rows: object[]): object => ({ dataframe_records: rows });
 
-export const invoke = (
-  server: ModelServer,
-  body: unknown,
-  headers?: Record<string, string>,
-): Promise<ShopAnswer> =>
+export const invoke = (server: Asked, body: unknown, headers?: Record<string, string>): Promise<ShopAnswer> =>
   post(server, '/invocations', typeof body === 'string' ? body : JSON.stringify(body), headers);
 
 export const infer = (
-  server: ModelServer,
+  server: Asked,
   tensors: readonly ShopTensor[],
   more: object = {},
 ): Promise<ShopAnswer> => {
@@ -147,11 +146,11 @@ export const infer = (
 };
 
 /** The value of a metric whose line begins so. */
-export async function metric(server: ModelServer, start: string): Promise<number | undefined> {
+export async function metric(server: Asked, start: string): Promise<number | undefined> {
   const page = await (await fetch(`${server.url}/metrics`)).text();
   const line = page.split('\n').find((candidate) => candidate.startsWith(start));
   return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ')));
 }
 
-export const rowsFrom = (server: ModelServer, outcome: string): Promise<number | undefined> =>
+export const rowsFrom = (server: Asked, outcome: string): Promise<number | undefined> =>
   metric(server, `perennial_feature_rows_total{endpoint="shop",view="spending",outcome="${outcome}"}`);
