@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { storePlan, takeSteps } from '../../lib/erasure/open-plan.ts';
 import { Person } from '../../lib/erasure/person.ts';
@@ -60,6 +63,24 @@ describe('the prediction log', () => {
       const moment = String(Math.round(until * 1000));
       expect(moments.map((row) => row.until)).toEqual([moment, moment, null, null, null]);
     }
+  });
+
+  it('has no keys where nothing is encrypted', async () => {
+    const shared = await mkdtemp(join(tmpdir(), 'perennial-shared-'));
+    const plain = await PredictionLogFixture.create({ artifactStore: { kind: 'file', root: shared } });
+    const server = await shop.serve(
+      shopEvents(),
+      undefined,
+      {},
+      { predictionLog: (policy) => plain.log('s1', { policy }) },
+    );
+    await invoke(server, records({ amount: 1, customer: 'ann' }));
+    await server.close();
+    expect(await plain.rows(`SELECT ${COLUMNS} FROM predictions`, {}, 'shop')).toMatchObject([
+      { amount: 1, count: 1, customer: null, source: 'looked_up' },
+    ]);
+    await plain.close();
+    await rm(shared, { recursive: true });
   });
 
   it('leaves all of it out where the inputs are left out', async () => {

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FROM } from '../../serving/features/row-sources.ts';
+import type { Prediction } from '../../serving/prediction.ts';
 import {
   ANN,
   DEFAULTS,
@@ -118,6 +120,27 @@ describe('several versions', () => {
     await expect.poll(() => shadowed).toEqual([ANN + 1_000]);
     expect(features.asked).toHaveLength(1);
     expect(await rowsFrom(server, 'looked_up')).toBe(1);
+  });
+
+  it('a shadow that reads alike has the rows with their features, as they are', async () => {
+    const features = shopEvents();
+    const server = await shop.open({ features });
+    const shadowed: Prediction[] = [];
+    server.dataPlane.listen({ shadowed: (prediction) => shadowed.push(prediction) });
+    await server.applyRoutes({
+      endpoint: 'shop',
+      generation: 1,
+      routes: [
+        { model: await viewModel(shop.store, '1'), weight: 100, role: 'champion' },
+        { model: await viewModel(shop.store, '2', { add: 1_000 }), weight: 100, role: 'shadow' },
+      ],
+    });
+    await invoke(server, ask);
+    await expect.poll(() => shadowed.length).toBe(1);
+    expect([...(shadowed[0]?.outputs.columns[0]?.data ?? [])]).toEqual([ANN + 1_000]);
+    expect([...(shadowed[0]?.features?.views[0]?.sources ?? [])]).toEqual([FROM.looked_up]);
+    expect(features.asked).toHaveLength(1);
+    expect(await rowsFrom(server, 'given')).toBe(0);
   });
 
   it('a candidate is asked by its version, and explained', async () => {
