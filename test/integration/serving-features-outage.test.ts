@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ServedView } from '../../contracts/serving.ts';
 import { startServing } from '../../serving/process/supervisor.ts';
@@ -17,6 +18,8 @@ import {
   shopEvents,
 } from '../support/shop-fixture.ts';
 import { spending, viewModel } from '../support/view-model.ts';
+
+const WITH_STORE = fileURLToPath(new URL('../support/serving-process-with-features.ts', import.meta.url));
 
 let shop: ShopFixture;
 beforeEach(async () => {
@@ -123,7 +126,10 @@ describe('while the store cannot be asked', () => {
     },
   );
 
-  it('of several processes each has its policy, and what they count is one sum', async () => {
+  it.each([
+    ['without a store', undefined, DEFAULTS, 'default'],
+    ['with a store in each', WITH_STORE, ANN, 'looked_up'],
+  ])('what several processes count is one sum, %s', async (_how, entry, expected, outcome) => {
     const fixture = await PredictionLogFixture.create();
     const server = await startServing({
       serverId: 'several',
@@ -132,6 +138,7 @@ describe('while the store cannot be asked', () => {
       logger: quiet,
       logLevel: 'silent',
       processes: 2,
+      entry,
     });
     try {
       await server.applyRoutes({
@@ -139,10 +146,10 @@ describe('while the store cannot be asked', () => {
         generation: 1,
         routes: [{ model: await viewModel(fixture.store, '1'), weight: 100 }],
       });
-      expect(await rowsFrom(server, 'default')).toBe(0);
+      expect(await rowsFrom(server, outcome)).toBe(0);
       const answers = await Promise.all(Array.from({ length: 40 }, () => invoke(server, ask)));
-      expect(new Set(answers.map(({ predictions }) => predictions[0]))).toEqual(new Set([DEFAULTS]));
-      expect(await rowsFrom(server, 'default')).toBe(40);
+      expect(new Set(answers.map(({ predictions }) => predictions[0]))).toEqual(new Set([expected]));
+      expect(await rowsFrom(server, outcome)).toBe(40);
     } finally {
       await server.close();
       await fixture.close();
