@@ -28,6 +28,14 @@ export const viewPlan = z.strictObject({
 });
 export type ViewPlan = z.infer<typeof viewPlan>;
 
+/**
+ * Where the values of a view in a row of a request came from: the online store; the request itself; nowhere, since the
+ * row has no key; the defaults, since the store could not be asked; or the request was refused for that. Records have
+ * the place in this list: add at the end, never change the order.
+ */
+export const FEATURE_SOURCES = ['looked_up', 'given', 'without_key', 'default', 'refused'] as const;
+export type FeatureSource = (typeof FEATURE_SOURCES)[number];
+
 /** What the online store holds of a view. */
 export const onlineView = z.strictObject({
   /** See `servedView.store`. */

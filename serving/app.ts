@@ -23,7 +23,7 @@ import { registerMetricsRoute, ServingMetrics } from './http/metrics.ts';
 import { registerMlflowRoutes } from './http/mlflow-routes.ts';
 import type { OpenApiSource } from './http/openapi.ts';
 import { registerOpenApiRoute } from './http/openapi-route.ts';
-import { predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
+import { FEATURES_HEADER, predictionCall, REQUEST_ID_HEADER } from './http/prediction-call.ts';
 import { registerRepositoryRoutes } from './http/repository-routes.ts';
 import { RequestsUnderWay } from './http/requests-under-way.ts';
 import type { RouteContext } from './http/route-context.ts';
@@ -196,6 +196,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       const seconds = (clock.written - call.arrived) / 1000;
       for (const listener of dataPlane.listeners) listener.answered?.(prediction, seconds, clock);
       options.tracing?.answered(request, prediction, clock);
+      if (prediction.features?.defaulted) reply.header(FEATURES_HEADER, 'default');
       if (prediction.generation !== undefined) reply.header('perennial-generation', prediction.generation);
       return reply
         .header('content-type', asked.contentType ?? 'application/json; charset=utf-8')

@@ -1,7 +1,9 @@
 import type { RouteRole, RouteTable, ServedModel } from '../contracts/serving.ts';
+import type { OnlineReader } from '../lib/feature-store/online-store.ts';
 import type { OutputColumns } from '../lib/onnx/tabular-session.ts';
-import { CallRows } from './call-rows.ts';
+import { CallRows, type WholeRows } from './call-rows.ts';
 import { championFailing } from './evidence/champion-failing.ts';
+import { type FeatureLog, FeatureService } from './features/feature-service.ts';
 import { type Failing, failingOf, invalidOutput } from './isolation/failing.ts';
 import { invalidRows } from './isolation/invalid-rows.ts';
 import { ShadowCopies } from './isolation/shadow-copies.ts';
@@ -10,6 +12,7 @@ import type { LoadedModel } from './loaded-model.ts';
 import type { ModelHost, Routed } from './model-host.ts';
 import type { Incident, Miss, Prediction, PredictionCall, PredictionListener } from './prediction.ts';
 import { RequestError } from './request-error.ts';
+import { FeatureMetrics } from './telemetry/feature-metrics.ts';
 
 /** One loaded version as {@link DataPlane.metadata} describes it. */
 export interface VersionMetadata {
@@ -35,15 +38,31 @@ export interface ModelMetadata {
 /** Of requests to a candidate of an endpoint without a table. */
 const CANDIDATE_DEADLINE_MS = 10_000;
 
+/** What a {@link DataPlane} may have beside its models. */
+export interface DataPlaneOptions {
+  /** The online store; without it the policy of each feature view applies. It is closed by whoever opened it. */
+  readonly features?: OnlineReader | undefined;
+  /** Told once when features cannot be looked up, and once when they can again. */
+  readonly logger?: FeatureLog | undefined;
+}
+
 /**
  * What the server can do, without a word of HTTP: any transport parses its requests, calls this, and writes the answer.
  */
 export class DataPlane {
   readonly #listeners: PredictionListener[] = [];
   readonly #standIn: StandIn;
+  readonly #features: FeatureService;
+  /** What is counted of looked-up features. */
+  readonly featureMetrics: FeatureMetrics;
   #draining = false;
 
-  constructor(private readonly host: ModelHost) {
+  constructor(
+    private readonly host: ModelHost,
+    { features: reader, logger: log }: DataPlaneOptions = {},
+  ) {
+    this.featureMetrics = new FeatureMetrics(() => this.#viewsInForce());
+    this.#features = new FeatureService({ reader, log, metrics: this.featureMetrics });
     const failed = (incident: Incident, miss?: Miss): void => {
       this.#failed(incident);
       if (miss) this.#missed(miss);
@@ -74,24 +93,27 @@ export class DataPlane {
    */
   async predict(call: PredictionCall): Promise<Prediction> {
     // Nothing may be awaited before the run starts: from then on the model waits for it before it is freed.
-    const rows = new CallRows(call);
+    const rows = this.rowsOf(call);
     const routed = this.host.route(call, rows);
     const { model, role, reason, table, entity } = routed;
     const deadline = this.deadline(call);
     if (table && role === 'challenger' && reason !== 'version')
       return this.#standIn.predict(call, rows, { ...routed, table }, deadline);
-    const batch = rows.read(model);
+    const { rows: asked } = rows.read(model);
     // A challenger or a shadow that is asked by its version: nobody stands in for it, but what it does is told.
     const beside = role === 'challenger' || role === 'shadow' ? table : undefined;
     let outputs: OutputColumns;
+    let whole: WholeRows;
     try {
-      outputs = await model.run(batch, deadline);
+      const found = rows.whole(model, deadline);
+      outputs = await model.runWhole(found, deadline);
+      whole = found instanceof Promise ? await found : found;
     } catch (error) {
       if (beside) this.#failedAlone(routed, beside, failingOf(error, call, beside));
       else if (table && role === 'champion') {
         const { endpoint, generation } = table;
         const kind = championFailing(error, call, table);
-        const told = { endpoint, generation, version: model.served.version, role, reason, rows: batch.rows };
+        const told = { endpoint, generation, version: model.served.version, role, reason, rows: asked };
         if (kind) this.#missed({ ...told, kind, seconds: (performance.now() - call.arrived) / 1000 });
       }
       throw error;
@@ -105,10 +127,16 @@ export class DataPlane {
       reason,
       generation: table?.generation,
       entity: rows.entity(entity, model, table?.entityColumn),
-      batch,
+      ...whole,
+      rows,
       outputs,
       ...(invalid > 0 && { invalidRows: invalid }),
     };
+  }
+
+  /** The rows of a request, for {@link CallRows.whole}. */
+  rowsOf(call: Pick<PredictionCall, 'endpoint' | 'arrived' | 'recordedAt' | 'read'>): CallRows {
+    return new CallRows(call, this.#features.of(call));
   }
 
   /** When the model must have answered (`performance.now`): as its endpoint says, or earlier where the client does. */
@@ -220,6 +248,14 @@ export class DataPlane {
     if (version === undefined) return state?.ready === true;
     if (state?.version(version)) return state.version(version)?.available === true;
     return this.host.candidates(endpoint).includes(version) && this.host.version(endpoint, version).available;
+  }
+
+  #viewsInForce(): { endpoint: string; view: string }[] {
+    return this.host
+      .tables()
+      .flatMap(({ endpoint, routes }) =>
+        routes.flatMap(({ model }) => (model.views ?? []).map(({ name }) => ({ endpoint, view: name }))),
+      );
   }
 
   #failedAlone({ model, role }: Routed, { endpoint, generation }: RouteTable, failing: Failing): void {

@@ -6,6 +6,8 @@ import type { RouteRole, ServedModel } from '../contracts/serving.ts';
 import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { QueueDepth } from './batch-queue.ts';
+import type { WholeRows } from './call-rows.ts';
+import { entityColumns, requestInputs, type ViewInputs, viewInputs } from './features/view-inputs.ts';
 import { type InputLimits, InputSchema } from './input/input-schema.ts';
 import { IsolatedRunner } from './isolation/isolated-runner.ts';
 import { type LinkOptions, ProcessLink } from './isolation/model-link.ts';
@@ -50,18 +52,23 @@ export class LoadedModel {
   readonly writer: AnswerWriter;
   /** The same for models that read requests and write answers alike. */
   readonly signatureKey: string;
+  /** Requests whose features are looked up: the model must be there when they come. */
+  #awaited = 0;
+  #arrived: (() => void) | undefined;
 
   private constructor(
     readonly served: ServedModel,
     /** The role that it was loaded for: a champion computes in this process, all others in one of their own. */
     readonly place: RouteRole,
     private readonly runner: ModelRunner,
+    /** The inputs that are looked up; none for most. */
+    readonly views: readonly ViewInputs[],
     { limits }: LoadOptions,
   ) {
-    const { inputs, outputs } = served.signature;
-    this.schema = new InputSchema(inputs, limits);
-    this.writer = new AnswerWriter(outputs);
-    this.signatureKey = JSON.stringify(served.signature);
+    const { signature } = served;
+    this.schema = new InputSchema(requestInputs(served), limits, entityColumns(served));
+    this.writer = new AnswerWriter(signature.outputs);
+    this.signatureKey = JSON.stringify(views.length > 0 ? [signature, served.views] : signature);
   }
 
   /**
@@ -76,6 +83,7 @@ export class LoadedModel {
     { listener, ...options }: LoadOptions & { listener?: BatcherListener | undefined } = {},
   ): Promise<LoadedModel> {
     const { onnx, signature, version } = served;
+    const views = viewInputs(served);
     const bytes = await store.bytes(onnx);
     if (createHash('sha256').update(bytes).digest('hex') !== onnx.sha256)
       throw new PerennialError(
@@ -84,7 +92,7 @@ export class LoadedModel {
       );
     const { threads, batching } = options;
     const runner = await localRunner(bytes, signature, { threads, batching: { ...batching, listener } });
-    return new LoadedModel(served, 'champion', runner, options);
+    return new LoadedModel(served, 'champion', runner, views, options);
   }
 
   /**
@@ -101,6 +109,7 @@ export class LoadedModel {
     options: LoadOptions & { logger?: Logger | undefined; start?: 'background' | undefined } = {},
   ): Promise<LoadedModel> {
     const { onnx, signature, version } = served;
+    const views = viewInputs(served);
     const {
       threads = 1,
       batching,
@@ -125,7 +134,7 @@ export class LoadedModel {
       options.start === 'background'
         ? IsolatedRunner.background(isolation)
         : await IsolatedRunner.create(isolation);
-    return new LoadedModel(served, place, runner, options);
+    return new LoadedModel(served, place, runner, views, options);
   }
 
   /** Whether this is that version with that digest and signature. */
@@ -163,8 +172,32 @@ export class LoadedModel {
     return this.runner.run(batch, deadline);
   }
 
-  /** Frees the memory when the runs under way have ended. */
-  close(): Promise<void> {
-    return this.runner.close();
+  /**
+   * As {@link run}, of rows whose features may still be looked up: the model waits for them before it is freed.
+   *
+   * @throws RequestError as `CallRows.whole`
+   */
+  async runWhole(rows: WholeRows | Promise<WholeRows>, deadline?: number): Promise<OutputColumns> {
+    if (!(rows instanceof Promise)) return this.runner.run(rows.batch, deadline);
+    this.#awaited += 1;
+    let outputs: Promise<OutputColumns>;
+    try {
+      const { batch } = await rows;
+      outputs = this.runner.run(batch, deadline);
+    } finally {
+      // By now the runner knows of it.
+      this.#awaited -= 1;
+      if (this.#awaited === 0) this.#arrived?.();
+    }
+    return outputs;
+  }
+
+  /** Frees the memory when the requests under way are answered. */
+  async close(): Promise<void> {
+    if (this.#awaited > 0)
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
+    await this.runner.close();
   }
 }

@@ -1,5 +1,8 @@
 import type { ChallengerIncident, IncidentKind, RouteReason, RouteRole } from '../contracts/serving.ts';
-import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
+import type { OutputColumns } from '../lib/onnx/tabular-session.ts';
+import type { CallRows } from './call-rows.ts';
+import type { RowFeatures } from './features/request-features.ts';
+import type { RequestRows } from './input/key-columns.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { Shedding } from './request-error.ts';
 import type { StageClock } from './telemetry/stage-clock.ts';
@@ -26,7 +29,7 @@ export interface PredictionCall {
    *
    * @throws RequestError 400, 413
    */
-  read(model: LoadedModel): ColumnBatch;
+  read(model: LoadedModel): RequestRows;
 }
 
 /** Answered rows: by whom, and why by it. */
@@ -42,7 +45,12 @@ export interface Prediction {
   readonly insteadOf?: string | undefined;
   /** Whom or what the rows are about: the call's own, or what a sticky table found in its `entityColumn`. Personal. */
   readonly entity?: string | undefined;
-  readonly batch: ColumnBatch;
+  /** With its features. */
+  readonly batch: RequestRows;
+  /** Where the looked-up inputs came from; absent for a version without feature views. */
+  readonly features?: RowFeatures | undefined;
+  /** For versions that get a copy: what was read and looked up already. */
+  readonly rows?: CallRows | undefined;
   readonly outputs: OutputColumns;
   /** Rows with an output that is no finite number, or an empty label; they are `null` in JSON. Absent: none. */
   readonly invalidRows?: number | undefined;

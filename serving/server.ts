@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { PerennialError } from '../contracts/errors.ts';
 import type { TrafficReport } from '../contracts/rollout-evidence.ts';
 import type { RouteAck, RouteTable, RouteTableInput, ServedModel } from '../contracts/serving.ts';
+import type { OnlineReader } from '../lib/feature-store/online-store.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { CLOSE_GRACE_MS, type CloseOptions } from './close-options.ts';
@@ -55,6 +56,8 @@ export interface ModelServerOptions extends ModelHostOptions {
   readonly events?: AppOptions['events'];
   /** Makes the log of its answers, which it then closes. Without it nothing is put on record. */
   readonly predictionLog?: ((policy: PredictionLogOptions['policy']) => Promise<PredictionLog>) | undefined;
+  /** The online store of features, which it then closes. Without it the policy of each feature view applies. */
+  readonly features?: OnlineReader | undefined;
   /** Of the processes that explain single predictions. */
   readonly explaining?: ExplainerLimits | undefined;
   /** The number of this process among those that share the port; alone it has none. */
@@ -130,7 +133,7 @@ export class ModelServer {
         ...options,
         watchRuns: (endpoint, model, waiting) => batches.of(endpoint, model, waiting),
       });
-      const dataPlane = new DataPlane(host);
+      const dataPlane = new DataPlane(host, { features: options.features, logger });
       const evidence = new TrafficEvidence(options.serverId, (endpoint) => host.state(endpoint)?.table);
       dataPlane.listen(evidence);
       const metrics = new ServingMetrics(dataPlane, { version, process: options.processNumber });
@@ -282,6 +285,7 @@ export class ModelServer {
     await tracing?.close();
     await log?.close();
     await this.host.close();
+    await this.options.features?.close();
   }
 }
 

@@ -28,9 +28,9 @@ export function servingFromEnv(
   const token = env.PERENNIAL_SECRET_SERVER_TOKEN;
   const keysFile = env.PERENNIAL_SERVER_KEYS;
   const hangMs = milliseconds(env, 'PERENNIAL_SERVER_HANG_TIMEOUT');
-  const { dataDir, artifactStore, artifactCache, keyring, encryptAll } = config;
+  const { dataDir, artifactStore, artifactCache, keyring, encryptAll, featureStore } = config;
   return {
-    store: { dataDir, artifactStore, artifactCache, keyring, encryptAll },
+    store: { dataDir, artifactStore, artifactCache, keyring, encryptAll, featureStore },
     logLevel: env.PERENNIAL_LOG_LEVEL || undefined,
     predictions: {
       syncMs: config.predictions?.syncMs,

@@ -9,12 +9,12 @@ import type { FeatureRecord, OnlineView, ViewPlan } from '../../contracts/featur
 import { nearest } from '../../contracts/issues.ts';
 import type { PerennialConfig } from '../config.ts';
 import { openStore } from '../store/open-store.ts';
+import { keyOf } from './entity-key.ts';
 import { FeatureRecords } from './feature-records.ts';
 import type { OnlineFeatures } from './online-features.ts';
 import { OnlineStoreError } from './online-store.ts';
 import { openFeatureStore } from './open-feature-store.ts';
 import { plannedView } from './served-views.ts';
-import { keyOf } from './view-plan.ts';
 
 /**
  * Answers one question about the features that are kept online.

@@ -117,7 +117,7 @@ function requireType(
 
 /**
  * The key of an entity as text; `NULL` where a part of it is missing. Parts are told apart by their lengths, so that no
- * two entities have the same key.
+ * two entities have the same key; see {@link keyOf}.
  *
  * @param columns whose values are cast to text
  */
@@ -125,13 +125,6 @@ export function keySql(columns: readonly string[]): string {
   const [only, ...others] = columns.map((column) => `CAST(${quoteIdent(column)} AS VARCHAR)`);
   if (others.length === 0) return String(only);
   return [only, ...others].map((part) => `strlen(${part}) || ':' || ${part}`).join(` || ',' || `);
-}
-
-/** As {@link keySql}, of values that a request has. */
-export function keyOf(parts: readonly string[]): string {
-  const [only = '', ...others] = parts;
-  if (others.length === 0) return only;
-  return parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join(',');
 }
 
 /** Microseconds of Unix time, of a date or a timestamp in UTC. */

@@ -10,6 +10,8 @@ const layoutSchema: z.ZodType<FrameLayout> = z.object({
   numbers: z.array(name),
   moments: z.array(name),
   texts: z.array(name),
+  entities: z.array(name).optional(),
+  views: z.array(name).optional(),
   outputs: z.array(z.object({ name, type: z.enum(['float', 'double', 'string']) })),
 });
 
@@ -37,11 +39,11 @@ export interface PredictionFrame {
   readonly reason: number;
   readonly generation: number | null;
   readonly latencyMs: number;
-  /** Moments, then outputs of type `double`: [column][row]. */
+  /** Moments, then those of views, then outputs of type `double`: [column][row]. */
   readonly doubles: Float64Array;
-  /** Numbers, then outputs of type `float`: [column][row]. */
+  /** Numbers, then sources of views, then outputs of type `float`: [column][row]. */
   readonly floats: Float32Array;
-  /** Texts, then outputs of type `string`: [column][row]. */
+  /** Texts, then keys, then outputs of type `string`: [column][row]. */
   readonly texts: readonly string[];
 }
 
@@ -94,17 +96,18 @@ const outputsOf = ({ outputs }: FrameLayout, type: 'float' | 'double' | 'string'
 function predictionAt(bytes: Buffer, view: DataView, start: number, layout: FrameLayout): PredictionFrame {
   const rows = view.getUint32(start + 20, true);
   const generation = view.getFloat64(start + 24, true);
+  const { views = [], entities = [] } = layout;
   let at = start + PREDICTION_HEAD;
   const doubles = new Float64Array(
     view.buffer,
     at,
-    rows * (layout.moments.length + outputsOf(layout, 'double')),
+    rows * (layout.moments.length + views.length + outputsOf(layout, 'double')),
   );
   at += doubles.byteLength;
   const floats = new Float32Array(
     view.buffer,
     at,
-    rows * (layout.numbers.length + outputsOf(layout, 'float')),
+    rows * (layout.numbers.length + views.length + outputsOf(layout, 'float')),
   );
   at += floats.byteLength;
   const text = (length: number): string => {
@@ -115,7 +118,8 @@ function predictionAt(bytes: Buffer, view: DataView, start: number, layout: Fram
   const entity = text(view.getUint16(start + 38, true));
   const insteadOf = text(view.getUint16(start + 40, true));
   const texts: string[] = [];
-  for (let i = rows * (layout.texts.length + outputsOf(layout, 'string')); i > 0; i--) {
+  const textColumns = layout.texts.length + entities.length + outputsOf(layout, 'string');
+  for (let i = rows * textColumns; i > 0; i--) {
     at += 4;
     texts.push(text(view.getUint32(at - 4, true)));
   }

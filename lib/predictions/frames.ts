@@ -1,3 +1,4 @@
+import { FEATURE_SOURCES } from '../../contracts/feature-store.ts';
 import type { RouteReason } from '../../contracts/serving.ts';
 import type { ColumnBatch } from '../onnx/tabular-session.ts';
 import { type FrameBuffer, roomOf } from './frame-buffer.ts';
@@ -18,8 +19,9 @@ import {
  * truth:       3 zeros | TruthRecord as JSON, measured
  * prediction:  role 1 | reason 1 | 0 | at, double | layout 4 | rows 4 | generation, double (NaN: none) |
  *              latency, float | bytes of request id 2, entity 2, insteadOf 2 | 6 zeros |
- *              moments and double outputs, doubles [column][row] | numbers and float outputs, floats [column][row] |
- *              request id, entity, insteadOf | texts and string outputs [column][row], measured
+ *              moments, views' moments and double outputs, doubles [column][row] |
+ *              numbers, views' sources and float outputs, floats [column][row] |
+ *              request id, entity, insteadOf | texts, keys and string outputs [column][row], measured
  * ```
  *
  * A text is UTF-8; a measured one has its length, 4 bytes, before it. Bytes beyond that up to the length are zeros.
@@ -30,6 +32,7 @@ export const FRAME = { layout: 1, prediction: 2, truth: 3 } as const;
 export const PREDICTION_HEAD = 48;
 
 const ROLE_CODES = new Map<RecordedRole, number>(ROLES.map((role, code) => [role, code]));
+const LOOKED_UP = FEATURE_SOURCES.indexOf('looked_up');
 const REASON_CODES = new Map<RouteReason, number>(REASONS.map((reason, code) => [reason, code]));
 
 /** All numeric and boolean columns, one after the other, where whoever read the request laid them out so. */
@@ -40,16 +43,21 @@ function packedNumbers(batch: ColumnBatch): Float32Array | undefined {
 /** The most bytes that {@link writePrediction} takes. */
 export function predictionRoom({ layout, batch, outputs, ...record }: PredictionRecord): number {
   const { rows } = outputs;
+  const { views = [], entities = [] } = layout;
   let room =
     PREDICTION_HEAD +
-    8 * rows * (layout.moments.length + layout.outputs.length) +
-    4 * rows * layout.numbers.length +
+    8 * rows * (layout.moments.length + views.length + layout.outputs.length) +
+    4 * rows * (layout.numbers.length + views.length) +
     roomOf(record.requestId) +
     roomOf(record.entity ?? '') +
     roomOf(record.insteadOf ?? '');
   for (const name of layout.texts) {
     const column = batch.columns.get(name);
     if (Array.isArray(column)) for (const text of column) room += roomOf(text);
+  }
+  for (const name of entities) {
+    const keys = record.keys?.get(name);
+    for (let row = 0; row < rows; row++) room += roomOf(keys?.[row] ?? '');
   }
   for (const column of outputs.columns)
     if (column.kind === 'string') for (const text of column.data) room += roomOf(text);
@@ -77,6 +85,8 @@ export function writePrediction(buffer: FrameBuffer, record: PredictionRecord, n
   const { layout, batch, outputs } = record;
   const { rows } = outputs;
   const { requestId, entity = '', insteadOf = '' } = record;
+  const { views = [], entities = [] } = layout;
+  const recorded = views.map((name) => record.views?.find(({ view }) => view === name));
   buffer.begin(FRAME.prediction);
   buffer.byte(ROLE_CODES.get(record.role) ?? 0);
   buffer.byte(REASON_CODES.get(record.reason) ?? 0);
@@ -93,6 +103,10 @@ export function writePrediction(buffer: FrameBuffer, record: PredictionRecord, n
     const column = batch.columns.get(name);
     if (column instanceof Float64Array) copied(buffer, column, 8, buffer.doubles);
   }
+  for (const view of recorded) {
+    const until = view?.until ?? Number.NaN;
+    for (let row = 0; row < rows; row++) buffer.double(view?.sources[row] === LOOKED_UP ? until : Number.NaN);
+  }
   for (const column of outputs.columns)
     if (column.data instanceof Float64Array) copied(buffer, column.data, 8, buffer.doubles);
   const packed = packedNumbers(batch);
@@ -102,6 +116,8 @@ export function writePrediction(buffer: FrameBuffer, record: PredictionRecord, n
       const column = batch.columns.get(name);
       if (column instanceof Float32Array) copied(buffer, column, 4, buffer.floats);
     }
+  for (const view of recorded)
+    for (let row = 0; row < rows; row++) buffer.float(view?.sources[row] ?? Number.NaN);
   for (const column of outputs.columns)
     if (column.data instanceof Float32Array) copied(buffer, column.data, 4, buffer.floats);
   const idBytes = buffer.text(requestId);
@@ -110,6 +126,10 @@ export function writePrediction(buffer: FrameBuffer, record: PredictionRecord, n
   for (const name of layout.texts) {
     const column = batch.columns.get(name);
     if (Array.isArray(column)) for (const text of column) buffer.measuredText(text);
+  }
+  for (const name of entities) {
+    const keys = record.keys?.get(name);
+    for (let row = 0; row < rows; row++) buffer.measuredText(keys?.[row] ?? '');
   }
   for (const column of outputs.columns)
     if (column.kind === 'string') for (const text of column.data) buffer.measuredText(text);

@@ -46,8 +46,8 @@ interface Searched {
 }
 
 /**
- * Recorded predictions and their truth. A person is found by the entity's pseudonym, and by the inputs that bear the
- * names of columns that identify people in the tables of pipelines; truth by the entity and by the requests that were
+ * Recorded predictions and their truth. A person is found by the entity's pseudonym, and by inputs and keys that bear
+ * the names of columns that identify people in the tables of pipelines; truth by the entity and by the requests that were
  * found, but not by their ids alone: others may have used them too. Segments are archived first, so that there is one place to look through.
  */
 export class PredictedRows implements PersonalStore {
@@ -220,7 +220,12 @@ async function rowsOf(
   const table = `read_parquet(${quoteLiteral(path)}, file_row_number = true)`;
   const names = new Set((await database.columns(table)).map(({ name }) => name));
   const present = searched
-    .map(({ column, pipelines }) => ({ column: { ...column, column: `input_${column.column}` }, pipelines }))
+    .flatMap(({ column, pipelines }) =>
+      ['input', 'entity'].map((part) => ({
+        column: { ...column, column: `${part}_${column.column}` },
+        pipelines,
+      })),
+    )
     .filter(({ column }) => names.has(column.column));
   const rows = new Set<number>(
     present.length === 0

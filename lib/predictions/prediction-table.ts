@@ -1,3 +1,4 @@
+import { FEATURE_SOURCES } from '../../contracts/feature-store.ts';
 import type { Database } from '../duckdb/database.ts';
 import { type ColumnStorage, RowTable } from '../duckdb/row-table.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
@@ -45,15 +46,7 @@ export class PredictionTable {
   ) {}
 
   static async create(database: Database, name: string, layout: FrameLayout): Promise<PredictionTable> {
-    const storages: ColumnStorage[] = [
-      ...HEAD,
-      ...layout.moments.map(() => 'double' as const),
-      ...outputsOf(layout, 'double').map(() => 'double' as const),
-      ...layout.numbers.map(() => 'float' as const),
-      ...outputsOf(layout, 'float').map(() => 'float' as const),
-      ...layout.texts.map(() => 'text' as const),
-      ...outputsOf(layout, 'string').map(() => 'text' as const),
-    ];
+    const storages = [...HEAD, ...valuesOf(layout).map(({ storage }) => storage)];
     return new PredictionTable(layout, await RowTable.create(database, name, storages));
   }
 
@@ -110,26 +103,57 @@ export class PredictionTable {
     return `SELECT ${[...fixed, ...this.#values()].join(', ')} FROM ${quoteIdent(this.table.name)}`;
   }
 
-  /** Inputs and outputs, each in the order of the signature as far as the log knows it. */
+  /** Inputs, what is known of features, and outputs, each in the order of the signature as far as the log knows it. */
   #values(): string[] {
-    const { layout } = this;
-    const input = (name: string): string => `input_${name}`;
-    const output = ({ name }: { name: string }): string => `output_${name}`;
-    const stored = [
-      ...layout.moments.map(input),
-      ...outputsOf(layout, 'double').map(output),
-      ...layout.numbers.map(input),
-      ...outputsOf(layout, 'float').map(output),
-      ...layout.texts.map(input),
-      ...outputsOf(layout, 'string').map(output),
-    ];
-    const numbers = stored.length - layout.texts.length - outputsOf(layout, 'string').length;
-    const columns = distinct(stored).map((name, i) => ({
-      input: name.startsWith('input_'),
-      sql: `nullif(c${HEAD.length + i}, ${i < numbers ? "'NaN'" : "''"}) AS ${quoteIdent(name)}`,
-    }));
-    return [...columns.filter((column) => column.input), ...columns.filter((column) => !column.input)].map(
-      ({ sql }) => sql,
-    );
+    const values = valuesOf(this.layout);
+    const names = distinct(values.map(({ name }) => name));
+    const columns = values.map(({ part, storage, sql }, i) => {
+      const given = `nullif(c${HEAD.length + i}, ${storage === 'text' ? "''" : "'NaN'"})`;
+      return { part, sql: `${sql?.(given) ?? given} AS ${quoteIdent(names[i] ?? '')}` };
+    });
+    return PARTS.flatMap((part) => columns.filter((column) => column.part === part)).map(({ sql }) => sql);
   }
+}
+
+const PARTS = ['input', 'feature', 'output'] as const;
+
+/** A column of what was asked or answered. */
+interface ValueColumn {
+  readonly part: (typeof PARTS)[number];
+  readonly name: string;
+  readonly storage: 'double' | 'float' | 'text';
+  /** Of the stored value. */
+  readonly sql?: (value: string) => string;
+}
+
+/** The columns in the order in which a frame has them. */
+function valuesOf(layout: FrameLayout): ValueColumn[] {
+  const { views = [], entities = [] } = layout;
+  const inputs = (names: readonly string[], storage: ValueColumn['storage']): ValueColumn[] =>
+    names.map((name) => ({ part: 'input', name: `input_${name}`, storage }));
+  const outputs = (type: OutputType, storage: ValueColumn['storage']): ValueColumn[] =>
+    outputsOf(layout, type).map(({ name }) => ({ part: 'output', name: `output_${name}`, storage }));
+  const features = (
+    names: readonly string[],
+    prefix: string,
+    storage: ValueColumn['storage'],
+    sql?: ValueColumn['sql'],
+  ): ValueColumn[] =>
+    names.map((name) => ({ part: 'feature', name: `${prefix}_${name}`, storage, ...(sql && { sql }) }));
+  return [
+    ...inputs(layout.moments, 'double'),
+    ...features(views, 'feature_until', 'double', timestampSql),
+    ...outputs('double', 'double'),
+    ...inputs(layout.numbers, 'float'),
+    ...features(
+      views,
+      'feature_source',
+      'float',
+      (code) => `${codes(FEATURE_SOURCES)}[CAST(${code} AS INTEGER) + 1]`,
+    ),
+    ...outputs('float', 'float'),
+    ...inputs(layout.texts, 'text'),
+    ...features(entities, 'entity', 'text'),
+    ...outputs('string', 'text'),
+  ];
 }

@@ -23,7 +23,23 @@ export interface FrameLayout {
   readonly moments: readonly string[];
   /** Inputs that are strings. */
   readonly texts: readonly string[];
+  /**
+   * Columns by which features were looked up: strings, the keys as the request had them. Absent, like the next one, for
+   * a version without feature views.
+   */
+  readonly entities?: readonly string[] | undefined;
+  /** Feature views: of each row where its values came from, and up to which moment the store knew events. */
+  readonly views?: readonly string[] | undefined;
   readonly outputs: readonly { readonly name: string; readonly type: OutputType }[];
+}
+
+/** What became of one feature view in a request. */
+export interface RecordedView {
+  readonly view: string;
+  /** Row by row, a place in `FEATURE_SOURCES`. */
+  readonly sources: Uint8Array;
+  /** Milliseconds of Unix time; `undefined` where the store was not asked. */
+  readonly until: number | undefined;
 }
 
 /** One answered request, as it is recorded. */
@@ -41,6 +57,9 @@ export interface PredictionRecord {
   /** Milliseconds from the arrival to the written answer. */
   readonly latencyMs: number;
   readonly batch: ColumnBatch;
+  /** By column: the keys of the rows. Absent: they are not recorded. */
+  readonly keys?: ReadonlyMap<string, readonly (string | undefined)[]> | undefined;
+  readonly views?: readonly RecordedView[] | undefined;
   readonly outputs: OutputColumns;
 }
 

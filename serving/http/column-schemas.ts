@@ -1,10 +1,68 @@
-import type { ModelInput, ModelOutput } from '../../contracts/serving.ts';
+import type { ModelInput, ModelOutput, ServedModel } from '../../contracts/serving.ts';
+import { entityColumns, requestInputs } from '../features/view-inputs.ts';
 import { FLOAT32_MAX } from '../input/column-buffer.ts';
+import { DATATYPES, KEY_DATATYPES } from '../input/datatypes.ts';
 import { FIRST_SECOND, LAST_SECOND } from '../input/datetime.ts';
+import { MAX_KEY_LENGTH } from '../input/entity-key.ts';
 import type { Schema } from './openapi.ts';
 
+/** A column that a request may have. */
+export interface RequestColumn {
+  readonly name: string;
+  /** Of one value. */
+  readonly schema: Schema;
+  readonly optional: boolean;
+  /** Of its tensors. */
+  readonly datatypes: readonly string[];
+}
+
+/** A whole number that every client writes exactly; larger ones, up to 64 bits, are taken where they are exact. */
+const WHOLE = {
+  type: 'integer',
+  minimum: Number.MIN_SAFE_INTEGER,
+  maximum: Number.MAX_SAFE_INTEGER,
+} as const;
+const KEY_TEXT = { type: 'string', maxLength: MAX_KEY_LENGTH } as const;
+
+/** The model's inputs in their order, and behind them the columns that only say whose features are wanted. */
+export function requestColumns(served: ServedModel): RequestColumn[] {
+  const entities = entityColumns(served);
+  const inputs = requestInputs(served);
+  const known = new Set(inputs.map(({ name }) => name));
+  return [
+    ...inputs.map((input): RequestColumn => {
+      const { name, kind, optional } = input;
+      const schema = entities.includes(name) ? keyInputSchema(input) : inputSchema(input);
+      return { name, optional, schema, datatypes: DATATYPES[kind] };
+    }),
+    ...entities
+      .filter((name) => !known.has(name))
+      .map((name) => ({
+        name,
+        optional: true,
+        schema: {
+          description: 'whose features are looked up',
+          anyOf: [KEY_TEXT, WHOLE, { type: 'boolean' }, { type: 'null' }],
+        },
+        datatypes: KEY_DATATYPES,
+      })),
+  ];
+}
+
+/** Of a model's input that also says whose features are wanted. */
+function keyInputSchema({ kind, optional }: ModelInput): Schema {
+  const schemas: Readonly<Record<ModelInput['kind'], { readonly [keyword: string]: unknown }>> = {
+    numeric: WHOLE,
+    boolean: { enum: [true, false, 1, 0] },
+    datetime: { type: 'string', format: 'date' },
+    categorical: KEY_TEXT,
+    text: KEY_TEXT,
+  };
+  return optional ? { anyOf: [schemas[kind], { type: 'null' }] } : schemas[kind];
+}
+
 /** The JSON values that an input takes. */
-export function inputSchema({ kind, optional }: ModelInput): Schema {
+function inputSchema({ kind, optional }: ModelInput): Schema {
   const missing = optional ? [{ type: 'null', description: 'a missing value' }] : [];
   const schemas = [...valueSchemas(kind), ...missing];
   const [sole] = schemas;
@@ -36,11 +94,11 @@ export function outputSchema({ kind }: ModelOutput): Schema {
 }
 
 /** One row as an object. */
-export function recordSchema(inputs: readonly ModelInput[]): Schema {
-  const required = inputs.filter(({ optional }) => !optional).map(({ name }) => name);
+export function recordSchema(columns: readonly RequestColumn[]): Schema {
+  const required = columns.filter(({ optional }) => !optional).map(({ name }) => name);
   return {
     type: 'object',
-    properties: Object.fromEntries(inputs.map((input) => [input.name, inputSchema(input)])),
+    properties: Object.fromEntries(columns.map(({ name, schema }) => [name, schema])),
     ...(required.length > 0 && { required }),
     additionalProperties: false,
   };

@@ -1,15 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { ColumnBatch, OutputColumns } from '../../lib/onnx/tabular-session.ts';
+import type { OutputColumns } from '../../lib/onnx/tabular-session.ts';
 import { type Explainers, explanationOf } from '../explaining/explainers.ts';
-import { readInvocation } from '../input/invocations.ts';
-import { parseJson } from '../input/json.ts';
-import { readTensors } from '../input/tensors.ts';
+import { JsonBody } from '../input/json.ts';
+import type { RequestRows } from '../input/key-columns.ts';
+import { readInvocationBody, readTensorBody } from '../input/request-reader.ts';
 import type { LoadedModel } from '../loaded-model.ts';
 import { RequestError } from '../request-error.ts';
 import type { ExplanationMetrics } from '../telemetry/explanation-metrics.ts';
 import type { Protocol } from './errors.ts';
 import { explainDescription } from './explain-openapi.ts';
-import { predictionCall } from './prediction-call.ts';
+import { FEATURES_HEADER, predictionCall } from './prediction-call.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** More rows are work for the report of a run, not for a request. */
@@ -22,16 +22,17 @@ interface ModelPath {
 }
 
 /** What is explained for a protocol: the rows of its body, and the id that it sends back. */
-type Reader = (model: LoadedModel, body: unknown) => { batch: ColumnBatch; id?: string | undefined };
+type Reader = (model: LoadedModel, body: JsonBody) => { batch: RequestRows; id?: string | undefined };
 
 const READERS: Record<Protocol, Reader> = {
   v2: (model, body) =>
-    readTensors(
+    readTensorBody(
       model.schema,
       model.served.signature.outputs.map(({ name }) => name),
       body,
+      undefined,
     ),
-  mlflow: (model, body) => ({ batch: readInvocation(model.schema, body) }),
+  mlflow: (model, body) => ({ batch: readInvocationBody(model.schema, body) }),
 };
 
 /**
@@ -56,16 +57,21 @@ export function registerExplainRoutes(
       const model = dataPlane.model(name, version);
       // What cannot be explained is not computed either.
       explanationOf(model.served);
-      const { batch, id } = READERS[protocol](model, parseJson(request.body));
-      if (batch.rows > MOST_ROWS)
+      const { batch: read, id } = READERS[protocol](model, JsonBody.of(request.body));
+      if (read.rows > MOST_ROWS)
         throw new RequestError(
           413,
-          `the request has ${batch.rows} rows, more than the ${MOST_ROWS} that are explained at once; send several requests`,
+          `the request has ${read.rows} rows, more than the ${MOST_ROWS} that are explained at once; send several requests`,
         );
-      const asked = { endpoint: name, read: () => batch, write: () => '' };
-      const { timeoutMs } = predictionCall(request, asked, context.replay);
+      const asked = { endpoint: name, read: () => read, write: () => '' };
+      const call = predictionCall(request, asked, context.replay);
+      const { timeoutMs } = call;
+      const deadline = dataPlane.deadline({ endpoint: name, arrived, timeoutMs });
       // Before anything is awaited: from now on the model waits for the run before it is freed.
-      const outputs = await model.run(batch, dataPlane.deadline({ endpoint: name, arrived, timeoutMs }));
+      const found = dataPlane.rowsOf(call).whole(model, deadline);
+      const outputs = await model.runWhole(found, deadline);
+      const { batch, features } = await found;
+      if (features?.defaulted) reply.header(FEATURES_HEADER, 'default');
       const { confidence, explanations } = await explainers.explain(model.served, batch, timeoutMs, arrived);
       metrics.explained(name, model.served.version, batch.rows, (performance.now() - arrived) / 1000);
       return reply.send({

@@ -24,7 +24,7 @@ export class ServingMetrics {
   /** @param options.process the number of this process among those that share the port; alone it has none */
   constructor(dataPlane: DataPlane, options: { version: string; process?: string | undefined }) {
     this.predictions = new PredictionMetrics(dataPlane);
-    this.#sources = [this.predictions, new ServerState(dataPlane, options.version)];
+    this.#sources = [this.predictions, new ServerState(dataPlane, options.version), dataPlane.featureMetrics];
     collectDefaultMetrics({ register: this.#process });
     if (options.process !== undefined) this.#process.setDefaultLabels({ process: options.process });
   }

@@ -1,5 +1,5 @@
 import type { ModelMetadata } from '../data-plane.ts';
-import { inputSchema, outputSchema, recordSchema } from './column-schemas.ts';
+import { outputSchema, recordSchema, requestColumns } from './column-schemas.ts';
 import {
   ANSWER_HEADERS,
   errorResponses,
@@ -15,22 +15,24 @@ import {
 } from './openapi.ts';
 
 /** The four shapes of a body. Other fields are passed over. */
-function requestSchema({ model: { signature }, maxRows }: ModelMetadata): Schema {
-  const { inputs } = signature;
+function requestSchema({ model, maxRows }: ModelMetadata): Schema {
+  const named = requestColumns(model);
+  // Lists have the model's own inputs: what says whose features are wanted has no place among them.
+  const listed = named.slice(0, model.signature.inputs.length);
   const rowList = (items: Schema): Schema => ({ type: 'array', items, minItems: 1, maxItems: maxRows });
-  const record = recordSchema(inputs);
+  const record = recordSchema(named);
   const list: Schema = {
     type: 'array',
     description: 'the values of one row, in the order of the inputs',
-    prefixItems: inputs.map(inputSchema),
+    prefixItems: listed.map(({ schema }) => schema),
     items: false,
-    minItems: inputs.length,
+    minItems: listed.length,
   };
   const columns = {
     type: 'object',
     description: 'columns, each with as many values',
-    properties: Object.fromEntries(inputs.map((input) => [input.name, rowList(inputSchema(input))])),
-    required: inputs.filter(({ optional }) => !optional).map(({ name }) => name),
+    properties: Object.fromEntries(named.map(({ name, schema }) => [name, rowList(schema)])),
+    required: named.filter(({ optional }) => !optional).map(({ name }) => name),
     additionalProperties: false,
   };
   const formats: Record<string, Schema> = {
@@ -38,7 +40,7 @@ function requestSchema({ model: { signature }, maxRows }: ModelMetadata): Schema
       type: 'object',
       description: 'columns in any order; optional ones may be left out',
       properties: {
-        columns: { type: 'array', items: { enum: inputs.map(({ name }) => name) }, uniqueItems: true },
+        columns: { type: 'array', items: { enum: named.map(({ name }) => name) }, uniqueItems: true },
         data: rowList({ type: 'array' }),
       },
       required: ['columns', 'data'],

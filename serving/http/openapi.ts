@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ModelMetadata } from '../data-plane.ts';
-import { ENTITY_HEADER, REQUEST_ID_HEADER, TIMEOUT_HEADER } from './prediction-call.ts';
+import { ENTITY_HEADER, FEATURES_HEADER, REQUEST_ID_HEADER, TIMEOUT_HEADER } from './prediction-call.ts';
 
 /** A JSON Schema (draft 2020-12), as OpenAPI 3.1 uses it. */
 export type Schema = boolean | { readonly [keyword: string]: unknown };
@@ -116,6 +116,10 @@ export const ANSWER_HEADERS = {
   [REQUEST_ID_HEADER]: {
     description: 'Names the request, for the truth that comes later.',
     schema: { type: 'string' },
+  },
+  [FEATURES_HEADER]: {
+    description: 'Where defaults stand in for features that could not be looked up.',
+    schema: { const: 'default' },
   },
 } as const;
 

@@ -11,6 +11,8 @@ export const ENTITY_HEADER = 'perennial-entity';
 export const TIMEOUT_HEADER = 'perennial-timeout-ms';
 /** The client's name of the request; sent back. */
 export const REQUEST_ID_HEADER = 'x-request-id';
+/** Of an answer: `default` where defaults stand in for features that could not be looked up. */
+export const FEATURES_HEADER = 'perennial-features';
 
 const REQUEST_ID = /^[\x21-\x7e]{1,200}$/;
 const MAX_ENTITY_LENGTH = 500;

@@ -1,7 +1,6 @@
 import type { ModelMetadata } from '../data-plane.ts';
-import { DATATYPES } from '../input/datatypes.ts';
 import { BINARY_TYPE } from './body-parsers.ts';
-import { inputSchema, outputSchema } from './column-schemas.ts';
+import { outputSchema, requestColumns } from './column-schemas.ts';
 import {
   ANSWER_HEADERS,
   errorResponses,
@@ -49,7 +48,7 @@ const modelMetadata: Schema = {
 };
 
 /** One tensor for each input; a single one of all columns, and binary ones, are told in words. */
-function requestSchema({ model: { signature }, maxRows }: ModelMetadata): Schema {
+function requestSchema({ model, maxRows }: ModelMetadata): Schema {
   const length = { type: 'integer', minimum: 1, maximum: maxRows };
   return {
     type: 'object',
@@ -62,13 +61,13 @@ function requestSchema({ model: { signature }, maxRows }: ModelMetadata): Schema
         description:
           'A tensor for each column. Where all inputs are numbers, a single tensor of the shape [n, inputs] is taken as well.',
         items: {
-          anyOf: signature.inputs.map((input) => ({
+          anyOf: requestColumns(model).map(({ name, schema, datatypes }) => ({
             type: 'object',
             properties: {
-              name: { const: input.name },
-              datatype: { enum: DATATYPES[input.kind] },
+              name: { const: name },
+              datatype: { enum: datatypes },
               shape: { type: 'array', prefixItems: [length, { const: 1 }], items: false, minItems: 1 },
-              data: { type: 'array', items: inputSchema(input), minItems: 1, maxItems: maxRows },
+              data: { type: 'array', items: schema, minItems: 1, maxItems: maxRows },
             },
             required: ['name', 'datatype', 'shape', 'data'],
           })),
@@ -80,7 +79,7 @@ function requestSchema({ model: { signature }, maxRows }: ModelMetadata): Schema
         items: {
           type: 'object',
           properties: {
-            name: { enum: signature.outputs.map(({ name }) => name) },
+            name: { enum: model.signature.outputs.map(({ name }) => name) },
             parameters: {},
           },
           required: ['name'],
@@ -98,6 +97,10 @@ function answerSchema({ model: { signature } }: ModelMetadata): Schema {
       model_name: { type: 'string' },
       model_version: { type: 'string' },
       id: { type: 'string' },
+      parameters: {
+        type: 'object',
+        properties: { features: { const: 'default', description: 'some could not be looked up' } },
+      },
       outputs: {
         type: 'array',
         items: {

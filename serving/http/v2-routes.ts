@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ServedView } from '../../contracts/serving.ts';
 import type { ModelMetadata } from '../data-plane.ts';
+import { entityColumns, requestInputs } from '../features/view-inputs.ts';
 import { METADATA_DATATYPES } from '../input/datatypes.ts';
 import { readEnvelope } from '../input/envelope.ts';
 import { readTensorBody } from '../input/request-reader.ts';
@@ -51,11 +53,12 @@ export function registerV2Routes(app: FastifyInstance, context: RouteContext): v
         read = readTensorBody(schema, outputs, json, bytes);
         return read.batch;
       },
-      write: ({ model, outputs }) => {
+      write: ({ model, outputs, features }) => {
         const { body, jsonLength } = model.writer.tensors(outputs, {
           endpoint: name,
           version: model.served.version,
           id: read?.id,
+          defaulted: features?.defaulted,
           outputs: read?.outputs ?? [],
         });
         if (jsonLength !== undefined) reply.header(JSON_LENGTH_HEADER, jsonLength);
@@ -87,21 +90,49 @@ export function registerV2Routes(app: FastifyInstance, context: RouteContext): v
 
 /** The protocol's model metadata; what it has no field for stands under `parameters`. */
 function describeModel({ endpoint, generation, versions, model }: ModelMetadata): object {
+  const inputs = requestInputs(model);
+  const views = model.views ?? [];
+  const viewOf = new Map(views.flatMap(({ name, columns }) => columns.map(({ input }) => [input, name])));
+  const known = new Set(inputs.map(({ name }) => name));
   return {
     name: endpoint,
     versions: versions.map(({ version }) => version),
     platform: 'onnx_onnxv1',
-    inputs: model.signature.inputs.map(({ name, kind, optional }) => ({
-      name,
-      datatype: METADATA_DATATYPES[kind],
-      shape: [-1],
-      parameters: { kind, optional },
-    })),
+    inputs: [
+      ...inputs.map(({ name, kind, optional }) => ({
+        name,
+        datatype: METADATA_DATATYPES[kind],
+        shape: [-1],
+        parameters: { kind, optional, ...(viewOf.has(name) && { view: viewOf.get(name) }) },
+      })),
+      ...entityColumns(model)
+        .filter((name) => !known.has(name))
+        .map((name) => ({
+          name,
+          datatype: 'BYTES',
+          shape: [-1],
+          parameters: { kind: 'key', optional: true },
+        })),
+    ],
     outputs: model.signature.outputs.map(({ name, kind }) => ({
       name,
       datatype: kind === 'string' ? 'BYTES' : 'FP32',
       shape: [-1],
     })),
-    parameters: { version: model.version, sha256: model.onnx.sha256, generation, loaded: versions },
+    parameters: {
+      version: model.version,
+      sha256: model.onnx.sha256,
+      generation,
+      loaded: versions,
+      ...(views.length > 0 && { views: views.map(describeView) }),
+    },
   };
 }
+
+/** A view as clients have to know it. */
+const describeView = ({ name, entity, columns, unavailable }: ServedView): object => ({
+  name,
+  entity,
+  inputs: columns.map(({ input }) => input),
+  unavailable,
+});

@@ -38,6 +38,17 @@ export const METADATA_DATATYPES = {
   text: 'BYTES',
 } as const satisfies Record<ModelInput['kind'], string>;
 
+/** Which tensors tell a column that only says whose features are wanted. `FP64` for frames that hold whole numbers so. */
+export const KEY_DATATYPES: readonly string[] = ['BYTES', 'BOOL', ...INTEGERS, 'FP64'];
+
+/** Whether its whole numbers may be larger than a double holds exactly. */
+export const isWhole64 = (datatype: string): boolean => datatype === 'INT64' || datatype === 'UINT64';
+
+/** One whole number of such a tensor. */
+export function wholeAt(view: DataView, at: number, datatype: string): bigint {
+  return datatype === 'INT64' ? view.getBigInt64(at, true) : view.getBigUint64(at, true);
+}
+
 /** One number of a binary tensor; all are little-endian. A `BOOL` that is neither 0 nor 1 stays the number it is. */
 export function numberAt(view: DataView, at: number, datatype: string): number {
   switch (datatype) {

@@ -1,8 +1,10 @@
 import { nearest } from '../../contracts/issues.ts';
 import type { ModelInput, ModelSignature } from '../../contracts/serving.ts';
-import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { badRequest, RequestError } from '../request-error.ts';
 import { type ColumnBuffer, columnBuffer } from './column-buffer.ts';
+import { DATATYPES, KEY_DATATYPES } from './datatypes.ts';
+import { keyOfValue } from './entity-key.ts';
+import { KeyColumns } from './key-columns.ts';
 import { BatchLayout, RequestBatch } from './request-batch.ts';
 
 /** How much one request may bring. */
@@ -30,17 +32,34 @@ export class InputSchema {
   readonly #indices: ReadonlyMap<string, number>;
   readonly #required: readonly number[];
   readonly layout: BatchLayout;
+  /** Columns that say whose features are wanted; `undefined` for a model without feature views. */
+  readonly keys: KeyColumns | undefined;
+  /** The columns that a request may have: the inputs, and behind them the keys that are none. */
+  readonly names: readonly string[];
+  /** By column: the datatypes of its tensors. */
+  readonly datatypes: readonly (readonly string[])[];
 
+  /** @param entities names of the columns that say whose features are wanted */
   constructor(
     readonly inputs: ModelSignature['inputs'],
     readonly limits: InputLimits = DEFAULT_INPUT_LIMITS,
+    entities: readonly string[] = [],
   ) {
-    this.#indices = new Map(inputs.map((input, index) => [input.name, index]));
+    this.keys = entities.length > 0 ? new KeyColumns(inputs, entities) : undefined;
+    const extras = this.keys?.extras ?? [];
+    this.names = [...inputs.map(({ name }) => name), ...extras];
+    this.datatypes = [...inputs.map(({ kind }) => DATATYPES[kind]), ...extras.map(() => KEY_DATATYPES)];
+    this.#indices = new Map(this.names.map((name, index) => [name, index]));
     this.#required = inputs.flatMap((input, index) => (input.optional ? [] : [index]));
     this.layout = new BatchLayout(inputs);
   }
 
-  /** The place of an input by its name; `undefined` where the model has none of that name. */
+  /** How many columns a request may have. */
+  get width(): number {
+    return this.names.length;
+  }
+
+  /** The place of a column by its name; `undefined` where a request may have none of that name. */
   find(name: string): number | undefined {
     return this.#indices.get(name);
   }
@@ -58,7 +77,7 @@ export class InputSchema {
   }
 
   /**
-   * The place of an input by its name.
+   * The place of a column by its name.
    *
    * @throws RequestError 400 that names the nearest right word
    */
@@ -102,7 +121,7 @@ export class InputSchema {
         413,
         `the request has ${rows} rows, more than the ${this.limits.maxRows} that one request may bring; send several requests, or use batch scoring`,
       );
-    return new BatchBuilder(this, rows);
+    return this.keys ? new KeyedBuilder(this, rows, this.keys) : new BatchBuilder(this, rows);
   }
 
   /** A required input that is not among the keys of a record. */
@@ -117,13 +136,7 @@ export class InputSchema {
       name.length > SHOWN_NAME_LENGTH ? `${name.slice(0, SHOWN_NAME_LENGTH)}…` : name,
     );
     // The distance of a very long name is costly to compute and tells nothing.
-    const hint =
-      name.length <= SHOWN_NAME_LENGTH
-        ? nearest(
-            name,
-            this.inputs.map((input) => input.name),
-          )
-        : undefined;
+    const hint = name.length <= SHOWN_NAME_LENGTH ? nearest(name, this.names) : undefined;
     const remedy = hint ? `did you mean "${hint}"?` : "leave it out; the model's metadata lists its inputs";
     return badRequest(`the model has no column ${shown}; ${remedy}`);
   }
@@ -133,9 +146,11 @@ export class InputSchema {
 export class BatchBuilder {
   readonly #batch: RequestBatch;
   readonly #buffers: readonly ColumnBuffer[];
+  /** Of the tensor whose values come. */
+  datatype = '';
 
   constructor(
-    private readonly schema: InputSchema,
+    protected readonly schema: InputSchema,
     readonly rows: number,
   ) {
     const { layout } = schema;
@@ -153,19 +168,61 @@ export class BatchBuilder {
   write(index: number, row: number, value: unknown): void {
     if (value === null) {
       if (!this.schema.input(index).optional)
-        throw this.#refusal(index, row, 'the value is missing (null); the model requires it');
+        throw this.refusal(index, row, 'the value is missing (null); the model requires it');
       return;
     }
     const problem = this.#buffers[index]?.write(row, value);
-    if (problem !== undefined) throw this.#refusal(index, row, problem);
+    if (problem !== undefined) throw this.refusal(index, row, problem);
+  }
+
+  /** Whether whole numbers of 64 bits are taken as a `bigint`. */
+  takesWhole(_index: number): boolean {
+    return false;
   }
 
   /** The batch for the model. */
-  finish(): ColumnBatch {
+  finish(): RequestBatch {
     return this.#batch;
   }
 
-  #refusal(index: number, row: number, problem: string): RequestError {
-    return badRequest(`row ${row}, column "${this.schema.input(index).name}": ${problem}`);
+  protected refusal(index: number, row: number, problem: string): RequestError {
+    return badRequest(`row ${row}, column "${this.schema.names[index]}": ${problem}`);
+  }
+}
+
+/** As {@link BatchBuilder}, for a model whose requests may have the keys of entities besides. */
+class KeyedBuilder extends BatchBuilder {
+  /** [row][place among the kept keys]. */
+  readonly #texts: (string | undefined)[];
+
+  constructor(
+    schema: InputSchema,
+    rows: number,
+    private readonly keys: KeyColumns,
+  ) {
+    super(schema, rows);
+    this.#texts = new Array<string | undefined>(rows * keys.kept).fill(undefined);
+  }
+
+  override takesWhole(index: number): boolean {
+    return this.keys.places[index] !== -1;
+  }
+
+  override write(index: number, row: number, value: unknown): void {
+    const place = this.keys.places[index] ?? -1;
+    // What is no value of the model's input is refused in its words.
+    if (!this.keys.isExtra(index)) super.write(index, row, typeof value === 'bigint' ? Number(value) : value);
+    if (place < 0) return;
+    const read = keyOfValue(value, this.datatype);
+    if ('problem' in read) throw this.refusal(index, row, read.problem);
+    this.#texts[row * this.keys.kept + place] = read.key;
+  }
+
+  override finish(): RequestBatch {
+    const batch = super.finish();
+    batch.keys = this.keys.keysOf(batch, this.#texts, (index, row, problem) => {
+      throw this.refusal(index, row, problem);
+    });
+    return batch;
   }
 }

@@ -1,8 +1,9 @@
-import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { DOUBT, unlessInDoubt } from './doubt.ts';
 import type { InputSchema } from './input-schema.ts';
 import { BYTE } from './json-bytes.ts';
 import { JsonScanner } from './json-scanner.ts';
+import { KeyedCells } from './keyed-cells.ts';
+import type { RequestBatch } from './request-batch.ts';
 import { RowCells } from './row-cells.ts';
 
 /**
@@ -28,21 +29,21 @@ export class InvocationScanner {
   readonly #order: number[] = [];
 
   constructor(private readonly schema: InputSchema) {
-    this.#cells = new RowCells(schema.layout, schema.limits.maxRows);
+    this.#cells = cellsOf(schema);
     this.#all = [...schema.inputs.keys()];
-    this.#quoted = schema.inputs.map(({ name }) => Buffer.from(JSON.stringify(name)));
-    this.#slots = new Int32Array(schema.inputs.length);
-    this.#seen = new Float64Array(schema.inputs.length);
+    this.#quoted = schema.names.map((name) => Buffer.from(JSON.stringify(name)));
+    this.#slots = new Int32Array(schema.width);
+    this.#seen = new Float64Array(schema.width);
   }
 
   /** @param body valid UTF-8 */
-  scan(body: Buffer): ColumnBatch | undefined {
+  scan(body: Buffer): RequestBatch | undefined {
     this.#scanner.start(body);
     this.#cells.start();
     return unlessInDoubt(() => this.#body());
   }
 
-  #body(): ColumnBatch {
+  #body(): RequestBatch {
     const scanner = this.#scanner;
     let read = false;
     scanner.take(BYTE.objectStart);
@@ -221,6 +222,11 @@ export class InvocationScanner {
       rows = cells.rows;
     } while (scanner.more(BYTE.objectEnd));
   }
+}
+
+/** What holds the values of a request while it is read. */
+export function cellsOf({ layout, limits, keys }: InputSchema): RowCells {
+  return keys ? new KeyedCells(layout, limits.maxRows, keys) : new RowCells(layout, limits.maxRows);
 }
 
 /** The names of the four shapes. */

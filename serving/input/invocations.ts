@@ -1,8 +1,8 @@
-import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { badRequest } from '../request-error.ts';
 import { describe } from './column-buffer.ts';
 import type { InputSchema } from './input-schema.ts';
 import { asObject, isObject } from './json.ts';
+import type { RequestRows } from './key-columns.ts';
 import { readColumns, readLists, readRecords } from './rows.ts';
 
 const FORMATS = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'] as const;
@@ -14,7 +14,7 @@ const FORMATS = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'] 
  * @throws RequestError 400, 413
  * @see https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally
  */
-export function readInvocation(schema: InputSchema, body: unknown): ColumnBatch {
+export function readInvocation(schema: InputSchema, body: unknown): RequestRows {
   const object = asObject(body);
   const formats = FORMATS.filter((format) => Object.hasOwn(object, format));
   const [format] = formats;
@@ -41,7 +41,7 @@ export function readInvocation(schema: InputSchema, body: unknown): ColumnBatch 
 }
 
 /** `{"columns": [names], "data": [[values], …]}`; an `index` carries nothing for the model. */
-function readSplit(schema: InputSchema, split: unknown): ColumnBatch {
+function readSplit(schema: InputSchema, split: unknown): RequestRows {
   if (!isObject(split))
     throw badRequest(`dataframe_split must be an object with columns and data, got ${describe(split)}`);
   const { columns, data } = split;
@@ -55,7 +55,7 @@ function readSplit(schema: InputSchema, split: unknown): ColumnBatch {
  * Rows as objects; as lists with one value for each input, in the order of the signature; or as bare values where
  * the model has one input. The first row tells which.
  */
-function readInstances(schema: InputSchema, field: string, rows: readonly unknown[]): ColumnBatch {
+function readInstances(schema: InputSchema, field: string, rows: readonly unknown[]): RequestRows {
   const [first] = rows;
   if (first === undefined || isObject(first)) return readRecords(schema, field, rows);
   const indices = schema.inputs.map((_, index) => index);

@@ -114,6 +114,13 @@ export class JsonScanner {
     return this.#number[0] ?? 0;
   }
 
+  /** A number as it is written: a double holds no more than 53 bits of it. No white space may come before it. */
+  numberText(): string {
+    const start = this.at;
+    this.numberInto(this.#number, 0, false);
+    return this.#bytes.toString('latin1', start, this.at);
+  }
+
   /**
    * Puts a number, as `JSON.parse` reads it, into its place: given back, each would become an object on the heap. A
    * whole mantissa below 2^53 times or divided by a power of ten up to 22 is rounded once, and so exact; anything else

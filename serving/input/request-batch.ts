@@ -1,5 +1,6 @@
 import { isTextInput, type ModelInput } from '../../contracts/serving.ts';
-import type { ColumnBatch, InputColumn } from '../../lib/onnx/tabular-session.ts';
+import type { InputColumn } from '../../lib/onnx/tabular-session.ts';
+import type { RequestKeys, RequestRows } from './key-columns.ts';
 
 /** Where the values of each input stand in a {@link RequestBatch}. Made once for each loaded model. */
 export class BatchLayout {
@@ -23,12 +24,13 @@ export class BatchLayout {
  * A batch whose numeric and boolean columns share one array, as {@link ColumnBatch.numbers} says: the model takes it
  * as one tensor. The views of single columns are made when somebody asks for them.
  */
-export class RequestBatch implements ColumnBatch {
+export class RequestBatch implements RequestRows {
   readonly numbers: Float32Array;
   /** By place. */
   readonly dates: readonly Float64Array[];
   /** By place. */
   readonly texts: readonly string[][];
+  keys: RequestKeys | undefined;
   #columns: ReadonlyMap<string, InputColumn> | undefined;
 
   /** @param missing whether every value starts as a missing one; else the caller writes each of them */

@@ -1,8 +1,8 @@
-import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import type { InputSchema } from './input-schema.ts';
 import { InvocationScanner } from './invocation-scanner.ts';
 import { readInvocation } from './invocations.ts';
 import type { JsonBody } from './json.ts';
+import type { RequestRows } from './key-columns.ts';
 import { TensorScanner } from './tensor-scanner.ts';
 import { readTensors, type TensorRequest } from './tensors.ts';
 
@@ -15,7 +15,7 @@ const tensorScanners = new WeakMap<InputSchema, TensorScanner>();
  *
  * @throws RequestError 400, 413
  */
-export function readInvocationBody(schema: InputSchema, body: JsonBody): ColumnBatch {
+export function readInvocationBody(schema: InputSchema, body: JsonBody): RequestRows {
   let scanner = invocationScanners.get(schema);
   if (!scanner) {
     scanner = new InvocationScanner(schema);

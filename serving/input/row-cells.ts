@@ -1,4 +1,3 @@
-import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { FLOAT32_MAX } from './column-buffer.ts';
 import { isEpochSeconds, parseIsoSeconds } from './datetime.ts';
 import { DOUBT } from './doubt.ts';
@@ -29,12 +28,16 @@ export class RowCells {
   /** [row][place among the texts]. */
   #texts: string[] = [];
   #rows = 0;
+  /** Of the tensor whose values come. */
+  datatype = '';
 
+  /** @param width slots of a row: one for each column that a request may have */
   constructor(
     private readonly layout: BatchLayout,
     private readonly maxRows: number,
+    width = layout.inputs.length,
   ) {
-    this.#width = layout.inputs.length;
+    this.#width = width;
     this.#kinds = Uint8Array.from(layout.inputs, ({ kind }) => KINDS[kind]);
     this.#optional = layout.inputs.map(({ optional }) => optional);
   }
@@ -42,6 +45,7 @@ export class RowCells {
   /** Begins another request. */
   start(): void {
     this.#rows = 0;
+    this.datatype = '';
     this.#texts.length = 0;
     if (this.#numbers.length > KEPT_VALUES) this.#numbers = new Float64Array(256);
   }
@@ -64,6 +68,16 @@ export class RowCells {
   /** Whether an input is a plain number, so that {@link readRun} may read it. */
   isNumeric(index: number): boolean {
     return this.#kinds[index] === KINDS.numeric;
+  }
+
+  /** Whether whole numbers of 64 bits are taken as such, by {@link setWhole}. */
+  takesWhole(_index: number): boolean {
+    return false;
+  }
+
+  /** Takes a whole number that a double may not hold. */
+  setWhole(row: number, index: number, value: bigint): void {
+    this.setNumber(row, index, Number(value));
   }
 
   /**
@@ -158,12 +172,12 @@ export class RowCells {
    *
    * @param slots by input: its slot in the rows; −1 where the request does not have it, and every row misses it
    */
-  finish(slots: Int32Array): ColumnBatch {
+  finish(slots: Int32Array): RequestBatch {
     const rows = this.#rows;
     if (rows === 0) throw DOUBT;
     const { layout } = this;
     const batch = new RequestBatch(layout, rows, false);
-    for (let index = 0; index < this.#width; index++) {
+    for (let index = 0; index < layout.inputs.length; index++) {
       const slot = slots[index] ?? -1;
       const place = layout.places[index] ?? 0;
       const kind = this.#kinds[index];

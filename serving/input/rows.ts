@@ -1,8 +1,8 @@
-import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { badRequest } from '../request-error.ts';
 import { describe } from './column-buffer.ts';
 import type { InputSchema } from './input-schema.ts';
 import { isObject } from './json.ts';
+import type { RequestRows } from './key-columns.ts';
 
 /**
  * Reads a list of objects, one per row: `[{"age": 41, "city": "Ulm"}, …]`. A key left out is a missing value.
@@ -10,7 +10,7 @@ import { isObject } from './json.ts';
  * @param field the body's field, for messages
  * @throws RequestError 400, 413
  */
-export function readRecords(schema: InputSchema, field: string, records: readonly unknown[]): ColumnBatch {
+export function readRecords(schema: InputSchema, field: string, records: readonly unknown[]): RequestRows {
   const batch = schema.batch(records.length);
   for (let row = 0; row < records.length; row++) {
     const record = records[row];
@@ -38,7 +38,7 @@ export function readLists(
   field: string,
   indices: readonly number[],
   rows: readonly unknown[],
-): ColumnBatch {
+): RequestRows {
   const batch = schema.batch(rows.length);
   for (let row = 0; row < rows.length; row++) {
     const values = rows[row];
@@ -66,7 +66,7 @@ export function readColumns(
   schema: InputSchema,
   field: string,
   columns: Record<string, unknown>,
-): ColumnBatch {
+): RequestRows {
   const names = Object.keys(columns);
   const indices = schema.indicesOf(names);
   const lists = names.map((name) => {

@@ -1,12 +1,12 @@
 import { BinaryTensors } from './binary-tensors.ts';
-import { DATATYPES, NUMBER_SIZES, numberAt } from './datatypes.ts';
+import { isWhole64, NUMBER_SIZES, numberAt, wholeAt } from './datatypes.ts';
 import { DOUBT, unlessInDoubt } from './doubt.ts';
 import type { InputSchema } from './input-schema.ts';
-import { readColumn } from './invocation-scanner.ts';
+import { cellsOf, readColumn } from './invocation-scanner.ts';
 import { BYTE } from './json-bytes.ts';
 import { JsonScanner } from './json-scanner.ts';
 import { requestedOutputs } from './requested-outputs.ts';
-import { RowCells } from './row-cells.ts';
+import type { RowCells } from './row-cells.ts';
 import { isMatrix, type TensorRequest } from './tensors.ts';
 
 /** From so many numbers on a copy of them is worth its views. */
@@ -31,7 +31,7 @@ export class TensorScanner {
   readonly #scanner = new JsonScanner();
   readonly #cells: RowCells;
   readonly #all: readonly number[];
-  /** Whether all inputs are numeric. */
+  /** Whether all columns are numeric inputs. */
   readonly #numeric: boolean;
   /** By input: its slot in the rows of the request, or −1. */
   readonly #slots: Int32Array;
@@ -40,10 +40,10 @@ export class TensorScanner {
     private readonly schema: InputSchema,
     private readonly outputNames: readonly string[],
   ) {
-    this.#slots = new Int32Array(schema.inputs.length);
-    this.#cells = new RowCells(schema.layout, schema.limits.maxRows);
+    this.#slots = new Int32Array(schema.width);
+    this.#cells = cellsOf(schema);
     this.#all = [...schema.inputs.keys()];
-    this.#numeric = schema.inputs.every(({ kind }) => kind === 'numeric');
+    this.#numeric = !schema.keys && schema.inputs.every(({ kind }) => kind === 'numeric');
   }
 
   /**
@@ -111,16 +111,16 @@ export class TensorScanner {
       tensors += 1;
       if (matrix || name === undefined || !shape) throw DOUBT;
       matrix = tensors === 1 && isMatrix(this.schema, name, shape);
-      const columns = matrix ? this.#all : [this.schema.find(name) ?? this.schema.inputs.length];
+      const columns = matrix ? this.#all : [this.schema.find(name) ?? this.schema.width];
       const [rows = 0, width = 1] = shape;
       if (width !== columns.length || shape.length > 2) throw DOUBT;
       if (tensors === 1) this.#cells.addRows(rows);
       if (rows !== this.#cells.rows) throw DOUBT;
       for (const index of columns) {
-        const input = this.schema.inputs[index];
-        if (!input || this.#slots[index] !== -1 || !DATATYPES[input.kind].includes(datatype)) throw DOUBT;
+        if (this.#slots[index] !== -1 || !this.schema.datatypes[index]?.includes(datatype)) throw DOUBT;
         this.#slots[index] = index;
       }
+      this.#cells.datatype = datatype;
       if (head.size !== undefined) {
         if (!binary || head.data !== undefined) throw DOUBT;
         this.#binary(binary, name, datatype, columns, head.size);
@@ -268,6 +268,12 @@ export class TensorScanner {
       const values = binary.floats(at, rows * columns.length);
       if (columns.length > 1) cells.setRows(values);
       else cells.setColumn(columns[0] ?? 0, values);
+      return;
+    }
+    const [sole = 0] = columns;
+    if (columns.length === 1 && isWhole64(datatype) && cells.takesWhole(sole)) {
+      for (let row = 0; row < rows; row++, at += width)
+        cells.setWhole(row, sole, wholeAt(binary.view, at, datatype));
       return;
     }
     for (let row = 0; row < rows; row++)

@@ -1,18 +1,17 @@
-import type { ModelInput } from '../../contracts/serving.ts';
-import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
 import { badRequest } from '../request-error.ts';
 import { BinaryTensors } from './binary-tensors.ts';
 import { describe } from './column-buffer.ts';
-import { DATATYPES, METADATA_DATATYPES, NUMBER_SIZES, numberAt } from './datatypes.ts';
+import { isWhole64, METADATA_DATATYPES, NUMBER_SIZES, numberAt, wholeAt } from './datatypes.ts';
 import type { BatchBuilder, InputSchema } from './input-schema.ts';
 import { asObject, isObject, type JsonObject } from './json.ts';
+import type { RequestRows } from './key-columns.ts';
 import { groupOf } from './request-batch.ts';
 import { type RequestedOutput, requestedOutputs } from './requested-outputs.ts';
 import { unwrapped } from './rows.ts';
 
 /** A request of the Open Inference Protocol, read. */
 export interface TensorRequest {
-  readonly batch: ColumnBatch;
+  readonly batch: RequestRows;
   /** Sent back in the answer. */
   readonly id: string | undefined;
   /** What the answer must have, in this order. */
@@ -68,12 +67,13 @@ export function readTensors(
   const binary = bytes && new BinaryTensors(bytes);
   for (const next of planned) {
     const { name, columns, datatype } = next;
-    for (const index of columns) checkDatatype(schema.input(index), name, datatype);
+    for (const index of columns) checkDatatype(schema, index, name, datatype);
     const own = next === first ? rows : rowsOf(next);
     if (own !== rows)
       throw badRequest(
         `the tensor "${name}" has ${own} rows, "${first?.name}" has ${rows}; send as many rows in each`,
       );
+    batch.datatype = datatype;
     if (Object.hasOwn(parametersOf(next.tensor), 'binary_data_size')) writeBinary(batch, next, binary);
     else writeData(batch, next);
   }
@@ -151,9 +151,10 @@ function writeBinary(batch: BatchBuilder, planned: PlannedTensor, binary: Binary
     return;
   }
   let at = binary.numbers(name, datatype, batch.rows * columns.length, size);
+  const whole = columns.length === 1 && isWhole64(datatype) && batch.takesWhole(columns[0] ?? 0);
   for (let row = 0; row < batch.rows; row++)
     for (const index of columns) {
-      const value = numberAt(binary.view, at, datatype);
+      const value = (whole ? wholeAt : numberAt)(binary.view, at, datatype);
       batch.write(index, row, Number.isNaN(value) ? null : value);
       at += width;
     }
@@ -187,9 +188,14 @@ function writeData(batch: BatchBuilder, planned: PlannedTensor): void {
   }
 }
 
-function checkDatatype({ kind }: ModelInput, name: string, datatype: string): void {
-  const accepted = DATATYPES[kind];
+function checkDatatype(schema: InputSchema, index: number, name: string, datatype: string): void {
+  const accepted = schema.datatypes[index] ?? [];
   if (accepted.includes(datatype)) return;
+  const kind = schema.inputs[index]?.kind;
+  if (kind === undefined)
+    throw badRequest(
+      `the tensor "${name}": datatype must be ${accepted.join(', ')} for a key; BYTES is the usual one`,
+    );
   throw badRequest(
     `the tensor "${name}": datatype must be ${accepted.join(', ')} for a ${kind} column; ${METADATA_DATATYPES[kind]} is the usual one`,
   );

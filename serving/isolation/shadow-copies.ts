@@ -1,5 +1,6 @@
 import { PerennialError } from '../../contracts/errors.ts';
 import type { Route, RouteTable } from '../../contracts/serving.ts';
+import { CallRows } from '../call-rows.ts';
 import type { ModelHost } from '../model-host.ts';
 import type { Incident, Miss, Prediction, PredictionListener } from '../prediction.ts';
 import { RequestError } from '../request-error.ts';
@@ -64,9 +65,10 @@ export class ShadowCopies implements PredictionListener {
     const started = performance.now();
     const seconds = (): number => (performance.now() - started) / 1000;
     try {
-      const alike = model.signatureKey === answered.model.signatureKey;
-      const batch = alike ? answered.batch : call.read(model);
-      const outputs = await model.run(batch, started + deadlineMs);
+      // Rows that the version reads alike, and views that it has too, are not asked for again.
+      const { rows = new CallRows(call) } = answered;
+      const found = rows.whole(model, started + deadlineMs);
+      const outputs = await model.runWhole(found, started + deadlineMs);
       const invalid = invalidRows(outputs);
       const { entity } = answered;
       this.audience.shadowed(
@@ -77,7 +79,7 @@ export class ShadowCopies implements PredictionListener {
           reason: 'shadow',
           generation,
           entity,
-          batch,
+          ...(found instanceof Promise ? await found : found),
           outputs,
           invalidRows: invalid,
         },

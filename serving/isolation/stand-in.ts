@@ -32,9 +32,10 @@ export class StandIn {
     let failing: Failing;
     let asked = 0;
     try {
-      const batch = rows.read(model);
-      asked = batch.rows;
-      const outputs = await model.run(batch, deadline - (deadline - performance.now()) / 2);
+      asked = rows.read(model).rows;
+      const half = deadline - (deadline - performance.now()) / 2;
+      const found = rows.whole(model, half);
+      const outputs = await model.runWhole(found, half);
       const invalid = invalidRows(outputs);
       if (invalid === 0)
         return {
@@ -44,7 +45,8 @@ export class StandIn {
           reason,
           generation: table.generation,
           entity: rows.entity(entity, model, table.entityColumn),
-          batch,
+          ...(found instanceof Promise ? await found : found),
+          rows,
           outputs,
         };
       failing = invalidOutput(invalid, outputs.rows);
@@ -80,8 +82,8 @@ export class StandIn {
     if (!(state && model)) throw new RequestError(503, nobody, undefined, 'unavailable');
     if (performance.now() >= deadline) throw new RequestError(503, nobody, undefined, 'deadline');
     const { generation } = state.table;
-    const batch = rows.read(model);
-    const outputs = await model.run(batch, deadline).catch((error: unknown) => {
+    const found = rows.whole(model, deadline);
+    const outputs = await model.runWhole(found, deadline).catch((error: unknown) => {
       throw error instanceof RequestError ? error : new RequestError(503, nobody);
     });
     return {
@@ -92,7 +94,8 @@ export class StandIn {
       generation,
       insteadOf,
       entity: rows.entity(entity, model, state.table.entityColumn),
-      batch,
+      ...(found instanceof Promise ? await found : found),
+      rows,
       outputs,
       invalidRows: invalidRows(outputs),
     };

@@ -189,6 +189,9 @@ export class PredictionLog implements PredictionListener {
       generation: prediction.generation,
       latencyMs: seconds * 1000,
       batch: prediction.batch,
+      // Where nothing is encrypted, no entity is on record.
+      keys: this.#entityKey && prediction.batch.keys,
+      views: prediction.features?.views,
       outputs,
     });
   }

@@ -1,6 +1,7 @@
 import { isTextInput, type ServedModel } from '../../contracts/serving.ts';
 import type { OutputColumns } from '../../lib/onnx/tabular-session.ts';
 import type { FrameLayout, OutputType } from '../../lib/predictions/records.ts';
+import { entityColumns } from '../features/view-inputs.ts';
 
 /** What records of one version look like, with and without its features. */
 interface Layouts {
@@ -35,6 +36,10 @@ function layoutsOf(endpoint: string, served: ServedModel, { columns }: OutputCol
       numbers: named((kind) => kind === 'numeric' || kind === 'boolean'),
       moments: named((kind) => kind === 'datetime'),
       texts: named(isTextInput),
+      ...(served.views && {
+        entities: entityColumns(served),
+        views: served.views.map(({ name }) => name),
+      }),
     },
   };
 }

@@ -8,6 +8,8 @@ export interface TensorAnswer {
   readonly version: string;
   /** The request's id, sent back. */
   readonly id: string | undefined;
+  /** Whether defaults stand in for features that could not be looked up. */
+  readonly defaulted?: boolean | undefined;
   /** Outputs to write, in this order. */
   readonly outputs: readonly { readonly name: string; readonly binary: boolean }[];
 }
@@ -63,6 +65,7 @@ export class AnswerWriter {
     const binaries: Buffer[] = [];
     let text = `{"model_name":${this.#quote(answer.endpoint)},"model_version":${this.#quote(answer.version)}`;
     if (answer.id !== undefined) text += `,"id":${JSON.stringify(answer.id)}`;
+    if (answer.defaulted) text += `,"parameters":{"features":"default"}`;
     text += ',"outputs":[';
     let separator = '';
     for (const { name, binary } of answer.outputs) {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { routeTable, servedModel } from '../../contracts/serving.ts';
+import type { PerennialConfig } from '../../lib/config.ts';
 import type { BatchingLimits } from '../micro-batcher.ts';
 import { requestLimits } from '../request-limits.ts';
 import { accessSettings } from '../security/access.ts';
@@ -24,8 +25,41 @@ export const storeSettings = z.strictObject({
   artifactCache: z.number().optional(),
   keyring: z.string().optional(),
   encryptAll: z.boolean().optional(),
+  /** Where features are looked up; default: a folder of the data directory. */
+  featureStore: z
+    .discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('lmdb'), folder: z.string() }),
+      z.strictObject({ kind: z.literal('redis'), url: z.string() }),
+    ])
+    .optional(),
 });
 export type StoreSettings = z.infer<typeof storeSettings>;
+
+/** Where stores lie: an optional setting is left out, not `undefined`. */
+export function storeLocation(
+  store: StoreSettings,
+): Pick<
+  PerennialConfig,
+  'dataDir' | 'artifactStore' | 'artifactCache' | 'keyring' | 'encryptAll' | 'featureStore'
+> {
+  const { dataDir, artifactStore, artifactCache, keyring, encryptAll, featureStore } = store;
+  return {
+    dataDir,
+    ...(artifactStore && { artifactStore: locationOf(artifactStore) }),
+    ...(artifactCache !== undefined && { artifactCache }),
+    ...(keyring !== undefined && { keyring }),
+    ...(encryptAll !== undefined && { encryptAll }),
+    ...(featureStore && { featureStore }),
+  };
+}
+
+type Location = NonNullable<PerennialConfig['artifactStore']>;
+
+function locationOf(location: NonNullable<StoreSettings['artifactStore']>): Location {
+  if (location.kind === 'file') return location;
+  const { endpoint, region, ...rest } = location;
+  return { ...rest, ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) };
+}
 
 /** As {@link BatchingLimits}. */
 const batchingSettings = z.strictObject({

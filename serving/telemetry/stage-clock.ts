@@ -1,4 +1,4 @@
-import type { ColumnBatch } from '../../lib/onnx/tabular-session.ts';
+import type { RequestRows } from '../input/key-columns.ts';
 import type { LoadedModel } from '../loaded-model.ts';
 
 /** The parts of a prediction request that are timed: reading rows out of the body, the model, writing the answer. */
@@ -12,14 +12,14 @@ export type Stage = (typeof STAGES)[number];
 export class StageClock {
   readStarted = 0;
   readEnded = 0;
-  /** From the rows to the outputs: waiting for company, the model, and the champion's where it stood in. */
+  /** From the rows to the outputs: features, waiting for company, the model, and the champion's where it stood in. */
   runEnded = 0;
   written = 0;
   /** The version by whose schema the rows could not be read. */
   refusedBy: LoadedModel | undefined;
 
   /** A reader that is timed until it succeeds; versions that stand in or get a copy read again. */
-  timed(read: (model: LoadedModel) => ColumnBatch): (model: LoadedModel) => ColumnBatch {
+  timed(read: (model: LoadedModel) => RequestRows): (model: LoadedModel) => RequestRows {
     return (model) => {
       if (this.readStarted === 0) this.readStarted = performance.now();
       try {

@@ -249,7 +249,10 @@ describe.each(['lmdb', 'redis'] as const)('the online store in %s', (kind) => {
       ...job,
       access: { ...job.access, place: { kind: 'redis', url: `redis://127.0.0.1:${await getPort()}/0` } },
     };
-    await expect(materializedAside(away)).rejects.toMatchObject({ code: 'FeaturesUnavailable', retryable: true });
+    await expect(materializedAside(away)).rejects.toMatchObject({
+      code: 'FeaturesUnavailable',
+      retryable: true,
+    });
   });
 
   it('stops where it is told to, and goes on from there', async () => {

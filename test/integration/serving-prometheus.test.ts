@@ -12,6 +12,7 @@ import { openStore } from '../../lib/store/open-store.ts';
 import { type ServingSupervisor, startServing } from '../../serving/process/supervisor.ts';
 import { watchedState } from '../support/monitoring-samples.ts';
 import { PrometheusServer, prometheusPrograms } from '../support/prometheus.ts';
+import { viewModel } from '../support/view-model.ts';
 import { churnServed } from './serving-models.ts';
 
 const deploy = (path: string): string => fileURLToPath(new URL(`../../deploy/${path}`, import.meta.url));
@@ -57,7 +58,7 @@ let prometheusServer: PrometheusServer | undefined;
 let url: string;
 let table: RouteTableInput;
 
-/** A server as it is run: two processes, three versions, a prediction log, explanations. */
+/** A server as it is run: two processes, three versions, a prediction log, explanations, features by key. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'serving-prometheus-'));
   const store = await openStore({ dataDir: folder });
@@ -73,6 +74,7 @@ beforeAll(async () => {
     processes: 2,
     predictions: {},
     supervision: { restartMs: 50 },
+    entry: fileURLToPath(new URL('../support/serving-process-with-features.ts', import.meta.url)),
   });
   table = {
     endpoint: 'churn',
@@ -85,6 +87,8 @@ beforeAll(async () => {
     headerRoutes: [{ header: 'x-try', value: 'new', version: '4' }],
   };
   await server.applyRoutes(table);
+  const model = await viewModel(store, '1');
+  await server.applyRoutes({ endpoint: 'shop', generation: 1, routes: [{ model, weight: 100 }] });
   url = server.url;
 }, 120_000);
 afterAll(async () => {
@@ -94,7 +98,7 @@ afterAll(async () => {
 });
 
 const ask = async (rows: unknown[], headers: Record<string, string> = {}): Promise<string | null> => {
-  const answer = await fetch(`${url}/invocations`, {
+  const answer = await fetch(`${url}/endpoints/churn/invocations`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ dataframe_records: rows }),
@@ -175,7 +179,7 @@ describe.skipIf('missing' in programs)('Prometheus', () => {
     await expect
       .poll(
         async () => {
-          await Promise.all([ask([ROW]), explainOne(), tooLate()]);
+          await Promise.all([ask([ROW]), explainOne(), tooLate(), lookUpOne()]);
           for (const expression of unanswered)
             if ((await asked.query(expression)).some(({ value }) => Number.isFinite(value)))
               unanswered.delete(expression);
@@ -193,6 +197,13 @@ const tooLate = (): Promise<unknown> =>
     Array.from({ length: 5_000 }, () => ROW),
     { 'perennial-timeout-ms': '1' },
   );
+
+const lookUpOne = (): Promise<unknown> =>
+  fetch(`${url}/endpoints/shop/invocations`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ dataframe_records: [{ amount: 1, customer: 'ann' }] }),
+  }).then((answer) => answer.arrayBuffer());
 
 const explainOne = (): Promise<unknown> =>
   fetch(`${url}/endpoints/churn/explain`, {
