@@ -53,7 +53,7 @@ async function readSpec(path: string): Promise<unknown> {
       `${path}: ${bytes.length} bytes are too much for a spec; at most ${MAX_BYTES}`,
     );
   // JSON is YAML; one parser gives line and column for both.
-  const document = parseDocument(bytes.toString('utf8'), { merge: true });
+  const document = parseDocument(bytes.toString('utf8'));
   const [problem] = document.errors;
   if (problem) throw new PerennialError('SpecInvalid', `${path}: ${problem.message}`);
   return document.toJS({ maxAliasCount: 100 });

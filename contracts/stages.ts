@@ -204,7 +204,6 @@ export const trainedCandidate = z.strictObject({
         features: featurePreset,
         parameters: trialOutcome.shape.parameters,
         iterations: z.number().int().nonnegative(),
-        /** The trainer's own model. */
         model: artifactRef,
       }),
     )
@@ -220,7 +219,6 @@ export const trainedCandidate = z.strictObject({
   signature: artifactRef,
   /** In force, defaults of the trainer included. */
   parameters: trialOutcome.shape.parameters,
-  /** Names and versions of the libraries that trained. */
   libraries: trialOutcome.shape.libraries,
   iterations: z.number().int().nonnegative(),
   bestIteration: z.number().int().nonnegative(),

@@ -26,8 +26,10 @@ export class ViewInputs {
   readonly identity: string;
   /** What stands in where the store cannot be asked, column by column. */
   readonly defaults: Float32Array;
-  /** Places of the inputs among the model's numbers. */
+  /** Places of the inputs among the model's numbers, and among all of its inputs. */
   readonly #places: readonly number[];
+  readonly #indices: readonly number[];
+  readonly #width: number;
 
   /** @throws PerennialError `ModelInvalid` where the view does not fit the model's inputs */
   constructor(
@@ -44,19 +46,21 @@ export class ViewInputs {
       if (view.entity.includes(input)) throw refused(`${input} cannot be both looked up and a key`);
       return place;
     });
+    this.#indices = columns.map(({ input }) => inputs.findIndex(({ name: own }) => own === input));
+    this.#width = inputs.length;
     this.identity = JSON.stringify([name, store, view.entity, view.values, columns, unavailable, ttlMs]);
     this.defaults = Float32Array.from(columns, ({ default: value }) => value ?? Number.NaN);
   }
 
-  /** A row in which any input of the view has a value is taken as it was sent. */
+  /** A row that has any input of the view, also as missing, is taken as it was sent. */
   asked(batch: RequestBatch): AskedRows {
-    const { rows, numbers } = batch;
+    const { rows } = batch;
     const columns = this.view.entity.map((name) => keysIn(batch.keys, name));
     const keys = new Array<string | undefined>(rows).fill(undefined);
     const sources: Sources = new Uint8Array(rows);
     let wanted = 0;
     for (let row = 0; row < rows; row++) {
-      if (this.#places.some((place) => !Number.isNaN(numbers[place * rows + row]))) {
+      if (this.#has(batch, row)) {
         sources[row] = FROM.given;
         continue;
       }
@@ -66,6 +70,12 @@ export class ViewInputs {
       if (key !== undefined) wanted += 1;
     }
     return { keys, sources, wanted };
+  }
+
+  #has({ rows, numbers, nulls }: RequestBatch, row: number): boolean {
+    if (this.#places.some((place) => !Number.isNaN(numbers[place * rows + row]))) return true;
+    if (!nulls || nulls.size === 0) return false;
+    return this.#indices.some((index) => nulls.has(row * this.#width + index));
   }
 
   /** Puts values into the rows that have a key. @param values row by row of these rows; what no 32-bit float holds is missing */

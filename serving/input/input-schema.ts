@@ -194,6 +194,7 @@ export class BatchBuilder {
 class KeyedBuilder extends BatchBuilder {
   /** [row][place among the kept keys]. */
   readonly #texts: (string | undefined)[];
+  readonly #nulls = new Set<number>();
 
   constructor(
     schema: InputSchema,
@@ -209,6 +210,7 @@ class KeyedBuilder extends BatchBuilder {
   }
 
   override write(index: number, row: number, value: unknown): void {
+    if (value === null) this.#nulls.add(row * this.schema.inputs.length + index);
     const place = this.keys.places[index] ?? -1;
     // What is no value of the model's input is refused in its words.
     if (!this.keys.isExtra(index)) super.write(index, row, typeof value === 'bigint' ? Number(value) : value);
@@ -223,6 +225,7 @@ class KeyedBuilder extends BatchBuilder {
     batch.keys = this.keys.keysOf(batch, this.#texts, (index, row, problem) => {
       throw this.refusal(index, row, problem);
     });
+    batch.nulls = this.#nulls;
     return batch;
   }
 }

@@ -10,6 +10,8 @@ import { RowCells } from './row-cells.ts';
 export class KeyedCells extends RowCells {
   /** [row][place among the kept keys]. */
   readonly #texts: (string | undefined)[] = [];
+  #nulls = new Set<number>();
+  readonly #inputs: number;
 
   constructor(
     layout: BatchLayout,
@@ -17,11 +19,13 @@ export class KeyedCells extends RowCells {
     private readonly keys: KeyColumns,
   ) {
     super(layout, maxRows, keys.places.length);
+    this.#inputs = layout.inputs.length;
   }
 
   override start(): void {
     super.start();
     this.#texts.length = 0;
+    this.#nulls = new Set();
   }
 
   /** A run of numbers would lose what a double does not hold. */
@@ -34,11 +38,12 @@ export class KeyedCells extends RowCells {
   }
 
   override read(scanner: JsonScanner, row: number, index: number, slot = index): void {
+    const byte = scanner.peek();
+    if (byte === BYTE.n) this.#setNull(row, index);
     if (this.keys.places[index] === -1) {
       super.read(scanner, row, index, slot);
       return;
     }
-    const byte = scanner.peek();
     if (byte === BYTE.minus || (byte >= BYTE.zero && byte <= BYTE.nine)) {
       const literal = scanner.numberText();
       this.#set(row, index, keyOfLiteral(literal, this.datatype));
@@ -52,6 +57,7 @@ export class KeyedCells extends RowCells {
   }
 
   override setNumber(row: number, index: number, value: number, slot = index): void {
+    if (Number.isNaN(value)) this.#setNull(row, index);
     if (this.keys.places[index] !== -1) this.#set(row, index, keyOfNumber(value, this.datatype));
     if (!this.keys.isExtra(index)) super.setNumber(row, index, value, slot);
   }
@@ -78,7 +84,12 @@ export class KeyedCells extends RowCells {
       throw DOUBT;
     });
     this.#texts.length = 0;
+    batch.nulls = this.#nulls;
     return batch;
+  }
+
+  #setNull(row: number, index: number): void {
+    this.#nulls.add(row * this.#inputs + index);
   }
 
   #set(row: number, index: number, text: KeyText): void {

@@ -31,6 +31,11 @@ export class RequestBatch implements RequestRows {
   /** By place. */
   readonly texts: readonly string[][];
   keys: RequestKeys | undefined;
+  /**
+   * Where the request says itself that a value is missing, in a version with feature views: `row * inputs + input`.
+   * What it does not speak of is looked up.
+   */
+  nulls: ReadonlySet<number> | undefined;
   #columns: ReadonlyMap<string, InputColumn> | undefined;
 
   /** @param missing whether every value starts as a missing one; else the caller writes each of them */

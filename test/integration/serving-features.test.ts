@@ -90,6 +90,35 @@ describe('a version with a feature view', () => {
     expect(await metric(server, 'perennial_feature_freshness_seconds')).toBe(0);
   });
 
+  it('takes an input that is sent as missing as it is, and looks nothing up for its row', async () => {
+    const features = shopEvents();
+    const server = await shop.serve(features);
+    for (const body of [
+      records({ amount: 1, customer: 'ann', spending_count_1h: null }),
+      { instances: [{ spending_count_1h: null, customer: 'ann', amount: 1 }] },
+      { inputs: { amount: [1], customer: ['ann'], spending_count_1h: [null] } },
+      { dataframe_split: { columns: ['customer', 'amount', 'spending_count_1h'], data: [['ann', 1, null]] } },
+      // What the scanner does not take, the plain reader reads alike.
+      `{"dataframe_records":[{"amount":1,"customer":"ann","spending_count_1h":null}],"dataframe_records ":0,"dataframe_records":[{"amount":1,"customer":"ann","spending_count_1h":null}]}`,
+    ])
+      expect((await invoke(server, body)).predictions).toEqual([WITHOUT_KEY]);
+    const tensors = [
+      { name: 'amount', datatype: 'FP32', data: [1, 1] },
+      { name: 'customer', datatype: 'BYTES', data: ['ann', 'ann'] },
+      { name: 'spending_count_1h', datatype: 'FP32', data: [null, 3] },
+    ];
+    expect((await infer(server, tensors)).predictions).toEqual([
+      WITHOUT_KEY,
+      viewPrediction(1, 3, undefined),
+    ]);
+    expect(features.asked).toEqual([]);
+    const { predictions } = await invoke(
+      server,
+      records({ amount: 1, customer: 'ann', spending_count_1h: null }, { amount: 1, customer: 'ann' }),
+    );
+    expect(predictions).toEqual([WITHOUT_KEY, ANN]);
+  });
+
   it('takes keys in tensors, as JSON and as bytes', async () => {
     const server = await shop.serve(shopEvents());
     const amount = { name: 'amount', datatype: 'FP32', data: [1, 1] };
