@@ -59,13 +59,14 @@ export class RecordReader {
     at: number,
     { bucket }: StoredView,
   ): LookedUp | Promise<LookedUp> {
+    if (!Number.isFinite(at)) throw new OnlineStoreError(`a look-up at ${at}, which is no moment`);
     const layout = this.#layoutOf(view);
     const moment = momentOf(layout, at, bucket);
     const known = keys.filter((key) => key !== undefined).map((key) => this.keys.entity(key));
     const wanted = wantedAt(moment, known);
     return this.backend.read(view.store, wanted, (description, record) => {
       const stored = this.#described(view.store, description);
-      check(view, stored, moment);
+      check(view, stored, moment, this.keys);
       const values = new Float64Array(keys.length * view.columns.length).fill(Number.NaN);
       let entity = 0;
       keys.forEach((key, row) => {
@@ -137,7 +138,12 @@ function wantedAt({ first, last, edges, bucket }: Moment, entities: readonly Buf
   };
 }
 
-function check(view: ServedView, stored: StoredView, { first }: Moment): void {
+function check(view: ServedView, stored: StoredView, { first }: Moment, keys: OnlineKeys): void {
+  // Nobody would be found, and nobody's features be told as if they were right.
+  if (stored.keys !== keys.fingerprint)
+    throw new OnlineStoreError(
+      `the view ${view.name} was written into the online store under another keyring; name the right keyring by PERENNIAL_KEYRING, or materialise the view again`,
+    );
   if (stored.values !== view.values || view.columns.some(({ value }) => value >= stored.values))
     throw new OnlineStoreError(
       `the online store has ${stored.values} values for each event of the view ${view.name}, the model expects ${view.values}; materialise the view of the model's run again`,
