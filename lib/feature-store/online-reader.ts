@@ -1,5 +1,5 @@
 import type { ServedView } from '../../contracts/serving.ts';
-import { type Bucket, bucketOf, EventRecord, MAIN, sliceOf } from './event-record.ts';
+import { type Bucket, bucketOf, EventRecord, MAIN, RecordMemory, sliceOf } from './event-record.ts';
 import { fieldOf, type OnlineBackend, type RecordOf, type Wanted } from './online-backend.ts';
 import { type OnlineKeys, recordPlace } from './online-keys.ts';
 import { type LookedUp, OnlineStoreError } from './online-store.ts';
@@ -37,6 +37,9 @@ export class RecordReader {
   /** The descriptions read last, by view. */
   readonly #descriptions = new Map<string, { text: string; stored: StoredView }>();
 
+  /** No look-up waits for anything between its first record and its last. */
+  readonly #memory = new RecordMemory();
+
   constructor(
     private readonly backend: Pick<OnlineBackend, 'read' | 'description'>,
     private readonly keys: OnlineKeys,
@@ -71,6 +74,7 @@ export class RecordReader {
       let entity = 0;
       keys.forEach((key, row) => {
         if (key === undefined) return;
+        this.#memory.clear();
         const records = this.#recordsOf(view, wanted, entity++, record);
         fillRow(layout, moment, records, values.subarray(row * view.columns.length));
       });
@@ -87,7 +91,7 @@ export class RecordReader {
       const bytes = record(entity, bucket, slice);
       const place = (): Buffer =>
         recordPlace(view.store, bucket, fieldOf(wanted.entities[entity] ?? Buffer.alloc(0), slice));
-      const found = bytes && EventRecord.read(this.keys.unseal(place, bytes), view.values);
+      const found = bytes && EventRecord.read(this.keys.unseal(place, bytes), view.values, this.#memory);
       read.set(name, found);
       return found;
     };
