@@ -1,3 +1,4 @@
+import { PerennialError } from '../../contracts/errors.ts';
 import type { ViewPlan } from '../../contracts/feature-store.ts';
 import type { Database } from '../duckdb/database.ts';
 import { copyNumbers, TextReader } from '../duckdb/vectors.ts';
@@ -99,16 +100,31 @@ export async function* entityEvents(
       let to = from + 1;
       while (to < rows && keys.texts[to] === key && chunkBuckets[to] === bucket) to++;
       if (current && (current.bucket !== bucket || current.key !== key)) {
+        if (!isBefore(current, { bucket, key })) throw outOfOrder(plan);
         yield { ...current, ...gathered.events };
         gathered.clear();
       }
       current = { bucket, key };
+      if ((chunkTimes[from] ?? 0) < gathered.last) throw outOfOrder(plan);
       gathered.add(chunkTimes, chunkValues, from, to);
       from = to;
     }
   }
   if (current) yield { ...current, ...gathered.events };
 }
+
+/** As DuckDB orders them: keys by their bytes. */
+const isBefore = (a: { bucket: number; key: string }, b: { bucket: number; key: string }): boolean =>
+  a.bucket < b.bucket ||
+  (a.bucket === b.bucket && Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) < 0);
+
+/** DuckDB 1.5 is known to mix up streamed results of another kind; half an entity must not replace the whole. */
+const outOfOrder = (plan: ViewPlan): PerennialError =>
+  new PerennialError(
+    'StageFailed',
+    `featureViews.${plan.name}.events: the engine gave events out of order; nothing of that stretch was marked as complete`,
+    true,
+  );
 
 /** Columns that grow. */
 class GatheredEvents {
@@ -118,6 +134,11 @@ class GatheredEvents {
 
   constructor(width: number) {
     this.#values = Array.from({ length: width }, () => new Float64Array(FIRST_CAPACITY));
+  }
+
+  /** The time of the last event. */
+  get last(): number {
+    return this.#count === 0 ? -Infinity : (this.#times[this.#count - 1] ?? 0);
   }
 
   get events(): Events {

@@ -136,6 +136,35 @@ function finished(bytes: Buffer): Buffer {
 const checksum = (bytes: Uint8Array): number =>
   crc32(bytes.subarray(CRC_AT + 4), crc32(bytes.subarray(0, CRC_AT)));
 
+/**
+ * Memory for the records of one look-up, used again for the next: numbers have to stand at multiples of eight bytes, and
+ * memory for each record would be given and taken a hundred thousand times a second.
+ */
+export class RecordMemory {
+  #memory = new ArrayBuffer(0);
+  #used = 0;
+
+  /** What was copied before is not used any more. */
+  clear(): void {
+    this.#used = 0;
+  }
+
+  copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    const at = this.#used;
+    const end = at + bytes.length;
+    if (end > this.#memory.byteLength) {
+      // Records that were copied already keep the memory that they are in.
+      this.#memory = new ArrayBuffer(Math.max(2 * this.#memory.byteLength, bytes.length));
+      this.#used = 0;
+      return this.copyOf(bytes);
+    }
+    this.#used = Math.ceil(end / DOUBLE) * DOUBLE;
+    const copy = new Uint8Array(this.#memory, at, bytes.length);
+    copy.set(bytes);
+    return copy;
+  }
+}
+
 /** A record that is asked for events; of the main record of a sliced bucket, together with its slices. */
 export class EventRecord {
   private constructor(
@@ -148,14 +177,13 @@ export class EventRecord {
   /**
    * @param bytes are copied
    * @param width how many values an event has
+   * @param memory to copy them to
    * @throws OnlineStoreError where these are not the bytes of such a record
    */
-  static read(bytes: Uint8Array, width: number): EventRecord {
-    const memory = new ArrayBuffer(bytes.length);
-    const copy = new Uint8Array(memory);
-    copy.set(bytes);
+  static read(bytes: Uint8Array, width: number, memory = new RecordMemory()): EventRecord {
+    const copy = memory.copyOf(bytes);
     if (copy.length < HEADER) throw damaged();
-    const header = new DataView(memory);
+    const header = new DataView(copy.buffer, copy.byteOffset);
     if (header.getUint8(0) !== RECORD_FORMAT)
       throw new OnlineStoreError(
         `the online store has a record of format ${header.getUint8(0)}, this version reads ${RECORD_FORMAT}; run the same version on workers and servers, and materialise the view again`,
@@ -173,7 +201,12 @@ export class EventRecord {
       header.getUint32(CRC_AT, true) !== checksum(copy)
     )
       throw damaged();
-    return new EventRecord(kind, count, width, new Float64Array(memory, HEADER));
+    return new EventRecord(
+      kind,
+      count,
+      width,
+      new Float64Array(copy.buffer, copy.byteOffset + HEADER, doubles),
+    );
   }
 
   /**

@@ -39,6 +39,8 @@ type Texts = Database<string, string>;
  * A reader sees what was committed last when it began, and holds nobody up.
  */
 export class LmdbBackend implements OnlineBackend {
+  readonly #keys = new Map<string, Buffer>();
+
   private constructor(
     readonly place: string,
     private readonly env: RootDatabase<Buffer, Buffer>,
@@ -69,7 +71,7 @@ export class LmdbBackend implements OnlineBackend {
   }
 
   read<T>(view: string, wanted: Wanted, use: (description: string, record: RecordOf) => T): T {
-    const key = keyOf(view);
+    const key = this.#keyOf(view);
     try {
       return use(this.description(view), (entity, bucket, slice) => {
         writeBucket(key, bucket);
@@ -80,6 +82,13 @@ export class LmdbBackend implements OnlineBackend {
     } catch (error) {
       throw error instanceof OnlineStoreError ? error : failed(this.place, error);
     }
+  }
+
+  /** A key of the view that is filled in for each record; its hash is made once. */
+  #keyOf(view: string): Buffer {
+    const known = this.#keys.get(view) ?? keyOf(view);
+    this.#keys.set(view, known);
+    return known;
   }
 
   description(view: string): string {

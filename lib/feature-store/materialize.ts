@@ -7,7 +7,7 @@ import { type BucketSum, bucketSums, engineVersion, entityEvents, type Horizon }
 import { bucketOf, RECORD_FORMAT } from './event-record.ts';
 import type { ViewWriter } from './online-backend.ts';
 import type { OnlineFeatures } from './online-features.ts';
-import { bucketLength, readDescription, type StoredView, storeIdOf } from './stored-view.ts';
+import { bucketLength, readDescription, type StoredView, storeIdOf, toldOf } from './stored-view.ts';
 
 const MICROS = 1_000;
 
@@ -71,16 +71,15 @@ export async function materializeView(
       changed,
       options,
     });
-    const after = describe(id, plan, options, stretch, sums);
+    const after = describe(id, plan, options, { stretch, sums, keys: store.keys.fingerprint });
     const there = new Set(sums.map(({ bucket }) => bucket));
     const gone = [...known.keys()].filter((bucket) => !there.has(bucket));
     // Before anything goes that the description promises.
     if (gone.length > 0 || before === undefined || !same(before, after))
       await writer.describe(JSON.stringify(after));
     for (const bucket of gone) counts.removed += await writer.drop(bucket);
-    const { format, personal, bucket, longest, values, first, backfill, ...view } = after;
     return {
-      ...view,
+      ...toldOf(after),
       changed: changed.length + gone.length,
       ...counts,
       seconds: (performance.now() - begin) / 1_000,
@@ -176,9 +175,9 @@ function describe(
   store: string,
   plan: ViewPlan,
   { pipeline, until, personal }: MaterializeOptions,
-  { horizon, first, backfill }: Stretch,
-  sums: readonly BucketSum[],
+  { stretch, sums, keys }: { stretch: Stretch; sums: readonly BucketSum[]; keys: string },
 ): StoredView {
+  const { horizon, first, backfill } = stretch;
   return {
     store,
     pipeline,
@@ -191,6 +190,7 @@ function describe(
     events: sums.reduce((all, { events }) => all + events, 0),
     format: RECORD_FORMAT,
     personal,
+    keys,
     bucket: horizon.length,
     longest: Math.max(...plan.windows),
     values: plan.values,

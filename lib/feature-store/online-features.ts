@@ -5,7 +5,7 @@ import { fieldOf, type OnlineBackend } from './online-backend.ts';
 import type { OnlineKeys } from './online-keys.ts';
 import { RecordReader } from './online-reader.ts';
 import type { LookedUp, OnlineReader } from './online-store.ts';
-import { readDescription } from './stored-view.ts';
+import { readDescription, toldOf } from './stored-view.ts';
 
 /**
  * The online feature store: reads features, and forgets what is no longer wanted. Views are written by
@@ -30,12 +30,9 @@ export class OnlineFeatures implements OnlineReader {
   }
 
   async views(): Promise<OnlineView[]> {
-    return (await this.backend.views()).flatMap(({ description }) => {
-      if (description === undefined) return [];
-      const { format, personal, bucket, longest, values, first, backfill, ...view } =
-        readDescription(description);
-      return [view];
-    });
+    return (await this.backend.views()).flatMap(({ description }) =>
+      description === undefined ? [] : [toldOf(readDescription(description))],
+    );
   }
 
   /** Deletes a view; it is nothing where there is none. @throws OnlineStoreError */

@@ -1,5 +1,5 @@
 import type { ServedView } from '../../contracts/serving.ts';
-import { type Bucket, bucketOf, EventRecord, MAIN, sliceOf } from './event-record.ts';
+import { type Bucket, bucketOf, EventRecord, MAIN, RecordMemory, sliceOf } from './event-record.ts';
 import { fieldOf, type OnlineBackend, type RecordOf, type Wanted } from './online-backend.ts';
 import { type OnlineKeys, recordPlace } from './online-keys.ts';
 import { type LookedUp, OnlineStoreError } from './online-store.ts';
@@ -37,6 +37,9 @@ export class RecordReader {
   /** The descriptions read last, by view. */
   readonly #descriptions = new Map<string, { text: string; stored: StoredView }>();
 
+  /** No look-up waits for anything between its first record and its last. */
+  readonly #memory = new RecordMemory();
+
   constructor(
     private readonly backend: Pick<OnlineBackend, 'read' | 'description'>,
     private readonly keys: OnlineKeys,
@@ -59,17 +62,19 @@ export class RecordReader {
     at: number,
     { bucket }: StoredView,
   ): LookedUp | Promise<LookedUp> {
+    if (!Number.isFinite(at)) throw new OnlineStoreError(`a look-up at ${at}, which is no moment`);
     const layout = this.#layoutOf(view);
     const moment = momentOf(layout, at, bucket);
     const known = keys.filter((key) => key !== undefined).map((key) => this.keys.entity(key));
     const wanted = wantedAt(moment, known);
     return this.backend.read(view.store, wanted, (description, record) => {
       const stored = this.#described(view.store, description);
-      check(view, stored, moment);
+      check(view, stored, moment, this.keys);
       const values = new Float64Array(keys.length * view.columns.length).fill(Number.NaN);
       let entity = 0;
       keys.forEach((key, row) => {
         if (key === undefined) return;
+        this.#memory.clear();
         const records = this.#recordsOf(view, wanted, entity++, record);
         fillRow(layout, moment, records, values.subarray(row * view.columns.length));
       });
@@ -86,7 +91,7 @@ export class RecordReader {
       const bytes = record(entity, bucket, slice);
       const place = (): Buffer =>
         recordPlace(view.store, bucket, fieldOf(wanted.entities[entity] ?? Buffer.alloc(0), slice));
-      const found = bytes && EventRecord.read(this.keys.unseal(place, bytes), view.values);
+      const found = bytes && EventRecord.read(this.keys.unseal(place, bytes), view.values, this.#memory);
       read.set(name, found);
       return found;
     };
@@ -137,7 +142,12 @@ function wantedAt({ first, last, edges, bucket }: Moment, entities: readonly Buf
   };
 }
 
-function check(view: ServedView, stored: StoredView, { first }: Moment): void {
+function check(view: ServedView, stored: StoredView, { first }: Moment, keys: OnlineKeys): void {
+  // Nobody would be found, and nobody's features be told as if they were right.
+  if (stored.keys !== keys.fingerprint)
+    throw new OnlineStoreError(
+      `the view ${view.name} was written into the online store under another keyring; name the right keyring by PERENNIAL_KEYRING, or materialise the view again`,
+    );
   if (stored.values !== view.values || view.columns.some(({ value }) => value >= stored.values))
     throw new OnlineStoreError(
       `the online store has ${stored.values} values for each event of the view ${view.name}, the model expects ${view.values}; materialise the view of the model's run again`,

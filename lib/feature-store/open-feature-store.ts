@@ -1,6 +1,5 @@
 import { Secrets } from '../secrets.ts';
 import type { KeyStore } from '../store/agreed-key.ts';
-import { LmdbBackend } from './lmdb-backend.ts';
 import { OnlineFeatures } from './online-features.ts';
 import { OnlineKeys, type OnlineSecrets, onlineSecrets } from './online-keys.ts';
 import { type FeatureStoreConfig, featureStoreLocation, featuresFolder } from './settings.ts';
@@ -59,8 +58,11 @@ export async function openByAccess(
   options: OpenOptions = {},
 ): Promise<OnlineFeatures> {
   const keys = new OnlineKeys(secrets);
-  if (place.kind === 'lmdb') return new OnlineFeatures(await LmdbBackend.open(place.folder), keys);
-  // Loaded only where it is needed.
+  // Each is loaded only where it is needed.
+  if (place.kind === 'lmdb') {
+    const { LmdbBackend } = await import('./lmdb-backend.ts');
+    return new OnlineFeatures(await LmdbBackend.open(place.folder), keys);
+  }
   const { RedisBackend } = await import('./redis-backend.ts');
   const password = place.password === undefined ? {} : { password: place.password };
   return new OnlineFeatures(RedisBackend.open(place.url, { ...options, ...password }), keys);

@@ -58,6 +58,15 @@ function isRedisUrl(text: string): boolean {
     search + hash === '' &&
     // Where there is no colon before the reference, the URL is cut at the one in it.
     !username.includes('$') &&
-    decodeURIComponent(password).replace(SECRET_REFERENCE, '') === ''
+    (password === '' || decoded(password).replace(SECRET_REFERENCE, '') === '')
   );
+}
+
+/** A password as it is meant; as it stands where it cannot be read. */
+function decoded(password: string): string {
+  try {
+    return decodeURIComponent(password);
+  } catch {
+    return password;
+  }
 }

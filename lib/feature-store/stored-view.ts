@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { ViewPlan } from '../../contracts/feature-store.ts';
-import { onlineView } from '../../contracts/feature-store.ts';
+import { type OnlineView, onlineView, type ViewPlan } from '../../contracts/feature-store.ts';
 import { OnlineStoreError } from './online-store.ts';
 
 /** Stretches that the longest window is cut into: a look-up touches one more. */
@@ -12,6 +11,8 @@ export const storedView = onlineView.extend({
   format: z.number().int(),
   /** Whether its records are encrypted. */
   personal: z.boolean(),
+  /** Tells the keys that entities are known by, see `OnlineKeys.fingerprint`. */
+  keys: z.string(),
   /** Microseconds of a bucket. */
   bucket: z.number().int().positive(),
   /** Microseconds of the longest window. */
@@ -24,6 +25,12 @@ export const storedView = onlineView.extend({
   backfill: z.number().int().nullable(),
 });
 export type StoredView = z.infer<typeof storedView>;
+
+/** The part of it that is told. */
+export const toldOf = (stored: StoredView): OnlineView =>
+  onlineView.parse(
+    Object.fromEntries(Object.entries(stored).filter(([name]) => Object.hasOwn(onlineView.shape, name))),
+  );
 
 /** What the online store knows a view by: the same for the same definition in the same pipeline. */
 export const storeIdOf = (pipeline: string, plan: Pick<ViewPlan, 'name' | 'digest'>): string =>

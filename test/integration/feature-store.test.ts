@@ -5,8 +5,10 @@ import { materializeView } from '../../lib/feature-store/materialize.ts';
 import { materializedAside } from '../../lib/feature-store/materialize-aside.ts';
 import type { MaterializeJob } from '../../lib/feature-store/materialize-job.ts';
 import type { OnlineFeatures } from '../../lib/feature-store/online-features.ts';
+import { OnlineStoreError } from '../../lib/feature-store/online-store.ts';
 import { featureStoreAccess, openFeatureStore } from '../../lib/feature-store/open-feature-store.ts';
 import type { FeatureStoreLocation } from '../../lib/feature-store/settings.ts';
+import { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { contentOf, FeatureWorld, HOUR, NOW, PIPELINE, someEvents } from '../support/feature-world.ts';
 import { RedisServer } from '../support/redis-server.ts';
 
@@ -219,6 +221,19 @@ describe.each(['lmdb', 'redis'] as const)('the online store in %s', (kind) => {
     await materialize(NOW);
     const wider = { ...world.served, values: world.served.values + 1 };
     await expect(async () => store.lookUp(wider, ['payer-1'], NOW)).rejects.toThrow(/the model expects/);
+    await expect(async () => store.lookUp(world.served, ['payer-1'], Number.NaN)).rejects.toThrow(
+      OnlineStoreError,
+    );
+    // As where the keyring was lost, and another one was made.
+    const others = await ArtifactStore.create(join(world.folder, 'others'));
+    const config = { dataDir: join(world.folder, 'other'), featureStore: locationOf(kind, world) };
+    const stranger = await openFeatureStore(config, others, { timeoutMs: 10_000 });
+    await expect(async () => stranger.lookUp(world.served, ['payer-1'], NOW)).rejects.toThrow(
+      /under another keyring/,
+    );
+    // Two of one process share what they read.
+    await stranger.close();
+    await expectTrained(NOW);
   });
 
   it('is written by a process beside this one as by this one', async () => {

@@ -48,20 +48,42 @@ const exactly = (value: number): bigint => BigInt(value * SCALE);
 
 /** The same by definition: what lies in the window, added up in whole numbers. */
 export function definedColumns(view: ServedView, events: readonly TestEvent[], at: number): number[] {
+  const windows = new Map<string, Defined>();
   return view.columns.map(({ aggregate, value, window }) => {
-    const counted = events
-      .filter(({ time, values }) => time >= at - window && time < at && !Number.isNaN(values[value]))
-      .map(({ time, values }) => ({ time, value: values[value] ?? 0 }));
-    return defined(aggregate, counted);
+    const name = `${value} ${window}`;
+    const known = windows.get(name) ?? definedWindow(events, value, [at - window, at]);
+    windows.set(name, known);
+    return defined(aggregate, known);
   });
 }
 
-function defined(aggregate: Aggregate, events: readonly { time: number; value: number }[]): number {
+/** The events of a window that have a value. */
+interface Defined {
+  readonly events: readonly { readonly time: number; readonly value: number }[];
+  readonly sum: bigint;
+  /** n·Σx² − (Σx)², all whole. */
+  readonly spread: bigint;
+}
+
+function definedWindow(
+  events: readonly TestEvent[],
+  value: number,
+  [from, to]: readonly [number, number],
+): Defined {
+  const counted = events
+    .filter(({ time, values }) => time >= from && time < to && !Number.isNaN(values[value]))
+    .map(({ time, values }) => ({ time, value: values[value] ?? 0 }));
+  const exact = counted.map((event) => exactly(event.value));
+  const sum = exact.reduce((all, one) => all + one, 0n);
+  const squares = exact.reduce((all, one) => all + one * one, 0n);
+  return { events: counted, sum, spread: BigInt(counted.length) * squares - sum * sum };
+}
+
+function defined(aggregate: Aggregate, { events, sum, spread }: Defined): number {
   const count = events.length;
   if (aggregate === 'count') return count;
   if (count === 0) return Number.NaN;
   const values = events.map(({ value }) => value);
-  const sum = values.reduce((all, value) => all + exactly(value), 0n);
   switch (aggregate) {
     case 'sum':
       return Number(sum) / SCALE;
@@ -75,16 +97,10 @@ function defined(aggregate: Aggregate, events: readonly { time: number; value: n
       const last = Math.max(...events.map(({ time }) => time));
       return Math.max(...events.filter(({ time }) => time === last).map(({ value }) => value));
     }
-    default:
-      return spread(aggregate, values, sum);
+    default: {
+      const deviations = Number(spread) / SCALE / SCALE / count;
+      const variance = deviations / (aggregate.endsWith('_pop') ? count : count - 1);
+      return aggregate.startsWith('var') ? variance : Math.sqrt(variance);
+    }
   }
-}
-
-/** n·Σx² − (Σx)², all whole. */
-function spread(aggregate: string, values: readonly number[], sum: bigint): number {
-  const count = values.length;
-  const squares = values.reduce((all, value) => all + exactly(value) ** 2n, 0n);
-  const deviations = Number(BigInt(count) * squares - sum * sum) / SCALE / SCALE / count;
-  const variance = deviations / (aggregate.endsWith('_pop') ? count : count - 1);
-  return aggregate.startsWith('var') ? variance : Math.sqrt(variance);
 }

@@ -38,7 +38,7 @@ export function recordedEvents({ view, keys, entity, events, sealed, mostTogethe
       records.set(`${bucket} ${field.toString('hex')}`, sealed ? keys.seal(place, bytes) : bytes);
     }
   }
-  const description = JSON.stringify(storedFor(view, length));
+  const description = JSON.stringify(storedFor(view, length, keys.fingerprint));
   return {
     records,
     backend: {
@@ -51,7 +51,7 @@ export function recordedEvents({ view, keys, entity, events, sealed, mostTogethe
   };
 }
 
-const storedFor = (view: ServedView, bucket: number): StoredView => ({
+const storedFor = (view: ServedView, bucket: number, keys: string): StoredView => ({
   store: view.store,
   pipeline: 'pipeline',
   view: view.name,
@@ -63,6 +63,7 @@ const storedFor = (view: ServedView, bucket: number): StoredView => ({
   events: 0,
   format: RECORD_FORMAT,
   personal: false,
+  keys,
   bucket,
   longest: Math.max(...view.columns.map(({ window }) => window)),
   values: view.values,
