@@ -13,6 +13,7 @@ export const LONG_FILES: readonly string[] = [
   'integration/activities-idempotence.test.ts',
   'integration/activities-payloads.test.ts',
   'integration/backtest.test.ts',
+  'integration/feature-store-killed.test.ts',
   'integration/trainers-interruption.test.ts',
   'integration/serving-swaps.test.ts',
   'workflow/garbage.test.ts',
