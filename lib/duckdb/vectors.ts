@@ -13,14 +13,15 @@ function bytesOf(chunk: DuckDBDataChunk, column: number, width: number): Uint8Ar
 
 /**
  * Copies `count` values of a column of numbers without NULL, from row `start` on, to `target[at]` and after: FLOAT into
- * a `Float32Array`, DOUBLE into a `Float64Array`, INTEGER into an `Int32Array`, USMALLINT into a `Uint16Array`.
+ * a `Float32Array`, DOUBLE into a `Float64Array`, INTEGER into an `Int32Array`, USMALLINT into a `Uint16Array`,
+ * UTINYINT into a `Uint8Array`.
  */
 export function copyNumbers(
   chunk: DuckDBDataChunk,
   column: number,
   start: number,
   count: number,
-  target: Float32Array | Float64Array | Int32Array | Uint16Array,
+  target: Float32Array | Float64Array | Int32Array | Uint16Array | Uint8Array,
   at: number,
 ): void {
   const width = target.BYTES_PER_ELEMENT;

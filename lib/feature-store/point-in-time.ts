@@ -10,15 +10,11 @@ import { WindowSweep } from './window-sweep.ts';
 
 /** What the engine's tables call the number of a row of the table. */
 const ROW = '__perennial_row';
-/** In the place of a row's number: an event. */
-const EVENT = -1;
 /** In the place of an entity's number: a row without a key or a time. */
 const NOBODY = -1;
-/** Columns of the sorted rows before the values. */
-const ENTITY_AT = 0;
-const TIME_AT = 1;
-const ROW_AT = 2;
-const VALUES_AT = 3;
+/** What a sorted row is: of one moment the rows of the table come before the events. */
+const WANTED = 0;
+const EVENT = 1;
 
 /** Rows whose features are wanted. */
 export interface WantedRows {
@@ -83,40 +79,38 @@ async function swept(
   onRows?: (rows: number) => void,
 ): Promise<void> {
   const sweep = new WindowSweep(plan.values, plan.windows);
+  const columns = plan.columns.map(({ aggregate, window, value }) => ({
+    aggregate,
+    state: sweep.stateAt(window, value),
+  }));
   let current = NOBODY;
   let done = 0;
   const event = new Float64Array(plan.values);
-  let buffers = chunkBuffers(0, plan.values);
+  let buffers = new ChunkBuffers(0, plan.values);
   for await (const chunk of chunks) {
     const { rowCount } = chunk;
-    if (buffers.rows < rowCount) buffers = chunkBuffers(rowCount, plan.values);
-    const { numbers, columns } = buffers;
-    columns.forEach((column, index) => {
-      copyNumbers(chunk, index, 0, rowCount, column, 0);
-    });
+    if (buffers.rows < rowCount) buffers = new ChunkBuffers(rowCount, plan.values);
+    buffers.copy(chunk);
+    const { entities, moments, kinds, values } = buffers;
     for (let at = 0; at < rowCount; at++) {
-      const entity = numbers(ENTITY_AT, at);
+      const entity = entities[at] ?? NOBODY;
+      const moment = moments[at] ?? 0;
       if (entity !== current) {
         current = entity;
         sweep.reset();
       }
-      const row = numbers(ROW_AT, at);
-      if (row === EVENT) {
-        for (let value = 0; value < plan.values; value++) event[value] = numbers(VALUES_AT + value, at);
-        sweep.add(numbers(TIME_AT, at), event);
+      if (kinds[at] === EVENT) {
+        for (let value = 0; value < plan.values; value++) event[value] = values[value]?.[at] ?? Number.NaN;
+        sweep.add(moment, event);
         continue;
       }
-      if (entity !== NOBODY) sweep.ask(numbers(TIME_AT, at));
+      if (entity !== NOBODY) sweep.ask(moment);
       const place = rows.next();
-      rows.number(0, place, row);
-      for (const [index, { aggregate, window, value }] of plan.columns.entries()) {
-        const state = sweep.stateAt(window, value);
-        rows.number(
-          1 + index,
-          place,
-          entity === NOBODY ? Number.NaN : aggregateOf(aggregate, sweep.states, state),
-        );
-      }
+      rows.number(0, place, values[0]?.[at] ?? 0);
+      columns.forEach(({ aggregate, state }, index) => {
+        const known = entity === NOBODY ? Number.NaN : aggregateOf(aggregate, sweep.states, state);
+        rows.number(1 + index, place, known);
+      });
       done++;
     }
     onRows?.(done);
@@ -134,7 +128,8 @@ export const knownSql = (known: string, plan: ViewPlan): string =>
 
 /**
  * Rows of the table and events of their entities, by entity and time; of one moment the rows come first, since an event
- * is not known before it. What no window reaches is left out.
+ * is not known before it. What no window reaches is left out. A row has its number in the place of an event's first
+ * value: the narrower what is sorted, the faster.
  */
 function sortedSql(plan: ViewPlan, wanted: string, entities: string): string {
   const values = Array.from({ length: plan.values }, (_, index) => valueColumn(index));
@@ -142,28 +137,45 @@ function sortedSql(plan: ViewPlan, wanted: string, entities: string): string {
   const events = [
     'entity',
     `CAST(${TIME} AS DOUBLE) AS moment`,
-    `CAST(${EVENT} AS DOUBLE) AS row`,
+    `CAST(${EVENT} AS UTINYINT) AS kind`,
     ...values.map((value) => `coalesce(${value}, 'NaN'::DOUBLE) AS ${value}`),
   ];
   const rows = [
     `CASE WHEN ${TIME} IS NULL OR entity IS NULL THEN ${NOBODY} ELSE entity END AS entity`,
     `coalesce(CAST(${TIME} AS DOUBLE), 0) AS moment`,
-    `CAST(${ROW} AS DOUBLE) AS row`,
-    ...values.map((value) => `'NaN'::DOUBLE AS ${value}`),
+    `CAST(${WANTED} AS UTINYINT) AS kind`,
+    ...values.map(
+      (value, index) => `${index === 0 ? `CAST(${ROW} AS DOUBLE)` : `'NaN'::DOUBLE`} AS ${value}`,
+    ),
   ];
-  return `SELECT entity, moment, row, ${values.join(', ')} FROM (
+  return `SELECT entity, moment, kind, ${values.join(', ')} FROM (
     SELECT ${events.join(', ')} FROM (${plan.eventsSql}) JOIN ${entities} USING (${KEY})
     WHERE ${TIME} >= (SELECT min(${TIME}) - ${longest} FROM ${wanted}) AND ${TIME} < (SELECT max(${TIME}) FROM ${wanted})
     UNION ALL
     SELECT ${rows.join(', ')} FROM ${wanted} LEFT JOIN ${entities} USING (${KEY})
-  ) ORDER BY entity, moment, row DESC`;
+  ) ORDER BY entity, moment, kind`;
 }
 
-/** The columns of a chunk of sorted rows, as numbers. */
-function chunkBuffers(rows: number, values: number) {
-  const columns = [
-    new Int32Array(rows),
-    ...Array.from({ length: VALUES_AT - 1 + values }, () => new Float64Array(rows)),
-  ];
-  return { rows, columns, numbers: (column: number, at: number): number => columns[column]?.[at] ?? 0 };
+/** The columns of a chunk of sorted rows. */
+class ChunkBuffers {
+  readonly entities: Int32Array;
+  readonly moments: Float64Array;
+  readonly kinds: Uint8Array;
+  readonly values: readonly Float64Array[];
+
+  constructor(
+    readonly rows: number,
+    values: number,
+  ) {
+    this.entities = new Int32Array(rows);
+    this.moments = new Float64Array(rows);
+    this.kinds = new Uint8Array(rows);
+    this.values = Array.from({ length: values }, () => new Float64Array(rows));
+  }
+
+  copy(chunk: DuckDBDataChunk): void {
+    [this.entities, this.moments, this.kinds, ...this.values].forEach((column, index) => {
+      copyNumbers(chunk, index, 0, chunk.rowCount, column, 0);
+    });
+  }
 }

@@ -1,4 +1,4 @@
-import { addEvent, clearState, mergeState, STATE_WIDTH } from './window-state.ts';
+import { addEvent, clearState, copyState, mergeState, STATE_WIDTH } from './window-state.ts';
 
 const FIRST_CAPACITY = 256;
 
@@ -172,7 +172,7 @@ class Window {
       const target = (place - this.#base) * stride;
       for (let value = 0; value < width; value++) {
         const state = target + value * STATE_WIDTH;
-        if (place + 1 < this.#end) suffixes.copyWithin(state, state + stride, state + stride + STATE_WIDTH);
+        if (place + 1 < this.#end) copyState(suffixes, state, state + stride);
         else clearState(suffixes, state);
         addEvent(suffixes, state, values[place * width + value] ?? 0, times[place] ?? 0);
       }
