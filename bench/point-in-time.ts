@@ -13,9 +13,10 @@ const DEFAULT_ROUNDS = 3;
 const EVENTS_PER_ENTITY = 1_000;
 /** What DuckDB may have for SQL of its own; ours has its default, a twelfth of it. */
 const SQL_MEMORY = '12GB';
-/** Of the whole process, and of what it is given to try. */
+/** Of the whole process. */
 const FEAST_MEMORY_GB = 12;
-const FEAST_TIMEOUT_MS = 600_000;
+/** After which a way is given up. */
+const TIMEOUT_MS = 600_000;
 
 /** One process: seconds with and without its start, CPU seconds, peak memory. */
 interface Measure {
@@ -26,7 +27,7 @@ interface Measure {
 }
 
 const FEAST: Peer = {
-  name: 'Feast 0.67.0, DuckDB store: the join of means computed before',
+  name: 'Feast 0.67.0: the join of means computed before',
   venv: 'feast',
   packages: ['feast[duckdb]==0.67.0'],
   script: ['feast_join.py'],
@@ -51,7 +52,7 @@ async function timed(command: string, args: readonly string[], env?: NodeJS.Proc
   const begin = performance.now();
   const { stdout } = await run(command, [...args], {
     env: { ...process.env, ...env },
-    timeout: FEAST_TIMEOUT_MS,
+    timeout: TIMEOUT_MS,
     maxBuffer: 2 ** 26,
   });
   return { stdout, whole: (performance.now() - begin) / 1_000 };
@@ -70,6 +71,14 @@ async function measureOurs(mode: string, home: string, memory: string | undefine
     peakMiB: number('peakMiB'),
   };
 }
+
+/** What does not end in time or within its memory has no figures; the others are measured all the same. */
+const unfinished =
+  (name: string) =>
+  (error: unknown): Measure => {
+    process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    return { whole: Number.NaN, seconds: Number.NaN, cpuSeconds: Number.NaN, peakMiB: Number.NaN };
+  };
 
 /** Without the start of Python and its imports. */
 async function measureFeast(home: string): Promise<Measure> {
@@ -90,10 +99,11 @@ async function measureFeast(home: string): Promise<Measure> {
 
 /**
  * Means of four windows before each of a million labels, of ten million events: each way in a process of its own, all of
- * them in turn in each round, and at the end all of their numbers held against each other. Needs `npm run build`.
- * `--peers` installs and measures Feast too; `--labels N`, `--events N` and `--entities N` are the size (a thousand
- * events for each entity where it is left out); `--memory 2GB` is DuckDB's limit for ours, 1GB where it is left out;
- * `--pairs` measures the join of all pairs too; `--data FOLDER` keeps the data; `--rounds N` is 3 where it is left out.
+ * them in turn in each round, and at the end all of their numbers held against each other. `--labels N`, `--events N`
+ * and `--entities N` are the size, with a thousand events for each entity where the last is left out; `--memory 2GB` is
+ * DuckDB's limit for ours, 1GB where it is left out; `--pairs` measures the join of all pairs too. `--peers` installs and
+ * measures Feast, `--feast-store file` with its other store. `--data FOLDER` keeps the data, of one size; `--rounds N` is
+ * 3 where it is left out.
  */
 async function pointInTime(): Promise<void> {
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -123,7 +133,7 @@ async function pointInTime(): Promise<void> {
     const measured = new Map<string, Measure[]>();
     for (let round = 0; round < rounds; round++)
       for (const { name, once } of contenders)
-        measured.set(name, [...(measured.get(name) ?? []), await once()]);
+        measured.set(name, [...(measured.get(name) ?? []), await once().catch(unfinished(name))]);
     say(tableOf(size, rounds, measured));
     say(`\n${machine()}\n`);
     say(
