@@ -18,7 +18,7 @@ import {
   shopEvents,
   WITHOUT_KEY,
 } from '../support/shop-fixture.ts';
-import { viewModel, viewPrediction } from '../support/view-model.ts';
+import { spending, viewModel, viewPrediction } from '../support/view-model.ts';
 
 let shop: ShopFixture;
 beforeEach(async () => {
@@ -195,6 +195,26 @@ describe('keys that are inputs of the model', () => {
       });
     expect(features.asked).toHaveLength(2);
   });
+});
+
+it('makes one key of several columns, and none where a part of it is missing', async () => {
+  const features = shopEvents();
+  features.add('shop/pairs', '3:ann,2:17', Date.now() - MINUTE, 8);
+  const views = [spending({ store: 'shop/pairs', entity: ['customer', 'branch'] })];
+  const branch: ModelInput = { name: 'branch', kind: 'numeric', optional: true };
+  for (const others of [[], [branch]]) {
+    const server = await shop.serve(features, await viewModel(shop.store, '1', { views, others }));
+    const { predictions } = await invoke(
+      server,
+      records(
+        { amount: 1, branch: 17, customer: 'ann' },
+        { amount: 1, customer: 'ann' },
+        { amount: 1, branch: 17 },
+      ),
+    );
+    expect(predictions).toEqual([viewPrediction(1, 1, 8), WITHOUT_KEY, WITHOUT_KEY]);
+  }
+  expect(features.asked.map(({ keys }) => keys)).toEqual([['3:ann,2:17'], ['3:ann,2:17']]);
 });
 
 it('refuses what is no key, without a word of it in the answer or the log', async () => {
