@@ -22,7 +22,8 @@ const NATIVE = 'onnxruntime-node';
 const BESIDE = [NATIVE, 'onnxruntime-common'];
 
 /** What a server that needs neither Temporal nor a store has no use for. */
-const FOREIGN = /^(@temporalio\/|@duckdb\/|@aws-sdk\/|@smithy\/|pg$|pg-|vega|esbuild$|lmdb$|@lmdb\/|@redis\/)/;
+const FOREIGN =
+  /^(@temporalio\/|@duckdb\/|@aws-sdk\/|@smithy\/|pg$|pg-|vega|esbuild$|lmdb$|@lmdb\/|@redis\/)/;
 
 /** CommonJS packages expect these; modules do not have them. */
 const BANNER = [
