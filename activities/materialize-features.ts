@@ -65,9 +65,9 @@ export async function materializeFeatures(
       `no feature views of pipeline ${pipeline} are kept online; run the pipeline with featureViews up to its deployment`,
     );
   const used = await idsInUse(deps, record);
-  for (const [sha256, ids] of bySpec(record, used)) {
-    if (sha256 === handled) continue;
-    const earlier = pipelineSpec.parse(await store.json(specRefOf(record, sha256)));
+  for (const { specRef, ids } of bySpec(record, used).values()) {
+    if (specRef.sha256 === handled) continue;
+    const earlier = pipelineSpec.parse(await store.json(specRef));
     const { sources, known } = await viewsOf(deps, earlier, frame);
     const still = known.filter(({ id }) => ids.has(id));
     done.push(...(await materialized(deps, sources, still, question, frame)));
@@ -149,20 +149,17 @@ function withDefinitions(
   return {
     pipeline: spec.name,
     endpoint: spec.deployment.endpoint,
-    specRef,
+    current: known.map(({ id }) => id),
     definitions: { ...record?.definitions, ...Object.fromEntries(own) },
   };
 }
 
-/** Views of the spec that was deployed last, and those that versions with traffic take inputs of. */
+/** Views of the latest spec, and those that versions with traffic take inputs of. */
 async function idsInUse(
   deps: ActivityDependencies,
-  { endpoint, specRef, definitions }: FeatureRecord,
+  { endpoint, current }: FeatureRecord,
 ): Promise<Set<string>> {
-  const own = Object.entries(definitions)
-    .filter(([, definition]) => definition.specRef.sha256 === specRef.sha256)
-    .map(([id]) => id);
-  return new Set([...own, ...(await servedIds(deps, endpoint))]);
+  return new Set([...current, ...(await servedIds(deps, endpoint))]);
 }
 
 async function servedIds(deps: ActivityDependencies, endpoint: string): Promise<string[]> {
@@ -176,21 +173,19 @@ async function servedIds(deps: ActivityDependencies, endpoint: string): Promise<
   }
 }
 
-/** Ids in use by the digest of the spec that has them. */
-function bySpec({ definitions }: FeatureRecord, used: ReadonlySet<string>): Map<string, Set<string>> {
-  const found = new Map<string, Set<string>>();
+/** Ids in use by the spec that has them. */
+function bySpec(
+  { definitions }: FeatureRecord,
+  used: ReadonlySet<string>,
+): Map<string, { specRef: ArtifactRef; ids: Set<string> }> {
+  const found = new Map<string, { specRef: ArtifactRef; ids: Set<string> }>();
   for (const id of used) {
-    const sha256 = definitions[id]?.specRef.sha256;
-    if (sha256 === undefined) continue;
-    const ids = found.get(sha256) ?? new Set();
-    found.set(sha256, ids.add(id));
+    const specRef = definitions[id]?.specRef;
+    if (!specRef) continue;
+    const { ids } = found.get(specRef.sha256) ?? { ids: new Set() };
+    found.set(specRef.sha256, { specRef, ids: ids.add(id) });
   }
   return found;
-}
-
-function specRefOf({ definitions, specRef }: FeatureRecord, sha256: string): ArtifactRef {
-  const found = Object.values(definitions).find((definition) => definition.specRef.sha256 === sha256);
-  return found?.specRef ?? specRef;
 }
 
 function requireKnown(

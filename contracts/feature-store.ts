@@ -89,8 +89,8 @@ export type MaterializationResult = z.infer<typeof materializationResult>;
 export const featureRecord = z.strictObject({
   pipeline: z.string(),
   endpoint: z.string(),
-  /** The spec that was deployed last, with the views that are kept up to date whoever uses them. */
-  specRef: artifactRef,
+  /** Ids of the views that are kept up to date whoever uses them: those of the latest candidate or version. */
+  current: z.array(z.string()),
   /** Each definition that there ever was, by its id in the store, and the spec that has it. */
   definitions: z.record(z.string(), z.strictObject({ plan: viewPlan, specRef: artifactRef })),
 });

@@ -9,6 +9,7 @@ import type { MonitoringActivities } from '../../contracts/monitoring-activities
 import { monitorScheduleId, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import type { ArtifactRef } from '../../contracts/refs.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
+import { FeatureRecords } from '../../lib/feature-store/feature-records.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { removeSchedule } from '../schedule-removal.ts';
@@ -31,6 +32,12 @@ export async function watchEndpoint(
   const { monitoring } = spec;
   const store = await deps.store();
   const specRef = await store.putJson(spec);
+  // Views of earlier specs are kept as long as versions with traffic use them.
+  if (Object.keys(spec.featureViews).length === 0)
+    await new FeatureRecords(store.documents).change(
+      spec.name,
+      (known) => known && { ...known, current: [] },
+    );
   const records = new MonitorRecords(store.documents);
   if (!monitoring) {
     await ended(deps, records, endpoint);

@@ -44,10 +44,10 @@ export async function askFeatures(
 }
 
 function knownViews(records: readonly FeatureRecord[], online: readonly OnlineView[]): KnownView[] {
-  return records.flatMap(({ pipeline, specRef, definitions }) =>
+  return records.flatMap(({ pipeline, current: latest, definitions }) =>
     Object.entries(definitions)
-      .map(([store, { plan, specRef: own }]): KnownView => {
-        const current = own.sha256 === specRef.sha256;
+      .map(([store, { plan }]): KnownView => {
+        const current = latest.includes(store);
         return {
           pipeline,
           view: plan.name,

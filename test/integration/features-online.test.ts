@@ -1,0 +1,127 @@
+import { appendFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Schedules } from '../../client/schedules.ts';
+import { valuesAnswer } from '../../contracts/feature-questions.ts';
+import { featuresScheduleId } from '../../contracts/names.ts';
+import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { askFeatures } from '../../lib/feature-store/ask.ts';
+import { TestPlatform } from '../support/integration-platform.ts';
+
+const PIPELINE = 'fraud';
+const UNTIL = '2026-11-02T00:00:00.000Z';
+const HEADER = 'card,paid,amount,fraud\n';
+
+let platform: TestPlatform;
+let file: string;
+
+beforeAll(async () => {
+  platform = await TestPlatform.start();
+  file = join(platform.folder, 'payments.csv');
+  await writeFile(
+    file,
+    `${HEADER}a,2026-11-01 10:00:00,5,0\na,2026-11-01 23:30:00,7,0\nb,2026-11-01 12:00:00,11,1\n`,
+  );
+}, 120_000);
+afterAll(() => platform?.close(), 60_000);
+
+function specOf(more: object = {}): PipelineSpec {
+  return pipelineSpec.parse({
+    name: PIPELINE,
+    task: 'binary',
+    data: { sources: { payments: { path: file } } },
+    columns: { target: 'fraud', timestamp: 'paid', ignored: ['card'] },
+    featureViews: {
+      spending: {
+        events: 'SELECT card, paid, amount FROM payments',
+        entity: 'card',
+        timestamp: 'paid',
+        windows: ['1h', '1d'],
+        features: { total: 'sum(amount)', payments: 'count(*)' },
+        online: { every: '10m' },
+      },
+    },
+    ...more,
+  });
+}
+
+/** What `perennial features get` says of a card, column by column. */
+async function valuesOf(card: string): Promise<(number | null)[]> {
+  const answer = await askFeatures(platform.config, {
+    ...{ ask: 'values', pipeline: PIPELINE, view: 'spending', key: [card], at: UNTIL },
+  });
+  return valuesAnswer.parse(answer).values.map(({ value }) => value);
+}
+
+const refresh = (more: object = {}) =>
+  platform.run('materializeFeatures', { pipeline: PIPELINE, until: UNTIL, ...more });
+
+it('a candidate’s views are there, and its schedule with them', async () => {
+  const { views } = await refresh({ spec: specOf() });
+  expect(views).toMatchObject([{ view: 'spending', events: 3, until: UNTIL }]);
+  expect(await valuesOf('a')).toEqual([7, 12, 1, 2]);
+  expect(await valuesOf('nobody')).toEqual([null, null, 0, 0]);
+  expect(await new Schedules(platform.client).show(featuresScheduleId(PIPELINE))).toMatchObject({
+    starts: 'materialization',
+    when: 'every 10m',
+    overlap: 'SKIP',
+  });
+});
+
+it('nothing new writes nothing; a late event counts once, however often it is looked for', async () => {
+  expect((await refresh()).views).toMatchObject([{ changed: 0, written: 0 }]);
+  await appendFile(file, 'a,2026-11-01 09:00:00,100,0\n');
+  expect((await refresh()).views).toMatchObject([{ events: 4, changed: 1, written: 1 }]);
+  expect((await refresh()).views).toMatchObject([{ changed: 0, written: 0 }]);
+  expect(await valuesOf('a')).toEqual([7, 112, 1, 3]);
+});
+
+it('a corrected and a deleted event are what they are now', async () => {
+  await writeFile(file, `${HEADER}a,2026-11-01 23:30:00,8,0\nb,2026-11-01 12:00:00,11,1\n`);
+  expect((await refresh()).views).toMatchObject([{ events: 2 }]);
+  expect(await valuesOf('a')).toEqual([8, 8, 1, 1]);
+});
+
+it('refuses views and pipelines that it does not know, with those that it does', async () => {
+  await expect(refresh({ views: ['spendings'] })).rejects.toThrow(/spendings.*spending/);
+  await expect(platform.run('materializeFeatures', { pipeline: 'other', until: UNTIL })).rejects.toThrow(
+    /no feature views of pipeline other/,
+  );
+  await expect(
+    askFeatures(platform.config, {
+      ask: 'values',
+      pipeline: PIPELINE,
+      view: 'spendin',
+      key: ['a'],
+      at: null,
+    }),
+  ).rejects.toThrow(/did you mean fraud spending/);
+  await expect(
+    askFeatures(platform.config, {
+      ask: 'values',
+      pipeline: PIPELINE,
+      view: 'spending',
+      key: ['a', 'b'],
+      at: null,
+    }),
+  ).rejects.toThrow(/expected 1 value/);
+});
+
+it('another definition takes the place of one that no version with traffic uses', async () => {
+  const { spending } = specOf().featureViews;
+  const spec = specOf({ featureViews: { spending: { ...spending, windows: ['2h'] } } });
+  const { views, forgotten } = await refresh({ spec });
+  expect(views).toMatchObject([{ view: 'spending', columns: ['spending_total_2h', 'spending_payments_2h'] }]);
+  expect(forgotten).toHaveLength(1);
+  expect(await valuesOf('a')).toEqual([8, 1]);
+});
+
+it('a deployed spec without views ends it: the store and the schedule are gone', async () => {
+  await platform.run('watchEndpoint', { spec: specOf({ featureViews: {} }), since: UNTIL });
+  const { views, forgotten } = await refresh();
+  expect([views, forgotten.length]).toEqual([[], 1]);
+  await expect(new Schedules(platform.client).show(featuresScheduleId(PIPELINE))).rejects.toThrow(
+    /no schedule/,
+  );
+  expect(await askFeatures(platform.config, { ask: 'views' })).toMatchObject({ views: [] });
+});
