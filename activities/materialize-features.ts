@@ -18,13 +18,13 @@ import type { MaterializeJob } from '../lib/feature-store/materialize-job.ts';
 import { featureStoreAccess } from '../lib/feature-store/open-feature-store.ts';
 import { storeIdOf } from '../lib/feature-store/stored-view.ts';
 import { planView } from '../lib/feature-store/view-plan.ts';
-import { snapshotFiles, snapshotRelation } from '../lib/incremental/snapshots.ts';
+import { snapshotRelation } from '../lib/incremental/snapshots.ts';
 import { PersonalColumns } from '../lib/privacy/personal-columns.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { ensureFeatureSchedule } from './feature-schedule.ts';
 import type { ActivityFrame } from './frame.ts';
 import { removeSchedule } from './schedule-removal.ts';
-import { takenSources } from './taken-sources.ts';
+import { viewSources } from './view-sources.ts';
 import { withDatabase } from './with-database.ts';
 
 type Question = Parameters<FeatureActivities['materializeFeatures']>[0];
@@ -83,12 +83,7 @@ async function viewsOf(
   spec: PipelineSpec,
   frame: ActivityFrame,
 ): Promise<{ sources: Sources; known: KnownView[] }> {
-  const sql = Object.values(spec.featureViews).map(({ events }) => events);
-  const named = (source: string): boolean => sql.some((text) => new RegExp(`\\b${source}\\b`).test(text));
-  const taken = await takenSources(deps, { spec, cache: { mode: 'use' } }, frame, named);
-  const store = (await deps.store()).within(await frame.scratch());
-  const sources: Sources = [];
-  for (const { name, snapshot } of taken) sources.push({ name, files: await snapshotFiles(store, snapshot) });
+  const sources = await viewSources(deps, spec, frame);
   const personal = new PersonalColumns(spec.privacy);
   const known = await withDatabase(
     frame,

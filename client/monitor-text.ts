@@ -21,6 +21,7 @@ const MEASURE: Readonly<Record<CheckName, RegExp>> = {
   'prediction-drift': /^predictions\.psi$/,
   'label-drift': /^labels\.psi$/,
   skew: /^skew\.share$/,
+  'feature-parity': /^features\..*\.differing$/,
   'concept-drift': /^concept\.changes$/,
   quality: /^quality\./,
   'estimated-quality': /^estimated\./,

@@ -97,6 +97,19 @@ export type DetectorState = z.infer<typeof detectorState>;
 export const serverCounters = z.record(z.string(), z.record(z.string(), z.number()));
 export type ServerCounters = z.infer<typeof serverCounters>;
 
+/** Looked-up features of a window's rows, held against the sources as they are now. */
+export const viewParity = z.strictObject({
+  view: z.string(),
+  /** Rows that were compared, or are stale. */
+  rows: count,
+  /** Rows with an event that the store could not know yet when it was asked. */
+  stale: count,
+  /** Of the others: rows of which a feature is another one, and by how much at the most. */
+  differing: count,
+  largest: z.number(),
+});
+export type ViewParity = z.infer<typeof viewParity>;
+
 /** All that is known of a window. It holds values of the data (bins, categories): an artifact, never a payload. */
 export const windowReport = z.strictObject({
   schemaVersion: z.literal(1),
@@ -129,6 +142,8 @@ export const windowReport = z.strictObject({
   estimateReference: metricValues.optional(),
   estimated: measuredQuality.nullable(),
   skew: z.strictObject({ rows: count, differing: count, largest: z.number() }).nullable(),
+  /** Left out where no features are looked up. */
+  features: z.array(viewParity).optional(),
   concept: z
     .strictObject({
       detector: z.string(),

@@ -10,14 +10,14 @@ import {
 } from '../../contracts/monitoring.ts';
 import type { DueWindow, MonitoringActivities } from '../../contracts/monitoring-activities.ts';
 import { MEDIA_TYPES } from '../../contracts/refs.ts';
-import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
-import { assessWindow, travellingVerdicts, windowState } from '../../domain/monitoring/assess.ts';
+import { travellingVerdicts, windowState } from '../../domain/monitoring/assess.ts';
 import { measuresOf } from '../../domain/monitoring/measures.ts';
 import { trendOf } from '../../domain/monitoring/trend.ts';
 import { worstPlot } from '../../lib/charts/alert-plot.ts';
 import type { Database } from '../../lib/duckdb/database.ts';
 import { quoteLiteral } from '../../lib/duckdb/sql.ts';
+import { parityFile } from '../../lib/feature-store/parity.ts';
 import { MonitorRecords } from '../../lib/monitoring/monitor-records.ts';
 import { operationsOf } from '../../lib/monitoring/operations.ts';
 import { ANSWERED } from '../../lib/monitoring/prediction-windows.ts';
@@ -30,7 +30,9 @@ import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
 import { withReferenceRows } from './reference-rows.ts';
 import { serverUptime } from './server-uptime.ts';
+import { unwatchable } from './unwatchable-window.ts';
 import { servedOf, type WatchedVersion, watchedVersion } from './watched-version.ts';
+import { windowFeatures } from './window-features.ts';
 
 type Question = Parameters<MonitoringActivities['observeWindow']>[0];
 
@@ -96,7 +98,12 @@ async function lookedAt(
     until: new Date(due.window.before),
     scratchDir,
     memoryLimit: frame.duckdbMemory,
-    alsoPaths: [files.asked, files.answered, ...(labelled === null ? [] : [labelled])],
+    alsoPaths: [
+      files.asked,
+      files.answered,
+      parityFile(scratchDir),
+      ...(labelled === null ? [] : [labelled]),
+    ],
   });
   const stop = (): void => log.database.interrupt();
   frame.signal.addEventListener('abort', stop);
@@ -234,6 +241,12 @@ async function reportOf(
           memoryLimit: frame.duckdbMemory,
           signal: frame.signal,
         });
+  const { features, warning } = await windowFeatures(
+    deps,
+    { spec, monitoring, model: watched.model },
+    database,
+    frame,
+  );
   const truth = await truthOf(
     deps,
     { endpoint, spec, monitoring, asOf: window.before },
@@ -241,28 +254,34 @@ async function reportOf(
     watched,
     frame,
   );
-  return withReferenceRows(deps, { endpoint, version: watched.model.version, monitoring }, frame, (rows) =>
-    windowReportOf(database, {
-      endpoint,
-      window,
-      labelledWindow: labelled,
-      versions: view.versions,
-      labelledVersion: mainOf(view.labelledVersions),
-      current: view.current,
-      labelled: view.labelled,
-      reference: watched.reference,
-      monitoring,
-      problem: watched.problem,
-      operations,
-      skew,
-      detector: carriedOver.detector,
-      counters: carriedOver.counters,
-      seed: spec.training.seed,
-      signal: frame.signal,
-      ...(rows ? { referenceRows: rows } : {}),
-      ...(truth ? { truth } : {}),
-    }),
+  const report = await withReferenceRows(
+    deps,
+    { endpoint, version: watched.model.version, monitoring },
+    frame,
+    (rows) =>
+      windowReportOf(database, {
+        endpoint,
+        window,
+        labelledWindow: labelled,
+        versions: view.versions,
+        labelledVersion: mainOf(view.labelledVersions),
+        current: view.current,
+        labelled: view.labelled,
+        reference: watched.reference,
+        monitoring,
+        problem: watched.problem,
+        operations,
+        skew,
+        ...(features ? { features } : {}),
+        detector: carriedOver.detector,
+        counters: carriedOver.counters,
+        seed: spec.training.seed,
+        signal: frame.signal,
+        ...(rows ? { referenceRows: rows } : {}),
+        ...(truth ? { truth } : {}),
+      }),
   );
+  return warning === undefined ? report : { ...report, warnings: [...report.warnings, warning] };
 }
 
 /** The model that answered most of the rows whose truth is due, where it is another one than that of the window. */
@@ -277,33 +296,6 @@ async function truthOf(
   if (version === null || version === model.version) return undefined;
   return watchedVersion(deps, { ...watched, version }, frame);
 }
-
-/** A window without a model that it could be held against. */
-const unwatchable = (
-  monitoring: MonitoringSpec,
-  known: Pick<WindowReport, 'endpoint' | 'window' | 'labelled' | 'versions' | 'operations' | 'carriedOver'>,
-  why: string,
-): WindowReport => {
-  const report = {
-    schemaVersion: 1 as const,
-    ...known,
-    reference: { words: `none: ${why}`, rows: 0, labels: 0, version: '' },
-    rows: known.operations?.rows ?? 0,
-    columns: [],
-    multivariate: null,
-    classifier: null,
-    predictions: [],
-    labels: null,
-    quality: { rows: 0, labels: 0, metrics: {}, intervals: {} },
-    referenceQuality: {},
-    estimated: null,
-    skew: null,
-    concept: null,
-    slices: [],
-    warnings: [`nothing to hold the window against: ${why}`],
-  };
-  return { ...report, verdicts: assessWindow(monitoring, report) };
-};
 
 async function written(
   deps: ActivityDependencies,

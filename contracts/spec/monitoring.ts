@@ -16,6 +16,7 @@ export const CHECKS = [
   'prediction-drift',
   'label-drift',
   'skew',
+  'feature-parity',
   'concept-drift',
   'quality',
   'estimated-quality',
@@ -225,6 +226,16 @@ export const monitoringSpec = z
       .meta({
         description:
           'Rows of the log are asked again of the model’s file: the share whose answer differs from what was served.',
+      }),
+    features: z
+      .union([
+        off,
+        z.strictObject({ maxShare: share.default(0.01), rows: z.number().int().min(1).default(1_000) }),
+      ])
+      .default({ maxShare: 0.01, rows: 1_000 })
+      .meta({
+        description:
+          'Rows whose features were looked up are joined with the sources again: the share whose features differ.',
       }),
     operations: z
       .strictObject({

@@ -16,6 +16,7 @@ const CHECK_WORDS: Readonly<Record<CheckName, string>> = {
   'prediction-drift': 'drift of the answers',
   'label-drift': 'drift of the truth',
   skew: 'skew between training and serving',
+  'feature-parity': 'looked-up features',
   'concept-drift': 'concept drift',
   quality: 'quality',
   'estimated-quality': 'estimated quality',

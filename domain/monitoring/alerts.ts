@@ -22,6 +22,7 @@ const DEFAULT_SEVERITY: Readonly<Record<CheckName, Severity>> = {
   'estimated-quality': 'warning',
   'prediction-drift': 'warning',
   skew: 'warning',
+  'feature-parity': 'warning',
   'data-drift': 'info',
   'multivariate-drift': 'info',
   'domain-classifier': 'info',

@@ -1,7 +1,7 @@
 import type { Verdict, WindowReport, WindowSummary } from '../../contracts/monitoring.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { alertKey } from './alerts.ts';
-import { conceptVerdicts, operationsVerdicts, skewVerdicts } from './behaviour-verdicts.ts';
+import { conceptVerdicts, featureVerdicts, operationsVerdicts, skewVerdicts } from './behaviour-verdicts.ts';
 import { dataVerdicts, labelVerdicts, predictionVerdicts } from './drift-verdicts.ts';
 import { estimateVerdicts, qualityVerdicts } from './quality-verdicts.ts';
 import { clipped } from './verdict.ts';
@@ -21,6 +21,7 @@ export function assessWindow(settings: MonitoringSpec, report: Omit<WindowReport
     ...predictionVerdicts(settings, report),
     ...labelVerdicts(settings, report),
     ...skewVerdicts(settings, report),
+    ...featureVerdicts(settings, report),
     ...conceptVerdicts(settings, report),
     ...qualityVerdicts(settings, report),
     ...estimateVerdicts(settings, report),

@@ -32,6 +32,31 @@ export function skewVerdicts(
   ];
 }
 
+/** Parity of the online and the offline features: rows whose looked-up values are not those of the sources. */
+export function featureVerdicts(
+  { features, minRows }: MonitoringSpec,
+  report: Pick<WindowReport, 'features'>,
+): Verdict[] {
+  if (features === false) return [];
+  const limit = features.maxShare;
+  return (report.features ?? []).map(({ view, rows, stale, differing, largest }) => {
+    const compared = rows - stale;
+    const needed = Math.min(minRows, features.rows);
+    if (compared < needed)
+      return verdictOf('feature-parity', 'insufficient', compared, tooFew('rows', compared, needed), {
+        of: view,
+        limit,
+      });
+    const share = differing / compared;
+    const words = `${countText(differing)} of ${countText(compared)} rows (${shareText(share)}) had other features than the sources say, by up to ${figure(largest)}; at most ${shareText(limit)}${stale > 0 ? `; ${countText(stale)} more were looked up before the latest events were there` : ''}`;
+    return verdictOf('feature-parity', share > limit ? 'breached' : 'ok', compared, words, {
+      of: view,
+      observed: share,
+      limit,
+    });
+  });
+}
+
 /**
  * A change of the error of the model, found in this window. One for the better is told in words and alarms nobody.
  */

@@ -38,7 +38,7 @@ class Measures {
  * The figures of a window by name, for MLflow, OpenMetrics and trends: `rows`, `labels`, `quality.<metric>` with `.low`
  * and `.high`, `estimated.<metric>`, `drift.share`, `drift.psi.<column>`, `multivariate.error`, `multivariate.deviations`,
  * `classifier.roc_auc`, `predictions.psi` (the largest of the outputs), `predictions.psi.<output>`, `labels.psi`,
- * `skew.share`, `concept.changes`, `operations.*`, `slice.<name>.<…>`. Finite ones, at most 500: the most drifted columns
+ * `skew.share`, `features.<view>.differing` and `.stale`, `concept.changes`, `operations.*`, `slice.<name>.<…>`. Finite ones, at most 500: the most drifted columns
  * and then slices come last, and are left out first.
  */
 export function measuresOf(report: Omit<WindowReport, 'verdicts'>): Record<string, number> {
@@ -62,6 +62,10 @@ export function measuresOf(report: Omit<WindowReport, 'verdicts'>): Record<strin
   for (const { name, psi } of predictions) measures.add(`predictions.psi.${safe(name)}`, psi);
   measures.add('labels.psi', labels?.psi);
   if (skew) measures.add('skew.share', skew.differing / skew.rows);
+  for (const { view, rows, stale, differing } of report.features ?? []) {
+    measures.add(`features.${safe(view)}.differing`, rows > stale ? differing / (rows - stale) : undefined);
+    measures.add(`features.${safe(view)}.stale`, stale / rows);
+  }
   measures.add('concept.changes', concept?.changes.length);
   addOperations(measures, report);
   for (const { name, psi } of [...columns].sort(byDrift)) measures.add(`drift.psi.${safe(name)}`, psi);
@@ -124,6 +128,8 @@ export function measureOf({ check, of, slice }: Pick<Verdict, 'check' | 'of' | '
       return 'labels.psi';
     case 'skew':
       return 'skew.share';
+    case 'feature-parity':
+      return `features.${safe(of)}.differing`;
     case 'concept-drift':
       return 'concept.changes';
     case 'operations':

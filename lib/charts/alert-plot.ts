@@ -73,6 +73,7 @@ const ORDER: readonly CheckName[] = [
   'estimated-quality',
   'operations',
   'skew',
+  'feature-parity',
   'prediction-drift',
   'concept-drift',
   'data-drift',

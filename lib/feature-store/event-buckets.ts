@@ -35,11 +35,14 @@ function eventsOf(plan: ViewPlan, { from, until, length }: Horizon): string {
 
 const values = (plan: ViewPlan): string[] => Array.from({ length: plan.values }, (_, at) => valueColumn(at));
 
-/** What DuckDB sums of the events of each bucket, in the order of time. */
+/**
+ * What DuckDB sums of the events of each bucket, in the order of time. The hash of several columns xors the last one in:
+ * hashed once more, values that two events exchange change the sum.
+ */
 export async function bucketSums(database: Database, plan: ViewPlan, horizon: Horizon): Promise<BucketSum[]> {
   const rows = await database.rows(
     `SELECT CAST(${BUCKET} AS DOUBLE) AS bucket, CAST(count(*) AS DOUBLE) AS events,
-       CAST(sum(hash(${[KEY, TIME, ...values(plan)].join(', ')})) AS VARCHAR) AS sum
+       CAST(sum(hash(hash(${[KEY, TIME, ...values(plan)].join(', ')}))) AS VARCHAR) AS sum
      FROM (${eventsOf(plan, horizon)}) GROUP BY ${BUCKET} ORDER BY bucket`,
     'SqlInvalid',
     `featureViews.${plan.name}.events`,

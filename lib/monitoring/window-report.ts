@@ -7,7 +7,7 @@ import { type WindowQuestion, windowStatistics } from './window-statistics.ts';
 /** A window, and all that is known of it beside its rows. */
 export interface WindowReportQuestion
   extends WindowQuestion,
-    Pick<WindowReport, 'endpoint' | 'versions' | 'operations' | 'skew'> {
+    Pick<WindowReport, 'endpoint' | 'versions' | 'operations' | 'skew' | 'features'> {
   window: WindowReport['window'];
   labelledWindow: WindowReport['labelled'];
   /** The version that answered the rows whose truth is looked at. */
@@ -23,7 +23,8 @@ export async function windowReportOf(
   database: Database,
   question: WindowReportQuestion,
 ): Promise<WindowReport> {
-  const { endpoint, window, labelledWindow, versions, operations, skew, detector, counters } = question;
+  const { endpoint, window, labelledWindow, versions, operations, skew, features, detector, counters } =
+    question;
   const statistics = await windowStatistics(database, question);
   question.signal?.throwIfAborted();
   const found = await changesOf(database, question);
@@ -37,6 +38,7 @@ export async function windowReportOf(
     concept: found?.concept ?? null,
     operations,
     skew,
+    ...(features ? { features } : {}),
     carriedOver: { detector: found?.detector ?? detector, counters },
   };
   return { ...report, verdicts: assessWindow(question.monitoring, report) };

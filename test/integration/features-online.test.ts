@@ -1,12 +1,19 @@
-import { appendFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { windowFeatures } from '../../activities/monitoring/window-features.ts';
 import { Schedules } from '../../client/schedules.ts';
 import { valuesAnswer } from '../../contracts/feature-questions.ts';
 import { featuresScheduleId } from '../../contracts/names.ts';
+import { monitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
+import { Database } from '../../lib/duckdb/database.ts';
 import { askFeatures } from '../../lib/feature-store/ask.ts';
+import { FeatureRecords } from '../../lib/feature-store/feature-records.ts';
+import { plannedView } from '../../lib/feature-store/served-views.ts';
+import { testFrame } from '../support/activity-frame.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
+import { artifact } from '../support/samples.ts';
 
 const PIPELINE = 'fraud';
 const UNTIL = '2026-11-02T00:00:00.000Z';
@@ -105,6 +112,47 @@ it('refuses views and pipelines that it does not know, with those that it does',
       at: null,
     }),
   ).rejects.toThrow(/expected 1 value/);
+});
+
+it('the monitor holds what was looked up against the sources, and tells where it cannot', async () => {
+  const record = await new FeatureRecords((await platform.deps.store()).documents).find(PIPELINE);
+  const [id = ''] = record?.current ?? [];
+  const plan = record?.definitions[id]?.plan;
+  if (!plan) throw new Error('nothing is kept online');
+  const onnx = artifact('model.onnx');
+  const scratch = await mkdtemp(join(platform.folder, 'parity-'));
+  const log = await Database.create({ tempDir: join(scratch, 'spill') });
+  const looked = (request: string, payments: number): string =>
+    `SELECT '${request}' AS request_id, 0 AS row, TIMESTAMP '2026-11-02' AS time, 'champion' AS role, '1' AS version,
+      '${onnx.sha256}' AS digest, 'a' AS entity_card, 'looked_up' AS feature_source_spending,
+      TIMESTAMP '2026-11-02' AS feature_until_spending, 8::FLOAT AS input_spending_total_1h, 8::FLOAT AS input_spending_total_1d,
+      1::FLOAT AS input_spending_payments_1h, ${payments}::FLOAT AS input_spending_payments_1d`;
+  await log.run(`CREATE TABLE predictions AS ${looked('right', 1)} UNION ALL ${looked('wrong', 3)}`);
+  const question = {
+    spec: specOf(),
+    monitoring: monitoringSpec.parse({}),
+    model: {
+      ...{ version: '1', onnx, signature: { inputs: [], outputs: [] }, views: [plannedView(id, plan)] },
+      ...{ task: 'binary' as const, classNames: [], positiveClass: null },
+    },
+  };
+  const told = (more: object = {}) =>
+    windowFeatures(platform.deps, { ...question, ...more }, log, testFrame(scratch));
+  try {
+    expect(await told()).toEqual({
+      features: [{ view: 'spending', rows: 2, stale: 0, differing: 1, largest: 2 }],
+    });
+    expect(await told({ monitoring: monitoringSpec.parse({ features: false }) })).toEqual({});
+    const other = { ...question.model, views: [plannedView('other/spending/0', plan)] };
+    expect(await told({ model: other })).toEqual({
+      warning: expect.stringContaining('no view of the version is kept online'),
+    });
+    await rename(file, `${file}.away`);
+    expect(await told()).toEqual({ warning: expect.stringContaining('payments') });
+  } finally {
+    await rename(`${file}.away`, file).catch(() => undefined);
+    log.close();
+  }
 });
 
 it('another definition takes the place of one that no version with traffic uses', async () => {

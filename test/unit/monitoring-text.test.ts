@@ -66,12 +66,14 @@ const SOON = Date.parse(dayWindow(1).from);
 const lines = (text: string): string[] => stripVTControlCharacters(text).split('\n');
 
 describe('an endpoint on a terminal', () => {
+  const features = [{ view: 'spending', rows: 500, stale: 20, differing: 0, largest: 0 }];
   const good = Array.from({ length: 50 }, (_, i) =>
-    summaryOf(i, { classifier: { auc: 0.5 + i / 1_000, rows: 1_000, top: [] } }),
+    summaryOf(i, { classifier: { auc: 0.5 + i / 1_000, rows: 1_000, top: [] }, features }),
   );
   const bad = summaryOf(50, {
     quality: { rows: 1_000, labels: 500, metrics: { brier_score: 0.31 }, intervals: {} },
     classifier: { auc: 0.6, rows: 1_000, top: [] },
+    features,
   });
 
   it('says that it is stale where nothing was looked at for more than two windows', () => {

@@ -257,6 +257,24 @@ describe('skew and operations', () => {
     expect(at(6)).toMatchObject({ state: 'breached', observed: 0.012, limit: 0.01, rows: 500 });
   });
 
+  it('of looked-up features is the share of the rows that the store could know, view by view', () => {
+    const views = (differing: number, stale = 0) => ({
+      features: [
+        { view: 'spending', rows: 600, stale, differing, largest: 2 },
+        { view: 'visits', rows: 500, stale: 0, differing: 0, largest: 0 },
+      ],
+    });
+    const at = (...counts: Parameters<typeof views>) => said('feature-parity', {}, views(...counts));
+    expect(at(6)).toMatchObject({ spending: { state: 'ok', rows: 600 }, visits: { state: 'ok' } });
+    const breached = at(6, 100).spending;
+    expect(breached).toMatchObject({ state: 'breached', observed: 0.012, limit: 0.01, rows: 500 });
+    expect(breached?.words).toMatch(/6 of 500 rows .* by up to 2.* 100 more were looked up before/);
+    // Of too few rows nothing is said that could be taken for health.
+    expect(at(0, 590).spending).toMatchObject({ state: 'insufficient', rows: 10 });
+    expect(said('feature-parity', { features: false }, views(600))).toEqual({});
+    expect(said('feature-parity', {}, {})).toEqual({});
+  });
+
   it('are held against each limit; a total outage is none of insufficient data', () => {
     const limits: Watching = {
       operations: {

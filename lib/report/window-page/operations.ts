@@ -1,4 +1,4 @@
-import type { WindowReport } from '../../../contracts/monitoring.ts';
+import type { ViewParity, WindowReport } from '../../../contracts/monitoring.ts';
 import type { TrendEntry } from '../../charts/alert-plot.ts';
 import { count, facts, figure, percent } from '../data-page.ts';
 import { html, type Markup } from '../html.ts';
@@ -37,10 +37,19 @@ export function operationsSection({ operations }: WindowReport, trend: readonly 
   })}</div>`;
 }
 
-/** Whether the model’s file answers as the servers did. */
-export function skewSection({ skew }: WindowReport): Markup {
+/** Whether the model’s file answers as the servers did, and looked-up features are those of the sources. */
+export function skewSection({ skew, features = [] }: WindowReport): Markup {
+  return html`${modelWords(skew)}${features.map(featureWords)}`;
+}
+
+function modelWords(skew: WindowReport['skew']): Markup {
   if (!skew) return html`<p>Rows were not asked again.</p>`;
   return skew.differing === 0
     ? html`<p>The model’s file answers ${count(skew.rows)} rows of the log as the servers did.</p>`
     : html`<p>The model’s file answers <b>${count(skew.differing)} of ${count(skew.rows)}</b> rows of the log otherwise than the servers did, by up to ${figure(skew.largest)}.</p>`;
+}
+
+function featureWords({ view, rows, stale, differing, largest }: ViewParity): Markup {
+  const compared = html`<p>View <b>${view}</b>: ${count(differing)} of ${count(rows - stale)} rows had other features than the sources say${differing > 0 ? html`, by up to ${figure(largest)}` : ''}.`;
+  return html`${compared}${stale > 0 ? html` ${count(stale)} more were looked up before the latest events were in the store.` : ''}</p>`;
 }
