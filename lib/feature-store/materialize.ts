@@ -59,7 +59,7 @@ export async function materializeView(
     const stretch = stretchOf(plan, options, before);
     const sums = await bucketSums(database, plan, stretch.horizon);
     const stamp = stampOf(await engineVersion(database), store.keys.fingerprint, options.personal);
-    const known = await writer.buckets();
+    const known = await store.backend.buckets(id);
     const changed = sums.filter((sum) => known.get(sum.bucket) !== markOf(stamp, sum));
     const counts = await rewrite(database, plan, {
       writer,

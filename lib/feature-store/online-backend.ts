@@ -52,11 +52,22 @@ export interface OnlineBackend {
   /** All views; one that was never completed has no description. */
   views(): Promise<{ view: string; description: string | undefined }[]>;
 
+  /** The marks of the buckets of a view that are complete, and buckets that have records without being so. */
+  buckets(view: string): Promise<Map<number, string | undefined>>;
+
   /** Begins to write a view. Whoever began before can write it no more. */
   write(view: string): Promise<ViewWriter>;
 
   /** Deletes whatever there is of a view. */
   remove(view: string): Promise<void>;
+
+  /**
+   * Has the files of the store written anew: what was deleted leaves no bytes behind. Whoever writes a view has to begin
+   * again.
+   *
+   * @throws PerennialError `StageFailed`, retryable, where another process does so at the same time
+   */
+  writeAnew(): Promise<void>;
 
   close(): Promise<void>;
 }
@@ -67,8 +78,6 @@ export interface OnlineBackend {
 export interface ViewWriter {
   description(): Promise<string | undefined>;
   describe(text: string): Promise<void>;
-  /** The marks of the buckets that are complete, and buckets that have records without being so. */
-  buckets(): Promise<Map<number, string | undefined>>;
   /** Says that a bucket is not complete: before the first of its records changes. */
   open(bucket: number): Promise<void>;
   /**
@@ -81,8 +90,6 @@ export interface ViewWriter {
   fields(bucket: number): AsyncIterable<Buffer[]>;
   /** @returns how many there were */
   removeFields(bucket: number, fields: readonly Buffer[]): Promise<number>;
-  /** Removes fields; where there were any, the bucket is not complete any more. @returns how many there were */
-  eraseFields(bucket: number, fields: readonly Buffer[]): Promise<number>;
   /** Says that a bucket is complete. */
   complete(bucket: number, mark: string): Promise<void>;
   /** Removes a bucket with its mark. @returns the records that it had */

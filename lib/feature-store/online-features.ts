@@ -1,7 +1,6 @@
 import type { OnlineView } from '../../contracts/feature-store.ts';
 import type { ServedView } from '../../contracts/serving.ts';
-import { MAIN, SLICES } from './event-record.ts';
-import { fieldOf, type OnlineBackend } from './online-backend.ts';
+import type { OnlineBackend } from './online-backend.ts';
 import type { OnlineKeys } from './online-keys.ts';
 import { RecordReader } from './online-reader.ts';
 import type { LookedUp, OnlineReader } from './online-store.ts';
@@ -52,22 +51,9 @@ export class OnlineFeatures implements OnlineReader {
     return gone;
   }
 
-  /**
-   * Deletes what a view has of an entity. The next materialisation reads again where it was: the entity comes back only
-   * where the sources still have it, so that they come first in an erasure. A materialisation that goes on meanwhile
-   * fails, and may be tried again.
-   *
-   * @returns how many records there were
-   */
-  async removeEntity(store: string, key: string): Promise<number> {
-    const known = (await this.backend.views()).some(({ view }) => view === store);
-    if (!known) return 0;
-    const entity = this.keys.entity(key);
-    const fields = Array.from({ length: SLICES + 1 }, (_, slice) => fieldOf(entity, MAIN + slice));
-    const writer = await this.backend.write(store);
-    let removed = 0;
-    for (const bucket of (await writer.buckets()).keys()) removed += await writer.eraseFields(bucket, fields);
-    return removed;
+  /** Leaves no bytes of what was deleted in the files of the store; see `OnlineBackend.writeAnew`. */
+  async writeAnew(): Promise<void> {
+    await this.backend.writeAnew();
   }
 
   close(): Promise<void> {

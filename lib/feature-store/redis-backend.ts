@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { ErrorReply } from '@redis/client';
 import {
   fieldOf,
   type OnlineBackend,
@@ -9,7 +10,7 @@ import {
 } from './online-backend.ts';
 import { OnlineStoreError } from './online-store.ts';
 import { type RedisAddress, RedisLink } from './redis-link.ts';
-import { RedisWriter, recordsKey, runKey, VIEWS } from './redis-writer.ts';
+import { bucketsIn, RedisWriter, recordsKey, runKey, VIEWS } from './redis-writer.ts';
 
 /** Milliseconds for an answer to a look-up: no request waits longer for its features. */
 const READ_MS = 50;
@@ -87,15 +88,17 @@ export class RedisBackend implements OnlineBackend {
   }
 
   async views(): Promise<{ view: string; description: string | undefined }[]> {
-    // For people and for workflows, who can wait.
-    const link = new RedisLink({ ...this.address, timeoutMs: WRITE_MS }, this.place);
-    const answer = await link
-      .ask((client) => client.sendCommand<unknown>(['HGETALL', VIEWS]))
-      .finally(() => link.close());
+    const answer = await this.#patiently((link) =>
+      link.ask((client) => client.sendCommand<unknown>(['HGETALL', VIEWS])),
+    );
     const texts = Array.isArray(answer) ? answer.map(String) : [];
     return texts.flatMap((view, at) =>
       at % 2 === 0 ? [{ view, description: texts[at + 1] || undefined }] : [],
     );
+  }
+
+  buckets(view: string): Promise<Map<number, string | undefined>> {
+    return this.#patiently((link) => bucketsIn(link, view));
   }
 
   write(view: string): Promise<ViewWriter> {
@@ -111,8 +114,33 @@ export class RedisBackend implements OnlineBackend {
     }
   }
 
+  /**
+   * Redis frees the memory of what is deleted at once. What it keeps on disk it is asked to write anew, as far as it
+   * allows that: it goes on in the background.
+   */
+  async writeAnew(): Promise<void> {
+    await this.#patiently(async (link) => {
+      const told = String(await link.ask((client) => client.sendCommand<unknown>(['INFO', 'persistence'])));
+      const commands = [
+        ...(told.includes('aof_enabled:1') ? [['BGREWRITEAOF']] : []),
+        // A server that never saved nor loaded a snapshot has none.
+        ...(/^rdb_saves:0/m.test(told) && /^rdb_last_load_keys_loaded:0/m.test(told)
+          ? []
+          : [['BGSAVE', 'SCHEDULE']]),
+      ];
+      for (const command of commands)
+        await link.ask((client) => client.sendCommand<unknown>(command)).catch(unlessRefused);
+    });
+  }
+
   close(): Promise<void> {
     return this.#reading.close();
+  }
+
+  /** By a connection of its own: for people and for workflows, who can wait. */
+  async #patiently<T>(work: (link: RedisLink) => Promise<T>): Promise<T> {
+    const link = new RedisLink({ ...this.address, timeoutMs: WRITE_MS }, this.place);
+    return work(link).finally(() => link.close());
   }
 
   async #writer(view: string): Promise<RedisWriter> {
@@ -161,3 +189,9 @@ const unreadable = (place: string): OnlineStoreError =>
   new OnlineStoreError(
     `the online store ${place} has something else where records are expected; give it a database of its own`,
   );
+
+/** A user may not be allowed to, and the server may be at it already. */
+function unlessRefused(error: unknown): void {
+  if (error instanceof OnlineStoreError && error.cause instanceof ErrorReply) return;
+  throw error;
+}

@@ -14,6 +14,17 @@ const PART = 1_000;
 
 type Command = readonly (string | Buffer)[];
 
+/** The marks of the buckets of a view, and buckets that have records without being complete. */
+export async function bucketsIn(link: RedisLink, view: string): Promise<Map<number, string | undefined>> {
+  const ask = async (...command: string[]): Promise<string[]> =>
+    listOf(await link.ask((client) => client.sendCommand<unknown>(command))).map(String);
+  const found = new Map<number, string | undefined>();
+  for (const bucket of await ask('SMEMBERS', bucketsKey(view))) found.set(Number(bucket), undefined);
+  const marks = await ask('HGETALL', marksKey(view));
+  for (let at = 0; at + 1 < marks.length; at += 2) found.set(Number(marks[at]), marks[at + 1]);
+  return found;
+}
+
 /** Writes a view on a Redis server, by a connection of its own. */
 export class RedisWriter implements ViewWriter {
   constructor(
@@ -29,15 +40,6 @@ export class RedisWriter implements ViewWriter {
 
   async describe(text: string): Promise<void> {
     await this.#change([['HSET', VIEWS, this.view, text]]);
-  }
-
-  async buckets(): Promise<Map<number, string | undefined>> {
-    const found = new Map<number, string | undefined>();
-    for (const bucket of listOf(await this.#ask(['SMEMBERS', bucketsKey(this.view)])))
-      found.set(Number(bucket), undefined);
-    const marks = listOf(await this.#ask(['HGETALL', marksKey(this.view)])).map(String);
-    for (let at = 0; at + 1 < marks.length; at += 2) found.set(Number(marks[at]), marks[at + 1]);
-    return found;
   }
 
   async open(bucket: number): Promise<void> {
@@ -76,16 +78,6 @@ export class RedisWriter implements ViewWriter {
     return Number(removed);
   }
 
-  async eraseFields(bucket: number, fields: readonly Buffer[]): Promise<number> {
-    const known = await this.#records(bucket, fields);
-    if (known.every((one) => one === undefined)) return 0;
-    const [, removed] = await this.#change([
-      ['HDEL', marksKey(this.view), String(bucket)],
-      ['HDEL', recordsKey(this.view, bucket), ...fields],
-    ]);
-    return Number(removed);
-  }
-
   async complete(bucket: number, mark: string): Promise<void> {
     await this.#change([['HSET', marksKey(this.view), String(bucket), mark]]);
   }
@@ -104,7 +96,7 @@ export class RedisWriter implements ViewWriter {
   /** Deletes all of it; its description goes first, that nobody reads what is half gone. */
   async removeView(): Promise<void> {
     await this.#change([['HSET', VIEWS, this.view, '']]);
-    for (const bucket of (await this.buckets()).keys()) await this.drop(bucket);
+    for (const bucket of (await bucketsIn(this.link, this.view)).keys()) await this.drop(bucket);
     await this.#change([
       ['HDEL', VIEWS, this.view],
       ['UNLINK', marksKey(this.view), bucketsKey(this.view), runKey(this.view)],

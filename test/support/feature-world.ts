@@ -142,7 +142,7 @@ export class FeatureWorld {
 export async function contentOf(store: OnlineFeatures, view: string): Promise<Record<string, string>> {
   const writer = await store.backend.write(view);
   const content: Record<string, string> = {};
-  for (const [bucket, mark] of await writer.buckets()) {
+  for (const [bucket, mark] of await store.backend.buckets(view)) {
     content[`mark ${bucket}`] = mark ?? 'incomplete';
     for await (const fields of writer.fields(bucket))
       for (const field of fields) {

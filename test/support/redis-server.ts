@@ -22,7 +22,7 @@ export class RedisServer {
 
   private constructor(
     private readonly program: string,
-    private readonly folder: string,
+    readonly folder: string,
     readonly port: number,
     private readonly options: readonly string[],
   ) {}

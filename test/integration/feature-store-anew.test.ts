@@ -1,0 +1,159 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { materializeView } from '../../lib/feature-store/materialize.ts';
+import type { OnlineFeatures } from '../../lib/feature-store/online-features.ts';
+import { openFeatureStore } from '../../lib/feature-store/open-feature-store.ts';
+import { ownScript } from '../../lib/processes/own-script.ts';
+import {
+  contentOf,
+  FeatureWorld,
+  NOW,
+  PIPELINE,
+  randomNumbers,
+  someEvents,
+} from '../support/feature-world.ts';
+import { RedisServer } from '../support/redis-server.ts';
+
+/** An amount that nothing else is like. */
+const NEEDLE = 987_654.321_5;
+
+let world: FeatureWorld;
+let store: OnlineFeatures;
+const folder = (): string => join(world.folder, 'online');
+const open = (): Promise<OnlineFeatures> =>
+  openFeatureStore(
+    { dataDir: world.folder, featureStore: { kind: 'lmdb', folder: folder() } },
+    world.artifacts,
+  );
+const materialize = (through: OnlineFeatures = store) =>
+  materializeView(world.database, world.plan, through, { pipeline: PIPELINE, until: NOW, personal: false });
+
+beforeEach(async () => {
+  world = await FeatureWorld.create();
+  store = await open();
+});
+afterEach(async () => {
+  await store.close();
+  await world.close();
+});
+
+/** How often the amount stands in any file of a folder. */
+async function sightings(of: string): Promise<number> {
+  const needle = Buffer.from(Float64Array.of(NEEDLE).buffer);
+  let found = 0;
+  for (const entry of await readdir(of, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const bytes = await readFile(join(entry.parentPath, entry.name));
+    for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + 1)) found++;
+  }
+  return found;
+}
+
+const others = someEvents(4_000, 300);
+const needles = Array.from({ length: 50 }, (_, at) => ({
+  key: 'needle',
+  time: NOW - at * 3_000_000 - 1,
+  amount: NEEDLE,
+  other: 1,
+}));
+
+describe('an LMDB file that is written anew', () => {
+  it('has nothing left of what was deleted', async () => {
+    await world.set([...others, ...needles]);
+    await materialize();
+    expect(await sightings(folder())).toBeGreaterThan(40);
+    await world.set(others);
+    await materialize();
+    // What a file goes on having: without it this test would say nothing.
+    expect(await sightings(folder())).toBeGreaterThan(0);
+    const before = await contentOf(store, world.id);
+    await store.writeAnew();
+    expect(await sightings(folder())).toBe(0);
+    expect(await contentOf(store, world.id)).toEqual(before);
+  });
+
+  it('is found by whoever had the former one open, and supplants who wrote it', async () => {
+    await world.set(others);
+    await materialize();
+    const expected = await world.trained('payer-1', NOW);
+    const lookUp = async (through: OnlineFeatures) => [
+      ...(await through.lookUp(world.served, ['payer-1'], NOW)).values,
+    ];
+    const reader = await open();
+    const late = await open();
+    expect(await lookUp(reader)).toEqual(expected);
+    const writer = await reader.backend.write(world.id);
+    await store.writeAnew();
+    await store.writeAnew();
+    expect(await lookUp(reader)).toEqual(expected);
+    expect(await lookUp(store)).toEqual(expected);
+    expect((await late.views()).map(({ store: id }) => id)).toEqual([world.id]);
+    await expect(writer.complete(1, 'mark')).rejects.toMatchObject({ code: 'StageFailed', retryable: true });
+    // Each of them writes where the others read.
+    await world.set([...others, { key: 'payer-1', time: NOW - 5, amount: 3, other: 4 }]);
+    await materialize(late);
+    expect(await lookUp(reader)).toEqual(await world.trained('payer-1', NOW));
+    expect(await lookUp(reader)).not.toEqual(expected);
+    expect((await readdir(folder())).filter((name) => name.startsWith('store-'))).toHaveLength(1);
+    await reader.close();
+    await late.close();
+  });
+
+  it('is the former one or the new one, whenever the process is killed', async () => {
+    await world.set(others);
+    await materialize();
+    const expected = await contentOf(store, world.id);
+    const { path, execArgv } = ownScript(import.meta.url, './feature-store-rewriter.ts');
+    const random = randomNumbers(5);
+    for (let round = 0; round < 10; round++) {
+      const child = spawn(process.execPath, [...execArgv, path, folder()], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const ended = once(child, 'exit');
+      await once(child.stdout, 'data');
+      await delay(random() * 200);
+      child.kill('SIGKILL');
+      expect(await ended).toEqual([null, 'SIGKILL']);
+      // Who had it open, who opens it now, and who writes it next.
+      expect(await contentOf(store, world.id)).toEqual(expected);
+      const other = await open();
+      expect(await contentOf(other, world.id)).toEqual(expected);
+      expect(await materialize(other)).toMatchObject({ changed: 0 });
+      await other.close();
+    }
+    await store.writeAnew();
+    expect((await readdir(folder())).filter((name) => name.startsWith('store-'))).toHaveLength(1);
+    expect(await contentOf(store, world.id)).toEqual(expected);
+  });
+});
+
+describe('a Redis server', () => {
+  it('is asked to write its own files anew, and need not do so', async () => {
+    const redis = await RedisServer.start();
+    const refusing = await RedisServer.start('--rename-command', 'BGREWRITEAOF', '');
+    try {
+      for (const { url, folder: files } of [redis, refusing]) {
+        const online = await openFeatureStore(
+          { dataDir: world.folder, featureStore: { kind: 'redis', url } },
+          world.artifacts,
+          { timeoutMs: 10_000 },
+        );
+        await world.set([...others, ...needles]);
+        await materialize(online);
+        await world.set(others);
+        await materialize(online);
+        await expect.poll(() => sightings(files)).toBeGreaterThan(40);
+        await online.writeAnew();
+        if (url === redis.url) await expect.poll(() => sightings(files)).toBe(0);
+        await online.close();
+      }
+    } finally {
+      await redis.close();
+      await refusing.close();
+    }
+  });
+});
