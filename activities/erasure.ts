@@ -24,6 +24,9 @@ import { PushedRows } from '../lib/erasure/pushed-rows.ts';
 import { RowCatalogue } from '../lib/erasure/row-catalogue.ts';
 import { Suppressions } from '../lib/erasure/suppressions.ts';
 import { type FoundModel, TrainedModels } from '../lib/erasure/trained-models.ts';
+import { FeatureRecords } from '../lib/feature-store/feature-records.ts';
+import { writtenAnewAside } from '../lib/feature-store/materialize-aside.ts';
+import { featureStoreAccess } from '../lib/feature-store/open-feature-store.ts';
 import { References } from '../lib/monitoring/references.ts';
 import { Secrets } from '../lib/secrets.ts';
 import { httpCache } from '../lib/sources/options.ts';
@@ -31,6 +34,7 @@ import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import { type MlflowClient, MlflowError } from '../packages/mlflow-client-ts/src/index.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { type ActivityFrame, framed } from './frame.ts';
+import { KeptFeatures } from './kept-features.ts';
 import { runningOn } from './running-workflows.ts';
 import { withDatabase } from './with-database.ts';
 
@@ -56,7 +60,7 @@ export function erasureActivities(deps: ActivityDependencies): ErasureActivities
 
     erasePerson: framed(deps.config, async (input, frame) => {
       const store = await deps.store();
-      const stores = await storesOf(deps, store);
+      const stores = await storesOf(deps, store, frame);
       const taken = await withTools(frame, (tools) => takeSteps(store, stores, input, tools));
       return { taken };
     }),
@@ -66,6 +70,9 @@ export function erasureActivities(deps: ActivityDependencies): ErasureActivities
       const { certificate, complete, findings } = facts;
       // What web addresses answered may hold the person under any pipeline; it can be had again.
       await rm(httpCache(deps.config), { recursive: true, force: true });
+      // Files of the feature store keep the bytes of what is deleted.
+      if ((await new FeatureRecords(store.documents).all()).length > 0)
+        await writtenAnewAside(await featureStoreAccess(deps.config, store), frame.signal);
       // What windows are held against is made anew, of the rows as they are now.
       await new References(store.within(await frame.scratch(), { encrypt: true })).forget();
       await writeCertificate(store, facts);
@@ -110,7 +117,7 @@ async function plan(
       unsearched: [...artifacts.unsearched, ...trained.unsearched],
       models: trained.models,
     };
-    for (const other of [new PushedRows(store), ...(await deps.personalStores())]) {
+    for (const other of await otherStores(deps, store, frame)) {
       const planned = await other.plan(person, tools);
       all.steps.push(...planned.steps.map((step) => ({ store: other.name, step })));
       all.found.push(...planned.found);
@@ -150,14 +157,15 @@ async function withAliases(mlflow: MlflowClient, models: readonly FoundModel[]):
   return all;
 }
 
-/** Runs of these pipelines, and reproductions; one that has just begun does not say yet of which it is. */
+/** What reads or keeps rows of these pipelines; one that has just begun does not say yet of which it is. */
 async function runningLifecycles(
   { client, config }: ActivityDependencies,
   pipelines: readonly string[],
 ): Promise<string[]> {
   if (pipelines.length === 0) return [];
   const running: string[] = [];
-  for (const type of [WORKFLOW_TYPES.lifecycle, WORKFLOW_TYPES.reproduction, WORKFLOW_TYPES.batchScoring]) {
+  const { lifecycle, reproduction, batchScoring, materialization } = WORKFLOW_TYPES;
+  for (const type of [lifecycle, reproduction, batchScoring, materialization]) {
     const query = runningOn(config.taskQueue, type);
     for await (const { workflowId, searchAttributes } of client().workflow.list({ query })) {
       const [pipeline] = searchAttributes[SEARCH_ATTRIBUTES.pipeline.name] ?? [];
@@ -178,10 +186,21 @@ const artifactRows = (deps: ActivityDependencies, store: ArtifactStore): Artifac
     });
   });
 
-const storesOf = async (deps: ActivityDependencies, store: ArtifactStore): Promise<PersonalStore[]> => [
-  artifactRows(deps, store),
+const storesOf = async (
+  deps: ActivityDependencies,
+  store: ArtifactStore,
+  frame: ActivityFrame,
+): Promise<PersonalStore[]> => [artifactRows(deps, store), ...(await otherStores(deps, store, frame))];
+
+/** Beside the artifacts. What is kept online follows from all else: it comes last. */
+const otherStores = async (
+  deps: ActivityDependencies,
+  store: ArtifactStore,
+  frame: ActivityFrame,
+): Promise<PersonalStore[]> => [
   new PushedRows(store),
   ...(await deps.personalStores()),
+  new KeptFeatures(deps, frame),
 ];
 
 const withTools = <T>(frame: ActivityFrame, work: (tools: SearchTools) => Promise<T>): Promise<T> =>

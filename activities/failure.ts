@@ -1,6 +1,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { PerennialError } from '../contracts/errors.ts';
 import { withoutValues } from '../lib/duckdb/engine-words.ts';
+import { OnlineStoreError } from '../lib/feature-store/online-store.ts';
 import { MlflowError } from '../packages/mlflow-client-ts/src/index.ts';
 
 /**
@@ -19,6 +20,7 @@ export function toFailure(error: unknown): Error {
       ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
     });
   }
+  if (error instanceof OnlineStoreError) return failure('FeaturesUnavailable', error.message, true);
   return failure('StageFailed', `an unexpected ${nameOf(error)}; see the worker's log`, true);
 }
 
@@ -29,6 +31,7 @@ export function toFailure(error: unknown): Error {
 export function logFields(error: unknown): Record<string, unknown> {
   if (error instanceof PerennialError || error instanceof MlflowError)
     return { code: error.code, reason: error.message };
+  if (error instanceof OnlineStoreError) return { code: 'FeaturesUnavailable', reason: error.message };
   if (error instanceof ApplicationFailure) return { code: error.type, reason: error.message };
   if (!(error instanceof Error)) return { error: nameOf(error) };
   return { error: nameOf(error), reason: withoutValues(error.message), at: framesOf(error) };

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { EndpointState } from '../contracts/endpoint.ts';
 import { PerennialError } from '../contracts/errors.ts';
@@ -7,37 +6,19 @@ import type {
   FeatureRecord,
   MaterializationResult,
   MaterializedView,
-  ViewPlan,
 } from '../contracts/feature-store.ts';
 import { endpointWorkflowId, featuresScheduleId, QUERIES } from '../contracts/names.ts';
 import type { ArtifactRef } from '../contracts/refs.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
-import { FeatureRecords } from '../lib/feature-store/feature-records.ts';
-import { materializedAside } from '../lib/feature-store/materialize-aside.ts';
-import type { MaterializeJob } from '../lib/feature-store/materialize-job.ts';
-import { featureStoreAccess } from '../lib/feature-store/open-feature-store.ts';
-import { storeIdOf } from '../lib/feature-store/stored-view.ts';
-import { planView } from '../lib/feature-store/view-plan.ts';
-import { snapshotRelation } from '../lib/incremental/snapshots.ts';
-import { PersonalColumns } from '../lib/privacy/personal-columns.ts';
+import { Suppressions } from '../lib/erasure/suppressions.ts';
+import { FeatureRecords, idsBySpec } from '../lib/feature-store/feature-records.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { ensureFeatureSchedule } from './feature-schedule.ts';
 import type { ActivityFrame } from './frame.ts';
+import { type KeptView, materialized, type ViewSources, viewsOf } from './kept-views.ts';
 import { removeSchedule } from './schedule-removal.ts';
-import { viewSources } from './view-sources.ts';
-import { withDatabase } from './with-database.ts';
 
 type Question = Parameters<FeatureActivities['materializeFeatures']>[0];
-
-/** Files of each source by its name. */
-type Sources = MaterializeJob['sources'];
-
-/** A view of a spec, and what the online store knows it by. */
-interface KnownView {
-  id: string;
-  plan: ViewPlan;
-  personal: boolean;
-}
 
 /** See {@link FeatureActivities.materializeFeatures}. */
 export async function materializeFeatures(
@@ -49,13 +30,20 @@ export async function materializeFeatures(
   const store = await deps.store();
   const records = new FeatureRecords(store.documents);
   const done: MaterializedView[] = [];
+  const bring = async (sources: ViewSources, views: readonly KeptView[]): Promise<void> => {
+    for (const view of views)
+      if (!wanted || wanted.includes(view.plan.name))
+        done.push(await materialized(deps, sources, view, question, frame));
+  };
+  const suppressions = new Suppressions(store);
+  const erased = await suppressions.inForce(pipeline);
   let handled: string | undefined;
   if (spec) {
     const specRef = await store.putJson(spec);
     handled = specRef.sha256;
-    const { sources, known } = await viewsOf(deps, spec, frame);
-    await records.change(pipeline, (record) => withDefinitions(record, spec, specRef, known));
-    done.push(...(await materialized(deps, sources, known, question, frame)));
+    const { sources, views } = await viewsOf(deps, spec, frame);
+    await records.change(pipeline, (record) => withDefinitions(record, spec, specRef, views));
+    await bring(sources, views);
     await ensureFeatureSchedule(deps, spec);
   }
   const record = await records.find(pipeline);
@@ -65,72 +53,21 @@ export async function materializeFeatures(
       `no feature views of pipeline ${pipeline} are kept online; run the pipeline with featureViews up to its deployment`,
     );
   const used = await idsInUse(deps, record);
-  for (const { specRef, ids } of bySpec(record, used).values()) {
+  for (const { specRef, ids } of idsBySpec(record, used)) {
     if (specRef.sha256 === handled) continue;
     const earlier = pipelineSpec.parse(await store.json(specRef));
-    const { sources, known } = await viewsOf(deps, earlier, frame);
-    const still = known.filter(({ id }) => ids.has(id));
-    done.push(...(await materialized(deps, sources, still, question, frame)));
-  }
-  requireKnown(wanted, done, record);
-  if (used.size === 0) await removeSchedule(deps.client(), featuresScheduleId(pipeline));
-  return { views: done, forgotten: await (await deps.features()).forget(pipeline, used) };
-}
-
-/** The views of a spec, and the files of the sources that their events come from. */
-async function viewsOf(
-  deps: ActivityDependencies,
-  spec: PipelineSpec,
-  frame: ActivityFrame,
-): Promise<{ sources: Sources; known: KnownView[] }> {
-  const sources = await viewSources(deps, spec, frame);
-  const personal = new PersonalColumns(spec.privacy);
-  const known = await withDatabase(
-    frame,
-    async (database) => {
-      for (const { name, files } of sources) await database.view(name, snapshotRelation(files));
-      const views: KnownView[] = [];
-      for (const [name, view] of Object.entries(spec.featureViews)) {
-        const plan = await planView(database, name, view);
-        const columns = await database.columns(`(${view.events}\n)`);
-        views.push({
-          id: storeIdOf(spec.name, plan),
-          plan,
-          personal: personal.among(columns, []).length > 0,
-        });
-      }
-      return views;
-    },
-    sources.flatMap(({ files }) => files),
-  );
-  return { sources, known };
-}
-
-/** Brings views up to date, one after the other. */
-async function materialized(
-  deps: ActivityDependencies,
-  sources: Sources,
-  views: readonly KnownView[],
-  { pipeline, views: wanted, from, until }: Question,
-  frame: ActivityFrame,
-): Promise<MaterializedView[]> {
-  const access = await featureStoreAccess(deps.config, await deps.store());
-  const spillDir = join(await frame.scratch(), 'features-spill');
-  const done: MaterializedView[] = [];
-  for (const { plan, personal } of views) {
-    if (wanted && !wanted.includes(plan.name)) continue;
-    const job = {
-      ...{ plan, sources, access, pipeline, until: Date.parse(until), personal, spillDir },
-      ...(from === undefined ? {} : { from: from === null ? null : Date.parse(from) }),
-      ...(frame.duckdbMemory === undefined ? {} : { memoryLimit: frame.duckdbMemory }),
-    };
-    done.push(
-      await materializedAside(job, frame.signal, (complete, changed) =>
-        frame.report({ view: plan.name, complete, changed }),
-      ),
+    const { sources, views } = await viewsOf(deps, earlier, frame);
+    await bring(
+      sources,
+      views.filter(({ id }) => ids.has(id)),
     );
   }
-  return done;
+  requireKnown(wanted, done, record);
+  // What was read before somebody was erased may have been written after the store was looked through.
+  if ((await suppressions.inForce(pipeline)).join() !== erased.join())
+    throw new PerennialError('StageFailed', 'people were erased meanwhile; the sources are read again', true);
+  if (used.size === 0) await removeSchedule(deps.client(), featuresScheduleId(pipeline));
+  return { views: done, forgotten: await (await deps.features()).forget(pipeline, used) };
 }
 
 /** What is on record after a spec came to be deployed. */
@@ -138,13 +75,13 @@ function withDefinitions(
   record: FeatureRecord | undefined,
   spec: PipelineSpec,
   specRef: ArtifactRef,
-  known: readonly KnownView[],
+  views: readonly KeptView[],
 ): FeatureRecord {
-  const own = known.map(({ id, plan }) => [id, { plan, specRef }] as const);
+  const own = views.map(({ id, plan }) => [id, { plan, specRef }] as const);
   return {
     pipeline: spec.name,
     endpoint: spec.deployment.endpoint,
-    current: known.map(({ id }) => id),
+    current: views.map(({ id }) => id),
     definitions: { ...record?.definitions, ...Object.fromEntries(own) },
   };
 }
@@ -166,21 +103,6 @@ async function servedIds(deps: ActivityDependencies, endpoint: string): Promise<
     if (error instanceof WorkflowNotFoundError) return [];
     throw error;
   }
-}
-
-/** Ids in use by the spec that has them. */
-function bySpec(
-  { definitions }: FeatureRecord,
-  used: ReadonlySet<string>,
-): Map<string, { specRef: ArtifactRef; ids: Set<string> }> {
-  const found = new Map<string, { specRef: ArtifactRef; ids: Set<string> }>();
-  for (const id of used) {
-    const specRef = definitions[id]?.specRef;
-    if (!specRef) continue;
-    const { ids } = found.get(specRef.sha256) ?? { ids: new Set() };
-    found.set(specRef.sha256, { specRef, ids: ids.add(id) });
-  }
-  return found;
 }
 
 function requireKnown(

@@ -24,7 +24,7 @@ const count = z.number().int().nonnegative();
 
 /** Rows of one person in one kind of place. */
 export const foundRows = z.strictObject({
-  /** `artifacts`, later `predictions` and `features`. */
+  /** `artifacts`, `events`, `predictions` or `features`. */
   store: z.string(),
   /** For example `snapshot`, `quarantine`, `features`. */
   kind: z.string(),

@@ -70,7 +70,7 @@ export async function erasure(argument: unknown): Promise<ErasureResult> {
 function blocked({ running, findings }: ErasurePlan): ApplicationFailure {
   const code: ErrorCode = 'ErasureBlocked';
   return ApplicationFailure.nonRetryable(
-    `the person was found in the rows of ${findings.pipelines.join(', ')}, and lifecycle runs are going on: ${running.join(', ')}. Nothing was erased yet. Wait for their end or cancel them, then erase again; or erase with --wait`,
+    `the person was found in the rows of ${findings.pipelines.join(', ')}, and workflows that read or keep them are going on: ${running.join(', ')}. Nothing was erased yet. Wait for their end or cancel them, then erase again; or erase with --wait`,
     code,
   );
 }

@@ -1,8 +1,9 @@
-import { workflowInfo } from '@temporalio/workflow';
+import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { type MaterializationResult, materializationInput } from '../contracts/feature-store.ts';
 import * as activities from './activities.ts';
 import { parseInput } from './parse.ts';
 import { scheduledFor } from './scheduled-for.ts';
+import { searchAttributes } from './search-attributes.ts';
 
 /**
  * Brings the views of a pipeline up to date in the online store. Started by the schedule of its pipeline, or by hand to
@@ -13,6 +14,7 @@ import { scheduledFor } from './scheduled-for.ts';
  */
 export async function materialization(argument: unknown): Promise<MaterializationResult> {
   const input = parseInput(materializationInput, argument, 'the argument of workflow materialization');
+  upsertSearchAttributes([searchAttributes.pipeline(input.pipeline)]);
   const until = input.until ?? scheduledFor() ?? workflowInfo().startTime.toISOString();
   return activities.materializeFeatures({ ...input, until });
 }

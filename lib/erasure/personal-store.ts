@@ -21,9 +21,9 @@ export interface StorePlan {
 }
 
 /**
- * A store that holds rows of people: the artifacts, the event logs, later the prediction log and the feature store. An
+ * A store that holds rows of people: the artifacts, the event logs, the prediction log and the feature store. An
  * erasure asks each for a plan, and then has the steps taken, one after the other; then it asks again, until no store
- * has a step. `PushedRows` is the smallest example; a new store is named in `ActivityDependencies.personalStores`.
+ * has a step. `PushedRows` is the smallest example; a new store is named in `activities/erasure.ts`.
  *
  * What a store has to see to: compare by `person.valueIn` (normal form, or pseudonym with its key) and never put the id
  * into a statement, a message or a step; report what it cannot look through under `unsearched` instead of throwing,

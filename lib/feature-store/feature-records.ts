@@ -1,4 +1,5 @@
 import { type FeatureRecord, featureRecord } from '../../contracts/feature-store.ts';
+import type { ArtifactRef } from '../../contracts/refs.ts';
 import { fileName } from '../predictions/log-files.ts';
 import { type Documents, documentsBelow, updateDocument } from '../store/documents.ts';
 
@@ -32,4 +33,19 @@ export class FeatureRecords {
       found.push(featureRecord.parse(value));
     return found;
   }
+}
+
+/** The views among these that are on record, by the spec that has them. */
+export function idsBySpec(
+  { definitions }: FeatureRecord,
+  ids: Iterable<string>,
+): { specRef: ArtifactRef; ids: Set<string> }[] {
+  const found = new Map<string, { specRef: ArtifactRef; ids: Set<string> }>();
+  for (const id of ids) {
+    const specRef = definitions[id]?.specRef;
+    if (!specRef) continue;
+    const known = found.get(specRef.sha256) ?? { specRef, ids: new Set() };
+    found.set(specRef.sha256, { specRef, ids: known.ids.add(id) });
+  }
+  return [...found.values()];
 }

@@ -1,9 +1,13 @@
 import { type MaterializedView, materializedView } from '../../contracts/feature-store.ts';
 import { Aside } from '../processes/aside.ts';
 import { ownScript } from '../processes/own-script.ts';
-import { type MaterializeJob, materializeProgress } from './materialize-job.ts';
+import { type AnewJob, type MaterializeJob, materializeProgress } from './materialize-job.ts';
+import type { FeatureStoreAccess } from './open-feature-store.ts';
 
-const writers = new Aside(() => ownScript(import.meta.url, './materialize-process.ts'), 'materialises views');
+const writers = new Aside(
+  () => ownScript(import.meta.url, './materialize-process.ts'),
+  'writes the online feature store',
+);
 
 /**
  * Materialises a view in a process of its own, see `materializeView`: packing and encrypting records would hold the
@@ -27,4 +31,13 @@ export async function materializedAside(
     if (told.success) onProgress?.(told.data.complete, told.data.changed);
   });
   return materializedView.parse(answer);
+}
+
+/**
+ * Has the files of a store written anew, see `OnlineBackend.writeAnew`: all records are copied.
+ *
+ * @throws PerennialError as {@link materializedAside}
+ */
+export async function writtenAnewAside(anew: FeatureStoreAccess, signal?: AbortSignal): Promise<void> {
+  await writers.ask({ anew } satisfies AnewJob, signal);
 }

@@ -1,4 +1,4 @@
-/** The program beside `materialize-aside.ts`: materialises one view after the other. */
+/** The program beside `materialize-aside.ts`: materialises one view after the other, or writes a store anew. */
 import { PerennialError } from '../../contracts/errors.ts';
 import type { MaterializedView } from '../../contracts/feature-store.ts';
 import { Database } from '../duckdb/database.ts';
@@ -6,7 +6,7 @@ import { withoutValues } from '../duckdb/engine-words.ts';
 import { snapshotRelation } from '../incremental/snapshots.ts';
 import { answering } from '../processes/aside.ts';
 import { materializeView } from './materialize.ts';
-import { type MaterializeJob, materializeJob } from './materialize-job.ts';
+import { type AnewJob, anewJob, type MaterializeJob, materializeJob } from './materialize-job.ts';
 import { OnlineStoreError } from './online-store.ts';
 import { openByAccess } from './open-feature-store.ts';
 
@@ -38,10 +38,22 @@ async function materialized(
   }
 }
 
-answering(async (question, progress) => {
-  const job = materializeJob.parse(question);
+async function writtenAnew({ anew }: AnewJob): Promise<null> {
+  const store = await openByAccess(anew);
   try {
-    return await materialized(job, progress);
+    await store.writeAnew();
+    return null;
+  } finally {
+    await store.close();
+  }
+}
+
+answering(async (question, progress) => {
+  try {
+    const anew = anewJob.safeParse(question);
+    return await (anew.success
+      ? writtenAnew(anew.data)
+      : materialized(materializeJob.parse(question), progress));
   } catch (error) {
     if (error instanceof PerennialError) throw error;
     if (error instanceof OnlineStoreError)
@@ -50,6 +62,6 @@ answering(async (question, progress) => {
     const words = withoutValues(error instanceof Error ? error.message : String(error))
       .split('\n', 1)
       .join('');
-    throw new PerennialError('StageFailed', `The view ${job.plan.name} cannot be materialised: ${words}`);
+    throw new PerennialError('StageFailed', `the online feature store cannot be written: ${words}`);
   }
 });

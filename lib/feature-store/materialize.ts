@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { MaterializedView, ViewPlan } from '../../contracts/feature-store.ts';
 import type { Database } from '../duckdb/database.ts';
+import { markOf, stampOf } from './bucket-mark.ts';
 import { BucketRewrite } from './bucket-rewrite.ts';
-import { type BucketSum, bucketSums, engineVersion, entityEvents, type Horizon } from './event-buckets.ts';
+import { type BucketSum, bucketSums, entityEvents, type Horizon } from './event-buckets.ts';
 import { bucketOf, RECORD_FORMAT } from './event-record.ts';
 import type { ViewWriter } from './online-backend.ts';
 import type { OnlineFeatures } from './online-features.ts';
-import { bucketLength, readDescription, type StoredView, storeIdOf, toldOf } from './stored-view.ts';
+import { bucketLength, readableDescription, type StoredView, storeIdOf, toldOf } from './stored-view.ts';
 
 const MICROS = 1_000;
 
@@ -55,10 +55,10 @@ export async function materializeView(
   const interrupt = (): void => database.interrupt();
   signal?.addEventListener('abort', interrupt, { once: true });
   try {
-    const before = descriptionOf(await writer.description());
+    const before = readableDescription(await writer.description());
     const stretch = stretchOf(plan, options, before);
     const sums = await bucketSums(database, plan, stretch.horizon);
-    const stamp = stampOf(await engineVersion(database), store.keys.fingerprint, options.personal);
+    const stamp = await stampOf(database, store.keys, options.personal);
     const known = await store.backend.buckets(id);
     const changed = sums.filter((sum) => known.get(sum.bucket) !== markOf(stamp, sum));
     const counts = await rewrite(database, plan, {
@@ -162,15 +162,6 @@ async function rewrite(database: Database, plan: ViewPlan, task: Rewrite) {
   return counts;
 }
 
-/** What a bucket's records follow from beside its events. */
-const stampOf = (engine: string, keys: string, personal: boolean): string =>
-  createHash('sha256')
-    .update(JSON.stringify({ format: RECORD_FORMAT, engine, keys, personal }))
-    .digest('hex')
-    .slice(0, 16);
-
-const markOf = (stamp: string, { events, sum }: BucketSum): string => `${stamp} ${events} ${sum}`;
-
 function describe(
   store: string,
   plan: ViewPlan,
@@ -202,12 +193,3 @@ function describe(
 /** Whether only the moment of materialisation differs. */
 const same = (a: StoredView, b: StoredView): boolean =>
   JSON.stringify({ ...a, materializedAt: '' }) === JSON.stringify({ ...b, materializedAt: '' });
-
-/** What a version that is not this one wrote is written anew. */
-function descriptionOf(text: string | undefined): StoredView | undefined {
-  try {
-    return text === undefined ? undefined : readDescription(text);
-  } catch {
-    return undefined;
-  }
-}

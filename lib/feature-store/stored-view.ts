@@ -48,6 +48,15 @@ export function readDescription(text: string): StoredView {
   );
 }
 
+/** The same; `undefined` where there is none, or one of another version: such a view is written anew. */
+export function readableDescription(text: string | undefined): StoredView | undefined {
+  try {
+    return text === undefined ? undefined : readDescription(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function json(text: string): unknown {
   try {
     return JSON.parse(text);
