@@ -7,7 +7,6 @@ import type {
   FeatureRecord,
   MaterializationResult,
   MaterializedView,
-  ViewPlan,
 } from '../contracts/feature-store.ts';
 import { endpointWorkflowId, featuresScheduleId, QUERIES } from '../contracts/names.ts';
 import type { ArtifactRef } from '../contracts/refs.ts';
@@ -16,28 +15,16 @@ import { FeatureRecords } from '../lib/feature-store/feature-records.ts';
 import { materializedAside } from '../lib/feature-store/materialize-aside.ts';
 import type { MaterializeJob } from '../lib/feature-store/materialize-job.ts';
 import { featureStoreAccess } from '../lib/feature-store/open-feature-store.ts';
-import { storeIdOf } from '../lib/feature-store/stored-view.ts';
-import { planView } from '../lib/feature-store/view-plan.ts';
-import { snapshotRelation } from '../lib/incremental/snapshots.ts';
-import { PersonalColumns } from '../lib/privacy/personal-columns.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { ensureFeatureSchedule } from './feature-schedule.ts';
 import type { ActivityFrame } from './frame.ts';
+import { type KnownView, knownViews } from './known-views.ts';
 import { removeSchedule } from './schedule-removal.ts';
-import { viewSources } from './view-sources.ts';
-import { withDatabase } from './with-database.ts';
 
 type Question = Parameters<FeatureActivities['materializeFeatures']>[0];
 
 /** Files of each source by its name. */
 type Sources = MaterializeJob['sources'];
-
-/** A view of a spec, and what the online store knows it by. */
-interface KnownView {
-  id: string;
-  plan: ViewPlan;
-  personal: boolean;
-}
 
 /** See {@link FeatureActivities.materializeFeatures}. */
 export async function materializeFeatures(
@@ -53,7 +40,7 @@ export async function materializeFeatures(
   if (spec) {
     const specRef = await store.putJson(spec);
     handled = specRef.sha256;
-    const { sources, known } = await viewsOf(deps, spec, frame);
+    const { sources, known } = await knownViews(deps, spec, frame);
     await records.change(pipeline, (record) => withDefinitions(record, spec, specRef, known));
     done.push(...(await materialized(deps, sources, known, question, frame)));
     await ensureFeatureSchedule(deps, spec);
@@ -68,42 +55,13 @@ export async function materializeFeatures(
   for (const { specRef, ids } of bySpec(record, used).values()) {
     if (specRef.sha256 === handled) continue;
     const earlier = pipelineSpec.parse(await store.json(specRef));
-    const { sources, known } = await viewsOf(deps, earlier, frame);
+    const { sources, known } = await knownViews(deps, earlier, frame);
     const still = known.filter(({ id }) => ids.has(id));
     done.push(...(await materialized(deps, sources, still, question, frame)));
   }
   requireKnown(wanted, done, record);
   if (used.size === 0) await removeSchedule(deps.client(), featuresScheduleId(pipeline));
   return { views: done, forgotten: await (await deps.features()).forget(pipeline, used) };
-}
-
-/** The views of a spec, and the files of the sources that their events come from. */
-async function viewsOf(
-  deps: ActivityDependencies,
-  spec: PipelineSpec,
-  frame: ActivityFrame,
-): Promise<{ sources: Sources; known: KnownView[] }> {
-  const sources = await viewSources(deps, spec, frame);
-  const personal = new PersonalColumns(spec.privacy);
-  const known = await withDatabase(
-    frame,
-    async (database) => {
-      for (const { name, files } of sources) await database.view(name, snapshotRelation(files));
-      const views: KnownView[] = [];
-      for (const [name, view] of Object.entries(spec.featureViews)) {
-        const plan = await planView(database, name, view);
-        const columns = await database.columns(`(${view.events}\n)`);
-        views.push({
-          id: storeIdOf(spec.name, plan),
-          plan,
-          personal: personal.among(columns, []).length > 0,
-        });
-      }
-      return views;
-    },
-    sources.flatMap(({ files }) => files),
-  );
-  return { sources, known };
 }
 
 /** Brings views up to date, one after the other. */

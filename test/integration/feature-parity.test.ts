@@ -51,7 +51,13 @@ beforeAll(async () => {
   );
   joined = join(folder, 'joined.parquet');
   ({ plans } = await joinedAside({
-    ...{ sources, views: spec.featureViews, tablePath: table, timestamp: 'departure', outPath: joined },
+    ...{
+      sources,
+      views: spec.featureViews,
+      tablePath: table,
+      moment: { column: 'departure' },
+      outPath: joined,
+    },
     spillDir: join(folder, 'join-spill'),
   }));
   const artifacts = await ArtifactStore.create(join(folder, 'artifacts'));
