@@ -1,7 +1,7 @@
 import { type BatchActivities, takenBatch } from '../contracts/batch-scoring.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import type { RowRange, TableRef } from '../contracts/refs.ts';
-import { servedModel } from '../contracts/serving.ts';
+import { requestSignature, servedModel } from '../contracts/serving.ts';
 import { privacySpec } from '../contracts/spec/privacy.ts';
 import { nextChunks } from '../domain/batch-chunks.ts';
 import { joinSources } from '../lib/data/join.ts';
@@ -47,6 +47,7 @@ export async function takeBatch(
   return withDatabase(frame, async (database, scratchDir) => {
     const store = (await deps.store()).within(scratchDir);
     const { views = [], ...served } = servedModel.parse(await store.json(model));
+    const signature = requestSignature({ ...served, views });
     const features = new BatchViews(deps, { model: request.model, version, views, at }, frame);
     const source = await takeSource(
       {
@@ -79,7 +80,7 @@ export async function takeBatch(
       },
     ).catch(inOwnWords);
     if (table.artifact.sha256 !== source.snapshot.artifact.sha256) await recorded(store, spec, table, false);
-    const { missingInputs, ...columns } = plannedColumns(table.columns, served.signature, {
+    const { missingInputs, ...columns } = plannedColumns(table.columns, signature, {
       ...request,
       joined: features.joined,
     });
@@ -99,7 +100,7 @@ export async function takeBatch(
             )
           : [],
       columns: table.columns,
-      model: { ...served, version },
+      model: { ...served, signature, version },
       ...columns,
       features: request.features,
       invalid: request.invalid,
