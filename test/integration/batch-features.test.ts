@@ -179,6 +179,11 @@ describe('rows without a time', () => {
     expect((await take({ sql }, '2026-10-12T12:00:00.000Z')).table).not.toEqual(first.table);
   });
 
+  it('may be none at all', async () => {
+    const empty = await score({ batchId: 'none', sql: 'SELECT * FROM source WHERE false' });
+    expect(empty).toMatchObject({ rows: 0, invalid: 0, features: { joined: ['spending'] } });
+  });
+
   it('are as of the start of the workflow', async () => {
     const before = Date.now();
     const { features } = await score({ batchId: 'now', sql });
@@ -259,4 +264,13 @@ it('personal views make the rows a secret, and events of people who were erased 
   const person = Person.of({ entity: 'c1', column: null, pipelines: ['private'] }, new Secrets({}));
   await new Suppressions(store).add(person, [], 'certificate-1', at);
   expect(await known(await take({ model: 'private', sql }, at))).toEqual({ ...were, c1: 0 });
+  // Encrypted rows are kept chunk by chunk: each has the values that were joined to its rows.
+  const batch = { model: 'private', passThrough: ['id', ...COLUMNS] };
+  const whole = await score({ ...batch, batchId: 'whole' });
+  const cut = await score({ ...batch, batchId: 'cut', chunkRows: 300 });
+  expect([whole.chunks, cut.chunks]).toEqual([1, Math.ceil(ROWS / 300)]);
+  const columns = ['id', 'output_probability', ...COLUMNS];
+  expect(await rowsOf(cut.output.destination, columns)).toEqual(
+    await rowsOf(whole.output.destination, columns),
+  );
 });
