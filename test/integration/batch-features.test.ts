@@ -208,6 +208,12 @@ describe('rows that cannot be joined', () => {
       'featureViews.spending.entity: card of the table is DOUBLE',
     ],
     [
+      'with a column of the view in other letters',
+      'SELECT amount, card, paid, 1 AS Spending_Total_1H FROM source',
+      'ColumnInvalid',
+      'the table has a column spending_total_1h already',
+    ],
+    [
       'with a time that is none',
       "SELECT amount, card, 'today' AS paid FROM source",
       'ColumnInvalid',
