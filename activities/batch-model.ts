@@ -31,8 +31,8 @@ export async function openBatch(
       'ModelInvalid',
       `version ${version.version} of ${request.model} was not registered by Perennial, so its inputs and outputs are not known; train it by \`perennial run\``,
     );
-  const { onnx, signature } = loadable;
-  const model = servedModel.parse({ version: version.version, onnx, signature });
+  const { onnx, signature, views } = loadable;
+  const model = servedModel.parse({ version: version.version, onnx, signature, ...(views && { views }) });
   const experimentId = await mlflow.experiments.getOrCreate({ name: batchExperiment(request.model) });
   const { runId } = await findOrCreateRun(mlflow, experimentId, key, {
     name: batchId,

@@ -1,7 +1,7 @@
 import { type BatchActivities, takenBatch } from '../contracts/batch-scoring.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import type { RowRange, TableRef } from '../contracts/refs.ts';
-import { servedModel } from '../contracts/serving.ts';
+import { requestSignature, servedModel } from '../contracts/serving.ts';
 import { privacySpec } from '../contracts/spec/privacy.ts';
 import { nextChunks } from '../domain/batch-chunks.ts';
 import { joinSources } from '../lib/data/join.ts';
@@ -13,6 +13,7 @@ import { plannedColumns, type ScoringPlan } from '../lib/scoring/plan.ts';
 import { storeSlices } from '../lib/scoring/slices.ts';
 import { sourceOptions } from '../lib/sources/options.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
+import { BatchViews } from './batch-views.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
 import { eventReader, runOfActivity, takeSource } from './source-snapshot.ts';
@@ -35,17 +36,19 @@ const subjectSpec = ({ model, subject, personal }: Input['request']): SubjectSpe
   }),
 });
 
-/** Snapshots the rows of a batch, and plans how their chunks are scored. */
+/** Snapshots the rows of a batch, joins the feature views that they do not bring, and plans how their chunks are scored. */
 export async function takeBatch(
   deps: ActivityDependencies,
-  { request, model, version }: Input,
+  { request, model, version, at }: Input,
   frame: ActivityFrame,
 ): Promise<Output> {
   const spec = subjectSpec(request);
   const personal = new PersonalColumns(spec.privacy);
   return withDatabase(frame, async (database, scratchDir) => {
     const store = (await deps.store()).within(scratchDir);
-    const served = servedModel.parse(await store.json(model));
+    const { views = [], ...served } = servedModel.parse(await store.json(model));
+    const signature = requestSignature({ ...served, views });
+    const features = new BatchViews(deps, { model: request.model, version, views, at }, frame);
     const source = await takeSource(
       {
         database,
@@ -71,10 +74,16 @@ export async function takeBatch(
         rowFilter: [],
       },
       [{ name: SOURCE, snapshot: source.snapshot }],
-      { store, scratchDir, personal, signal: frame.signal, memoryLimit: frame.duckdbMemory },
+      {
+        ...{ store, scratchDir, personal, signal: frame.signal, memoryLimit: frame.duckdbMemory },
+        ...(views.length > 0 ? { extend: (rows) => features.extend(rows) } : {}),
+      },
     ).catch(inOwnWords);
     if (table.artifact.sha256 !== source.snapshot.artifact.sha256) await recorded(store, spec, table, false);
-    const { missingInputs, ...columns } = plannedColumns(table.columns, served.signature, request);
+    const { missingInputs, ...columns } = plannedColumns(table.columns, signature, {
+      ...request,
+      joined: features.joined,
+    });
     const encrypt = await store.isEncrypted(table.artifact);
     const chunks = nextChunks({ ...request, rows: table.rows, next: 0, most: Number.POSITIVE_INFINITY });
     const plan: ScoringPlan = {
@@ -91,7 +100,7 @@ export async function takeBatch(
             )
           : [],
       columns: table.columns,
-      model: { ...served, version },
+      model: { ...served, signature, version },
       ...columns,
       features: request.features,
       invalid: request.invalid,
@@ -109,6 +118,7 @@ export async function takeBatch(
       source: { kind: source.kind, origin: source.origin, sha256: source.sourceSha256 },
       suppressed: source.suppressed ?? 0,
       missingInputs: missingInputs.slice(0, MOST_NAMES),
+      ...(features.told ? { features: features.told } : {}),
     });
   });
 }

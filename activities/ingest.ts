@@ -59,6 +59,7 @@ export async function ingest(
           ? {
               extend: async (table) => {
                 views = await withFeatures(spec, table, scratchDir, frame);
+                return { path: table.outPath };
               },
             }
           : {}),
@@ -99,7 +100,7 @@ async function withFeatures(
       sources,
       views: featureViews,
       tablePath: path,
-      timestamp,
+      moment: { column: timestamp },
       outPath,
       spillDir: join(scratchDir, 'features-spill'),
       ...(duckdbMemory === undefined ? {} : { memoryLimit: duckdbMemory }),

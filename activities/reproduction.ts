@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import { PerennialError } from '../contracts/errors.ts';
-import { describeIssues } from '../contracts/issues.ts';
 import type { ModelLineage } from '../contracts/lineage.ts';
 import type { ArtifactRef } from '../contracts/refs.ts';
 import type { ErasedSince, ReproductionPlan } from '../contracts/reproduction.ts';
-import { pipelineSpec } from '../contracts/spec/pipeline.ts';
 import type { LineageActivities } from '../contracts/upkeep-activities.ts';
 import { chainOfLineage } from '../domain/reproduction.ts';
 import { snapshotFiles } from '../lib/incremental/snapshots.ts';
@@ -15,7 +13,7 @@ import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
 import { findOrCreateRun } from './mlflow-runs.ts';
 import { runUrl } from './tracking.ts';
-import { lineageOfVersion } from './version-lineage.ts';
+import { lineageOfVersion, specOfThen } from './version-lineage.ts';
 
 type OpenInput = Parameters<LineageActivities['openReproduction']>[0];
 type CloseInput = Parameters<LineageActivities['closeReproduction']>[0];
@@ -132,7 +130,7 @@ function pinnedSpec(lineage: ModelLineage, of: string): object {
   // Folds have iterations of their own, of which the lineage knows nothing: they end by themselves again, unless the
   // time of the search ended them.
   const untimed = crossValidation !== undefined && budget?.time === undefined && budget?.cost === undefined;
-  const parsed = pipelineSpec.safeParse({
+  return specOfThen(lineage, of, {
     ...content,
     data: pinned(content.data, lineage),
     candidates: trials.map(({ name, candidate, parameters, iterations }) => ({
@@ -149,11 +147,6 @@ function pinnedSpec(lineage: ModelLineage, of: string): object {
       budget: { trials: trials.length },
     },
   });
-  if (parsed.success) return parsed.data;
-  throw new PerennialError(
-    'SpecInvalid',
-    `the spec of ${of}, which Perennial ${lineage.environment.perennial} registered, is not one that this release understands: ${describeIssues(parsed.error, content)}`,
-  );
 }
 
 const trainingOf = z.looseObject({

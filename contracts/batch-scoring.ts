@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { batchOutput, type WrittenOutput, writtenOutput } from './batch-output.ts';
 import { duration } from './durations.ts';
+import { joinMoment } from './feature-store.ts';
 import { type ArtifactRef, artifactRef, rowRange } from './refs.ts';
 import { secretIssues } from './spec/secrets.ts';
 import { source } from './spec/sources.ts';
@@ -99,6 +100,17 @@ export const openedBatch = z.strictObject({
 });
 export type OpenedBatch = z.infer<typeof openedBatch>;
 
+/** Where the inputs of a model's feature views came from, by the names of the views. */
+export const batchFeatures = z.strictObject({
+  /** The rows have columns of them. */
+  given: z.array(z.string()),
+  /** They were joined with the rows, by their keys. */
+  joined: z.array(z.string()),
+  /** For when they were joined: a time of the rows, or for all the start of the batch; `null` where none was. */
+  asOf: joinMoment.nullable(),
+});
+export type BatchFeatures = z.infer<typeof batchFeatures>;
+
 /** The rows of a batch, and how each chunk of them is scored. */
 export const takenBatch = z.strictObject({
   /** The plan of the chunks as JSON, see lib/scoring/plan.ts. */
@@ -111,6 +123,8 @@ export const takenBatch = z.strictObject({
   suppressed: z.number().int().nonnegative(),
   /** Inputs of the model that the rows do not have: missing in every row. At most 50 are named. */
   missingInputs: z.array(z.string()),
+  /** Of a model with feature views. */
+  features: batchFeatures.optional(),
 });
 export type TakenBatch = z.infer<typeof takenBatch>;
 
@@ -189,6 +203,7 @@ export const batchScoringResult = z.strictObject({
   invalid: z.number().int().nonnegative(),
   suppressed: z.number().int().nonnegative(),
   missingInputs: z.array(z.string()),
+  features: batchFeatures.optional(),
   chunks: z.number().int().nonnegative(),
   seconds: z.number().nonnegative(),
   source: takenBatch.shape.source,
@@ -235,8 +250,16 @@ export interface BatchActivities {
     batchId: string;
     run: { workflowId: string; runId: string };
   }): Promise<OpenedBatch>;
-  /** Snapshots the rows, so that a retry scores the same ones, and holds their columns against the model's. */
-  takeBatch(input: { request: BatchRequest; model: ArtifactRef; version: string }): Promise<TakenBatch>;
+  /**
+   * Snapshots the rows, so that a retry scores the same ones, joins the feature views that they do not bring, and holds
+   * their columns against the model's. @param input.at ISO time of the batch
+   */
+  takeBatch(input: {
+    request: BatchRequest;
+    model: ArtifactRef;
+    version: string;
+    at: string;
+  }): Promise<TakenBatch>;
   scoreChunk(input: { plan: ArtifactRef; rows: { from: number; before: number } }): Promise<ScoredChunk>;
   /** Stores references of chunks, which would not fit into a history by the thousand. */
   gatherChunks(input: { chunks: ScoredChunk[] }): Promise<{ manifest: ArtifactRef }>;

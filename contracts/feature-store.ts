@@ -36,6 +36,13 @@ export type ViewPlan = z.infer<typeof viewPlan>;
 export const FEATURE_SOURCES = ['looked_up', 'given', 'without_key', 'default', 'refused'] as const;
 export type FeatureSource = (typeof FEATURE_SOURCES)[number];
 
+/** For when values of views are joined with rows: their column that says it, or one moment for all, ISO 8601. */
+export const joinMoment = z.union([
+  z.strictObject({ column: z.string() }),
+  z.strictObject({ at: z.iso.datetime() }),
+]);
+export type JoinMoment = z.infer<typeof joinMoment>;
+
 /** What the online store holds of a view. */
 export const onlineView = z.strictObject({
   /** See `servedView.store`. */

@@ -89,6 +89,21 @@ export const servedModel = z.strictObject({
 export type ServedModel = z.infer<typeof servedModel>;
 
 /**
+ * The signature as rows have to fit it: what is looked up by a key may be missing, since a row without the key has
+ * nothing of it.
+ */
+export function requestSignature({
+  signature,
+  views = [],
+}: Pick<ServedModel, 'signature' | 'views'>): ModelSignature {
+  const looked = new Set(views.flatMap(({ columns }) => columns.map(({ input }) => input)));
+  return {
+    ...signature,
+    inputs: signature.inputs.map((input) => (looked.has(input.name) ? { ...input, optional: true } : input)),
+  };
+}
+
+/**
  * `champion` answers, and stands in for a challenger that cannot; `challenger` answers its share, in a process of its
  * own; `shadow` gets copies of requests and answers nobody.
  */

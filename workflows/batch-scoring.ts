@@ -157,7 +157,8 @@ class Batch {
   async take({ model, version }: OpenedBatch): Promise<TakenBatch> {
     if (this.#taken) return this.#taken;
     this.#phase = 'reading';
-    this.#taken = await activities.takeBatch({ request: this.#request, model, version });
+    const at = new Date(this.#startedAt).toISOString();
+    this.#taken = await activities.takeBatch({ request: this.#request, model, version, at });
     return this.#taken;
   }
 
@@ -209,6 +210,7 @@ class Batch {
       invalid: this.#invalid,
       suppressed: taken.suppressed,
       missingInputs: taken.missingInputs,
+      ...(taken.features ? { features: taken.features } : {}),
       chunks: Math.max(1, Math.ceil(taken.rows / chunkRows)),
       seconds: (Date.now() - this.#startedAt) / 1000,
       source: taken.source,

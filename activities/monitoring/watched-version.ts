@@ -88,10 +88,11 @@ export const problemOf = (
 ): WatchedProblem => ({ task, classNames, positiveClass, threshold, quantile: evaluation.quantile });
 
 /** What of a version is served. */
-export const servedOf = ({ version, onnx, signature }: LoadableModel): ServedModel => ({
+export const servedOf = ({ version, onnx, signature, views }: LoadableModel): ServedModel => ({
   version,
   onnx,
   signature,
+  ...(views && { views }),
 });
 
 type Question = Watched & Omit<WatchedVersion, 'reference'>;

@@ -197,6 +197,7 @@ function resultText({
   rows,
   invalid,
   missingInputs,
+  features,
   seconds,
   output,
   run,
@@ -206,6 +207,11 @@ function resultText({
     ...(invalid > 0 ? [`${grouped(invalid)} rows have no answer; the column error says why`] : []),
     ...(missingInputs.length > 0
       ? [`the source has no column ${missingInputs.join(', ')}: missing in every row`]
+      : []),
+    ...(features?.asOf
+      ? [
+          `features of ${features.joined.join(', ')} as of ${'column' in features.asOf ? `the column ${features.asOf.column}` : features.asOf.at}`,
+        ]
       : []),
     run.url,
   ].join('\n');

@@ -43,8 +43,11 @@ export async function downloadVersion(
       await mlflow.artifacts.downloadToFile({ modelId: version.modelId, path, file });
     }
     await verify(join(target, ONNX_FILE), onnx, of);
-    const { signature } = servingFile.parse(await jsonOf(join(target, SERVING_FILE), of));
-    return { name: version.name, served: { version: version.version, onnx, signature } };
+    const { signature, views } = servingFile.parse(await jsonOf(join(target, SERVING_FILE), of));
+    return {
+      name: version.name,
+      served: { version: version.version, onnx, signature, ...(views && { views }) },
+    };
   } catch (error) {
     throw error instanceof MlflowError ? trackerError(error) : error;
   }

@@ -77,7 +77,7 @@ async function texts(
   surroundings: { program: ServerProgram; runtime: CopiedRuntime | undefined; image: string },
 ): Promise<Record<string, string>> {
   const { program, runtime, image } = surroundings;
-  const { version, onnx, signature } = served;
+  const { version, onnx, signature, views = [] } = served;
   const { sha256, bytes } = onnx;
   const name = resourceName(endpoint);
   const server = standaloneServer.parse({
@@ -136,6 +136,7 @@ async function texts(
       runtime,
       inputs: signature.inputs,
       outputs: signature.outputs,
+      views,
     }),
   };
 }

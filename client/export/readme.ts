@@ -1,3 +1,4 @@
+import type { ServedView } from '../../contracts/serving.ts';
 import { STANDALONE_PORT } from '../../contracts/standalone.ts';
 import { secretName } from './kubernetes.ts';
 import type { CopiedRuntime } from './runtime.ts';
@@ -16,6 +17,7 @@ export interface ReadmeFacts {
   readonly runtime: CopiedRuntime | undefined;
   readonly inputs: readonly { readonly name: string; readonly kind: string; readonly optional: boolean }[];
   readonly outputs: readonly { readonly name: string; readonly kind: string }[];
+  readonly views: readonly Pick<ServedView, 'name' | 'entity' | 'columns' | 'unavailable'>[];
 }
 
 const URL = `http://127.0.0.1:${STANDALONE_PORT}`;
@@ -36,6 +38,20 @@ npm ci       # once: onnxruntime-node ${runtimeVersion}, verified by package-loc
 \`\`\`
 
 (or \`npm start\`, or \`node server/server.js\`).`;
+
+/** What becomes of inputs that the server of a platform looks up. */
+const views = ({ views: all }: ReadmeFacts): string =>
+  all.length === 0
+    ? ''
+    : `
+## Features of views
+
+This server has no feature store: requests bring these inputs themselves. A request that brings none of a view is answered as it is while a store is away.
+
+| View | Inputs | Key | A row with the key alone |
+| --- | --- | --- | --- |
+${all.map(({ name, columns, entity, unavailable }) => `| ${cell(name)} | ${cell(columns.map(({ input }) => input).join(', '))} | ${cell(entity.join(', '))} | ${unavailable === 'refuse' ? 'is refused with 503' : 'gets medians of the training rows, and the header `perennial-features: default`'} |`).join('\n')}
+`;
 
 /** `README.md` of an export. */
 export const readme = (facts: ReadmeFacts): string => `# ${facts.endpoint}, version ${facts.version}
@@ -72,7 +88,7 @@ ${facts.inputs.map(({ name, kind, optional }) => `| ${cell(name)} | ${kind} | ${
 ${facts.outputs.map(({ name, kind }) => `| ${cell(name)} | ${kind} |`).join('\n')}
 
 A date is ISO 8601 text or epoch seconds, and UTC where it names no offset. A missing value is \`null\`.
-
+${views(facts)}
 ## Configure
 
 | Variable | Default | |

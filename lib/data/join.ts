@@ -45,11 +45,23 @@ export interface JoinOptions {
   /** Aborting interrupts the join. */
   signal?: AbortSignal;
   /** Writes the table again with more columns, from its file and those of the sources. */
-  extend?: (table: {
-    path: string;
-    sources: { name: string; files: string[] }[];
-    outPath: string;
-  }) => Promise<void>;
+  extend?: (table: JoinedFile) => Promise<ExtendedFile>;
+}
+
+/** The joined table before it is stored. */
+export interface JoinedFile {
+  path: string;
+  columns: TableRef['columns'];
+  sources: { name: string; files: string[] }[];
+  /** Where the table with more columns may be written to. */
+  outPath: string;
+}
+
+/** What the table is afterwards. */
+export interface ExtendedFile {
+  path: string;
+  /** Whether it is encrypted whatever its columns are; default: where one of them is personal. */
+  encrypt?: boolean;
 }
 
 /**
@@ -105,9 +117,15 @@ export async function joinSources(
         SQL_AND_FILTER,
       );
     const path = same ?? output;
-    const sources = snapshots.map(({ name }, index) => ({ name, files: files[index] ?? [] }));
-    await options.extend?.({ path, sources, outPath: extended });
-    return { ...(await stored(database, options.extend ? extended : path, options)), setAside };
+    const file = options.extend
+      ? await options.extend({
+          path,
+          columns: await database.columns(`read_parquet(${quoteLiteral(path)})`),
+          sources: snapshots.map(({ name }, index) => ({ name, files: files[index] ?? [] })),
+          outPath: extended,
+        })
+      : { path };
+    return { ...(await stored(database, file, options)), setAside };
   } finally {
     options.signal?.removeEventListener('abort', stop);
     database.close();
@@ -134,7 +152,7 @@ async function judgedRows(
 /** Stores the joined table and looks for personal columns in it. */
 async function stored(
   database: Database,
-  path: string,
+  { path, encrypt: isPersonal = false }: ExtendedFile,
   { store, personal }: JoinOptions,
 ): Promise<Pick<JoinedTable, 'table' | 'findings'>> {
   const relation = `read_parquet(${quoteLiteral(path)})`;
@@ -142,7 +160,7 @@ async function stored(
   requireFewColumns(columns);
   const { rows } = await database.row(`SELECT count(*) AS rows FROM ${relation}`);
   const findings = (await personal?.findings(database, relation, columns)) ?? [];
-  const encrypt = (personal?.among(columns, findings).length ?? 0) > 0;
+  const encrypt = isPersonal || (personal?.among(columns, findings).length ?? 0) > 0;
   const artifact = await store.putFile(path, MEDIA_TYPES.parquet, { encrypt });
   return { table: { artifact, rows: Number(rows), columns }, findings };
 }

@@ -6,7 +6,7 @@ import { quoteLiteral } from '../duckdb/sql.ts';
 import { snapshotRelation } from '../incremental/snapshots.ts';
 import type { JoinAnswer, JoinJob } from './join-job.ts';
 import { knownSql, pointInTime } from './point-in-time.ts';
-import { planView, requireKey, requireMoment } from './view-plan.ts';
+import { planView, requireKey, requireMoment, timeSql } from './view-plan.ts';
 
 /**
  * Writes a table again with the columns of feature views behind its own, each row with the values that were known just
@@ -15,7 +15,7 @@ import { planView, requireKey, requireMoment } from './view-plan.ts';
  * @throws PerennialError `SqlInvalid`, `ColumnMissing`, `ColumnInvalid`
  */
 export async function joinFeatures(
-  { sources, views, tablePath, timestamp, outPath, spillDir, memoryLimit }: JoinJob,
+  { sources, views, columns: wanted, tablePath, moment, outPath, spillDir, memoryLimit }: JoinJob,
   onRows?: (rows: number) => void,
 ): Promise<JoinAnswer> {
   const database = await Database.create({
@@ -29,16 +29,17 @@ export async function joinFeatures(
     const columns = await database.columns(table);
     const plans: ViewPlan[] = [];
     for (const [name, view] of Object.entries(views)) {
-      const plan = await planView(database, name, view);
-      requireFit(plan, timestamp, columns);
+      const plan = wantedOf(await planView(database, name, view), wanted);
+      requireFit(plan, 'column' in moment ? moment.column : undefined, columns);
       plans.push(plan);
     }
     const relation = `read_parquet(${quoteLiteral(tablePath)}, file_row_number = true)`;
+    const time = 'column' in moment ? timeSql(moment.column) : `${Date.parse(moment.at) * 1_000}::BIGINT`;
     const known: string[] = [];
     let done = 0;
     for (const plan of plans) {
       let rows = 0;
-      const name = await pointInTime(database, plan, { relation, timestamp }, (now) => {
+      const name = await pointInTime(database, plan, { relation, time }, (now) => {
         rows = now;
         onRows?.(done + rows);
       });
@@ -56,16 +57,24 @@ export async function joinFeatures(
   }
 }
 
-/** @throws PerennialError `ColumnMissing`, `ColumnInvalid` where a view and the table do not go together */
+const wantedOf = (plan: ViewPlan, wanted: JoinJob['columns']): ViewPlan =>
+  wanted ? { ...plan, columns: plan.columns.filter(({ name }) => wanted.includes(name)) } : plan;
+
+/**
+ * @param timestamp column of the table; left out where its rows are all of one moment
+ * @throws PerennialError `ColumnMissing`, `ColumnInvalid` where a view and the table do not go together
+ */
 export function requireFit(
   { name, entity, columns }: ViewPlan,
-  timestamp: string,
+  timestamp: string | undefined,
   table: TableRef['columns'],
 ): void {
   const types = new Map(table.map((column) => [column.name, column.type]));
   for (const column of entity) requireKey(`featureViews.${name}.entity`, 'the table', column, types);
-  requireMoment('columns.timestamp', 'the table', timestamp, types);
-  const taken = columns.find((column) => types.has(column.name));
+  if (timestamp !== undefined) requireMoment('columns.timestamp', 'the table', timestamp, types);
+  // SQL takes names for the same whose letters differ in their case only.
+  const lower = new Set(table.map((column) => column.name.toLowerCase()));
+  const taken = columns.find((column) => lower.has(column.name.toLowerCase()));
   if (taken)
     throw new PerennialError(
       'ColumnInvalid',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { viewPlan } from '../../contracts/feature-store.ts';
+import { joinMoment, viewPlan } from '../../contracts/feature-store.ts';
 import { featureView } from '../../contracts/spec/feature-views.ts';
 
 /** What a joining process is asked: a table with the columns of feature views beside its own. */
@@ -7,10 +7,11 @@ export const joinJob = z.strictObject({
   /** Parquet files of each source by its name. */
   sources: z.array(z.strictObject({ name: z.string(), files: z.array(z.string()) })),
   views: z.record(z.string(), featureView),
+  /** Columns of the views that are wanted; default: all. */
+  columns: z.array(z.string()).optional(),
   /** A Parquet file whose rows are wanted. */
   tablePath: z.string(),
-  /** The column of the table that says for when. */
-  timestamp: z.string(),
+  moment: joinMoment,
   outPath: z.string(),
   spillDir: z.string(),
   memoryLimit: z.string().optional(),

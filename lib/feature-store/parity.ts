@@ -8,7 +8,7 @@ import { snapshotRelation } from '../incremental/snapshots.ts';
 import { ANSWERED } from '../monitoring/prediction-windows.ts';
 import type { JoinJob } from './join-job.ts';
 import { knownSql, pointInTime } from './point-in-time.ts';
-import { KEY, keySql, TIME } from './view-plan.ts';
+import { KEY, keySql, TIME, timeSql } from './view-plan.ts';
 
 const AT = '__perennial_at';
 const ASKED = '__perennial_asked';
@@ -100,7 +100,7 @@ async function parityOf(
     `CREATE OR REPLACE TABLE ${ASKED} AS SELECT *, ${keys.join(', ')}, CAST(row_number() OVER () - 1 AS BIGINT) AS ${ROW}
      FROM read_parquet(${quoteLiteral(path)}) WHERE ${quoteIdent(sourceOf(view))} = 'looked_up'`,
   );
-  const known = await pointInTime(database, plan, { relation: ASKED, timestamp: AT });
+  const known = await pointInTime(database, plan, { relation: ASKED, time: timeSql(AT) });
   // Events that came after what the store had taken in when it was asked.
   await database.run(
     `CREATE OR REPLACE TABLE __perennial_stale AS SELECT DISTINCT ${ROW} AS row FROM (

@@ -4,7 +4,7 @@ import type { Database } from '../duckdb/database.ts';
 import { RowTable } from '../duckdb/row-table.ts';
 import { quoteIdent } from '../duckdb/sql.ts';
 import { copyNumbers } from '../duckdb/vectors.ts';
-import { KEY, keySql, TIME, timeSql, valueColumn } from './view-plan.ts';
+import { KEY, keySql, TIME, valueColumn } from './view-plan.ts';
 import { aggregateOf } from './window-state.ts';
 import { WindowSweep } from './window-sweep.ts';
 
@@ -20,8 +20,8 @@ const EVENT = 1;
 export interface WantedRows {
   /** The relation, numbered from 0 on by its column `file_row_number`. */
   readonly relation: string;
-  /** The column of the moment for which the features are wanted. */
-  readonly timestamp: string;
+  /** SQL: the microseconds of Unix time for which the features are wanted, such as {@link timeSql} of a column. */
+  readonly time: string;
 }
 
 /**
@@ -38,14 +38,14 @@ export interface WantedRows {
 export async function pointInTime(
   database: Database,
   plan: ViewPlan,
-  { relation, timestamp }: WantedRows,
+  { relation, time }: WantedRows,
   onRows?: (rows: number) => void,
 ): Promise<string> {
   const table = (what: string): string => quoteIdent(`__perennial_${what}_${plan.name}`);
   const where = `featureViews.${plan.name}`;
   const [wanted, entities, known] = [table('wanted'), table('entities'), table('known')];
   await database.run(
-    `CREATE TABLE ${wanted} AS SELECT ${keySql(plan.entity)} AS ${KEY}, ${timeSql(timestamp)} AS ${TIME}, file_row_number AS ${ROW} FROM ${relation}`,
+    `CREATE TABLE ${wanted} AS SELECT ${keySql(plan.entity)} AS ${KEY}, ${time} AS ${TIME}, file_row_number AS ${ROW} FROM ${relation}`,
     'SqlInvalid',
     where,
   );

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { PerennialError } from '../../contracts/errors.ts';
 import type { Hindsight, HindsightWindow } from '../../contracts/hindsight.ts';
 import type { MeasuredQuality, ObservedWindow } from '../../contracts/monitoring.ts';
-import type { ServedModel } from '../../contracts/serving.ts';
+import { requestSignature, type ServedModel } from '../../contracts/serving.ts';
 import type { MetricName } from '../../contracts/spec/metrics.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
@@ -41,7 +41,8 @@ export interface HindsightOptions {
 
 /**
  * Asks a version, by its file, all that an endpoint was asked and of which the truth is known, window by window, and
- * holds its answers against the truth beside those that were given. Both are measured on the same rows. One window is
+ * holds its answers against the truth beside those that were given. Both are measured on the same rows: of a window in
+ * which only some versions took the feature views that this one reads, on the rows that those answered. One window is
  * held in memory at a time, at most 200,000 of its rows.
  *
  * @param config where the prediction log lies
@@ -123,6 +124,13 @@ async function ofWindow(
   }
 }
 
+/** Rows that a version without these views answered have nothing of them: they are no missing values. */
+const knowsViews = ({ views = [] }: ServedModel, logged: ReadonlySet<string>): string[] =>
+  views
+    .map(({ name }) => `feature_source_${name}`)
+    .filter((column) => logged.has(column))
+    .map((column) => `${quoteIdent(column)} IS NOT NULL`);
+
 /** @returns how many rows were asked */
 async function askAgain(
   database: Database,
@@ -134,7 +142,7 @@ async function askAgain(
   if (missing.length > 0)
     throw new PerennialError(
       'InputInvalid',
-      `version ${model.version} reads ${missing.map(({ name }) => name).join(', ')}, of which the prediction log knows nothing in this time; it records features where deployment.serving.log.features is true`,
+      `version ${model.version} reads ${missing.map(({ name }) => name).join(', ')}, of which the prediction log knows nothing in this time; it records features where deployment.serving.log.features is true, and those of a feature view where a version that takes them answered; ask about later windows`,
     );
   const given = answerNames(problem).filter((name) => logged.has(`output_${name}`));
   const passed = [...given.map((name) => `served_${name}`), 'truth_label', 'truth_value'];
@@ -146,7 +154,7 @@ async function askAgain(
   ];
   const rows = await database.copyToParquet(
     `SELECT ${select.join(', ')} FROM labelled
-     WHERE ${ANSWERED} AND truth_by IS NOT NULL AND (truth_label IS NOT NULL OR truth_value IS NOT NULL)
+     WHERE ${[ANSWERED, ...knowsViews(model, logged)].join(' AND ')} AND truth_by IS NOT NULL AND (truth_label IS NOT NULL OR truth_value IS NOT NULL)
      ORDER BY hash(request_id, time, row) LIMIT ${MOST_ROWS}`,
     asked,
   );
@@ -156,7 +164,7 @@ async function askAgain(
       plan: {
         schemaVersion: 1,
         columns: await database.columns(`read_parquet(${quoteLiteral(asked)})`),
-        model,
+        model: { ...model, signature: requestSignature(model) },
         passThrough: passed.map((name) => ({ column: `__${name}`, as: name })),
         entity: null,
         features: false,

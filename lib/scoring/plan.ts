@@ -51,6 +51,8 @@ export interface Wanted {
   passThrough: 'all' | 'none' | readonly string[];
   entity?: string | undefined;
   features: boolean;
+  /** Columns of the table that the rows did not bring: `all` leaves them out. */
+  joined?: readonly string[];
 }
 
 /**
@@ -95,7 +97,7 @@ export function plannedColumns(
       if (!types.has(name)) throw missing(`${field} names the column ${name}, but the source`, name, names);
   const passed =
     wanted.passThrough === 'all'
-      ? names
+      ? names.filter((name) => !wanted.joined?.includes(name))
       : wanted.passThrough === 'none'
         ? []
         : [...new Set(wanted.passThrough)];

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PerennialError } from '../../contracts/errors.ts';
-import type { ServedModel } from '../../contracts/serving.ts';
+import { requestSignature, type ServedModel } from '../../contracts/serving.ts';
 import type { Task } from '../../contracts/spec/task.ts';
 import { missingColumn } from '../data/missing-column.ts';
 import { Database } from '../duckdb/database.ts';
@@ -103,12 +103,13 @@ async function scoredChunks(
     ['columns.timestamp', timestamp],
   ] as const)
     if (name !== null && !names.includes(name)) throw missingColumn(where, name, names);
+  const signature = requestSignature(model);
   // Holds the table against the model.
-  plannedColumns(columns, model.signature, { passThrough: 'none', features: true });
+  plannedColumns(columns, signature, { passThrough: 'none', features: true });
   const plan = {
     schemaVersion: 1 as const,
     columns,
-    model,
+    model: { ...model, signature },
     passThrough: [
       ...(timestamp === null ? [] : [{ column: timestamp, as: MOMENT }]),
       { column: target, as: TRUTH },

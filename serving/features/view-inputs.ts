@@ -2,6 +2,7 @@ import { PerennialError } from '../../contracts/errors.ts';
 import {
   isNumberInput,
   type ModelInput,
+  requestSignature,
   type ServedModel,
   type ServedView,
 } from '../../contracts/serving.ts';
@@ -122,10 +123,7 @@ export const viewInputs = (served: ServedModel): ViewInputs[] =>
   (served.views ?? []).map((view) => new ViewInputs(view, served));
 
 /** The inputs as requests have them: those that the server looks up may be left out. */
-export function requestInputs({ signature, views }: ServedModel): ModelInput[] {
-  const looked = new Set((views ?? []).flatMap(({ columns }) => columns.map(({ input }) => input)));
-  return signature.inputs.map((input) => (looked.has(input.name) ? { ...input, optional: true } : input));
-}
+export const requestInputs = (served: ServedModel): ModelInput[] => requestSignature(served).inputs;
 
 /** The columns that say whose features are wanted, each once; some are inputs of the model. */
 export const entityColumns = ({ views }: ServedModel): string[] => [

@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import type { KnownView, ValuesAnswer, ViewsAnswer } from '../../contracts/feature-questions.ts';
 import type { MaterializationResult } from '../../contracts/feature-store.ts';
 import { type CliOptions, cli, cliJson } from '../support/e2e-cli.ts';
@@ -50,7 +51,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'payments.csv'), payments());
   writeFileSync(join(folder, 'events.sql'), 'SELECT card, paid, amount FROM payments');
   writeFileSync(join(folder, 'pipeline.json'), JSON.stringify(SPEC));
-  const { status } = await UpPlatform.up(dataDir, [folder]);
+  const { status } = await UpPlatform.up(dataDir, [folder], { PERENNIAL_OUTPUT_ROOTS: folder });
   serverUrl = status.parts.find(({ name }) => name === 'server')?.url ?? '';
 }, 3 * MINUTE);
 afterAll(() => removePlatform(dataDir, folder), MINUTE);
@@ -125,6 +126,25 @@ describe.sequential('feature views by the command line', () => {
     expect(text).toMatch(/spending_mean_7d +missing/);
     const wrong = await cli(['features', 'get', 'card-fraud', 'spendings', 'c3'], options);
     expect(wrong.stderr).toContain('did you mean card-fraud spending');
+  });
+
+  it('are joined with the rows of a batch by their keys, as a server looks them up', async () => {
+    const rows = join(folder, 'rows.csv');
+    const scores = join(folder, 'scores.jsonl');
+    writeFileSync(rows, 'card,amount\nc3,20\nnobody,20\n');
+    const ran = await cli(['score', 'card-fraud', '--source', rows, '--output', scores], options);
+    expect(ran).toMatchObject({ code: 0 });
+    expect(ran.stdout).toMatch(/features of spending as of 20\d\d-/);
+    const answers = readFileSync(scores, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => z.object({ card: z.string(), output_probability: z.number() }).parse(JSON.parse(line)));
+    for (const { card, output_probability } of answers)
+      expect([card, (await predicted({ amount: 20, card })).body]).toEqual([
+        card,
+        { predictions: [expect.objectContaining({ probability: output_probability })] },
+      ]);
+    expect(answers[0]?.output_probability).not.toBe(answers[1]?.output_probability);
   });
 
   it('take new events in when they are told to', async () => {

@@ -266,6 +266,7 @@ const CASES: { [K in ActivityName]: (story: Story) => InputOf<K> } = {
     request: batchRequest(story),
     model: story.of('openBatch').model,
     version: story.of('openBatch').version,
+    at: AS_OF,
   }),
   scoreChunk: (story) => ({
     plan: story.of('takeBatch').plan,

@@ -129,7 +129,7 @@ async function joined(
     sources: [{ name: 'payments', files: [events] }],
     views: { paid: view },
     tablePath: table,
-    timestamp: 'moment',
+    moment: { column: 'moment' },
     outPath,
     spillDir: join(folder, 'spill'),
   });

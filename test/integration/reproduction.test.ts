@@ -299,3 +299,39 @@ async function registryOf(name: string) {
     .catch((error: unknown) => error instanceof MlflowError && error.isNotFound);
   return { aliases, versions, next };
 }
+
+it('a version with feature views comes out again, though its events changed since', {
+  timeout: 300_000,
+}, async () => {
+  const file = join(platform.folder, 'told.csv');
+  const told = calls();
+  await writeFile(file, told);
+  const called =
+    "SELECT *, TIMESTAMP '2026-01-01' + to_minutes(CAST(substr(customer, 2) AS BIGINT)) AS called FROM calls";
+  const spec = specOf(
+    'viewed',
+    { trainer: 'logistic', maxIterations: 50 },
+    {
+      data: { sources: { calls: file }, sql: called },
+      columns: { target: 'answer', positive: 'bought', entity: 'customer', timestamp: 'called' },
+      split: { method: 'random' },
+      featureViews: {
+        channel: {
+          events: `SELECT channel, called, balance FROM (${called})`,
+          entity: 'channel',
+          timestamp: 'called',
+          windows: ['1h', '1d'],
+          features: { mean: 'avg(balance)', calls: 'count(*)' },
+        },
+      },
+    },
+  );
+  runs.set('viewed', await runLifecycle(platform, spec, CODE));
+  const [header = '', ...lines] = told.trimEnd().split('\n');
+  await writeFile(file, `${[header, ...lines.toReversed().slice(500)].join('\n')}\n`);
+  const result = await reproduced('viewed');
+  expect(result).toMatchObject({ verdict: 'identical', departed: null });
+  expect(result.links.filter(({ same }) => !same)).toEqual([]);
+  const { lineage } = await tracedVersion(platform.deps.mlflow(), 'viewed');
+  expect(lineage.data.table.columns).toContain('channel_mean_1h');
+});

@@ -6,6 +6,7 @@ import { scoreTable } from '../../lib/features/transform.ts';
 import { type LabelledRows, scoreLabelled } from '../../lib/scoring/scored-table.ts';
 import { BankModel } from '../support/bank-model.ts';
 import { BatchGround } from '../support/batch-ground.ts';
+import { viewModel, viewPrediction } from '../support/view-model.ts';
 import { CHURN_SIGNATURE, churnModel, churnProbability } from './serving-models.ts';
 
 let ground: BatchGround;
@@ -180,4 +181,22 @@ it('a model that was trained on the bank data answers all months as the evaluati
   } finally {
     await bank.close();
   }
+});
+
+it('a row without the key of a view is answered, whatever training saw: a server answers it, too', async () => {
+  const viewed = await viewModel(ground.store, '4');
+  const asked = {
+    ...{ model: viewed, modelPath: await ground.store.path(viewed.onnx) },
+    ...{ task: 'regression' as const, target: 'truth' },
+  };
+  const sql = `SELECT TIMESTAMP '2026-01-01' + to_days(i::INT) AS at, i::DOUBLE AS amount, 1.0 AS truth,
+    CASE WHEN i > 0 THEN 2.0::DOUBLE END AS spending_count_1h, NULL::DOUBLE AS spending_total_1d FROM range(2) r(i)`;
+  const { scored, rows } = await labelled(sql, asked);
+  expect(scored).toEqual({ rows: 2, refused: 0, undated: 0 });
+  expect((await rows()).map(({ output_prediction }) => output_prediction)).toEqual([
+    viewPrediction(0, undefined, undefined),
+    viewPrediction(1, 2, undefined),
+  ]);
+  const { views: _views, ...other } = viewed;
+  expect((await labelled(sql, { ...asked, model: other })).scored).toMatchObject({ rows: 1, refused: 1 });
 });

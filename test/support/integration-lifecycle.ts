@@ -43,14 +43,25 @@ export async function runDataPart(
   return { ingest, validate, protect, split, prepared };
 }
 
-/** Runs the activities of a lifecycle one after the other, from raw files to a served champion; nobody is asked. */
-export async function runLifecycle(
+interface RunOptions {
+  workflowId?: string;
+  cache?: CachePolicy;
+}
+
+const runOf = (spec: PipelineSpec, { workflowId = `${spec.name}-1` }: RunOptions) => ({
+  workflowId,
+  runId: '00000000-0000-0000-0000-000000000001',
+});
+
+/** Runs the activities of a lifecycle one after the other, from raw files to a registered version. */
+export async function runToRegistration(
   platform: TestPlatform,
   spec: PipelineSpec,
   code: CodeVersion,
-  { workflowId = `${spec.name}-1`, cache = NO_CACHE }: { workflowId?: string; cache?: CachePolicy } = {},
+  options: RunOptions = {},
 ): Promise<FinishedRun> {
-  const run = { workflowId, runId: '00000000-0000-0000-0000-000000000001' };
+  const { cache = NO_CACHE } = options;
+  const run = runOf(spec, options);
   const tracking = await platform.run('openTracking', { spec, code, startedBy: 'test', run });
   const data = await runDataPart(platform, spec, cache);
   const { ingest, validate, protect, split, prepared } = data;
@@ -90,6 +101,20 @@ export async function runLifecycle(
   const { winner, signature, samples } = evaluate;
   const explanation = { samples, ...(explain.explainer ? { explainer: explain.explainer } : {}) };
   const model = { version: registered.version, onnx: winner.model, signature, explanation };
+  return { ...data, train, evaluate, explain, register: registered, tracking, model };
+}
+
+/** Runs the activities of a lifecycle one after the other, from raw files to a served champion; nobody is asked. */
+export async function runLifecycle(
+  platform: TestPlatform,
+  spec: PipelineSpec,
+  code: CodeVersion,
+  options: RunOptions = {},
+): Promise<FinishedRun> {
+  const finished = await runToRegistration(platform, spec, code, options);
+  const { evaluate, tracking, model } = finished;
+  const run = runOf(spec, options);
+  const { workflowId } = run;
   const { endpoint } = spec.deployment;
   const rollout = rolloutWorkflowId(workflowId, run.runId);
   const policy = { sticky: false, deadlineMs: 10_000, log: { sample: 1, features: true } };
@@ -116,13 +141,5 @@ export async function runLifecycle(
     message: '',
     artifacts: [],
   });
-  return {
-    ...data,
-    train,
-    evaluate,
-    explain,
-    register: registered,
-    tracking,
-    model,
-  };
+  return finished;
 }
