@@ -31,6 +31,8 @@ export interface ModelMetadata {
   readonly versions: readonly VersionMetadata[];
   /** The version that was asked for, or else the one with the greatest weight. */
   readonly model: ServedModel;
+  /** Columns that requests may have for other versions of the endpoint; this one passes over them. */
+  readonly otherKeys: readonly string[];
   /** The most rows of one request to it. */
   readonly maxRows: number;
 }
@@ -164,7 +166,7 @@ export class DataPlane {
     const state = this.host.state(endpoint);
     const routes = state?.models ? state.table.routes : [];
     const candidates = this.host.candidates(endpoint);
-    const { served, schema } = this.model(endpoint, version);
+    const { served, schema, otherKeys } = this.model(endpoint, version);
     return {
       endpoint,
       generation: state?.table.generation,
@@ -183,6 +185,7 @@ export class DataPlane {
         })),
       ],
       model: served,
+      otherKeys,
       maxRows: schema.limits.maxRows,
     };
   }

@@ -1,5 +1,6 @@
 import { PerennialError } from '../../contracts/errors.ts';
 import {
+  entityColumns,
   isNumberInput,
   type ModelInput,
   type ServedModel,
@@ -127,7 +128,15 @@ export function requestInputs({ signature, views }: ServedModel): ModelInput[] {
   return signature.inputs.map((input) => (looked.has(input.name) ? { ...input, optional: true } : input));
 }
 
-/** The columns that say whose features are wanted, each once; some are inputs of the model. */
-export const entityColumns = ({ views }: ServedModel): string[] => [
-  ...new Set((views ?? []).flatMap(({ entity }) => entity)),
-];
+/** The columns of a request that are no inputs of a model: keys of its own views, and then those of other versions. */
+export function keysBeside(
+  served: ServedModel,
+  others: readonly string[],
+): { own: string[]; others: string[] } {
+  const inputs = new Set(served.signature.inputs.map(({ name }) => name));
+  const keys = new Set(entityColumns(served));
+  return {
+    own: [...keys].filter((name) => !inputs.has(name)),
+    others: others.filter((name) => !inputs.has(name) && !keys.has(name)),
+  };
+}
