@@ -172,7 +172,10 @@ export const entityColumns = ({ views }: Pick<ServedModel, 'views'>): string[] =
 export const routeReason = z.enum(['sole', 'weight', 'entity', 'header', 'version', 'fallback', 'shadow']);
 export type RouteReason = z.infer<typeof routeReason>;
 
-/** How a challenger or a shadow failed. */
+/**
+ * How a version failed. `features`: the online store could not be asked, and a view of the version refuses requests then;
+ * nothing is known to be wrong with the version itself.
+ */
 export const incidentKind = z.enum([
   'crash',
   'deadline',
@@ -180,6 +183,7 @@ export const incidentKind = z.enum([
   'refused-input',
   'error',
   'overload',
+  'features',
 ]);
 export type IncidentKind = z.infer<typeof incidentKind>;
 

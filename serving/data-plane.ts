@@ -116,7 +116,8 @@ export class DataPlane {
         const { endpoint, generation } = table;
         const kind = championFailing(error, call, table);
         const told = { endpoint, generation, version: model.served.version, role, reason, rows: asked };
-        if (kind) this.#missed({ ...told, kind, seconds: (performance.now() - call.arrived) / 1000 });
+        const seconds = kind === 'features' ? undefined : (performance.now() - call.arrived) / 1000;
+        if (kind) this.#missed({ ...told, kind, seconds });
       }
       throw error;
     }
