@@ -9,7 +9,7 @@ import type { ExtendedFile, JoinedFile } from '../lib/data/join.ts';
 import { joinedAside } from '../lib/feature-store/join-aside.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
-import { knownViews } from './known-views.ts';
+import { viewsOf } from './kept-views.ts';
 import { lineageOfVersion, specOfThen } from './version-lineage.ts';
 
 /** The rows of a batch, and whose views they need. */

@@ -154,6 +154,9 @@ export const servingPolicy = z.strictObject({
 });
 export type ServingPolicy = z.infer<typeof servingPolicy>;
 
+/** Key columns that an endpoint remembers; those that came last. */
+export const MAX_KEY_COLUMNS = 50;
+
 /**
  * The traffic table of one endpoint. A server applies a table only where its `generation` is at least as high
  * as the one it has.
@@ -163,6 +166,11 @@ export const routeTable = z.strictObject({
   generation: z.number().int().nonnegative(),
   /** At most one champion; none at all withdraw the endpoint. */
   routes: z.array(route),
+  /**
+   * Columns by which versions that had traffic before looked features up: clients go on sending them. Those of the
+   * table's own versions need not stand here.
+   */
+  keyColumns: z.array(z.string()).max(MAX_KEY_COLUMNS).optional(),
   headerRoutes: z.array(headerRoute).max(100).default([]),
   ...servingPolicy.shape,
 });
@@ -170,11 +178,19 @@ export type RouteTable = z.infer<typeof routeTable>;
 /** A table as people and workflows write it, defaults left out. */
 export type RouteTableInput = z.input<typeof routeTable>;
 
+/** The columns by which a version looks features up, each once. */
+export const entityColumns = ({ views }: Pick<ServedModel, 'views'>): string[] => [
+  ...new Set((views ?? []).flatMap(({ entity }) => entity)),
+];
+
 /** Why a request went where it went. */
 export const routeReason = z.enum(['sole', 'weight', 'entity', 'header', 'version', 'fallback', 'shadow']);
 export type RouteReason = z.infer<typeof routeReason>;
 
-/** How a challenger or a shadow failed. */
+/**
+ * How a version failed. `features`: the online store could not be asked, and a view of the version refuses requests then;
+ * nothing is known to be wrong with the version itself.
+ */
 export const incidentKind = z.enum([
   'crash',
   'deadline',
@@ -182,6 +198,7 @@ export const incidentKind = z.enum([
   'refused-input',
   'error',
   'overload',
+  'features',
 ]);
 export type IncidentKind = z.infer<typeof incidentKind>;
 

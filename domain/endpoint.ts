@@ -9,12 +9,14 @@ import type {
 } from '../contracts/endpoint.ts';
 import {
   type ChallengerIncident,
+  MAX_KEY_COLUMNS,
   type Route,
   type RouteTable,
   routeTable,
   type ServedModel,
   type ServingPolicy,
 } from '../contracts/serving.ts';
+import { keyColumnsOf } from './routing.ts';
 
 const MAX_CHANGES = 50;
 const MAX_ANSWERED = 100;
@@ -59,14 +61,18 @@ export const policyOf = ({ sticky, entityColumn, deadlineMs, log }: RouteTable):
 export const championIn = ({ routes }: Pick<RouteTable, 'routes'>): string | null =>
   routes.find(({ role }) => role === 'champion')?.model.version ?? null;
 
-/** The next generation with other routes. */
-const nextTable = (state: EndpointState, routes: Route[], policy: ServingPolicy): RouteTable => ({
-  endpoint: state.table.endpoint,
-  headerRoutes: [],
-  ...policy,
-  generation: state.table.generation + 1,
-  routes,
-});
+/** The next generation with other routes. Keys that requests may have now, they may have then. */
+function nextTable({ table }: EndpointState, routes: Route[], policy: ServingPolicy): RouteTable {
+  const known = keyColumnsOf({ ...table, routes: [...routes, ...table.routes] });
+  return {
+    endpoint: table.endpoint,
+    headerRoutes: [],
+    ...policy,
+    generation: table.generation + 1,
+    routes,
+    ...(known.length > 0 && { keyColumns: known.slice(0, MAX_KEY_COLUMNS) }),
+  };
+}
 
 /** The table of the next generation that sends all traffic to one model, or none. */
 export const tableFor = (

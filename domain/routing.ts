@@ -1,4 +1,10 @@
-import type { HeaderRoute, Route, RouteReason, RouteTable } from '../contracts/serving.ts';
+import {
+  entityColumns,
+  type HeaderRoute,
+  type Route,
+  type RouteReason,
+  type RouteTable,
+} from '../contracts/serving.ts';
 
 /** What of a request decides where it goes. */
 export interface RoutingFacts {
@@ -28,6 +34,18 @@ const answers = ({ role }: Route): boolean => role !== 'shadow';
 /** The route that answers whatever the others do. */
 export const championOf = ({ routes }: RouteTable): Route | undefined =>
   routes.find(({ role }) => role === 'champion');
+
+/**
+ * The columns that requests to an endpoint may have so that features are looked up by them, each once: by its versions,
+ * whichever of them answers, and by earlier ones. No client can change what it sends in the very moment in which another
+ * version comes or goes.
+ */
+export const keyColumnsOf = ({
+  routes,
+  keyColumns = [],
+}: Pick<RouteTable, 'routes' | 'keyColumns'>): string[] => [
+  ...new Set([...routes.flatMap(({ model }) => entityColumns(model)), ...keyColumns]),
+];
 
 /**
  * The route of one request: a header that the table names decides before the weights. Challengers lie at the

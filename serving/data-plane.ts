@@ -31,6 +31,8 @@ export interface ModelMetadata {
   readonly versions: readonly VersionMetadata[];
   /** The version that was asked for, or else the one with the greatest weight. */
   readonly model: ServedModel;
+  /** Columns that requests may have for other versions of the endpoint; this one passes over them. */
+  readonly otherKeys: readonly string[];
   /** The most rows of one request to it. */
   readonly maxRows: number;
 }
@@ -114,7 +116,8 @@ export class DataPlane {
         const { endpoint, generation } = table;
         const kind = championFailing(error, call, table);
         const told = { endpoint, generation, version: model.served.version, role, reason, rows: asked };
-        if (kind) this.#missed({ ...told, kind, seconds: (performance.now() - call.arrived) / 1000 });
+        const seconds = kind === 'features' ? undefined : (performance.now() - call.arrived) / 1000;
+        if (kind) this.#missed({ ...told, kind, seconds });
       }
       throw error;
     }
@@ -164,7 +167,7 @@ export class DataPlane {
     const state = this.host.state(endpoint);
     const routes = state?.models ? state.table.routes : [];
     const candidates = this.host.candidates(endpoint);
-    const { served, schema } = this.model(endpoint, version);
+    const { served, schema, otherKeys } = this.model(endpoint, version);
     return {
       endpoint,
       generation: state?.table.generation,
@@ -183,6 +186,7 @@ export class DataPlane {
         })),
       ],
       model: served,
+      otherKeys,
       maxRows: schema.limits.maxRows,
     };
   }

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { PerennialError } from '../contracts/errors.ts';
-import type { RouteRole, ServedModel } from '../contracts/serving.ts';
+import { entityColumns, type RouteRole, type ServedModel } from '../contracts/serving.ts';
 import type { ColumnBatch, OutputColumns } from '../lib/onnx/tabular-session.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { QueueDepth } from './batch-queue.ts';
 import type { WholeRows } from './call-rows.ts';
-import { entityColumns, requestInputs, type ViewInputs, viewInputs } from './features/view-inputs.ts';
+import { keysBeside, requestInputs, type ViewInputs, viewInputs } from './features/view-inputs.ts';
 import { type InputLimits, InputSchema } from './input/input-schema.ts';
 import { IsolatedRunner } from './isolation/isolated-runner.ts';
 import { type LinkOptions, ProcessLink } from './isolation/model-link.ts';
@@ -48,7 +48,8 @@ const SHARES: Record<
 
 /** One version in memory, with all that its requests need. */
 export class LoadedModel {
-  readonly schema: InputSchema;
+  #schema: InputSchema;
+  #otherKeys: readonly string[] = [];
   readonly writer: AnswerWriter;
   /** The same for models that read requests and write answers alike. */
   readonly signatureKey: string;
@@ -63,10 +64,10 @@ export class LoadedModel {
     private readonly runner: ModelRunner,
     /** The inputs that are looked up; none for most. */
     readonly views: readonly ViewInputs[],
-    { limits }: LoadOptions,
+    private readonly options: Pick<LoadOptions, 'limits'>,
   ) {
     const { signature } = served;
-    this.schema = new InputSchema(requestInputs(served), limits, entityColumns(served));
+    this.#schema = this.#schemaWith([]);
     this.writer = new AnswerWriter(signature.outputs);
     this.signatureKey = JSON.stringify(views.length > 0 ? [signature, served.views] : signature);
   }
@@ -135,6 +136,33 @@ export class LoadedModel {
         ? IsolatedRunner.background(isolation)
         : await IsolatedRunner.create(isolation);
     return new LoadedModel(served, place, runner, views, options);
+  }
+
+  /** How requests to it are read. */
+  get schema(): InputSchema {
+    return this.#schema;
+  }
+
+  /** Columns that requests may have for other versions, and which are passed over. */
+  get otherKeys(): readonly string[] {
+    return this.#otherKeys;
+  }
+
+  /**
+   * Tells it which columns features of its endpoint's versions are looked up by: those that are none of its own are read
+   * as keys, too, so that all versions refuse the same requests, and passed over.
+   */
+  takeKeys(columns: readonly string[]): void {
+    const { others } = keysBeside(this.served, columns);
+    // What was prepared for reading is kept as long as it can be.
+    if (isDeepStrictEqual(new Set(others), new Set(this.#otherKeys))) return;
+    this.#otherKeys = others;
+    this.#schema = this.#schemaWith(others);
+  }
+
+  #schemaWith(others: readonly string[]): InputSchema {
+    const { served, options } = this;
+    return new InputSchema(requestInputs(served), options.limits, [...entityColumns(served), ...others]);
   }
 
   /** Whether this is that version with that digest and signature. */

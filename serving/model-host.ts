@@ -7,6 +7,7 @@ import {
   type ServedModel,
   servedModel,
 } from '../contracts/serving.ts';
+import { keyColumnsOf } from '../domain/routing.ts';
 import type { CallRows } from './call-rows.ts';
 import { Candidates } from './candidates.ts';
 import { IncidentDigest } from './isolation/incident-digest.ts';
@@ -142,7 +143,10 @@ export class ModelHost {
   loadCandidate(endpoint: string, model: ServedModel): Promise<void> {
     return this.#oneAtATime(async () => {
       const served = parsed(servedModel.safeParse(model), `the candidate of "${endpoint}"`);
-      await this.#candidates.load(endpoint, served, this.#tables.get(endpoint)?.version(served.version));
+      const state = this.#tables.get(endpoint);
+      await this.#candidates.load(endpoint, served, state?.version(served.version));
+      // It is asked what it will be asked by its endpoint's clients.
+      if (state) this.#candidates.get(endpoint, served.version)?.takeKeys(keyColumnsOf(state.table));
     });
   }
 

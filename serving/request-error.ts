@@ -3,8 +3,11 @@ import { PerennialError } from '../contracts/errors.ts';
 /** The HTTP statuses with which the server refuses a request. */
 export type RefusalStatus = 400 | 401 | 403 | 404 | 408 | 413 | 415 | 429 | 503;
 
-/** Why a sound request is not answered: too many wait; its time is over; its sender asks too often; no model, or no server, at the moment. */
-export type Shedding = 'queue' | 'deadline' | 'rate' | 'unavailable';
+/**
+ * Why a sound request is not answered: too many wait; its time is over; its sender asks too often; no model, or no
+ * server, at the moment; its features cannot be looked up.
+ */
+export type Shedding = 'queue' | 'deadline' | 'rate' | 'unavailable' | 'features';
 
 /** The ones that time mends. */
 const PASSING: readonly RefusalStatus[] = [429, 503];

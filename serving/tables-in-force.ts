@@ -1,4 +1,5 @@
 import type { RouteTable } from '../contracts/serving.ts';
+import { keyColumnsOf } from '../domain/routing.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { routeChange } from './route-change.ts';
 import { ServedEndpoint } from './served-endpoint.ts';
@@ -30,7 +31,11 @@ export class TablesInForce {
   /** @param models one for each route; `undefined` where they could not be restored */
   enforce(table: RouteTable, models: readonly LoadedModel[] | undefined): ServedEndpoint {
     const next = new ServedEndpoint(table, models);
-    for (const model of models ?? []) model.serveWithin(table.deadlineMs);
+    const keys = keyColumnsOf(table);
+    for (const model of models ?? []) {
+      model.serveWithin(table.deadlineMs);
+      model.takeKeys(keys);
+    }
     this.#endpoints.set(table.endpoint, next);
     return next;
   }

@@ -1,6 +1,9 @@
 import { PerennialError } from '../../contracts/errors.ts';
-import type { WindowReport } from '../../contracts/monitoring.ts';
+import type { FeatureRecord, ViewPlan } from '../../contracts/feature-store.ts';
+import type { ViewParity, WindowReport } from '../../contracts/monitoring.ts';
+import type { ArtifactRef } from '../../contracts/refs.ts';
 import type { LoadableModel } from '../../contracts/registered-version.ts';
+import type { ServedView } from '../../contracts/serving.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { Database } from '../../lib/duckdb/database.ts';
@@ -30,26 +33,42 @@ export async function windowFeatures(
   if (monitoring.features === false || !views) return {};
   const store = await deps.store();
   const record = await new FeatureRecords(store.documents).find(spec.name);
-  const definitions = views.flatMap((view) => {
-    const definition = record?.definitions[view.store];
-    return definition ? [{ id: view.store, ...definition }] : [];
-  });
-  const [first] = definitions;
-  if (!first)
+  const bySpec = definitionsOf(views, record);
+  if (bySpec.length === 0)
     return { warning: 'looked-up features were not compared: no view of the version is kept online' };
   try {
-    const features = await featureParity(log, {
-      model: { version: model.version, onnx: model.onnx, views },
-      plans: new Map(definitions.map(({ id, plan }) => [id, plan])),
-      sources: await viewSources(deps, pipelineSpec.parse(await store.json(first.specRef)), frame),
-      rows: monitoring.features.rows,
-      scratchDir: await frame.scratch(),
-      memoryLimit: frame.duckdbMemory,
-      signal: frame.signal,
-    });
+    const features: ViewParity[] = [];
+    for (const { specRef, plans } of bySpec)
+      features.push(
+        ...(await featureParity(log, {
+          model: { version: model.version, onnx: model.onnx, views },
+          plans,
+          sources: await viewSources(deps, pipelineSpec.parse(await store.json(specRef)), frame),
+          rows: monitoring.features.rows,
+          scratchDir: await frame.scratch(),
+          memoryLimit: frame.duckdbMemory,
+          signal: frame.signal,
+        })),
+      );
     return features.length > 0 ? { features } : {};
   } catch (error) {
     if (!(error instanceof PerennialError) || error.retryable || frame.signal.aborted) throw error;
     return { warning: `looked-up features were not compared: ${error.message}`.slice(0, 500) };
   }
+}
+
+/** The definitions of views by the specs that have them: a version may have views of an earlier one, and its sources. */
+function definitionsOf(
+  views: readonly ServedView[],
+  record: FeatureRecord | undefined,
+): { specRef: ArtifactRef; plans: Map<string, ViewPlan> }[] {
+  const found = new Map<string, { specRef: ArtifactRef; plans: Map<string, ViewPlan> }>();
+  for (const { store } of views) {
+    const definition = record?.definitions[store];
+    if (!definition) continue;
+    const { specRef, plan } = definition;
+    const { plans } = found.get(specRef.sha256) ?? { plans: new Map<string, ViewPlan>() };
+    found.set(specRef.sha256, { specRef, plans: plans.set(store, plan) });
+  }
+  return [...found.values()];
 }

@@ -148,6 +148,7 @@ export class RedisBackend implements OnlineBackend {
     const run = randomUUID();
     try {
       await this.#refuseEviction(link);
+      await this.#refuseCluster(link);
       await link.ask((client) =>
         client
           .multi()
@@ -169,6 +170,15 @@ export class RedisBackend implements OnlineBackend {
     if (policy.startsWith('allkeys'))
       throw new OnlineStoreError(
         `the online store ${this.place} deletes keys when memory is short (maxmemory-policy ${policy}), and features would be made of what is left; set maxmemory-policy to noeviction`,
+      );
+  }
+
+  /** What is one transaction here lies on several servers there. */
+  async #refuseCluster(link: RedisLink): Promise<void> {
+    const cluster = String(await link.ask((client) => client.sendCommand<unknown>(['INFO', 'cluster'])));
+    if (/^cluster_enabled:1/m.test(cluster))
+      throw new OnlineStoreError(
+        `the online store ${this.place} is a Redis Cluster, which is not supported; name one server, with replicas where you like, that was started with cluster-enabled no`,
       );
   }
 

@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { createClient, RESP_TYPES } from '@redis/client';
+import { certificateWords } from '../certificate-words.ts';
 import { OnlineStoreError } from './online-store.ts';
 
 /** Milliseconds between two attempts to connect, at first and at most. */
 const RETRY_MS = 50;
 const MOST_RETRY_MS = 2_000;
+/** Milliseconds to connect at the least: TLS takes several round trips, and no look-up waits for them. */
+const CONNECT_MS = 2_000;
 /** A connection that has not answered for so long is given up for a new one. */
 const HUNG_MS = 1_000;
 
@@ -13,7 +16,7 @@ export interface RedisAddress {
   /** Without a password. */
   readonly url: string;
   readonly password?: string;
-  /** Milliseconds to connect, and for an answer. */
+  /** Milliseconds for an answer, and that whoever asks waits for a connection. */
   readonly timeoutMs: number;
 }
 
@@ -24,7 +27,7 @@ const createRaw = ({ url, password, timeoutMs }: RedisAddress) =>
     RESP: 2,
     disableOfflineQueue: true,
     socket: {
-      connectTimeout: timeoutMs,
+      connectTimeout: Math.max(timeoutMs, CONNECT_MS),
       reconnectStrategy: (tries) => Math.min(RETRY_MS * 2 ** tries, MOST_RETRY_MS),
     },
     commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
@@ -41,6 +44,8 @@ export class RedisLink {
   #client: RedisClient;
   /** Whether the last attempt to connect failed. */
   #away = false;
+  /** What is wrong with its certificate, where that is why. */
+  #certificate: string | undefined;
   /** Since when an answer is overdue. */
   #hungAt: number | undefined;
   #closed = false;
@@ -128,12 +133,15 @@ export class RedisLink {
 
   #connected(): RedisClient {
     const client = createRaw(this.address);
-    client.on('error', () => {
-      if (client === this.#client) this.#away = true;
+    client.on('error', (error: unknown) => {
+      if (client !== this.#client) return;
+      this.#away = true;
+      this.#certificate = certificateWords(error, 'this process');
     });
     client.on('ready', () => {
       if (client !== this.#client) return;
       this.#away = false;
+      this.#certificate = undefined;
       this.#hungAt = undefined;
     });
     // It tries again until it is closed.
@@ -150,6 +158,7 @@ export class RedisLink {
   }
 
   #unavailable(problem: string, cause?: unknown): OnlineStoreError {
-    return new OnlineStoreError(`the online store ${this.place} ${problem}`, { cause });
+    const why = this.#certificate === undefined ? '' : `: its TLS certificate ${this.#certificate}`;
+    return new OnlineStoreError(`the online store ${this.place} ${problem}${why}`, { cause });
   }
 }

@@ -82,10 +82,16 @@ export class Aside {
       if (free.child.connected) return free.child;
     }
     const { path, execArgv } = this.script();
-    const { PATH, HOME, TMPDIR } = process.env;
+    const { PATH, HOME, TMPDIR, NODE_EXTRA_CA_CERTS } = process.env;
     const child = fork(path, [], {
       execArgv,
-      env: { ...(PATH && { PATH }), ...(HOME && { HOME }), ...(TMPDIR && { TMPDIR }) },
+      env: {
+        ...(PATH && { PATH }),
+        ...(HOME && { HOME }),
+        ...(TMPDIR && { TMPDIR }),
+        // Whom this process trusts behind TLS.
+        ...(NODE_EXTRA_CA_CERTS && { NODE_EXTRA_CA_CERTS }),
+      },
       // Arrays go as memory, not as text.
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

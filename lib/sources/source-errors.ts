@@ -1,4 +1,5 @@
 import { PerennialError } from '../../contracts/errors.ts';
+import { certificateWords } from '../certificate-words.ts';
 
 /** An error of the file system, said plainly. */
 export function unreadable(where: string, error: unknown): unknown {
@@ -58,30 +59,11 @@ export class TimedOut extends Error {
  * `undefined` for another error.
  *
  * @param host for the message
- * @see https://nodejs.org/api/tls.html#x509-certificate-error-codes
  */
 export function certificateRefused(where: string, host: string, error: unknown): PerennialError | undefined {
-  for (
-    let cause: unknown = error, depth = 0;
-    cause instanceof Error && depth < 6;
-    cause = cause.cause, depth++
-  ) {
-    const code = 'code' in cause ? String(cause.code) : '';
-    const words =
-      code === 'ERR_TLS_CERT_ALTNAME_INVALID'
-        ? 'is made out to another name; use a name that it holds'
-        : code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID'
-          ? 'is out of date; have it renewed there, or set the clock of the worker'
-          : /^(CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|INVALID_)/.test(code)
-            ? 'is signed by nobody that the worker trusts; start the worker with NODE_EXTRA_CA_CERTS=FILE, a PEM file with the certificate of who signed it'
-            : undefined;
-    if (words !== undefined)
-      return new PerennialError(
-        'SourceDenied',
-        `${where}: the TLS certificate of ${host} ${words} (${code})`,
-      );
-  }
-  return undefined;
+  const words = certificateWords(error, 'the worker');
+  if (words === undefined) return undefined;
+  return new PerennialError('SourceDenied', `${where}: the TLS certificate of ${host} ${words}`);
 }
 
 /** Words for an error of a socket, or `undefined` for another error. */

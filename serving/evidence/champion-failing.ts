@@ -1,4 +1,5 @@
 import type { IncidentKind, RouteTable } from '../../contracts/serving.ts';
+import { failureOf503 } from '../isolation/failing.ts';
 import type { PredictionCall } from '../prediction.ts';
 import { RequestError } from '../request-error.ts';
 
@@ -14,6 +15,6 @@ export function championFailing(
 ): IncidentKind | undefined {
   if (!(error instanceof RequestError)) return 'error';
   if (error.status !== 503) return undefined;
-  if (error.shedding !== 'deadline') return 'overload';
+  if (error.shedding !== 'deadline') return failureOf503(error);
   return timeoutMs !== undefined && timeoutMs < deadlineMs ? undefined : 'deadline';
 }

@@ -139,7 +139,7 @@ export class RequestFeatures {
         503,
         `the features of the view "${name}" cannot be looked up: ${problem}; try again later, or send its inputs with the rows`,
         undefined,
-        'unavailable',
+        'features',
       );
     const answer = { view: name, sources, until: undefined, asked, values: undefined };
     this.#answers.set(identity, answer);

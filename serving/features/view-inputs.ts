@@ -1,5 +1,6 @@
 import { PerennialError } from '../../contracts/errors.ts';
 import {
+  entityColumns,
   isNumberInput,
   type ModelInput,
   requestSignature,
@@ -125,7 +126,15 @@ export const viewInputs = (served: ServedModel): ViewInputs[] =>
 /** The inputs as requests have them: those that the server looks up may be left out. */
 export const requestInputs = (served: ServedModel): ModelInput[] => requestSignature(served).inputs;
 
-/** The columns that say whose features are wanted, each once; some are inputs of the model. */
-export const entityColumns = ({ views }: ServedModel): string[] => [
-  ...new Set((views ?? []).flatMap(({ entity }) => entity)),
-];
+/** The columns of a request that are no inputs of a model: keys of its own views, and then those of other versions. */
+export function keysBeside(
+  served: ServedModel,
+  others: readonly string[],
+): { own: string[]; others: string[] } {
+  const inputs = new Set(served.signature.inputs.map(({ name }) => name));
+  const keys = new Set(entityColumns(served));
+  return {
+    own: [...keys].filter((name) => !inputs.has(name)),
+    others: others.filter((name) => !inputs.has(name) && !keys.has(name)),
+  };
+}

@@ -1,5 +1,6 @@
-import type { ModelInput, ModelOutput, ServedModel } from '../../contracts/serving.ts';
-import { entityColumns, requestInputs } from '../features/view-inputs.ts';
+import { entityColumns, type ModelInput, type ModelOutput } from '../../contracts/serving.ts';
+import type { ModelMetadata } from '../data-plane.ts';
+import { keysBeside, requestInputs } from '../features/view-inputs.ts';
 import { FLOAT32_MAX } from '../input/column-buffer.ts';
 import { DATATYPES, KEY_DATATYPES } from '../input/datatypes.ts';
 import { FIRST_SECOND, LAST_SECOND } from '../input/datetime.ts';
@@ -25,27 +26,27 @@ const WHOLE = {
 const KEY_TEXT = { type: 'string', maxLength: MAX_KEY_LENGTH } as const;
 
 /** The model's inputs in their order, and behind them the columns that only say whose features are wanted. */
-export function requestColumns(served: ServedModel): RequestColumn[] {
-  const entities = entityColumns(served);
-  const inputs = requestInputs(served);
-  const known = new Set(inputs.map(({ name }) => name));
+export function requestColumns({
+  model,
+  otherKeys,
+}: Pick<ModelMetadata, 'model' | 'otherKeys'>): RequestColumn[] {
+  const entities = entityColumns(model);
+  const inputs = requestInputs(model);
+  const { own, others } = keysBeside(model, otherKeys);
+  const keyed = (description: string) => (name: string) => ({
+    name,
+    optional: true,
+    schema: { description, anyOf: [KEY_TEXT, WHOLE, { type: 'boolean' }, { type: 'null' }] },
+    datatypes: KEY_DATATYPES,
+  });
   return [
     ...inputs.map((input): RequestColumn => {
       const { name, kind, optional } = input;
       const schema = entities.includes(name) ? keyInputSchema(input) : inputSchema(input);
       return { name, optional, schema, datatypes: DATATYPES[kind] };
     }),
-    ...entities
-      .filter((name) => !known.has(name))
-      .map((name) => ({
-        name,
-        optional: true,
-        schema: {
-          description: 'whose features are looked up',
-          anyOf: [KEY_TEXT, WHOLE, { type: 'boolean' }, { type: 'null' }],
-        },
-        datatypes: KEY_DATATYPES,
-      })),
+    ...own.map(keyed('whose features are looked up')),
+    ...others.map(keyed('whose features other versions look up; passed over')),
   ];
 }
 

@@ -15,8 +15,8 @@ import {
 } from './openapi.ts';
 
 /** The four shapes of a body. Other fields are passed over. */
-function requestSchema({ model, maxRows }: ModelMetadata): Schema {
-  const named = requestColumns(model);
+function requestSchema({ model, otherKeys, maxRows }: ModelMetadata): Schema {
+  const named = requestColumns({ model, otherKeys });
   // Lists have the model's own inputs: what says whose features are wanted has no place among them.
   const listed = named.slice(0, model.signature.inputs.length);
   const rowList = (items: Schema): Schema => ({ type: 'array', items, minItems: 1, maxItems: maxRows });

@@ -48,7 +48,7 @@ const modelMetadata: Schema = {
 };
 
 /** One tensor for each input; a single one of all columns, and binary ones, are told in words. */
-function requestSchema({ model, maxRows }: ModelMetadata): Schema {
+function requestSchema({ model, otherKeys, maxRows }: ModelMetadata): Schema {
   const length = { type: 'integer', minimum: 1, maximum: maxRows };
   return {
     type: 'object',
@@ -61,7 +61,7 @@ function requestSchema({ model, maxRows }: ModelMetadata): Schema {
         description:
           'A tensor for each column. Where all inputs are numbers, a single tensor of the shape [n, inputs] is taken as well.',
         items: {
-          anyOf: requestColumns(model).map(({ name, schema, datatypes }) => ({
+          anyOf: requestColumns({ model, otherKeys }).map(({ name, schema, datatypes }) => ({
             type: 'object',
             properties: {
               name: { const: name },

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServedView } from '../../contracts/serving.ts';
 import type { ModelMetadata } from '../data-plane.ts';
-import { entityColumns, requestInputs } from '../features/view-inputs.ts';
+import { keysBeside, requestInputs } from '../features/view-inputs.ts';
 import { METADATA_DATATYPES } from '../input/datatypes.ts';
 import { readEnvelope } from '../input/envelope.ts';
 import { readTensorBody } from '../input/request-reader.ts';
@@ -89,11 +89,10 @@ export function registerV2Routes(app: FastifyInstance, context: RouteContext): v
 }
 
 /** The protocol's model metadata; what it has no field for stands under `parameters`. */
-function describeModel({ endpoint, generation, versions, model }: ModelMetadata): object {
+function describeModel({ endpoint, generation, versions, model, otherKeys }: ModelMetadata): object {
   const inputs = requestInputs(model);
   const views = model.views ?? [];
   const viewOf = new Map(views.flatMap(({ name, columns }) => columns.map(({ input }) => [input, name])));
-  const known = new Set(inputs.map(({ name }) => name));
   return {
     name: endpoint,
     versions: versions.map(({ version }) => version),
@@ -105,14 +104,12 @@ function describeModel({ endpoint, generation, versions, model }: ModelMetadata)
         shape: [-1],
         parameters: { kind, optional, ...(viewOf.has(name) && { view: viewOf.get(name) }) },
       })),
-      ...entityColumns(model)
-        .filter((name) => !known.has(name))
-        .map((name) => ({
-          name,
-          datatype: 'BYTES',
-          shape: [-1],
-          parameters: { kind: 'key', optional: true },
-        })),
+      ...keysBeside(model, []).own.map((name) => ({
+        name,
+        datatype: 'BYTES',
+        shape: [-1],
+        parameters: { kind: 'key', optional: true },
+      })),
     ],
     outputs: model.signature.outputs.map(({ name, kind }) => ({
       name,
@@ -125,6 +122,7 @@ function describeModel({ endpoint, generation, versions, model }: ModelMetadata)
       generation,
       loaded: versions,
       ...(views.length > 0 && { views: views.map(describeView) }),
+      ...(otherKeys.length > 0 && { otherKeys }),
     },
   };
 }

@@ -210,10 +210,12 @@ class KeyedBuilder extends BatchBuilder {
   }
 
   override write(index: number, row: number, value: unknown): void {
-    if (value === null) this.#nulls.add(row * this.schema.inputs.length + index);
     const place = this.keys.places[index] ?? -1;
-    // What is no value of the model's input is refused in its words.
-    if (!this.keys.isExtra(index)) super.write(index, row, typeof value === 'bigint' ? Number(value) : value);
+    if (!this.keys.isExtra(index)) {
+      if (value === null) this.#nulls.add(row * this.schema.inputs.length + index);
+      // What is no value of the model's input is refused in its words.
+      super.write(index, row, typeof value === 'bigint' ? Number(value) : value);
+    }
     if (place < 0) return;
     const read = keyOfValue(value, this.datatype);
     if ('problem' in read) throw this.refusal(index, row, read.problem);

@@ -89,7 +89,8 @@ export class KeyedCells extends RowCells {
   }
 
   #setNull(row: number, index: number): void {
-    this.#nulls.add(row * this.#inputs + index);
+    // Behind the inputs of a row come those of the next.
+    if (!this.keys.isExtra(index)) this.#nulls.add(row * this.#inputs + index);
   }
 
   #set(row: number, index: number, text: KeyText): void {

@@ -28,7 +28,7 @@ export function failingOf(
   }
   if (error instanceof RequestError)
     return error.status === 503
-      ? { kind: 'overload', reason: error.message }
+      ? { kind: failureOf503(error), reason: error.message }
       : {
           kind: 'refused-input',
           reason: 'it refuses rows that the champion takes; compare their signatures',
@@ -36,6 +36,14 @@ export function failingOf(
   if (error instanceof PerennialError) return { kind: 'error', reason: error.message };
   throw error;
 }
+
+/** Whether features could not be looked up, and the view says that the request is refused then. */
+export const isUnfed = (error: unknown): boolean =>
+  error instanceof RequestError && error.shedding === 'features';
+
+/** What is told of a sound request that was not answered for the moment. */
+export const failureOf503 = (error: RequestError): 'features' | 'overload' =>
+  isUnfed(error) ? 'features' : 'overload';
 
 /** An answer with rows that are no answers. */
 export const invalidOutput = (invalid: number, rows: number): Failing => ({

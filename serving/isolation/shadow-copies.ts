@@ -6,7 +6,7 @@ import type { Incident, Miss, Prediction, PredictionListener } from '../predicti
 import { RequestError } from '../request-error.ts';
 import { samplePoint } from '../sampling.ts';
 import { ChallengerFailure } from './challenger-failure.ts';
-import { type Failing, invalidOutput } from './failing.ts';
+import { type Failing, invalidOutput, isUnfed } from './failing.ts';
 import { invalidRows } from './invalid-rows.ts';
 
 /** Copies that wait for the answers before them to be sent. */
@@ -113,5 +113,6 @@ function failing(error: unknown): Failing {
       kind: 'refused-input',
       reason: 'it refuses rows that the champion takes; compare their signatures',
     };
-  return { kind: 'error', reason: error instanceof PerennialError ? error.message : 'the copy failed' };
+  const kind = isUnfed(error) ? 'features' : 'error';
+  return { kind, reason: error instanceof PerennialError ? error.message : 'the copy failed' };
 }

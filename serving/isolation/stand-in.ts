@@ -3,7 +3,7 @@ import type { CallRows } from '../call-rows.ts';
 import type { ModelHost, Routed } from '../model-host.ts';
 import type { Incident, Miss, Prediction, PredictionCall } from '../prediction.ts';
 import { RequestError } from '../request-error.ts';
-import { type Failing, failingOf, invalidOutput } from './failing.ts';
+import { type Failing, failingOf, invalidOutput, isUnfed } from './failing.ts';
 import { invalidRows } from './invalid-rows.ts';
 
 /**
@@ -53,7 +53,8 @@ export class StandIn {
     } catch (error) {
       failing = failingOf(error, call, table);
     }
-    const seconds = (performance.now() - call.arrived) / 1000;
+    // Of a request whose features are missing the model never heard.
+    const seconds = failing.kind === 'features' ? undefined : (performance.now() - call.arrived) / 1000;
     const { endpoint, generation } = table;
     const told = { endpoint, generation, version: model.served.version, role: 'challenger' as const };
     const tell = (): void => {
@@ -61,10 +62,16 @@ export class StandIn {
       if (kind)
         this.tell({ ...told, kind, count: 1, reason: why }, { ...told, kind, reason, rows: asked, seconds });
     };
-    // Refused by both is the client's fault alone.
-    if (failing.kind !== 'refused-input') tell();
-    const answer = await this.#champion(call, rows, deadline, told.version, entity);
-    if (failing.kind === 'refused-input') tell();
+    // Refused by both is the client's fault alone, features that neither gets are the online store's.
+    const isShared = failing.kind === 'refused-input' || failing.kind === 'features';
+    if (!isShared) tell();
+    const answer = await this.#champion(call, rows, deadline, told.version, entity).catch(
+      (error: unknown) => {
+        if (failing.kind === 'features' && !isUnfed(error)) tell();
+        throw error;
+      },
+    );
+    if (isShared) tell();
     return answer;
   }
 

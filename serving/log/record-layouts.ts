@@ -1,7 +1,6 @@
-import { isTextInput, type ServedModel } from '../../contracts/serving.ts';
+import { entityColumns, isTextInput, type ServedModel } from '../../contracts/serving.ts';
 import type { OutputColumns } from '../../lib/onnx/tabular-session.ts';
 import type { FrameLayout, OutputType } from '../../lib/predictions/records.ts';
-import { entityColumns } from '../features/view-inputs.ts';
 
 /** What records of one version look like, with and without its features. */
 interface Layouts {

@@ -112,7 +112,7 @@ export class PredictionMetrics implements PredictionListener, MetricSource {
       ),
       counter(
         'perennial_incidents_total',
-        'Failures of challengers and shadows by kind.',
+        'Failures of challengers and shadows by kind; features: the online store could not be asked.',
         each(({ incidents }, labels) =>
           [...incidents].flatMap(([role, kinds]) =>
             Object.entries(kinds).map(([kind, value]) => ({ labels: { ...labels, role, kind }, value })),
@@ -153,7 +153,7 @@ export class PredictionMetrics implements PredictionListener, MetricSource {
       ),
       counter(
         'perennial_shed_total',
-        'Sound requests that were not answered, by reason: queue, deadline, rate or unavailable.',
+        'Sound requests that were not answered, by reason: queue, deadline, rate, unavailable or features.',
         each(({ shed }, labels) =>
           [...shed].map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
         ),

@@ -115,6 +115,11 @@ it('refuses a server that deletes what it likes', async () => {
   await expect(materialize(await open(redis.url))).rejects.toThrow(/maxmemory-policy allkeys-lru/);
 });
 
+it('refuses a cluster', async () => {
+  redis = await RedisServer.start('--cluster-enabled', 'yes');
+  await expect(materialize(await open(redis.url))).rejects.toThrow(/Redis Cluster, which is not supported/);
+});
+
 it('has what it had after the server was killed', async () => {
   redis = await RedisServer.start();
   const features = await open(redis.url, { timeoutMs: 10_000 });

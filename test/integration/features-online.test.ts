@@ -155,6 +155,48 @@ it('the monitor holds what was looked up against the sources, and tells where it
   }
 });
 
+it('the monitor reads the sources of each view as the spec has them that the view is of', async () => {
+  const refunds = join(platform.folder, 'refunds.csv');
+  await writeFile(refunds, 'card,paid,amount\na,2026-11-01 23:40:00,3\n');
+  const { spending } = specOf().featureViews;
+  const returns = { ...spending, events: 'SELECT card, paid, amount FROM refunds' };
+  const sources = { payments: { path: file }, refunds: { path: refunds } };
+  const data = { sources, sql: 'SELECT * FROM payments' };
+  await refresh({ spec: specOf({ data, featureViews: { spending, returns } }) });
+  // The next version has only one of the two, and no refunds.
+  await refresh({ spec: specOf() });
+  const record = await new FeatureRecords((await platform.deps.store()).documents).find(PIPELINE);
+  const views = Object.entries(record?.definitions ?? {}).map(([id, { plan }]) => plannedView(id, plan));
+  expect(views.map(({ name }) => name).sort()).toEqual(['returns', 'spending']);
+  const onnx = artifact('model.onnx');
+  const scratch = await mkdtemp(join(platform.folder, 'parity-'));
+  const log = await Database.create({ tempDir: join(scratch, 'spill') });
+  const looked = (view: string, amount: number): string =>
+    `'looked_up' AS feature_source_${view}, TIMESTAMP '2026-11-02' AS feature_until_${view},
+      ${amount}::FLOAT AS input_${view}_total_1h, ${amount}::FLOAT AS input_${view}_total_1d,
+      1::FLOAT AS input_${view}_payments_1h, 1::FLOAT AS input_${view}_payments_1d`;
+  await log.run(`CREATE TABLE predictions AS SELECT 'r' AS request_id, 0 AS row, TIMESTAMP '2026-11-02' AS time,
+    'champion' AS role, '1' AS version, '${onnx.sha256}' AS digest, 'a' AS entity_card,
+    ${looked('spending', 8)}, ${looked('returns', 4)}`);
+  const question = {
+    ...{ spec: specOf(), monitoring: monitoringSpec.parse({}) },
+    model: {
+      ...{ version: '1', onnx, signature: { inputs: [], outputs: [] }, views },
+      ...{ task: 'binary' as const, classNames: [], positiveClass: null },
+    },
+  };
+  try {
+    const { features, warning } = await windowFeatures(platform.deps, question, log, testFrame(scratch));
+    expect(warning).toBeUndefined();
+    expect(features?.toSorted((a, b) => a.view.localeCompare(b.view))).toEqual([
+      { view: 'returns', rows: 1, stale: 0, differing: 1, largest: 1 },
+      { view: 'spending', rows: 1, stale: 0, differing: 0, largest: 0 },
+    ]);
+  } finally {
+    log.close();
+  }
+});
+
 it('another definition takes the place of one that no version with traffic uses', async () => {
   const { spending } = specOf().featureViews;
   const spec = specOf({ featureViews: { spending: { ...spending, windows: ['2h'] } } });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ServedView } from '../../contracts/serving.ts';
+import type { ServedModel, ServedView } from '../../contracts/serving.ts';
 import { startServing } from '../../serving/process/supervisor.ts';
 import { PredictionLogFixture, quiet } from '../support/prediction-log-fixture.ts';
 import {
@@ -100,6 +100,54 @@ describe('while the store cannot be asked', () => {
     expect(await rowsFrom(server, 'refused')).toBe(1);
     features.down = undefined;
     expect((await invoke(server, ask)).predictions).toEqual([ANN]);
+  });
+
+  it('a refusal has a name of its own, and is blamed on a challenger only where the champion can answer', async () => {
+    const features = shopEvents();
+    const server = await shop.open({ features });
+    const incidents: string[] = [];
+    server.dataPlane.listen({ failed: ({ version, kind }) => incidents.push(`${version} ${kind}`) });
+    const refuses = (version: string) =>
+      viewModel(shop.store, version, { views: [spending({ unavailable: 'refuse' })] });
+    const serve = async (generation: number, champion: ServedModel) =>
+      server.applyRoutes({
+        ...{ endpoint: 'shop', generation },
+        routes: [
+          { model: champion, weight: 50, role: 'champion' },
+          { model: await refuses('2'), weight: 50, role: 'challenger' },
+          { model: await refuses('3'), weight: 100, role: 'shadow' },
+        ],
+        headerRoutes: ['1', '2'].map((version) => ({ header: 'x-to', value: version, version })),
+      });
+    const failuresOf = async (version: string) =>
+      (await server.observeTraffic('shop')).versions.find((one) => one.version === version);
+    const shed = () => metric(server, 'perennial_shed_total{endpoint="shop",version="",reason="features"}');
+    const told = (kind: string) =>
+      metric(
+        server,
+        `perennial_incidents_total{endpoint="shop",version="2",role="challenger",kind="${kind}"}`,
+      );
+
+    await serve(1, await refuses('1'));
+    features.down = 'its disk is gone';
+    for (const version of ['1', '2', '2'])
+      expect((await invoke(server, ask, { 'x-to': version })).status).toBe(503);
+    expect(await shed()).toBe(3);
+    expect(await failuresOf('1')).toMatchObject({
+      requests: 1,
+      failures: { features: 1 },
+      latency: { positive: {} },
+    });
+    expect(await failuresOf('2')).toMatchObject({ requests: 0, failures: {} });
+    expect([incidents, await told('features')]).toEqual([[], 0]);
+
+    // A champion that can do without: the challenger is what fails, and says why; so is a shadow.
+    await serve(2, await viewModel(shop.store, '1'));
+    const stoodIn = await invoke(server, ask, { 'x-to': '2' });
+    expect([stoodIn.predictions, stoodIn.headers.get('perennial-reason')]).toEqual([[DEFAULTS], 'fallback']);
+    expect(await failuresOf('2')).toMatchObject({ requests: 1, failures: { features: 1 } });
+    await expect.poll(() => incidents.toSorted()).toEqual(['2 features', '3 features']);
+    expect([await told('features'), await told('overload'), await shed()]).toEqual([1, 0, 3]);
   });
 
   it.each([

@@ -217,6 +217,22 @@ it('makes one key of several columns, and none where a part of it is missing', a
   expect(features.asked.map(({ keys }) => keys)).toEqual([['3:ann,2:17'], ['3:ann,2:17']]);
 });
 
+it('a key that is null in one row takes nothing from the next, read by either reader', async () => {
+  const features = shopEvents();
+  features.add('shop/pairs', '3:ann,2:17', Date.now() - MINUTE, 8);
+  const views = [spending({ store: 'shop/pairs', entity: ['customer', 'branch'] })];
+  const server = await shop.serve(features, await viewModel(shop.store, '1', { views }));
+  const rows = '[{"amount":1,"customer":"ann","branch":null},{"amount":1,"customer":"ann","branch":17}]';
+  for (const body of [`{"instances":${rows}}`, `{"instances":${rows},"instances ":0,"instances":${rows}}`])
+    expect((await invoke(server, body)).predictions).toEqual([WITHOUT_KEY, viewPrediction(1, 1, 8)]);
+  const tensors = [
+    { name: 'amount', datatype: 'FP32', data: [1, 1] },
+    { name: 'customer', datatype: 'BYTES', data: ['ann', 'ann'] },
+    { name: 'branch', datatype: 'INT64', data: [null, 17] },
+  ];
+  expect((await infer(server, tensors)).predictions).toEqual([WITHOUT_KEY, viewPrediction(1, 1, 8)]);
+});
+
 it('refuses what is no key, without a word of it in the answer or the log', async () => {
   const features = shopEvents();
   const server = await shop.serve(features);

@@ -19,6 +19,7 @@ import { temporalCli } from '../support/temporal-cli.ts';
 import { startTemporalServer } from '../support/temporal-server.ts';
 import { eventually, WorkflowBench } from '../support/workflow-bench.ts';
 import { bundleTo } from '../support/workflow-code.ts';
+import { recordViews } from './record-views.ts';
 
 /**
  * Records the histories that replay.test.ts replays: `npx tsx test/replay/record.ts`. Run it for a new version whose
@@ -282,6 +283,7 @@ const all = {
   retraining,
   monitor,
   backtest,
+  materialization: (bench: WorkflowBench) => recordViews(bench, save),
 };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !Object.hasOwn(all, name));

@@ -61,7 +61,7 @@ export class ShopFixture {
   readonly #servers: ModelServer[] = [];
 
   private constructor(
-    private readonly folder: string,
+    readonly folder: string,
     readonly store: ArtifactStore,
   ) {}
 

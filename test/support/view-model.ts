@@ -25,6 +25,22 @@ export function spending(own: Partial<ServedView> = {}): ServedView {
 export const viewPrediction = (amount: number, count?: number, total?: number, add = 0): number =>
   amount + (count === undefined ? -1_000 : 10 * count) + (total === undefined ? -5_000 : 100 * total) + add;
 
+/** A model of an amount alone, which it gives back with `add` on top: as it was before there were views. */
+export async function plainModel(store: ArtifactStore, version: string, add = 0): Promise<ServedModel> {
+  const graph = new OnnxGraphBuilder('plain');
+  const more = graph.initializer('add', { type: 'float', dims: [], data: [add] });
+  graph.op('Add', [graph.input('amount', 'float', ['batch']), more], { output: 'prediction' });
+  graph.output('prediction', 'float', ['batch']);
+  return {
+    version,
+    onnx: await store.putBytes(graph.build(), 'application/onnx'),
+    signature: {
+      inputs: [{ name: 'amount', kind: 'numeric', optional: false }],
+      outputs: [{ name: 'prediction', kind: 'float' }],
+    },
+  };
+}
+
 /**
  * A model of an amount and the two columns of {@link spending}: {@link viewPrediction}. Other inputs are taken and
  * passed over.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EndpointState } from '../../contracts/endpoint.ts';
 import { jsonBytes } from '../../contracts/payload-limits.ts';
-import type { ServedModel } from '../../contracts/serving.ts';
+import { routeTable, type ServedModel } from '../../contracts/serving.ts';
 import {
   answered,
   championIn,
@@ -70,6 +70,41 @@ describe('the state of an endpoint', () => {
     expect(tableProblem(table)).toBeUndefined();
     expect(championIn(table)).toBe('1');
     expect(table.routes.map(({ weight }) => weight)).toEqual([role === 'shadow' ? 100 : 100 - share, share]);
+  });
+
+  it('remembers the columns by which any version looked features up, whoever serves', () => {
+    const view = (version: string, ...entity: string[]): ServedModel => ({
+      ...servedModel(version),
+      views: [
+        {
+          ...{ name: 'v', store: `e/v/${version}`, entity, values: 1, ttlMs: null, unavailable: 'default' },
+          columns: [{ input: 'x', aggregate: 'count', value: 0, window: 1, default: null }],
+        },
+      ],
+    });
+    const onto = (state: EndpointState, table: EndpointState['table']): EndpointState => ({
+      ...state,
+      table,
+    });
+    const plain = onto(promotedAll('1'), tableFor(promotedAll('1'), servedModel('1')));
+    expect(plain.table).not.toHaveProperty('keyColumns');
+    const canary = { ...slot('2'), model: view('2', 'card', 'shop') };
+    const share = { share: 5, role: 'challenger' as const };
+    const during = onto(plain, sharedTable(plain, servedModel('1'), canary, share));
+    expect(during.table.keyColumns).toEqual(['card', 'shop']);
+    // Rolled back.
+    const back = onto(during, tableFor(during, servedModel('1')));
+    expect(back.table.keyColumns).toEqual(['card', 'shop']);
+    // One that looks up by another column, one that looks nothing up, and nothing at all.
+    const other = onto(back, tableFor(back, view('3', 'card', 'plane')));
+    const after = onto(other, tableFor(other, servedModel('4')));
+    expect(after.table.keyColumns).toEqual(['card', 'plane', 'shop']);
+    expect(tableFor(after, null).keyColumns).toEqual(['card', 'plane', 'shop']);
+    // A table that was made before there was a memory.
+    const { keyColumns: _, ...old } = other.table;
+    expect(tableFor(onto(other, old), servedModel('4')).keyColumns).toEqual(['card', 'plane']);
+    const many = view('5', ...Array.from({ length: 60 }, (_unused, i) => `k${i}`));
+    expect(routeTable.parse(tableFor(after, many)).keyColumns).toHaveLength(50);
   });
 
   it('treats requests as the champion has them treated, until the candidate is it', () => {

@@ -156,6 +156,26 @@ describe('failures', () => {
     },
   );
 
+  it('for want of features are the candidate’s where only it fails, and named', () => {
+    const ledger = ledgerOf(candidate(60, failing('features', 2)), champion(1_140));
+    expect(one(verdictsOn(ledger), 'errorRate')).toMatchObject({
+      state: 'breached',
+      message:
+        'errorRate: 30 of 60 requests failed (50 %), the champion 0 of 1,140 (0 %); allowed is 1 % more; 30 of them because features could not be looked up',
+    });
+  });
+
+  it('of a champion that gets no features excuse no candidate', () => {
+    const broken = candidate(400, failing('error', 4));
+    const without = champion(4_000, failing('features', 4));
+    expect(one(verdictsOn(ledgerOf(broken, without)), 'errorRate')).toMatchObject({
+      state: 'breached',
+      champion: 0,
+      samples: { champion: 3_000 },
+    });
+    expect(states(verdictsOn(ledgerOf(candidate(400), without)))).toMatchObject({ errorRate: 'passed' });
+  });
+
   it('that the champion has as well are no reason', () =>
     expect(
       states(verdictsOn(ledgerOf(candidate(400, failing('error', 4)), champion(4_000, failing('error', 4))))),

@@ -9,6 +9,19 @@ interface FailureLimit {
   minRequests: number;
 }
 
+/** Requests that were refused because their features could not be looked up. */
+const unfedOf = (traffic: VersionTraffic | undefined): number => traffic?.failures.features ?? 0;
+
+/**
+ * What a champion is measured by. Features that it did not get excuse nobody: where a candidate did not get them either,
+ * that was not counted for it.
+ */
+function fed(traffic: VersionTraffic | undefined): VersionTraffic | undefined {
+  if (!traffic) return undefined;
+  const { features = 0, ...failures } = traffic.failures;
+  return { ...traffic, requests: traffic.requests - features, failures };
+}
+
 /** Failed requests that a guard counts: each failure belongs to one of the two. */
 function failuresOf(guard: 'errorRate' | 'invalidOutputs', traffic: VersionTraffic | undefined): number {
   const failures = traffic?.failures ?? {};
@@ -28,11 +41,9 @@ export function judgeFailures(
   { candidate, champion, requests, window, alpha }: TrafficWindow,
 ): GuardVerdict {
   const alone = champion === null;
-  const trials = { candidate: candidate?.requests ?? 0, champion: champion?.traffic?.requests ?? 0 };
-  const failed = {
-    candidate: failuresOf(guard, candidate),
-    champion: failuresOf(guard, champion?.traffic),
-  };
+  const usually = fed(champion?.traffic);
+  const trials = { candidate: candidate?.requests ?? 0, champion: usually?.requests ?? 0 };
+  const failed = { candidate: failuresOf(guard, candidate), champion: failuresOf(guard, usually) };
   const rate = (side: keyof typeof trials): number | null =>
     trials[side] > 0 ? failed[side] / trials[side] : null;
   const usual = alone ? 0 : rate('champion');
@@ -56,7 +67,11 @@ export function judgeFailures(
   };
   const facts = `${guard}: ${said('candidate')} ${verb}${percent('candidate')}${
     alone ? '' : `, ${champion.name} ${said('champion')}${percent('champion')}`
-  }; allowed is ${shareText(maxIncrease)}${alone ? '' : ' more'}`;
+  }; allowed is ${shareText(maxIncrease)}${alone ? '' : ' more'}${
+    guard === 'errorRate' && unfedOf(candidate) > 0
+      ? `; ${countText(unfedOf(candidate))} of them because features could not be looked up`
+      : ''
+  }`;
   const verdict = (state: GuardVerdict['state'], more = ''): GuardVerdict => ({
     guard,
     state,
