@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { FoundRows, Unsearched } from '../contracts/erasure.ts';
 import { PerennialError } from '../contracts/errors.ts';
+import type { ViewPlan } from '../contracts/feature-store.ts';
+import type { ArtifactRef } from '../contracts/refs.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
 import { withoutParquetRows } from '../lib/duckdb/parquet-rows.ts';
 import { quoteLiteral } from '../lib/duckdb/sql.ts';
@@ -10,13 +12,18 @@ import { personRows } from '../lib/erasure/person-rows.ts';
 import type { PersonalStore, SearchTools, StorePlan } from '../lib/erasure/personal-store.ts';
 import { inFolder } from '../lib/erasure/search-folder.ts';
 import { subjectColumns } from '../lib/erasure/subject-column.ts';
-import { FeatureRecords, idsBySpec } from '../lib/feature-store/feature-records.ts';
+import { FeatureRecords, plansBySpec } from '../lib/feature-store/feature-records.ts';
+import { readableDescription } from '../lib/feature-store/stored-view.ts';
 import { type Surplus, surplusOf } from '../lib/feature-store/surplus.ts';
 import { snapshotRelation } from '../lib/incremental/snapshots.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ActivityFrame } from './frame.ts';
-import { materialized, type ViewSources, viewsOf } from './kept-views.ts';
+import { type KeptView, materialized, type ViewSources } from './kept-views.ts';
+import { viewSources } from './view-sources.ts';
 import { withDatabase } from './with-database.ts';
+
+/** Attempts before a source that is away is told as one that cannot be looked through. */
+const TRIES = 3;
 
 /** One view that is brought to where its sources are. */
 const viewStep = z.strictObject({ pipeline: z.string(), view: z.string() });
@@ -40,23 +47,23 @@ export class KeptFeatures implements PersonalStore {
     const found: FoundRows[] = [];
     const unsearched: Unsearched[] = [];
     const steps: ViewStep[] = [];
-    for (const { pipeline, spec, ids } of await this.#kept((name) => person.concerns([name]))) {
+    for (const { pipeline, specRef, plans } of await this.#kept((name) => person.concerns([name]))) {
       tools.signal.throwIfAborted();
       const placeOf = (id: string) => ({
         store: this.name,
-        kind: `view ${viewIn(id)}`,
+        kind: `view ${plans.get(id)?.name}`,
         pipelines: [pipeline],
       });
       try {
-        for (const { view, surplus } of await this.#held(spec, ids, person, tools)) {
+        for (const { view, surplus } of await this.#held(specRef, plans, person, tools)) {
           if (surplus?.differs === false) continue;
           steps.push({ pipeline, view });
           if (surplus && surplus.events > 0)
             found.push({ ...placeOf(view), places: surplus.buckets, rows: surplus.events });
         }
       } catch (error) {
-        if (!(error instanceof PerennialError) || error.retryable) throw error;
-        for (const id of ids) unsearched.push({ ...placeOf(id), places: 1, why: error.message });
+        const why = this.#ofSources(error);
+        for (const id of plans.keys()) unsearched.push({ ...placeOf(id), places: 1, why });
       }
     }
     return { found, unsearched, steps };
@@ -69,49 +76,72 @@ export class KeptFeatures implements PersonalStore {
 
   async erase(step: unknown): Promise<void> {
     const { pipeline, view: id } = viewStep.parse(step);
-    const store = await this.deps.features();
-    const stored = (await store.views()).find((view) => view.store === id);
-    // What was never complete serves nobody.
-    if (!stored) return store.removeView(id);
-    for (const { spec } of await this.#kept((name) => name === pipeline, id)) {
-      const { sources, views } = await viewsOf(this.deps, spec, this.frame);
-      for (const view of views)
-        if (view.id === id)
-          await materialized(this.deps, sources, view, { pipeline, until: stored.until }, this.frame);
+    const { backend } = await this.deps.features();
+    const there = (await backend.views()).find(({ view }) => view === id);
+    if (!there) return;
+    const stored = readableDescription(there.description);
+    // What was never complete, or cannot be read, serves nobody.
+    if (!stored) return backend.remove(id);
+    for (const { specRef, plans } of await this.#kept((name) => name === pipeline)) {
+      const plan = plans.get(id);
+      if (!plan) continue;
+      try {
+        const { sources } = await this.#specOf(specRef);
+        const { until } = stored;
+        await materialized(this.deps, sources, keptView(id, plan), { pipeline, until }, this.frame);
+      } catch (error) {
+        // An erasure that stood still here would be in the way of all others: it is told when it is looked through again.
+        this.#ofSources(error);
+      }
     }
   }
 
-  /** The views in the store of pipelines whose rows are about people, by the spec that has them. */
+  /** Why sources cannot be read, now and in a little while. @throws all else */
+  #ofSources(error: unknown): string {
+    const away = error instanceof PerennialError && error.code === 'SourceUnavailable';
+    if (error instanceof PerennialError && (!error.retryable || (away && this.frame.attempt > TRIES)))
+      return error.message;
+    throw error;
+  }
+
+  /** The views in the store, by pipelines and specs that have them. */
   async #kept(
     isWanted: (pipeline: string) => boolean,
-    only?: string,
-  ): Promise<{ pipeline: string; spec: PipelineSpec; ids: Set<string> }[]> {
+  ): Promise<{ pipeline: string; specRef: ArtifactRef; plans: Map<string, ViewPlan> }[]> {
     const artifacts = await this.deps.store();
     const records = (await new FeatureRecords(artifacts.documents).all()).filter(({ pipeline }) =>
       isWanted(pipeline),
     );
     // Where nothing was ever kept, no store is opened.
     if (records.length === 0) return [];
-    const stored = (await (await this.deps.features()).backend.views())
-      .map(({ view }) => view)
-      .filter((view) => only === undefined || view === only);
-    const kept = [];
-    for (const record of records)
-      for (const { specRef, ids } of idsBySpec(record, stored)) {
-        const spec = pipelineSpec.parse(await artifacts.json(specRef));
-        if (spec.privacy.subject.length > 0) kept.push({ pipeline: record.pipeline, spec, ids });
-      }
-    return kept;
+    const stored = (await (await this.deps.features()).backend.views()).map(({ view }) => view);
+    return records.flatMap(({ pipeline, definitions }) =>
+      plansBySpec(definitions, stored).map((kept) => ({ pipeline, ...kept })),
+    );
   }
 
-  /** Holds views against the sources without the person. */
+  /** A spec as it was deployed, and the files of its sources, as they are now. */
+  async #specOf(specRef: ArtifactRef): Promise<{ spec: PipelineSpec; sources: ViewSources }> {
+    const parsed = pipelineSpec.safeParse(await (await this.deps.store()).json(specRef));
+    if (!parsed.success)
+      throw new PerennialError(
+        'SpecInvalid',
+        'the spec that it was deployed by is none of this version of Perennial; deploy the pipeline once more, then erase again',
+      );
+    const spec = parsed.data;
+    const isPersonal = spec.privacy.subject.length > 0;
+    return { spec, sources: isPersonal ? await viewSources(this.deps, spec, this.frame) : [] };
+  }
+
+  /** Holds views against the sources without the person; none of a pipeline whose rows are about nobody. */
   async #held(
-    spec: PipelineSpec,
-    ids: ReadonlySet<string>,
+    specRef: ArtifactRef,
+    plans: ReadonlyMap<string, ViewPlan>,
     person: Person,
     tools: SearchTools,
   ): Promise<{ view: string; surplus: Surplus | undefined }[]> {
-    const { sources, views } = await viewsOf(this.deps, spec, this.frame);
+    const { spec, sources } = await this.#specOf(specRef);
+    if (spec.privacy.subject.length === 0) return [];
     const store = await this.deps.features();
     return inFolder(tools, async (folder) => {
       const without = await withoutPerson(spec, sources, person, { ...tools, scratchDir: folder });
@@ -120,9 +150,8 @@ export class KeptFeatures implements PersonalStore {
         async (database) => {
           for (const { name, files } of without) await database.view(name, snapshotRelation(files));
           const all = [];
-          for (const view of views)
-            if (ids.has(view.id))
-              all.push({ view: view.id, surplus: await surplusOf(database, store, view) });
+          for (const [id, plan] of plans)
+            all.push({ view: id, surplus: await surplusOf(database, store, keptView(id, plan)) });
           return all;
         },
         without.flatMap(({ files }) => files),
@@ -131,8 +160,8 @@ export class KeptFeatures implements PersonalStore {
   }
 }
 
-/** The name of a view by its id in the store. */
-const viewIn = (id: string): string => id.split('/').at(-2) ?? id;
+/** A view of a pipeline whose rows are about people, as it was defined when it was first kept. */
+const keptView = (id: string, plan: ViewPlan): KeptView => ({ id, plan, personal: true });
 
 /** The files of sources, those with rows of the person without them. */
 async function withoutPerson(

@@ -11,7 +11,7 @@ import { endpointWorkflowId, featuresScheduleId, QUERIES } from '../contracts/na
 import type { ArtifactRef } from '../contracts/refs.ts';
 import { type PipelineSpec, pipelineSpec } from '../contracts/spec/pipeline.ts';
 import { Suppressions } from '../lib/erasure/suppressions.ts';
-import { FeatureRecords, idsBySpec } from '../lib/feature-store/feature-records.ts';
+import { FeatureRecords, plansBySpec } from '../lib/feature-store/feature-records.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { ensureFeatureSchedule } from './feature-schedule.ts';
 import type { ActivityFrame } from './frame.ts';
@@ -53,13 +53,13 @@ export async function materializeFeatures(
       `no feature views of pipeline ${pipeline} are kept online; run the pipeline with featureViews up to its deployment`,
     );
   const used = await idsInUse(deps, record);
-  for (const { specRef, ids } of idsBySpec(record, used)) {
+  for (const { specRef, plans } of plansBySpec(record.definitions, used)) {
     if (specRef.sha256 === handled) continue;
     const earlier = pipelineSpec.parse(await store.json(specRef));
     const { sources, views } = await viewsOf(deps, earlier, frame);
     await bring(
       sources,
-      views.filter(({ id }) => ids.has(id)),
+      views.filter(({ id }) => plans.has(id)),
     );
   }
   requireKnown(wanted, done, record);

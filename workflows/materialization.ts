@@ -1,9 +1,12 @@
-import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { patched, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { type MaterializationResult, materializationInput } from '../contracts/feature-store.ts';
 import * as activities from './activities.ts';
 import { parseInput } from './parse.ts';
 import { scheduledFor } from './scheduled-for.ts';
 import { searchAttributes } from './search-attributes.ts';
+
+/** Runs that began earlier do not say of which pipeline they are. */
+const NAMED = 'materialization-named';
 
 /**
  * Brings the views of a pipeline up to date in the online store. Started by the schedule of its pipeline, or by hand to
@@ -14,7 +17,7 @@ import { searchAttributes } from './search-attributes.ts';
  */
 export async function materialization(argument: unknown): Promise<MaterializationResult> {
   const input = parseInput(materializationInput, argument, 'the argument of workflow materialization');
-  upsertSearchAttributes([searchAttributes.pipeline(input.pipeline)]);
+  if (patched(NAMED)) upsertSearchAttributes([searchAttributes.pipeline(input.pipeline)]);
   const until = input.until ?? scheduledFor() ?? workflowInfo().startTime.toISOString();
   return activities.materializeFeatures({ ...input, until });
 }

@@ -1,13 +1,10 @@
 import { PerennialError } from '../../contracts/errors.ts';
-import type { FeatureRecord, ViewPlan } from '../../contracts/feature-store.ts';
 import type { ViewParity, WindowReport } from '../../contracts/monitoring.ts';
-import type { ArtifactRef } from '../../contracts/refs.ts';
 import type { LoadableModel } from '../../contracts/registered-version.ts';
-import type { ServedView } from '../../contracts/serving.ts';
 import type { MonitoringSpec } from '../../contracts/spec/monitoring.ts';
 import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.ts';
 import type { Database } from '../../lib/duckdb/database.ts';
-import { FeatureRecords } from '../../lib/feature-store/feature-records.ts';
+import { FeatureRecords, plansBySpec } from '../../lib/feature-store/feature-records.ts';
 import { featureParity } from '../../lib/feature-store/parity.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import type { ActivityFrame } from '../frame.ts';
@@ -33,7 +30,10 @@ export async function windowFeatures(
   if (monitoring.features === false || !views) return {};
   const store = await deps.store();
   const record = await new FeatureRecords(store.documents).find(spec.name);
-  const bySpec = definitionsOf(views, record);
+  const bySpec = plansBySpec(
+    record?.definitions ?? {},
+    views.map((view) => view.store),
+  );
   if (bySpec.length === 0)
     return { warning: 'looked-up features were not compared: no view of the version is kept online' };
   try {
@@ -55,20 +55,4 @@ export async function windowFeatures(
     if (!(error instanceof PerennialError) || error.retryable || frame.signal.aborted) throw error;
     return { warning: `looked-up features were not compared: ${error.message}`.slice(0, 500) };
   }
-}
-
-/** The definitions of views by the specs that have them: a version may have views of an earlier one, and its sources. */
-function definitionsOf(
-  views: readonly ServedView[],
-  record: FeatureRecord | undefined,
-): { specRef: ArtifactRef; plans: Map<string, ViewPlan> }[] {
-  const found = new Map<string, { specRef: ArtifactRef; plans: Map<string, ViewPlan> }>();
-  for (const { store } of views) {
-    const definition = record?.definitions[store];
-    if (!definition) continue;
-    const { specRef, plan } = definition;
-    const { plans } = found.get(specRef.sha256) ?? { plans: new Map<string, ViewPlan>() };
-    found.set(specRef.sha256, { specRef, plans: plans.set(store, plan) });
-  }
-  return [...found.values()];
 }

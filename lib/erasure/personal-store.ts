@@ -34,7 +34,7 @@ export interface PersonalStore {
   /** Of letters and `_`, for people and for the certificate. */
   readonly name: string;
   /**
-   * Looks for the person; changes nothing. A store without the person has no steps. Only rows of pipelines that
+   * Looks for the person; changes nothing that the store has. A store without the person has no steps. Only rows of pipelines that
    * `person.concerns`, by `person.columnsOf` alone.
    */
   plan(person: Person, tools: SearchTools): Promise<StorePlan>;

@@ -1,4 +1,4 @@
-import { type FeatureRecord, featureRecord } from '../../contracts/feature-store.ts';
+import { type FeatureRecord, featureRecord, type ViewPlan } from '../../contracts/feature-store.ts';
 import type { ArtifactRef } from '../../contracts/refs.ts';
 import { fileName } from '../predictions/log-files.ts';
 import { type Documents, documentsBelow, updateDocument } from '../store/documents.ts';
@@ -36,16 +36,17 @@ export class FeatureRecords {
 }
 
 /** The views among these that are on record, by the spec that has them. */
-export function idsBySpec(
-  { definitions }: FeatureRecord,
+export function plansBySpec(
+  definitions: FeatureRecord['definitions'],
   ids: Iterable<string>,
-): { specRef: ArtifactRef; ids: Set<string> }[] {
-  const found = new Map<string, { specRef: ArtifactRef; ids: Set<string> }>();
+): { specRef: ArtifactRef; plans: Map<string, ViewPlan> }[] {
+  const found = new Map<string, { specRef: ArtifactRef; plans: Map<string, ViewPlan> }>();
   for (const id of ids) {
-    const specRef = definitions[id]?.specRef;
-    if (!specRef) continue;
-    const known = found.get(specRef.sha256) ?? { specRef, ids: new Set() };
-    found.set(specRef.sha256, { specRef, ids: known.ids.add(id) });
+    const definition = definitions[id];
+    if (!definition) continue;
+    const { specRef, plan } = definition;
+    const { plans } = found.get(specRef.sha256) ?? { plans: new Map<string, ViewPlan>() };
+    found.set(specRef.sha256, { specRef, plans: plans.set(id, plan) });
   }
   return [...found.values()];
 }

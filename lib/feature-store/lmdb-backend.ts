@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { PerennialError } from '../../contracts/errors.ts';
 import { bytesAt, keyOf, LmdbFile, writeBucket, writeField } from './lmdb-file.ts';
 import { bucketsIn, LmdbWriter, runKey, viewKey, viewsIn } from './lmdb-writer.ts';
 import {
@@ -83,7 +84,11 @@ export class LmdbBackend implements OnlineBackend {
   }
 
   async writeAnew(): Promise<void> {
-    this.#current().writeAnew();
+    try {
+      this.#current().writeAnew();
+    } catch (error) {
+      throw error instanceof PerennialError ? error : failed(this.place, error);
+    }
   }
 
   async close(): Promise<void> {

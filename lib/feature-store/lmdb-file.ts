@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.ts';
 import { ENTITY_BYTES } from './online-backend.ts';
 
@@ -17,6 +18,8 @@ const SLICE_AT = FIELD_AT + ENTITY_BYTES;
 const KEY_BYTES = SLICE_AT + 1;
 /** Records that are copied at once. */
 const PART = 10_000;
+/** Copies that were made in vain, since somebody wrote meanwhile, before nobody may write. */
+const MOST_TRIES = 2;
 
 /** Names the file that is in use. */
 const CURRENT = 'current';
@@ -71,7 +74,7 @@ export class LmdbFile {
     } finally {
       void file.close();
     }
-    rmSync(join(folder, name), { recursive: true, force: true });
+    discard(join(folder, name));
   }
 
   static #opened(folder: string, name: string): LmdbFile {
@@ -125,32 +128,53 @@ export class LmdbFile {
   }
 
   /**
-   * Writes what is there into a new file, which takes the place of this one; nobody can write meanwhile, and who had
-   * begun to write a view has to begin again. Readers see the one or the other. Killed at any moment, it was done or not.
+   * Writes what is there into a new file, which takes the place of this one; who had begun to write a view has to begin
+   * again. Readers see the one or the other. Killed at any moment, it was done or not. For a while there have to be two
+   * files.
    *
    * @throws PerennialError `StageFailed`, retryable, where another process did so at the same time
    */
   writeAnew(): void {
-    const name = FILE + randomUUID();
-    const fresh = LmdbFile.#opened(this.folder, name);
-    try {
-      this.transaction(() => {
-        if (this.movedTo() !== undefined) throw movedMeanwhile();
-        // What a killed process left; whoever else is at it waits for this transaction.
-        for (const other of readdirSync(this.folder))
-          if (other.startsWith(FILE) && ![name, this.name].includes(other))
-            rmSync(join(this.folder, other), { recursive: true, force: true });
-        copy(this, fresh);
-        for (const key of [...this.texts.getKeys()]) this.texts.removeSync(key);
-        this.texts.putSync(MOVED, name);
-      });
-    } catch (error) {
-      rmSync(join(this.folder, name), { recursive: true, force: true });
-      throw error;
-    } finally {
-      void fresh.close();
+    for (let tries = 0; ; tries++) {
+      const name = FILE + randomUUID();
+      const fresh = LmdbFile.#opened(this.folder, name);
+      try {
+        // Nobody has to wait for a copy, unless there is no end to what is written.
+        const seen = this.#commits();
+        const ahead = tries < MOST_TRIES;
+        if (ahead) copy(this, fresh);
+        if (!this.#moveTo(name, () => (ahead ? this.#commits() === seen : copy(this, fresh)))) {
+          discard(join(this.folder, name));
+          continue;
+        }
+      } catch (error) {
+        discard(join(this.folder, name));
+        throw error;
+      } finally {
+        void fresh.close();
+      }
+      LmdbFile.#follow(this.folder, this.name, name);
+      return;
     }
-    LmdbFile.#follow(this.folder, this.name, name);
+  }
+
+  /** How often anything was written. */
+  #commits(): number {
+    return Number(z.object({ lastTxnId: z.number() }).parse(this.env.getStats()).lastTxnId);
+  }
+
+  /** @param isWhole whether the other file has all that this one has; nobody writes meanwhile */
+  #moveTo(name: string, isWhole: () => boolean): boolean {
+    return this.transaction(() => {
+      if (this.movedTo() !== undefined) throw movedMeanwhile();
+      if (!isWhole()) return false;
+      // What a killed process left; whoever else is at it waits for this transaction.
+      for (const other of readdirSync(this.folder))
+        if (other.startsWith(FILE) && ![name, this.name].includes(other)) discard(join(this.folder, other));
+      for (const key of [...this.texts.getKeys()]) this.texts.removeSync(key);
+      this.texts.putSync(MOVED, name);
+      return true;
+    });
   }
 
   async close(): Promise<void> {
@@ -160,9 +184,16 @@ export class LmdbFile {
 }
 
 const movedMeanwhile = (): PerennialError =>
-  new PerennialError('StageFailed', 'the online store was written anew meanwhile', true);
+  new PerennialError('StageFailed', 'the online store was written anew, or closed, meanwhile', true);
 
-function copy(from: LmdbFile, to: LmdbFile): void {
+/** Another process may be about to open it; what is left is discarded the next time. */
+function discard(file: string): void {
+  try {
+    rmSync(file, { recursive: true, force: true });
+  } catch {}
+}
+
+function copy(from: LmdbFile, to: LmdbFile): true {
   for (let start: Buffer | undefined, full = true; full; ) {
     const part = [...from.records.getRange({ limit: PART, ...(start && { start, exclusiveStart: true }) })];
     to.transaction(() => {
@@ -174,6 +205,7 @@ function copy(from: LmdbFile, to: LmdbFile): void {
   to.transaction(() => {
     for (const { key, value } of from.texts.getRange()) to.texts.putSync(key, value);
   });
+  return true;
 }
 
 function nameIn(folder: string): string | undefined {

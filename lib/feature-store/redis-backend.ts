@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ErrorReply } from '@redis/client';
 import {
   fieldOf,
@@ -16,6 +17,9 @@ import { bucketsIn, RedisWriter, recordsKey, runKey, VIEWS } from './redis-write
 const READ_MS = 50;
 /** And for what writes: a part of a large view, on a busy server. */
 const WRITE_MS = 30_000;
+/** For a file that the server is writing already. */
+const BUSY_MS = 300_000;
+const BUSY_POLL_MS = 250;
 
 /**
  * The online store on a Redis server, for several model servers.
@@ -128,8 +132,7 @@ export class RedisBackend implements OnlineBackend {
           ? []
           : [['BGSAVE', 'SCHEDULE']]),
       ];
-      for (const command of commands)
-        await link.ask((client) => client.sendCommand<unknown>(command)).catch(unlessRefused);
+      for (const command of commands) await whenFree(link, command);
     });
   }
 
@@ -200,8 +203,19 @@ const unreadable = (place: string): OnlineStoreError =>
     `the online store ${place} has something else where records are expected; give it a database of its own`,
   );
 
-/** A user may not be allowed to, and the server may be at it already. */
-function unlessRefused(error: unknown): void {
-  if (error instanceof OnlineStoreError && error.cause instanceof ErrorReply) return;
-  throw error;
+/**
+ * Has a server write a file anew. What it is writing already may have what was deleted since: it is waited for. A user
+ * need not be allowed to.
+ */
+async function whenFree(link: RedisLink, command: string[]): Promise<void> {
+  for (const end = Date.now() + BUSY_MS; ; await sleep(BUSY_POLL_MS))
+    try {
+      await link.ask((client) => client.sendCommand<unknown>(command));
+      return;
+    } catch (error) {
+      const { cause } = error instanceof OnlineStoreError ? error : {};
+      if (!(cause instanceof ErrorReply)) throw error;
+      if (!/in progress/i.test(cause.message)) return;
+      if (Date.now() > end) throw error;
+    }
 }

@@ -7,7 +7,6 @@ import { type PipelineSpec, pipelineSpec } from '../../contracts/spec/pipeline.t
 import { Person, storePerson } from '../../lib/erasure/person.ts';
 import { Suppressions } from '../../lib/erasure/suppressions.ts';
 import { askFeatures } from '../../lib/feature-store/ask.ts';
-import { FeatureRecords } from '../../lib/feature-store/feature-records.ts';
 import { featuresFolder } from '../../lib/feature-store/settings.ts';
 import { Secrets } from '../../lib/secrets.ts';
 import { contentOf } from '../support/feature-world.ts';
@@ -229,12 +228,34 @@ it('an erasure waits for a materialisation that goes on', async () => {
   expect(await counted('own', 'late@example.org')).toBe(24);
 });
 
+it('a source that goes away between looking and erasing is told, and stands in nobody else’s way', async () => {
+  const answered = (most: number): void => {
+    let asked = 0;
+    web.answer((_request, response) => {
+      if (asked++ < most) response.end(visits);
+      else response.writeHead(404).end();
+    });
+  };
+  answered(Number.POSITIVE_INFINITY);
+  await erase('late@example.org', { dryRun: true });
+  answered(web.asked.length);
+  const result = await erase('late@example.org');
+  expect(result.found.map(({ kind }) => kind)).toContain('view own');
+  expect(result).toMatchObject({ complete: false });
+  expect(result.unsearched.map(({ kind }) => kind)).toContain('view own');
+  answered(Number.POSITIVE_INFINITY);
+  expect(await erase('nobody@example.org')).toMatchObject({ complete: true });
+  expect(await counted('own', 'late@example.org')).toBe(0);
+});
+
 it('sources that cannot be read are told, and nothing is certified as complete', async () => {
   web.answer((_request, response) => response.writeHead(404).end());
-  const { complete, unsearched } = await erase('late@example.org');
+  const { complete, unsearched } = await erase('somebody@example.org');
   expect(complete).toBe(false);
   const kept = unsearched.filter(({ store }) => store === 'features');
   expect(kept.map(({ kind }) => kind).sort()).toEqual(['view own', 'view pair', 'view shop', 'view visits']);
   for (const { why } of kept) expect(why).toContain('visits');
-  expect((await new FeatureRecords((await platform.deps.store()).documents).all()).length).toBe(1);
+  // Also one that may be there again in a while.
+  web.answer((request) => request.socket.destroy());
+  expect(await erase('somebody@example.org')).toMatchObject({ complete: false });
 });

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -53,6 +53,16 @@ async function sightings(of: string): Promise<number> {
   return found;
 }
 
+/** A process that writes the file anew all the time, when it has begun. */
+async function rewriting(pauseMs: number): Promise<ChildProcess> {
+  const { path, execArgv } = ownScript(import.meta.url, './feature-store-rewriter.ts');
+  const child = spawn(process.execPath, [...execArgv, path, folder(), String(pauseMs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  return child;
+}
+
 const others = someEvents(4_000, 300);
 const needles = Array.from({ length: 50 }, (_, at) => ({
   key: 'needle',
@@ -103,18 +113,40 @@ describe('an LMDB file that is written anew', () => {
     await late.close();
   });
 
+  it('has all that was written meanwhile', async () => {
+    await world.set(others);
+    await materialize();
+    const rewriter = await rewriting(150);
+    for (let round = 0; round < 8; round++) {
+      await world.add([
+        { key: `payer-${round}`, time: NOW - round * 7_000_000 - 2, amount: round, other: 1 },
+      ]);
+      for (let done = false; !done; )
+        done = await materialize().then(
+          () => true,
+          (error: unknown) => {
+            expect(error).toMatchObject({ code: 'StageFailed', retryable: true });
+            return false;
+          },
+        );
+      const { values } = await store.lookUp(world.served, [`payer-${round}`], NOW);
+      expect([...values]).toEqual(await world.trained(`payer-${round}`, NOW));
+    }
+    rewriter.kill('SIGKILL');
+    const expected = await contentOf(store, world.id);
+    await store.removeView(world.id);
+    await materialize();
+    expect(await contentOf(store, world.id)).toEqual(expected);
+  });
+
   it('is the former one or the new one, whenever the process is killed', async () => {
     await world.set(others);
     await materialize();
     const expected = await contentOf(store, world.id);
-    const { path, execArgv } = ownScript(import.meta.url, './feature-store-rewriter.ts');
     const random = randomNumbers(5);
     for (let round = 0; round < 10; round++) {
-      const child = spawn(process.execPath, [...execArgv, path, folder()], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
+      const child = await rewriting(0);
       const ended = once(child, 'exit');
-      await once(child.stdout, 'data');
       await delay(random() * 200);
       child.kill('SIGKILL');
       expect(await ended).toEqual([null, 'SIGKILL']);

@@ -53,6 +53,7 @@ describe('recorded histories', () => {
       'gates-failed',
       'materialization',
       'materialization-refused',
+      'materialization-unnamed',
       'model-server',
       'monitor',
       'rejection',
