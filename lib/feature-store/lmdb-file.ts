@@ -225,6 +225,8 @@ function firstName(folder: string): string {
   writeFileSync(temp, name, { flush: true });
   try {
     linkSync(temp, join(folder, CURRENT));
+    // Of the time when a store was one file for good; it is filled anew.
+    for (const old of ['data.mdb', 'lock.mdb']) discard(join(folder, old));
     return name;
   } catch (error) {
     const other = nameIn(folder);

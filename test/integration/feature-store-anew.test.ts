@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { materializeView } from '../../lib/feature-store/materialize.ts';
+import { fieldOf } from '../../lib/feature-store/online-backend.ts';
 import type { OnlineFeatures } from '../../lib/feature-store/online-features.ts';
 import { openFeatureStore } from '../../lib/feature-store/open-feature-store.ts';
 import { ownScript } from '../../lib/processes/own-script.ts';
@@ -114,29 +116,34 @@ describe('an LMDB file that is written anew', () => {
   });
 
   it('has all that was written meanwhile', async () => {
-    await world.set(others);
-    await materialize();
-    const rewriter = await rewriting(150);
-    for (let round = 0; round < 8; round++) {
-      await world.add([
-        { key: `payer-${round}`, time: NOW - round * 7_000_000 - 2, amount: round, other: 1 },
-      ]);
-      for (let done = false; !done; )
-        done = await materialize().then(
-          () => true,
-          (error: unknown) => {
-            expect(error).toMatchObject({ code: 'StageFailed', retryable: true });
-            return false;
-          },
-        );
-      const { values } = await store.lookUp(world.served, [`payer-${round}`], NOW);
-      expect([...values]).toEqual(await world.trained(`payer-${round}`, NOW));
+    const field = (number: number): Buffer => fieldOf(createHash('md5').update(`${number}`).digest(), 0);
+    const record = (number: number) => ({ field: field(number), bytes: Buffer.alloc(200, number) });
+    const filled = await store.backend.write(world.id);
+    // Copying them takes longer than writing one.
+    for (let from = 0; from < 60_000; from += 5_000)
+      await filled.put(
+        0,
+        Array.from({ length: 5_000 }, (_, at) => record(from + at)),
+      );
+    const rewriter = await rewriting(20);
+    let supplanted = 0;
+    let writer = await store.backend.write(world.id);
+    for (let number = 0; number < 300; ) {
+      const written = await writer.put(1, [record(number)]).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'StageFailed', retryable: true });
+      });
+      if (written === undefined) {
+        supplanted++;
+        writer = await store.backend.write(world.id);
+      } else number++;
+      await delay(5);
     }
     rewriter.kill('SIGKILL');
-    const expected = await contentOf(store, world.id);
-    await store.removeView(world.id);
-    await materialize();
-    expect(await contentOf(store, world.id)).toEqual(expected);
+    expect(supplanted).toBeGreaterThan(1);
+    const found = new Set<string>();
+    for await (const fields of (await store.backend.write(world.id)).fields(1))
+      for (const one of fields) found.add(one.toString('hex'));
+    expect(found).toEqual(new Set(Array.from({ length: 300 }, (_, at) => field(at).toString('hex'))));
   });
 
   it('is the former one or the new one, whenever the process is killed', async () => {
