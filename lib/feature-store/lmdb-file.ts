@@ -54,7 +54,8 @@ export class LmdbFile {
   static open(folder: string): LmdbFile {
     for (;;) {
       const name = nameIn(folder) ?? firstName(folder);
-      const file = LmdbFile.#opened(folder, name);
+      const file = LmdbFile.#openedWhile(folder, name, name);
+      if (!file) continue;
       const next = file.movedTo();
       // What was deleted between its name was read and it was opened is an empty file now.
       if (next === undefined && nameIn(folder) === name) return file;
@@ -66,7 +67,8 @@ export class LmdbFile {
 
   /** Says that a file took the place of another one, unless yet another one did so since. */
   static #follow(folder: string, name: string, next: string): void {
-    const file = LmdbFile.#opened(folder, next);
+    const file = LmdbFile.#openedWhile(folder, name, next);
+    if (!file) return;
     try {
       file.transaction(() => {
         if (file.movedTo() === undefined && nameIn(folder) === name) point(folder, next);
@@ -75,6 +77,16 @@ export class LmdbFile {
       void file.close();
     }
     discard(join(folder, name));
+  }
+
+  /** @returns `undefined` where a file was deleted while it was opened, since `current` names another one by now */
+  static #openedWhile(folder: string, current: string, name: string): LmdbFile | undefined {
+    try {
+      return LmdbFile.#opened(folder, name);
+    } catch (error) {
+      if (nameIn(folder) === current) throw error;
+      return undefined;
+    }
   }
 
   static #opened(folder: string, name: string): LmdbFile {
