@@ -34,8 +34,8 @@ export interface PersonalStore {
   /** Of letters and `_`, for people and for the certificate. */
   readonly name: string;
   /**
-   * Looks for the person; changes nothing that the store has. A store without the person has no steps. Only rows of pipelines that
-   * `person.concerns`, by `person.columnsOf` alone.
+   * Looks for the person; changes nothing that the store has. A store without the person has no steps. Only rows of
+   * pipelines that `person.concerns`, by `person.columnsOf` alone.
    */
   plan(person: Person, tools: SearchTools): Promise<StorePlan>;
   /** Whether a step that is about to be taken for the first time still fits: nothing changed since the plan. */
