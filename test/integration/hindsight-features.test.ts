@@ -16,12 +16,11 @@ import { storeIdOf } from '../../lib/feature-store/stored-view.ts';
 import { planView } from '../../lib/feature-store/view-plan.ts';
 import { hindsightOf } from '../../lib/monitoring/hindsight.ts';
 import type { WatchedProblem } from '../../lib/monitoring/problem.ts';
-import { OnnxGraphBuilder } from '../../lib/onnx/graph.ts';
 import type { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { openStore } from '../../lib/store/open-store.ts';
 import { startServing } from '../../serving/process/supervisor.ts';
 import { servingFromEnv } from '../../workers/serving-options.ts';
-import { viewModel, viewPrediction } from '../support/view-model.ts';
+import { plainModel, viewModel, viewPrediction } from '../support/view-model.ts';
 
 const PROBLEM: WatchedProblem = { task: 'regression', classNames: [], positiveClass: null };
 const ROWS = 60;
@@ -66,21 +65,6 @@ let config: PerennialConfig;
 let store: ArtifactStore;
 const models = new Map<string, ServedModel>();
 
-/** Says the amount. */
-async function amountModel(version: string): Promise<ServedModel> {
-  const graph = new OnnxGraphBuilder('amount');
-  graph.op('Identity', [graph.input('amount', 'float', ['batch'])], { output: 'prediction' });
-  graph.output('prediction', 'float', ['batch']);
-  return {
-    version,
-    onnx: await store.putBytes(graph.build(), 'application/onnx'),
-    signature: {
-      inputs: [{ name: 'amount', kind: 'numeric', optional: false }],
-      outputs: [{ name: 'prediction', kind: 'float' }],
-    },
-  };
-}
-
 /** In April version 1 answers, which takes no view; in May version 2, which does, answers the second half; in June all. */
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'perennial-hindsight-'));
@@ -118,7 +102,7 @@ beforeAll(async () => {
   const whole = plannedView(storeIdOf('shop', plan), plan);
   const taken = ['spending_count_1h', 'spending_total_1d'];
   const views = [{ ...whole, columns: whole.columns.filter(({ input }) => taken.includes(input)) }];
-  models.set('1', await amountModel('1'));
+  models.set('1', await plainModel(store, '1'));
   models.set('2', await viewModel(store, '2', { views }));
   models.set('3', await viewModel(store, '3', { views, add: 300 }));
   const server = await startServing({
