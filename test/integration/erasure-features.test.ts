@@ -117,6 +117,7 @@ beforeAll(async () => {
   visits = `who,page,seen\n${PERSON.trim()},shop-0,2026-11-01 08:00:00\n${STAYS},shop-0,2026-11-01 09:00:00\n`;
   web.answer((_request, response) => response.end(visits));
   await refresh({ spec: specOf() });
+  await platform.pauseFeatures(PIPELINE);
 }, 120_000);
 afterAll(async () => {
   await platform?.close();

@@ -192,6 +192,7 @@ beforeAll(async () => {
 
   await writePayments(before(at(3)));
   await materialize(at(3));
+  await platform.pauseFeatures(NAME);
   await askAllDay(2);
   await writePayments([...before(at(4)), TWICE]);
   await materialize(at(4));

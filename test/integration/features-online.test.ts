@@ -73,6 +73,7 @@ it('a candidate’s views are there, and its schedule with them', async () => {
     when: 'every 10m',
     overlap: 'SKIP',
   });
+  await platform.pauseFeatures(PIPELINE);
 });
 
 it('nothing new writes nothing; a late event counts once, however often it is looked for', async () => {

@@ -24,6 +24,7 @@ import type { ModelServerActivities, PerennialActivities } from '../../contracts
 import {
   ACTIVITY_PREFIX,
   DEFAULT_TASK_QUEUE,
+  featuresScheduleId,
   modelServerTaskQueue,
   modelServerWorkflowId,
   WORKFLOW_TYPES,
@@ -160,6 +161,11 @@ export class TestPlatform {
       const { servers } = await this.run('listModelServers', {});
       if (servers.length > 0) return;
     }
+  }
+
+  /** From now on a test says when views are brought up to date, whatever the hour is; call it after the first time. */
+  async pauseFeatures(pipeline: string): Promise<void> {
+    await this.client.schedule.getHandle(featuresScheduleId(pipeline)).pause();
   }
 
   /** Runs an activity as {@link run} does, as the attempt that follows a lost one. */
