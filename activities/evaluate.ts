@@ -109,6 +109,7 @@ export async function evaluate(
       (await judgeChampion(incumbent, {
         split,
         problem,
+        views: input.views ?? [],
         predict: (served) => predict(served, 'test'),
         judged: (answered, itsThreshold) =>
           judged(

@@ -1,7 +1,9 @@
 import { PerennialError } from '../contracts/errors.ts';
+import type { ViewPlan } from '../contracts/feature-store.ts';
 import type { LoadableModel } from '../contracts/registered-version.ts';
 import type { Judgement } from '../contracts/reports.ts';
 import type { EvaluateOutput, SplitOutput } from '../contracts/stages.ts';
+import { redefinedColumns, servedColumns } from '../domain/view-definitions.ts';
 import { DEFAULT_THRESHOLD, type Problem } from '../lib/statistics/judge.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
@@ -11,6 +13,8 @@ import { ALIASES, loadableModel, versionByAlias } from './champion.ts';
 export interface ChampionTrial {
   split: SplitOutput;
   problem: Problem;
+  /** Whose columns the rows have. */
+  views: readonly ViewPlan[];
   /** Answers of a model for the test rows. */
   predict(model: LoadableModel): Promise<Float64Array>;
   /** Judges these answers at the champion's threshold, and the candidate's against them. */
@@ -65,7 +69,7 @@ export async function judgeChampion(
 }
 
 /** Why the model answers another question, or needs what the data no longer have. */
-function mismatch(model: LoadableModel, { problem, split }: ChampionTrial): string | undefined {
+function mismatch(model: LoadableModel, { problem, split, views }: ChampionTrial): string | undefined {
   const list = (values: readonly string[]): string => values.slice(0, 20).join(', ') || 'none';
   if (model.task !== problem.task) return `its task is ${model.task}, the candidate's ${problem.task}`;
   if (model.classNames.join('\n') !== problem.classNames.join('\n'))
@@ -75,7 +79,13 @@ function mismatch(model: LoadableModel, { problem, split }: ChampionTrial): stri
   const missing = model.signature.inputs.filter(
     (input) => !split.columns.some(({ name }) => name === input.name),
   );
-  return missing.length > 0
-    ? `the data no longer have its input columns ${list(missing.map(({ name }) => name))}`
+  if (missing.length > 0)
+    return `the data no longer have its input columns ${list(missing.map(({ name }) => name))}`;
+  const redefined = redefinedColumns(
+    servedColumns(model),
+    views.flatMap(({ columns }) => columns),
+  );
+  return redefined.length > 0
+    ? `its input columns ${list(redefined)} are of feature views that are defined otherwise now`
     : undefined;
 }

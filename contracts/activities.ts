@@ -11,7 +11,7 @@ import type {
   WithdrawUpdate,
 } from './endpoint.ts';
 import type { AppendVerdict, EventBatch, EventLogHead } from './events.ts';
-import type { FeatureActivities } from './feature-store.ts';
+import type { FeatureActivities, ViewPlan } from './feature-store.ts';
 import type { CodeVersion } from './lifecycle.ts';
 import type { MonitoringActivities, RetrainingActivities } from './monitoring-activities.ts';
 import type { NoticeOfRun } from './notices.ts';
@@ -83,6 +83,8 @@ export interface EvaluationActivities {
     prepared: PrepareOutput;
     train: TrainOutput;
     tracking: Tracking;
+    /** Whose columns the rows have; left out where there are none. */
+    views?: ViewPlan[];
     /** What the winner is held against instead of the version in production; `null`: nothing. */
     champion?: LoadableModel | null;
   }): Promise<EvaluateOutput>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { artifactRef } from './refs.ts';
-import { aggregate } from './serving.ts';
+import { aggregate, columnDefinition } from './serving.ts';
 import type { PipelineSpec } from './spec/pipeline.ts';
 
 /** A view as the engine works with it. */
@@ -21,6 +21,7 @@ export const viewPlan = z.strictObject({
       value: z.number().int().nonnegative(),
       /** The place of its window among `windows`. */
       window: z.number().int().nonnegative(),
+      definition: columnDefinition,
     }),
   ),
   /** The identity of the definition. */

@@ -42,6 +42,9 @@ export const AGGREGATES = [
 export const aggregate = z.enum(AGGREGATES);
 export type Aggregate = z.infer<typeof aggregate>;
 
+/** The identity of what a column of a view is: the same where its values are. Earlier versions have none. */
+export const columnDefinition = z.string().optional();
+
 /** Inputs of a model that the server looks up in the online store, by columns that the request has. */
 export const servedView = z.strictObject({
   /** As the spec has it. */
@@ -64,6 +67,7 @@ export const servedView = z.strictObject({
         window: z.number().int().positive(),
         /** What stands in where the store cannot be asked: fitted on the training rows; `null`: missing. */
         default: z.number().nullable(),
+        definition: columnDefinition,
       }),
     )
     .min(1),

@@ -4,7 +4,7 @@ import { registeredModel } from '../activities/registered-model.ts';
 import { PerennialError } from '../contracts/errors.ts';
 import { type Hindsight, type HindsightQuestion, hindsightQuestion } from '../contracts/hindsight.ts';
 import { pipelineSpec } from '../contracts/spec/pipeline.ts';
-import { hindsightOf } from '../lib/monitoring/hindsight.ts';
+import { type Answering, hindsightOf } from '../lib/monitoring/hindsight.ts';
 import { MonitorRecords } from '../lib/monitoring/monitor-records.ts';
 import { hindsightPage } from '../lib/report/hindsight-page.ts';
 import { answering, type QuestionSetting } from './answer.ts';
@@ -35,19 +35,19 @@ async function answerOf(
   const spec = pipelineSpec.parse(await store.json(specRef));
   const model = await registeredModel(deps.mlflow(), store, endpoint, version);
   const problem = problemOf(model, spec);
-  const others = new Map([[version, problem]]);
+  const others = new Map<string, Answering>([[version, { ...servedOf(model), problem }]]);
   return hindsightOf(config, {
     endpoint,
     model: servedOf(model),
     modelPath: await store.path(model.onnx),
     problem,
-    problemOf: async (other) => {
+    other: async (other) => {
       // One that is gone from the registry is taken to predict the same.
       const known =
         others.get(other) ??
         (await registeredModel(deps.mlflow(), store, endpoint, other).then(
-          (found) => problemOf(found, spec),
-          () => problem,
+          (found) => ({ ...servedOf(found), problem: problemOf(found, spec) }),
+          () => ({ problem }),
         ));
       others.set(other, known);
       return known;

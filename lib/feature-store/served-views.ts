@@ -63,6 +63,7 @@ export const plannedView = (
       value: column.value,
       window: windows[column.window] ?? 0,
       default: typeof other === 'number' ? other : null,
+      ...(column.definition === undefined ? {} : { definition: column.definition }),
     };
   }),
   ttlMs: null,

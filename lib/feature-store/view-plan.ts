@@ -68,6 +68,8 @@ export async function planView(database: Database, name: string, view: FeatureVi
       return { name: column, aggregate, value, window: view.windows.indexOf(window) };
     },
   );
+  const definitionOf = ({ aggregate, value, window }: ViewPlan['columns'][number]): string =>
+    sha256([events, view.entity, view.timestamp, values[value], aggregate, lengths[window]]).slice(0, 16);
   const eventsSql = `SELECT ${keySql(view.entity)} AS ${KEY}, ${timeSql(view.timestamp)} AS ${TIME}${values
     .map((sql, index) => `, ${sql} AS ${valueColumn(index)}`)
     .join('')} FROM (${events}\n)`;
@@ -77,10 +79,12 @@ export async function planView(database: Database, name: string, view: FeatureVi
     entity: view.entity,
     values: values.length,
     windows: lengths,
-    columns,
-    digest: createHash('sha256').update(JSON.stringify({ eventsSql, lengths, columns })).digest('hex'),
+    columns: columns.map((column) => ({ ...column, definition: definitionOf(column) })),
+    digest: sha256({ eventsSql, lengths, columns }),
   };
 }
+
+const sha256 = (facts: unknown): string => createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 
 type Types = ReadonlyMap<string, string>;
 

@@ -5,6 +5,7 @@ import type { Hindsight, HindsightWindow } from '../../contracts/hindsight.ts';
 import type { MeasuredQuality, ObservedWindow } from '../../contracts/monitoring.ts';
 import { requestSignature, type ServedModel } from '../../contracts/serving.ts';
 import type { MetricName } from '../../contracts/spec/metrics.ts';
+import { redefinedColumns, servedColumns } from '../../domain/view-definitions.ts';
 import type { Database } from '../duckdb/database.ts';
 import { quoteIdent, quoteLiteral } from '../duckdb/sql.ts';
 import { openPredictions } from '../predictions/prediction-log.ts';
@@ -19,6 +20,11 @@ import { answerNames, type WatchedProblem } from './problem.ts';
 /** Rows of a window that are asked again, evenly drawn from those whose truth is known. */
 const MOST_ROWS = 200_000;
 
+/** What is asked of a version that answered. */
+export interface Answering extends Pick<ServedModel, 'views'> {
+  problem: WatchedProblem;
+}
+
 /** What is asked again. */
 export interface HindsightOptions {
   endpoint: string;
@@ -26,8 +32,8 @@ export interface HindsightOptions {
   modelPath: string;
   /** What the model predicts. */
   problem: WatchedProblem;
-  /** What another version predicts: its threshold may be another. */
-  problemOf(version: string): Promise<WatchedProblem>;
+  /** A version that answered: its threshold and its feature views may be others. */
+  other(version: string): Promise<Answering>;
   metric: MetricName;
   /** The earliest first. */
   windows: readonly ObservedWindow[];
@@ -42,11 +48,12 @@ export interface HindsightOptions {
 /**
  * Asks a version, by its file, all that an endpoint was asked and of which the truth is known, window by window, and
  * holds its answers against the truth beside those that were given. Both are measured on the same rows: of a window in
- * which only some versions took the feature views that this one reads, on the rows that those answered. One window is
- * held in memory at a time, at most 200,000 of its rows.
+ * which only some versions took the feature views that this one reads, as it defines them, on the rows that those
+ * answered. One window is held in memory at a time, at most 200,000 of its rows.
  *
  * @param config where the prediction log lies
- * @throws PerennialError `InputInvalid` where the log lacks a feature that the version reads; `ModelInvalid`,
+ * @throws PerennialError `InputInvalid` where the log lacks a feature that the version reads, or has it by other
+ *   definitions only; `ModelInvalid`,
  *   `KeyringInvalid`, `StoreUnavailable`
  */
 export async function hindsightOf(config: PredictionConfig, options: HindsightOptions): Promise<Hindsight> {
@@ -107,14 +114,16 @@ async function ofWindow(
       .sort(([, a], [, b]) => (a < b ? -1 : 1));
     const versions = Object.fromEntries(counted.map(({ version, n }) => [String(version), Number(n)]));
     const [main] = Object.keys(versions).sort((a, b) => (versions[b] ?? 0) - (versions[a] ?? 0));
-    if (main === undefined || (await askAgain(log.database, options, { folder, asked, answered })) === 0)
+    if (main === undefined) return { since, window: null };
+    const alike = await definedAlike(Object.keys(versions), options);
+    if ((await askAgain(log.database, options, { folder, asked, answered, alike })) === 0)
       return { since, window: null };
     const relation = `read_parquet(${quoteLiteral(answered)})`;
     const quality = async (problem: WatchedProblem, columnOf: (name: string) => string) => {
       const rows = await readLabelled(log.database, { relation, columnOf }, problem);
       return measuredQuality(problem, rows.rows, knownRows(rows, problem.task), options.seed);
     };
-    const given = await quality(await options.problemOf(main), (name) => `served_${name}`);
+    const given = await quality((await options.other(main)).problem, (name) => `served_${name}`);
     if (given.labels === 0) return { since, window: null };
     const would = await quality(options.problem, (name) => `output_${name}`);
     return { since, window: { window, versions, answered: given, asked: would } };
@@ -131,11 +140,42 @@ const knowsViews = ({ views = [] }: ServedModel, logged: ReadonlySet<string>): s
     .filter((column) => logged.has(column))
     .map((column) => `${quoteIdent(column)} IS NOT NULL`);
 
+/**
+ * The versions whose looked-up values are those that this one would have looked up; `null`: all are.
+ *
+ * @throws PerennialError `InputInvalid` where none is
+ */
+async function definedAlike(
+  versions: readonly string[],
+  { model, other }: Pick<HindsightOptions, 'model' | 'other'>,
+): Promise<string[] | null> {
+  const own = servedColumns(model);
+  if (own.length === 0) return null;
+  const alike: string[] = [];
+  const redefined = new Set<string>();
+  for (const version of versions) {
+    const found = redefinedColumns(own, servedColumns(await other(version)));
+    if (found.length === 0) alike.push(version);
+    for (const name of found) redefined.add(name);
+  }
+  if (redefined.size === 0) return null;
+  if (alike.length > 0) return alike;
+  throw new PerennialError(
+    'InputInvalid',
+    `version ${model.version} defines ${[...redefined].join(', ')} otherwise than the versions that answered in this time, so that their values say nothing of it; ask about other windows`,
+  );
+}
+
 /** @returns how many rows were asked */
 async function askAgain(
   database: Database,
   { model, modelPath, problem, memoryLimit, signal }: HindsightOptions,
-  { folder, asked, answered }: { folder: string; asked: string; answered: string },
+  {
+    folder,
+    asked,
+    answered,
+    alike,
+  }: { folder: string; asked: string; answered: string; alike: readonly string[] | null },
 ): Promise<number> {
   const logged = new Set((await database.columns('labelled')).map(({ name }) => name));
   const missing = model.signature.inputs.filter(({ name }) => !logged.has(`input_${name}`));
@@ -152,9 +192,16 @@ async function askAgain(
     'truth_label AS __truth_label',
     'truth_value AS __truth_value',
   ];
+  const taken = [
+    ANSWERED,
+    ...knowsViews(model, logged),
+    ...(alike ? [`version IN (${alike.map(quoteLiteral).join(', ')})`] : []),
+    'truth_by IS NOT NULL',
+    '(truth_label IS NOT NULL OR truth_value IS NOT NULL)',
+  ];
   const rows = await database.copyToParquet(
     `SELECT ${select.join(', ')} FROM labelled
-     WHERE ${[ANSWERED, ...knowsViews(model, logged)].join(' AND ')} AND truth_by IS NOT NULL AND (truth_label IS NOT NULL OR truth_value IS NOT NULL)
+     WHERE ${taken.join(' AND ')}
      ORDER BY hash(request_id, time, row) LIMIT ${MOST_ROWS}`,
     asked,
   );

@@ -65,7 +65,10 @@ let config: PerennialConfig;
 let store: ArtifactStore;
 const models = new Map<string, ServedModel>();
 
-/** In April version 1 answers, which takes no view; in May version 2, which does, answers the second half; in June all. */
+/**
+ * In April version 1 answers, which takes no view; in May version 2, which does, answers the second half; in June all.
+ * In July version 4, which has the view otherwise, answers the second half.
+ */
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'perennial-hindsight-'));
   const env = {
@@ -95,7 +98,7 @@ beforeAll(async () => {
   await materializedAside({
     ...{ plan, sources: [{ name: 'purchases', files: [path] }], pipeline: 'shop', personal: false },
     access: await featureStoreAccess(config, store),
-    until: Date.UTC(2009, 6, 1),
+    until: Date.UTC(2009, 7, 1),
     from: Date.UTC(2009, 3, 1),
     spillDir: join(dataDir, 'spill'),
   });
@@ -105,6 +108,12 @@ beforeAll(async () => {
   models.set('1', await plainModel(store, '1'));
   models.set('2', await viewModel(store, '2', { views }));
   models.set('3', await viewModel(store, '3', { views, add: 300 }));
+  const otherwise = views.map((view) => ({
+    ...view,
+    columns: view.columns.map((column) => ({ ...column, definition: `other ${column.definition}` })),
+  }));
+  models.set('4', await viewModel(store, '4', { views: otherwise }));
+  models.set('5', await viewModel(store, '5', { views: otherwise, add: 50 }));
   const server = await startServing({
     ...servingFromEnv(env, config),
     serverId: 'replay',
@@ -145,6 +154,8 @@ beforeAll(async () => {
     await send('1', 5, callsOf(5).slice(0, ROWS / 2));
     await send('2', 5, callsOf(5).slice(ROWS / 2));
     await send('2', 6, callsOf(6));
+    await send('2', 7, callsOf(7).slice(0, ROWS / 2));
+    await send('4', 7, callsOf(7).slice(ROWS / 2));
   } finally {
     await server.close();
   }
@@ -166,7 +177,7 @@ async function lookBack(version: string, months: readonly number[]): Promise<Hin
     model,
     modelPath: await store.path(model.onnx),
     problem: PROBLEM,
-    problemOf: async () => PROBLEM,
+    other: async (other) => ({ ...modelOf(other), problem: PROBLEM }),
     metric: 'root_mean_squared_error',
     windows: months.map(windowOf),
     scratchDir,
@@ -190,6 +201,30 @@ it('what was looked up is asked again, of the rows that a version with the views
     );
   }
   expect(found.windows[0]?.versions).toEqual({ '1': ROWS / 2, '2': ROWS / 2 });
+});
+
+it('values of a view that was defined otherwise are not taken for its own', async () => {
+  const [first, second] = [callsOf(7).slice(0, ROWS / 2), callsOf(7).slice(ROWS / 2)];
+  for (const [version, calls, add] of [
+    ['3', first, 300],
+    ['5', second, 50],
+  ] as const) {
+    const [window] = (await lookBack(version, [7])).windows;
+    expect(window?.versions).toEqual({ '2': ROWS / 2, '4': ROWS / 2 });
+    expect(window?.asked).toMatchObject({
+      labels: calls.length,
+      metrics: {
+        root_mean_squared_error: expect.closeTo(
+          rmse(calls, (call) => answer(call, add)),
+          2,
+        ),
+      },
+    });
+  }
+  await expect(lookBack('5', [6])).rejects.toMatchObject({
+    code: 'InputInvalid',
+    message: expect.stringMatching(/version 5 defines spending_count_1h, spending_total_1d otherwise/),
+  });
 });
 
 it('a version without views is asked about all rows', async () => {

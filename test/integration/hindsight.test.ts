@@ -135,7 +135,7 @@ async function lookBack(version: string, model = modelOf(version)): Promise<Hind
     model,
     modelPath: await store.path(model.onnx),
     problem: PROBLEM,
-    problemOf: async () => PROBLEM,
+    other: async () => ({ problem: PROBLEM }),
     metric: 'brier_score',
     windows: WINDOWS,
     scratchDir,

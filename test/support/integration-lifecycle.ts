@@ -73,7 +73,11 @@ export async function runToRegistration(
     trained.push(await platform.run('finishCandidate', finishInput(ground, candidate, outcome)));
   }
   const train = trainOutput(spec, trained);
-  const evaluate = await platform.run('evaluate', { spec, split, prepared, train, tracking });
+  const { views } = ingest;
+  const evaluate = await platform.run('evaluate', {
+    ...{ spec, split, prepared, train, tracking },
+    ...(views ? { views } : {}),
+  });
   const explain = await platform.run('explain', {
     spec,
     split,

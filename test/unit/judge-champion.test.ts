@@ -15,7 +15,8 @@ const champion: LoadableModel = {
 };
 
 /** Test rows of a candidate, with these columns beside those that all take. */
-const trialOf = (columns: readonly string[]): ChampionTrial => ({
+const trialOf = (columns: readonly string[], views: ChampionTrial['views'] = []): ChampionTrial => ({
+  views,
   problem: { ...PROBLEM, quantile: 0.5, baseline: parts.baseline },
   split: {
     ...parts,
@@ -50,4 +51,35 @@ it('one with a view, or a window of it, that the candidate lacks is named with t
     trialOf(['spending_count_1h', 'spending_total_7d']),
   );
   expect(other.notComparable).toBe('the data no longer have its input columns spending_total_1d');
+});
+
+it('one with a view that is defined otherwise now is not judged on the new values', async () => {
+  const defined = (definition?: string) => ({ ...(definition === undefined ? {} : { definition }) });
+  const judgedOn = async (was: string | undefined, now: string | undefined) => {
+    const { columns, ...view } = spending();
+    const views = [{ ...view, columns: columns.map((column) => ({ ...column, ...defined(was) })) }];
+    const plan = {
+      ...{
+        name: 'spending',
+        eventsSql: 'SELECT 1',
+        entity: ['customer'],
+        values: 1,
+        windows: [1],
+        digest: 'new',
+      },
+      columns: columns.map(({ input, aggregate, value }, place) => ({
+        ...{ name: input, aggregate, value, window: 0 },
+        ...defined(place === 1 ? now : was),
+      })),
+    };
+    return judgeChampion({ version: '3', model: { ...champion, views } }, trialOf(looked, [plan]));
+  };
+  expect((await judgedOn('as-it-was', 'as-it-is')).champion).toMatchObject({
+    test: {},
+    notComparable: 'its input columns spending_total_1d are of feature views that are defined otherwise now',
+  });
+  expect((await judgedOn('as-it-was', 'as-it-was')).champion.notComparable).toBeUndefined();
+  // Of a version, or a run, from before columns had one nothing is known.
+  expect((await judgedOn(undefined, 'as-it-is')).champion.notComparable).toBeUndefined();
+  expect((await judgedOn('as-it-was', undefined)).champion.notComparable).toBeUndefined();
 });

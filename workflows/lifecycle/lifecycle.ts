@@ -70,7 +70,10 @@ export async function lifecycle(argument: unknown): Promise<LifecycleResult> {
       trainedBySearch(spec, split, prepared, tracking, run.identity),
     );
     const evaluated = await run.stage('evaluate', summaries.evaluate, () =>
-      activities.evaluate({ spec, split, prepared, train: trained, tracking }),
+      activities.evaluate({
+        ...{ spec, split, prepared, train: trained, tracking },
+        ...(ingest.views ? { views: ingest.views } : {}),
+      }),
     );
     const explain = patched(EXPLAINED)
       ? await run.stage('explain', summaries.explain, () =>
