@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { DIST, isBuilt } from './scripts/setup/build.mjs';
 import LongestFirst from './test/support/longest-first.ts';
 
 const SECOND = 1_000;
 const results = process.env.PERENNIAL_TEST_RESULTS;
+// Processes that tests start need no loader then. Whoever watches files goes on changing them.
+if (process.argv.includes('run') && isBuilt()) process.env.PERENNIAL_BUILT = DIST;
 
 /** One project for each rung of the test ladder; `npx vitest run --project unit` runs one of them. */
 export default defineConfig({

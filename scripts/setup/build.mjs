@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { lockDigest } from './node-modules.mjs';
 import { execute, ROOT, SetupError } from './steps.mjs';
 
-const DIST = join(ROOT, 'dist');
+export const DIST = join(ROOT, 'dist');
 // At the depth of dist/, so that the paths in source maps are right; renamed when whole.
 const NEXT = join(ROOT, 'dist.next');
 const STAMP = '.perennial-build.sha256';
@@ -17,8 +17,7 @@ const STANDALONE = 'scripts/bundle-standalone.ts';
 /** Compiles where a source, a setting or a package has changed. A build that fails leaves the last one in place. */
 export async function buildTypeScript(progress) {
   const digest = sourceDigest();
-  const stamp = join(DIST, STAMP);
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === digest) return 'up to date';
+  if (isBuilt(digest)) return 'up to date';
   progress('compiling');
   rmSync(NEXT, { recursive: true, force: true });
   try {
@@ -38,8 +37,14 @@ export async function buildTypeScript(progress) {
   }
   await bundleWorkflows(progress);
   await bundleStandalone(progress);
-  writeFileSync(stamp, `${digest}\n`);
+  writeFileSync(join(DIST, STAMP), `${digest}\n`);
   return 'built';
+}
+
+/** Whether dist/ was made of the sources as they are. */
+export function isBuilt(digest = sourceDigest()) {
+  const stamp = join(DIST, STAMP);
+  return existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === digest;
 }
 
 /** Bundles the workflows now, so that no worker has to at its start. */

@@ -1,6 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { type OwnScript, ownScript, scriptAt } from '../../lib/processes/own-script.ts';
 
 /** A serving process, and what it said before anybody listened. */
 export interface ServingFork {
@@ -16,7 +15,7 @@ let ahead: (ServingFork & { readonly stop: () => void }) | undefined;
  */
 export function forkAhead(): void {
   if (ahead) return;
-  const worker = fork(servingEntry());
+  const worker = fork(ownEntry());
   const said: unknown[] = [];
   const listen = (message: unknown): void => void said.push(message);
   worker.on('message', listen);
@@ -36,20 +35,13 @@ export function forkServing(entry?: string): ServingFork {
     waiting.stop();
     if (!waiting.worker.isDead()) return waiting;
   }
-  return { worker: fork(entry ?? servingEntry()), said: [] };
+  return { worker: fork(entry === undefined ? ownEntry() : scriptAt(entry)), said: [] };
 }
 
-function fork(entry: string): Worker {
+function fork({ path, execArgv }: OwnScript): Worker {
   cluster.schedulingPolicy = cluster.SCHED_NONE;
-  cluster.setupPrimary({
-    exec: entry,
-    args: [],
-    execArgv: entry.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [],
-  });
+  cluster.setupPrimary({ exec: path, args: [], execArgv });
   return cluster.fork();
 }
 
-function servingEntry(): string {
-  const built = fileURLToPath(new URL('./serving-process.js', import.meta.url));
-  return existsSync(built) ? built : fileURLToPath(new URL('./serving-process.ts', import.meta.url));
-}
+const ownEntry = (): OwnScript => ownScript(import.meta.url, './serving-process.ts');
