@@ -1,6 +1,6 @@
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { ownScript, scriptAt } from '../../lib/processes/own-script.ts';
 import { platformPaths } from './files.ts';
 import type { PartDefinition } from './part.ts';
 
@@ -37,10 +37,7 @@ export interface OwnPartSettings {
  * `PERENNIAL_SOURCE_ROOTS` (separated as in `PATH`), `PERENNIAL_RESOURCES`, `PERENNIAL_REPLAY`.
  */
 export function ownPart(name: 'worker' | 'server', settings: OwnPartSettings): PartDefinition {
-  const { path, execArgv } =
-    settings.script === undefined
-      ? ownScript(import.meta.url, '../../workers/main.ts')
-      : scriptAt(settings.script);
+  const program = ownProgram(settings.script);
   const variables: Record<string, string | undefined> = {
     TEMPORAL_ADDRESS: settings.temporalAddress,
     TEMPORAL_NAMESPACE: settings.namespace,
@@ -63,7 +60,7 @@ export function ownPart(name: 'worker' | 'server', settings: OwnPartSettings): P
   return {
     name,
     command: process.execPath,
-    args: [...execArgv, path, name === 'worker' ? 'worker' : 'serve'],
+    args: [...program, name === 'worker' ? 'worker' : 'serve'],
     env: { ...settings.env, ...Object.fromEntries(given) },
     cwd: process.cwd(),
     log: join(platformPaths(settings.dataDir).logs, `${name}.log`),
@@ -84,4 +81,12 @@ export function readyUrl(output: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Node's arguments for the program: compiled JavaScript as it is, TypeScript (run from source) through tsx. */
+function ownProgram(script: string | undefined): string[] {
+  const fromSource = import.meta.url.endsWith('.ts');
+  const path =
+    script ?? fileURLToPath(new URL(`../../workers/main.${fromSource ? 'ts' : 'js'}`, import.meta.url));
+  return path.endsWith('.ts') ? ['--import', import.meta.resolve('tsx'), path] : [path];
 }

@@ -153,6 +153,8 @@ export class LmdbFile {
       try {
         // Nobody has to wait for a copy, unless there is no end to what is written.
         const seen = this.#commits();
+        // What this process looked at in the same turn may be older than that.
+        this.env.resetReadTxn();
         const ahead = tries < MOST_TRIES;
         if (ahead) copy(this, fresh);
         if (!this.#moveTo(name, () => (ahead ? this.#commits() === seen : copy(this, fresh)))) {

@@ -267,7 +267,7 @@ describe.each(ITERATIVE)('%s', (trainer) => {
       scratchDir: folder.path,
       env: { PERENNIAL_CHECKPOINT_SECONDS: '0.1' },
     };
-    const caller = join(folder.path, 'caller.ts');
+    const caller = join(folder.path, 'caller.mjs');
     const { path: runner, execArgv } = ownScript(import.meta.url, '../../lib/processes/run-program.ts');
     await writeFile(
       caller,
