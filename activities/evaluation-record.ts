@@ -10,26 +10,61 @@ import { verdictPage } from '../lib/report/verdict-page.ts';
 import type { ArtifactStore } from '../lib/store/artifact-store.ts';
 import type { MlflowClient } from '../packages/mlflow-client-ts/src/index.ts';
 
+/** All but the report, which comes of it. */
+type Evaluated = Omit<EvaluateOutput, 'report'>;
+
 interface Destination {
   mlflow: MlflowClient;
   store: ArtifactStore;
   spec: Pick<PipelineSpec, 'name' | 'evaluation' | 'approval'>;
-  tracking: Tracking;
+  /** `null`: the report alone. */
+  tracking: Tracking | null;
 }
 
 /**
- * Writes an evaluation into the MLflow run: metrics, plots, and as files the verdict, slices, fairness, robustness and
- * details.
+ * Writes down an evaluation: the report into the store, and into the MLflow run metrics, plots, and as files the verdict,
+ * slices, fairness, robustness and details.
  *
  * @param evaluated with all slices and groups, not only those that travel
  * @returns the report, with all of it
  */
 export async function recordEvaluation(
   { mlflow, store, spec, tracking }: Destination,
-  evaluated: Omit<EvaluateOutput, 'report'>,
+  evaluated: Evaluated,
   details: EvaluationDetails,
 ): Promise<ArtifactRef> {
-  const { runId } = tracking;
+  // The workflow decides by the same rules on the same numbers; here they are written down for whoever reads the run.
+  const verdict = judgeGates(spec.evaluation.gates, evidenceOf(evaluated), {
+    approverDecides: spec.approval.required,
+  });
+  if (tracking) await logEvaluation({ mlflow, store, spec }, tracking.runId, evaluated, verdict, details);
+  const { winner, test, intervals, train, baseline, champion, slices, fairness, robustness, footprint } =
+    evaluated;
+  return store.putJson({
+    winner: winner.name,
+    metric: spec.evaluation.metric,
+    threshold: details.threshold,
+    test,
+    intervals,
+    confidence: spec.evaluation.confidence,
+    train,
+    baseline,
+    champion,
+    slices,
+    fairness,
+    robustness,
+    footprint,
+    verdict,
+  });
+}
+
+async function logEvaluation(
+  { mlflow, store, spec }: Omit<Destination, 'tracking'>,
+  runId: string,
+  evaluated: Evaluated,
+  verdict: ReturnType<typeof judgeGates>,
+  details: EvaluationDetails,
+): Promise<void> {
   const { winner, test, intervals, train, baseline, champion, plots } = evaluated;
   await mlflow.runs.logBatch({
     runId,
@@ -50,10 +85,6 @@ export async function recordEvaluation(
       contentType: MEDIA_TYPES.svg,
     });
   const { slices, fairness, robustness, footprint } = evaluated;
-  // The workflow decides by the same rules on the same numbers; here they are written down for whoever reads the run.
-  const verdict = judgeGates(spec.evaluation.gates, evidenceOf(evaluated), {
-    approverDecides: spec.approval.required,
-  });
   const files: Record<string, [body: string, contentType: string]> = {
     'verdict.json': [JSON.stringify(verdict, null, 2), MEDIA_TYPES.json],
     'verdict.md': [`${verdictMarkdown(verdict.results)}\n`, MEDIA_TYPES.text],
@@ -65,22 +96,6 @@ export async function recordEvaluation(
   };
   for (const [name, [body, contentType]] of Object.entries(files))
     await mlflow.artifacts.upload({ runId, path: `evaluation/${name}`, body, contentType });
-  return store.putJson({
-    winner: winner.name,
-    metric: spec.evaluation.metric,
-    threshold: details.threshold,
-    test,
-    intervals,
-    confidence: spec.evaluation.confidence,
-    train,
-    baseline,
-    champion,
-    slices,
-    fairness,
-    robustness,
-    footprint,
-    verdict,
-  });
 }
 
 /** The step-0 metrics of a split, under a fixed timestamp so that a second attempt writes the same rows. */

@@ -82,7 +82,8 @@ export interface EvaluationActivities {
     split: SplitOutput;
     prepared: PrepareOutput;
     train: TrainOutput;
-    tracking: Tracking;
+    /** The MLflow run that the evaluation is written into; `null`: none, several models are judged at once. */
+    tracking: Tracking | null;
     /** Whose columns the rows have; left out where there are none. */
     views?: ViewPlan[];
     /** What the winner is held against instead of the version in production; `null`: nothing. */

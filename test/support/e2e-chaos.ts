@@ -166,12 +166,14 @@ export class ChaosPlatform {
 
   /** Waits until a run's training is at an iteration, and has a checkpoint that its next attempt will find. */
   async checkpointed(workflowId: string, iteration = 1): Promise<void> {
+    let state: string | undefined;
     await expect
       .poll(
         async () => {
           const { runId } = await this.perennial.status(workflowId);
           const handle = this.perennial.temporal.workflow.getHandle(trainingWorkflowId(workflowId, runId));
           const description = await handle.describe().catch(() => undefined);
+          state = description?.status.name;
           for (const activity of description?.raw.pendingActivities ?? []) {
             const [payload] = activity.heartbeatDetails?.payloads ?? [];
             const details = payload?.data
@@ -180,11 +182,13 @@ export class ChaosPlatform {
             const parsed = heartbeat.safeParse(details);
             if (parsed.success && parsed.data.checkpoint) return parsed.data.iteration;
           }
-          return 0;
+          // Over before it was seen: as far as it will ever be.
+          return state === 'COMPLETED' ? Number.POSITIVE_INFINITY : 0;
         },
         { timeout: 60_000, interval: 100 },
       )
       .toBeGreaterThanOrEqual(iteration);
+    expect(state, 'the training came to its end before its checkpoint was seen').toBe('RUNNING');
   }
 
   /** How often activities of a type were started in a workflow: the attempt that completed. */

@@ -120,9 +120,11 @@ export class BacktestModels {
 
   private async judge(asOf: string, champion: NamedModel | null): Promise<TrainedModel> {
     const { spec, split, train, prepared } = await this.training(asOf);
-    const { tracking, settings } = this.plan;
+    const { settings } = this.plan;
     const against = champion && (await activities.loadBacktestModel(champion)).model;
-    const evaluate = await activities.evaluate({ spec, split, prepared, train, tracking, champion: against });
+    // Of many models, several at a time: the run of the back-test is of none of them.
+    const judged = { spec, split, prepared, train, tracking: null, champion: against };
+    const evaluate = await activities.evaluate(judged);
     const gates = judgeGates(spec.evaluation.gates, evidenceOf(evaluate));
     const { table } = await this.data();
     // The same for all champions: it is made ready once, also where two are judged at the same time.

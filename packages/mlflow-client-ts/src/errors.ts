@@ -59,7 +59,7 @@ export class MlflowError extends Error {
   readonly status: number | undefined;
   /** MLflow's error code, or undefined when the answer carried none. */
   readonly errorCode: string | undefined;
-  /** Whether repeating the same call later may succeed (429, most 5xx, network, timeout). */
+  /** Whether repeating the same call later may succeed (429, most 5xx, network, timeout, a row written by two at once). */
   readonly retryable: boolean;
   /** Wait the server asked for (`Retry-After`), in milliseconds. */
   readonly retryAfterMs: number | undefined;

@@ -99,23 +99,34 @@ function snippet(text: string): string {
   return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;
 }
 
+/**
+ * Two calls wrote the same row at once, and the database let in one of them: what SQLite, PostgreSQL, MySQL and SQL Server
+ * say of it, which MLflow answers with 400. A repeated call finds the row.
+ */
+const WRITTEN_AT_ONCE =
+  /UNIQUE constraint failed|UniqueViolation|Duplicate entry|Cannot insert duplicate key/;
+
+/** SQLAlchemy tells the statement and all that was to be written, after what went wrong. */
+const withoutStatement = (message: string): string => message.replace(/\n\[SQL: [\s\S]*$/, '');
+
 /** Builds the error for an answer with an error status (or an unexpected redirect). */
 export function statusError(response: Response, body: string, site: CallSite): MlflowError {
   const { errorCode, message } = parseErrorBody(body);
   const location = response.headers.get('location');
-  let said = message ?? snippet(body);
+  let said = message === undefined ? snippet(body) : withoutStatement(message);
   if (location !== null && response.status < 400) {
     said = `redirected to ${redactUrl(new URL(location, 'http://invalid').href)}; set trackingUri to the final address`;
   }
   const head = `MLflow ${site.operation} failed: ${response.status}${errorCode === undefined ? '' : ` ${errorCode}`}`;
   // MLflow answers 503 for features that are switched off; waiting does not switch them on.
   const switchedOff = response.status === 503 && /disabled because/i.test(body);
+  const writtenAtOnce = response.status === 400 && WRITTEN_AT_ONCE.test(said);
   return new MlflowError({
     code: 'http',
     message: `${head}${said === '' ? '' : `: ${said}`} (${site.where})`,
     status: response.status,
     errorCode,
-    retryable: isRetryableStatus(response.status) && !switchedOff,
+    retryable: writtenAtOnce || (isRetryableStatus(response.status) && !switchedOff),
     retryAfterMs: parseRetryAfter(response.headers.get('retry-after')),
   });
 }

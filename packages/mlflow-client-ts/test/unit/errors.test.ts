@@ -59,6 +59,25 @@ describe('errors', () => {
     expect((await failure(mlflowError(400, 'BAD_REQUEST'))).isUnauthorized).toBe(false);
   });
 
+  it('tell two calls that wrote the same row at once from a bad request, and nothing of what was written', async () => {
+    const refused = (words: string): Reply =>
+      json(400, {
+        error_code: 'BAD_REQUEST',
+        message: `${words}\n[SQL: INSERT INTO metrics VALUES (?)]\n[parameters: ('x', 1)]\n(Background on this error)`,
+      });
+    for (const words of [
+      '(sqlite3.IntegrityError) UNIQUE constraint failed: metrics.key',
+      '(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint "metric_pk"',
+      "(pymysql.err.IntegrityError) (1062, \"Duplicate entry 'x' for key 'PRIMARY'\")",
+    ]) {
+      const error = await failure(refused(words));
+      expect(error).toMatchObject({ status: 400, retryable: true });
+      expect(error.message).toContain(`BAD_REQUEST: ${words} (GET `);
+    }
+    const error = await failure(refused('(sqlite3.IntegrityError) FOREIGN KEY constraint failed'));
+    expect(error.retryable).toBe(false);
+  });
+
   it('report an answer that is not JSON', async () => {
     const error = await failure((response) => response.writeHead(200).end('<html>login</html>'));
     expect(error).toMatchObject({ code: 'invalid-response', retryable: false });

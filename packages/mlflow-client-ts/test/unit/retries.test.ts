@@ -119,6 +119,19 @@ describe('retries', () => {
     expect(server.seen[1]?.body).toBe(server.seen[0]?.body);
   });
 
+  it('repeats log-batch where another call wrote the same row, but not a create', async () => {
+    const refused = json(400, {
+      error_code: 'BAD_REQUEST',
+      message: '(sqlite3.IntegrityError) UNIQUE constraint failed: metrics.key',
+    });
+    server.script(refused, json(200, {}));
+    await client.runs.logBatch({ runId: 'r', metrics: [{ key: 'x', value: 1 }] });
+    expect(server.seen).toHaveLength(2);
+    server.script(refused);
+    await expect(createVersion()).rejects.toMatchObject({ status: 400 });
+    expect(server.seen).toHaveLength(1);
+  });
+
   it('does not repeat appends', async () => {
     server.script(hangUp, json(200, {}));
     await expect(client.runs.logModel({ runId: 'r', modelJson: '{}' })).rejects.toMatchObject({
