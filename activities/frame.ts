@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { activityInfo, cancellationSignal, heartbeat, log } from '@temporalio/activity';
+import { Context, type Info } from '@temporalio/activity';
 import type { PerennialConfig } from '../lib/config.ts';
 import { ownScratch } from '../lib/scratch.ts';
 import { logFields, toFailure } from './failure.ts';
@@ -33,28 +33,31 @@ export function framed<I, O>(
   work: (input: I, frame: ActivityFrame) => Promise<O>,
 ): (input: I) => Promise<O> {
   return async (input) => {
-    let details: unknown = activityInfo().heartbeatDetails;
+    // Held, not looked for: what a process or a connection says comes in the context of whoever opened it.
+    const context = Context.current();
+    const { info, log, cancellationSignal: signal } = context;
+    let details: unknown = info.heartbeatDetails;
     let scratch: string | undefined;
-    heartbeat(details);
-    const timer = setInterval(() => heartbeat(details), HEARTBEAT_MS);
+    context.heartbeat(details);
+    const timer = setInterval(() => context.heartbeat(details), HEARTBEAT_MS);
     try {
       return await work(input, {
-        attempt: activityInfo().attempt,
+        attempt: info.attempt,
         warn: (message, error) => log.warn(message, logFields(error)),
-        signal: cancellationSignal(),
+        signal,
         duckdbMemory: config.duckdbMemory,
         report: (value) => {
           details = value;
-          heartbeat(value);
+          context.heartbeat(value);
         },
         scratch: async () => {
-          scratch ??= join(await ownScratch(config.dataDir), attemptName());
+          scratch ??= join(await ownScratch(config.dataDir), attemptName(info));
           await mkdir(scratch, { recursive: true, mode: 0o700 });
           return scratch;
         },
       });
     } catch (error) {
-      if (cancellationSignal().aborted) throw cancellationSignal().reason ?? error;
+      if (signal.aborted) throw signal.reason ?? error;
       log.error('activity failed', logFields(error));
       throw toFailure(error);
     } finally {
@@ -65,8 +68,7 @@ export function framed<I, O>(
 }
 
 /** No two attempts of this process have the same. */
-function attemptName(): string {
-  const info = activityInfo();
+function attemptName(info: Info): string {
   const owner = createHash('sha256')
     .update(`${info.workflowExecution?.workflowId}/${info.workflowExecution?.runId}`)
     .digest('hex')

@@ -18,14 +18,12 @@ export async function withDatabase<T>(
   const database = await Database.create({
     tempDir,
     memoryLimit: frame.duckdbMemory,
+    signal: frame.signal,
     ...(files ? { onlyPaths: [...files, tempDir] } : {}),
   });
-  const stop = (): void => database.interrupt();
-  frame.signal.addEventListener('abort', stop);
   try {
     return await work(database, scratchDir);
   } finally {
-    frame.signal.removeEventListener('abort', stop);
     database.close();
   }
 }

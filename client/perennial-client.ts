@@ -130,15 +130,19 @@ export class PerennialClient {
   ): Promise<{ workflowId: string; runId: string }> {
     const handle = this.temporal.workflow.getHandle(workflowId);
     const description = await found(handle.describe(), workflowId);
-    if (description.status.name === 'RUNNING')
-      throw new PerennialError(
-        'InputInvalid',
-        `run ${workflowId} is still running; cancel it first with \`perennial cancel ${workflowId}\``,
-      );
+    const status = await this.status(workflowId);
+    if (description.status.name === 'RUNNING') {
+      if (status.state !== 'failed' && status.state !== 'cancelled')
+        throw new PerennialError(
+          'InputInvalid',
+          `run ${workflowId} is still running; cancel it first with \`perennial cancel ${workflowId}\``,
+        );
+      // It only clears up behind itself.
+      await handle.result().catch(() => undefined);
+    }
     const { runId } = description;
     const outputs = stageOutputs.parse(await this.outputs(workflowId));
     const input = lifecycleInput.parse(await handle.query(QUERIES.input));
-    const status = await this.status(workflowId);
     return this.#start(options.workflowId ?? newWorkflowId(status.pipeline ?? 'run'), {
       ...input,
       resume: { workflowId, runId, from, outputs },

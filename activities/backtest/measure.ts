@@ -195,13 +195,11 @@ async function overFiles<T>(
     tempDir: spill,
     memoryLimit: frame.duckdbMemory,
     onlyPaths: [...paths, spill],
+    signal: frame.signal,
   });
-  const stop = (): void => database.interrupt();
-  frame.signal.addEventListener('abort', stop);
   try {
     return await work(database);
   } finally {
-    frame.signal.removeEventListener('abort', stop);
     database.close();
   }
 }

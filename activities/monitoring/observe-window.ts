@@ -104,9 +104,8 @@ async function lookedAt(
       parityFile(scratchDir),
       ...(labelled === null ? [] : [labelled]),
     ],
+    signal: frame.signal,
   });
-  const stop = (): void => log.database.interrupt();
-  frame.signal.addEventListener('abort', stop);
   try {
     const view = await viewOf(log.database, due, labelled);
     const report = await reportOf(deps, { ...question, state, spec }, log.database, view, frame);
@@ -114,7 +113,6 @@ async function lookedAt(
       report.warnings.push(`${log.unreadable.length} files of the log cannot be read and are left out`);
     return report;
   } finally {
-    frame.signal.removeEventListener('abort', stop);
     await log.close();
   }
 }
@@ -148,6 +146,7 @@ async function labelledRows(
     scratchDir,
     memoryLimit: frame.duckdbMemory,
     alsoPaths: [path],
+    signal: frame.signal,
   });
   try {
     await log.database.copyToParquet(`SELECT * EXCLUDE (metrics) FROM ${answeredRows('labelled')}`, path);

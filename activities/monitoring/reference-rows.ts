@@ -40,6 +40,7 @@ export async function withReferenceRows<T>(
     until: new Date(reference.before),
     scratchDir,
     memoryLimit: frame.duckdbMemory,
+    signal: frame.signal,
   });
   try {
     return await work({

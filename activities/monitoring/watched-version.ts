@@ -154,6 +154,7 @@ async function ofPredictions(
     until: new Date(before),
     scratchDir: await frame.scratch(),
     memoryLimit: frame.duckdbMemory,
+    signal: frame.signal,
   });
   try {
     const relation = `(SELECT * FROM labelled WHERE ${ANSWERED})`;

@@ -56,6 +56,9 @@ export function mlflowPart(
       ...['-m', 'uvicorn', 'mlflow.server.fastapi_app:app'],
       ...['--host', '127.0.0.1', '--port', String(port), '--workers', '1', '--no-access-log'],
       ...['--timeout-graceful-shutdown', '5'],
+      // Longer than clients keep a connection without work: who closes it first must not be the server, which may do so
+      // while a request is on its way. uvicorn's default is 5 s, as is that of Node's client.
+      ...['--timeout-keep-alive', '75'],
     ],
     env: environment,
     cwd: paths.mlflow,

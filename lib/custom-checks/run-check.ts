@@ -106,7 +106,8 @@ function ask(job: CheckJob, run: CustomCheckRun, folder: string): Promise<CheckA
       late = true;
       kill();
     }, durationMs(rule.timeout));
-    signal?.addEventListener('abort', kill, { once: true });
+    if (signal?.aborted) kill();
+    else signal?.addEventListener('abort', kill, { once: true });
     child.on('message', (message) => {
       said ??= message;
     });

@@ -85,11 +85,9 @@ export async function joinSources(
     tempDir: spill,
     memoryLimit: options.memoryLimit,
     onlyPaths: [...files.flat(), output, extended, spill],
+    signal: options.signal,
   });
-  const stop = (): void => database.interrupt();
-  options.signal?.addEventListener('abort', stop);
   try {
-    options.signal?.throwIfAborted();
     for (const [index, item] of snapshots.entries())
       await database.view(item.name, snapshotRelation(files[index] ?? []));
     const query =
@@ -127,7 +125,6 @@ export async function joinSources(
       : { path };
     return { ...(await stored(database, file, options)), setAside };
   } finally {
-    options.signal?.removeEventListener('abort', stop);
     database.close();
   }
 }

@@ -3,6 +3,7 @@ import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance } from '@du
 import { type ErrorCode, PerennialError } from '../../contracts/errors.ts';
 import type { TableRef } from '../../contracts/refs.ts';
 import { withoutValues } from './engine-words.ts';
+import { interruptedBy } from './interruption.ts';
 import { DEFAULT_MEMORY_LIMIT } from './memory.ts';
 import { quoteIdent, quoteLiteral } from './sql.ts';
 
@@ -19,6 +20,8 @@ export interface DatabaseOptions {
    * extension; and its settings are locked. For people's SQL.
    */
   onlyPaths?: readonly string[];
+  /** From an abort on, whatever the database is asked ends with an interrupt. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Rows in a row group of every Parquet file that is written: fixed, so that the same rows give the same bytes. */
@@ -42,8 +45,10 @@ export class Database {
   private constructor(
     readonly connection: DuckDBConnection,
     readonly instance: DuckDBInstance,
+    private readonly release: () => void,
   ) {}
 
+  /** @throws the signal's reason, where it aborts meanwhile */
   static async create(options: DatabaseOptions): Promise<Database> {
     const instance = await DuckDBInstance.create(':memory:', {
       temp_directory: options.tempDir,
@@ -54,13 +59,21 @@ export class Database {
       autoload_known_extensions: 'false',
     });
     const connection = await instance.connect();
-    await connection.run("SET TimeZone = 'UTC'");
-    if (options.onlyPaths) {
-      await connection.run(`SET allowed_paths = [${options.onlyPaths.map(quoteLiteral).join(', ')}]`);
-      await connection.run('SET enable_external_access = false');
-      await connection.run('SET lock_configuration = true');
+    const database = new Database(connection, instance, interruptedBy(options.signal, connection));
+    try {
+      await connection.run("SET TimeZone = 'UTC'");
+      if (options.onlyPaths) {
+        await connection.run(`SET allowed_paths = [${options.onlyPaths.map(quoteLiteral).join(', ')}]`);
+        await connection.run('SET enable_external_access = false');
+        await connection.run('SET lock_configuration = true');
+      }
+      options.signal?.throwIfAborted();
+      return database;
+    } catch (error) {
+      database.close();
+      options.signal?.throwIfAborted();
+      throw error;
     }
-    return new Database(connection, instance);
   }
 
   /**
@@ -143,12 +156,8 @@ export class Database {
     );
   }
 
-  /** Stops what is running; it rejects with an interrupt. */
-  interrupt(): void {
-    this.connection.interrupt();
-  }
-
   close(): void {
+    this.release();
     this.connection.closeSync();
     this.instance.closeSync();
   }

@@ -1,4 +1,5 @@
 import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api';
+import { interruptedBy } from './interruption.ts';
 import { DEFAULT_MEMORY_LIMIT } from './memory.ts';
 
 /**
@@ -20,8 +21,7 @@ export async function* orderedChunks(
     threads: '1',
   });
   const connection = await instance.connect();
-  const stop = (): void => connection.interrupt();
-  signal?.addEventListener('abort', stop);
+  const release = interruptedBy(signal, connection);
   try {
     await connection.run("SET TimeZone = 'UTC'");
     // A filter would keep a chunk of few rows back, and give it out after the next one.
@@ -31,7 +31,7 @@ export async function* orderedChunks(
       yield chunk;
     }
   } finally {
-    signal?.removeEventListener('abort', stop);
+    release();
     connection.closeSync();
     instance.closeSync();
   }

@@ -86,14 +86,11 @@ async function readingTest<T>(
     tempDir: spill,
     memoryLimit,
     onlyPaths: [parquetPath, spill],
+    signal,
   });
-  const stop = (): void => database.interrupt();
-  signal.addEventListener('abort', stop);
   try {
-    signal.throwIfAborted();
     return await read(database, await openTable(database, null, { path: parquetPath }));
   } finally {
-    signal.removeEventListener('abort', stop);
     database.close();
   }
 }

@@ -86,11 +86,9 @@ export async function runExpectations(options: ValidationOptions): Promise<Valid
       ...Object.values(paths),
       tempDir,
     ],
+    signal: options.signal,
   });
-  const stop = (): void => database.interrupt();
-  options.signal?.addEventListener('abort', stop);
   try {
-    options.signal?.throwIfAborted();
     const opened = new Map<string, CheckedTable>();
     for (const [name, path] of Object.entries(sources)) {
       await database.view(name, `read_parquet(${quoteLiteral(path)})`);
@@ -100,7 +98,6 @@ export async function runExpectations(options: ValidationOptions): Promise<Valid
     await nameJoined(database, joined, options);
     return await validate(database, joined, opened, options, paths);
   } finally {
-    options.signal?.removeEventListener('abort', stop);
     database.close();
   }
 }

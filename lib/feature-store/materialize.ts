@@ -1,6 +1,7 @@
 import { PerennialError } from '../../contracts/errors.ts';
 import type { MaterializedView, ViewPlan } from '../../contracts/feature-store.ts';
 import type { Database } from '../duckdb/database.ts';
+import { interruptedBy } from '../duckdb/interruption.ts';
 import { markOf, stampOf } from './bucket-mark.ts';
 import { BucketRewrite } from './bucket-rewrite.ts';
 import { type BucketSum, bucketSums, entityEvents, type Horizon } from './event-buckets.ts';
@@ -52,8 +53,7 @@ export async function materializeView(
   signal?.throwIfAborted();
   const id = storeIdOf(options.pipeline, plan);
   const writer = await store.backend.write(id);
-  const interrupt = (): void => database.interrupt();
-  signal?.addEventListener('abort', interrupt, { once: true });
+  const release = interruptedBy(signal, database.connection);
   try {
     const before = readableDescription(await writer.description());
     const stretch = stretchOf(plan, options, before);
@@ -88,7 +88,7 @@ export async function materializeView(
     signal?.throwIfAborted();
     throw error;
   } finally {
-    signal?.removeEventListener('abort', interrupt);
+    release();
     await writer.close();
   }
 }

@@ -63,9 +63,8 @@ export async function featureParity(log: Database, question: ParityQuestion): Pr
     tempDir: spillDir,
     memoryLimit,
     onlyPaths: [...sources.flatMap(({ files }) => files), path, spillDir],
+    signal,
   });
-  const stop = (): void => database.interrupt();
-  signal?.addEventListener('abort', stop);
   try {
     for (const { name, files } of sources) await database.view(name, snapshotRelation(files));
     const compared: ViewParity[] = [];
@@ -75,7 +74,6 @@ export async function featureParity(log: Database, question: ParityQuestion): Pr
     }
     return compared.filter((parity) => parity.rows > 0);
   } finally {
-    signal?.removeEventListener('abort', stop);
     database.close();
   }
 }

@@ -36,7 +36,7 @@ export interface FittedFeatures {
  * Values are taken as the model will see them: numbers as float32, dates in UTC. A column that says nothing (no
  * value at all, or the same in every row) stays an input of the model but has no matrix column, and a note says so.
  *
- * @param connection a connection whose `interrupt()` ends the work
+ * @param connection a connection; an interrupt ends the work
  * @param relation what may stand after FROM: a quoted name or `read_parquet('…')`; training rows only
  * @param columns the raw feature columns, in the order of the model's inputs
  * @throws PerennialError `SplitEmpty` without rows, `ColumnMissing`, `ColumnInvalid` for a type or text that cannot

@@ -101,6 +101,7 @@ async function ofWindow(
     scratchDir: folder,
     memoryLimit: options.memoryLimit,
     alsoPaths: [asked, answered],
+    signal: options.signal,
   });
   try {
     const counted = await log.database.rows(

@@ -189,11 +189,8 @@ async function merge(
   target: string,
   { scratch, memoryLimit = MEMORY, signal }: Merging,
 ): Promise<void> {
-  const database = await Database.create({ tempDir: join(scratch, 'spill'), memoryLimit });
-  const interrupt = (): void => database.interrupt();
-  signal?.addEventListener('abort', interrupt);
+  const database = await Database.create({ tempDir: join(scratch, 'spill'), memoryLimit, signal });
   try {
-    signal?.throwIfAborted();
     const list = `[${paths.map(quoteLiteral).join(', ')}]`;
     const { count } = await database.row(`SELECT sum(num_rows) AS count FROM parquet_file_metadata(${list})`);
     // The engine writes the rows of a list of files in the order of the files and in their own.
@@ -208,7 +205,6 @@ async function merge(
         true,
       );
   } finally {
-    signal?.removeEventListener('abort', interrupt);
     database.close();
   }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Database } from '../duckdb/database.ts';
+import { Database, type DatabaseOptions } from '../duckdb/database.ts';
 import { LogSources } from './log-sources.ts';
 import { createLogViews } from './log-views.ts';
 import type { PredictionConfig } from './settings.ts';
@@ -21,6 +21,8 @@ export interface PredictionsQuery {
   readonly memoryLimit?: string | undefined;
   /** Further files that the database may read, such as a reference to compare with. */
   readonly alsoPaths?: readonly string[] | undefined;
+  /** Aborting interrupts what the database is asked. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What is on record of one endpoint, as views of a database that can read nothing else. */
@@ -53,13 +55,13 @@ export async function openPredictions(
   endpoint: string,
   query: PredictionsQuery,
 ): Promise<OpenPredictions> {
-  const { since, until, horizonMs = HORIZON_MS, memoryLimit, alsoPaths = [] } = query;
+  const { since, until, horizonMs = HORIZON_MS, memoryLimit, alsoPaths = [], signal } = query;
   const scratch = join(query.scratchDir, `predictions-${randomUUID()}`);
   await mkdir(scratch, { recursive: true, mode: 0o700 });
   const discard = (): Promise<void> => rm(scratch, { recursive: true, force: true });
   try {
     const spill = join(scratch, 'spill');
-    const files = await withDatabase(spill, memoryLimit, async (database) => {
+    const files = await withDatabase({ tempDir: spill, memoryLimit, signal }, async (database) => {
       const sources = await LogSources.open(config, database, scratch, endpoint);
       const from = since && dayOf(since);
       const to = until && dayOf(until);
@@ -80,6 +82,7 @@ export async function openPredictions(
       tempDir: spill,
       memoryLimit,
       onlyPaths: [...paths, ...alsoPaths, spill],
+      signal,
     });
     const close = async (): Promise<void> => {
       database.close();
@@ -102,14 +105,13 @@ const nextDay = (day: string): string => dayOf(new Date(Date.parse(day) + 86_400
 
 /** Gives work a database that is made when it is asked for. */
 async function withDatabase<T>(
-  tempDir: string,
-  memoryLimit: string | undefined,
+  options: DatabaseOptions,
   work: (database: () => Promise<Database>) => Promise<T>,
 ): Promise<T> {
   let made: Promise<Database> | undefined;
   try {
     return await work(() => {
-      made ??= Database.create({ tempDir, memoryLimit });
+      made ??= Database.create(options);
       return made;
     });
   } finally {

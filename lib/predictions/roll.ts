@@ -51,9 +51,7 @@ export async function rollSegments(config: PredictionConfig, signal?: AbortSigna
     const archive = await openArchive(archiveLocation(config));
     const scratch = join(await ownScratch(config.dataDir), `roll-${randomUUID()}`);
     await mkdir(scratch, { mode: 0o700 });
-    const database = await Database.create({ tempDir: join(scratch, 'spill'), memoryLimit: MEMORY });
-    const interrupt = (): void => database.interrupt();
-    signal?.addEventListener('abort', interrupt);
+    const database = await Database.create({ tempDir: join(scratch, 'spill'), memoryLimit: MEMORY, signal });
     const failures: unknown[] = [];
     try {
       for (const segment of segments) {
@@ -67,7 +65,6 @@ export async function rollSegments(config: PredictionConfig, signal?: AbortSigna
         if (files) await archived(segment, files, { keyring, key, archive, scratch }, result);
       }
     } finally {
-      signal?.removeEventListener('abort', interrupt);
       database.close();
       await rm(scratch, { recursive: true, force: true });
     }

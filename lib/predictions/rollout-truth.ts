@@ -40,11 +40,9 @@ export async function rolloutTruth(
     since: moment(since, 'since'),
     until: moment(until, 'until'),
     memoryLimit,
+    signal,
   });
-  const stop = (): void => opened.database.interrupt();
-  signal?.addEventListener('abort', stop);
   try {
-    signal?.throwIfAborted();
     const found = await versionsOf(opened.database, question);
     return {
       since,
@@ -53,7 +51,6 @@ export async function rolloutTruth(
       unreadable: opened.unreadable.length,
     };
   } finally {
-    signal?.removeEventListener('abort', stop);
     await opened.close();
   }
 }

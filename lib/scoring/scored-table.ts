@@ -70,11 +70,8 @@ export async function scoreLabelled(asked: LabelledRows): Promise<ScoredRows> {
   const { parquetPath, scratchDir, memoryLimit, signal } = asked;
   const own = join(scratchDir, 'labelled');
   await mkdir(own, { recursive: true });
-  const database = await Database.create({ tempDir: join(own, 'spill'), memoryLimit });
-  const stop = (): void => database.interrupt();
-  signal?.addEventListener('abort', stop);
+  const database = await Database.create({ tempDir: join(own, 'spill'), memoryLimit, signal });
   try {
-    signal?.throwIfAborted();
     const source = `read_parquet(${quoteLiteral(parquetPath)})`;
     const columns = await database.columns(source);
     const { count } = await database.row(`SELECT count(*) AS count FROM ${source}`, 'SourceUnreadable');
@@ -84,7 +81,6 @@ export async function scoreLabelled(asked: LabelledRows): Promise<ScoredRows> {
     signal?.throwIfAborted();
     throw error;
   } finally {
-    signal?.removeEventListener('abort', stop);
     database.close();
     await rm(own, { recursive: true, force: true });
   }

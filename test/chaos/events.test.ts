@@ -85,10 +85,14 @@ describe.sequential('rows that are pushed', () => {
       }
     }
     await expect
-      .poll(async () => (await idsOf('trips')).length, { timeout: 2 * MINUTE })
-      .toBe(batches.length);
-    const { pending, refused, head } = await chaos.perennial.eventLog('trips');
-    expect({ pending, refused, rows: head.rows }).toEqual({ pending: [], refused: [], rows: batches.length });
+      .poll(
+        async () => {
+          const { pending, refused, head } = await chaos.perennial.eventLog('trips');
+          return { pending, refused, rows: head.rows };
+        },
+        { timeout: 2 * MINUTE },
+      )
+      .toEqual({ pending: [], refused: [], rows: batches.length });
     expect(await idsOf('trips')).toEqual(batches.map(({ batchId }) => batchId));
   });
 });

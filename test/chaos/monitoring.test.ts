@@ -36,7 +36,7 @@ const SLOW_TRAINING = [
   {
     trainer: 'lightgbm',
     search: false,
-    maxIterations: 20_000,
+    maxIterations: 30_000,
     parameters: { learning_rate: 0.0005, num_leaves: 4, early_stopping_rounds: 0 },
   },
 ];

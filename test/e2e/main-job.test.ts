@@ -134,8 +134,12 @@ describe.sequential('the main job by the command line', () => {
     });
     const run = startCli(['run', file], options);
     const { id, signal } = await waysToApprove(run);
-    const waiting = await cliJson<{ workflowId: string }[]>(['runs', '--awaiting'], options);
-    expect(waiting.map(({ workflowId }) => workflowId)).toEqual([id]);
+    // Temporal's list of runs follows their state by a moment.
+    const waiting = async () =>
+      (await cliJson<{ workflowId: string }[]>(['runs', '--awaiting'], options)).map(
+        ({ workflowId }) => workflowId,
+      );
+    await expect.poll(waiting, { timeout: MINUTE }).toEqual([id]);
     expect(await shell.run(signed(signal))).toMatchObject({ code: 0 });
     expect(await run.ended).toMatchObject({
       code: 0,
@@ -153,12 +157,14 @@ describe.sequential('the main job by the command line', () => {
     expect(gate?.limit).toBeCloseTo((result.outputs.evaluate?.champion?.test.roc_auc ?? 0) - 0.05, 9);
     expect(result.outputs.approval?.votes).toMatchObject([{ by: 'Ada', how: 'signal', decision: 'approve' }]);
     expect(result.outputs.deploy).toMatchObject({ version: '2', previousVersion: '1', generation: 2 });
-    expect(await cliJson<{ workflowId: string }[]>(['runs', '--awaiting'], options)).toEqual([]);
-    const all = await cliJson<{ modelVersion: string; status: string }[]>(['runs'], options);
-    expect(all.map(({ modelVersion, status }) => `${modelVersion} ${status}`)).toEqual([
-      `${ENDPOINT}/2 COMPLETED`,
-      `${ENDPOINT}/1 COMPLETED`,
-    ]);
+    await expect.poll(waiting, { timeout: MINUTE }).toEqual([]);
+    const all = async () =>
+      (await cliJson<{ modelVersion: string; status: string }[]>(['runs'], options)).map(
+        ({ modelVersion, status }) => `${modelVersion} ${status}`,
+      );
+    await expect
+      .poll(all, { timeout: MINUTE })
+      .toEqual([`${ENDPOINT}/2 COMPLETED`, `${ENDPOINT}/1 COMPLETED`]);
   });
 
   it('ends with 3 where the candidate is rejected', { timeout: 3 * MINUTE }, async () => {
@@ -292,8 +298,11 @@ describe.sequential('the main job by the command line', () => {
         aliases: { champion: '1' },
         versions: [{ outcome: 'deployed' }, { outcome: 'rolled_back' }, { outcome: 'rejected' }],
       });
-    const { records } = await cliJson<AuditAnswer>(['audit', ENDPOINT], options);
-    expect(records.at(-1)).toMatchObject({ action: 'endpoint.rolled-back', by: 'Ada', reason: 'complaints' });
+    await expect
+      .poll(async () => (await cliJson<AuditAnswer>(['audit', ENDPOINT], options)).records.at(-1), {
+        timeout: MINUTE,
+      })
+      .toMatchObject({ action: 'endpoint.rolled-back', by: 'Ada', reason: 'complaints' });
     const missing = await cli(['endpoint', 'nothing-here'], options);
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('no endpoint nothing-here') });
   });
@@ -357,10 +366,13 @@ describe.sequential('the main job by the command line', () => {
       loggedModels: 0,
     });
     await expect.poll(() => processesWith(scratch), { timeout: 30_000 }).toEqual([]);
-    const open = await shell.run(
-      `temporal workflow count --query "ExecutionStatus='Running' AND WorkflowType IN ('lifecycle','training')" --address ${platform.temporalAddress} -o json`,
-    );
-    expect(Number((JSON.parse(open.stdout) as { count?: string }).count ?? 0)).toBe(0);
+    const open = async (): Promise<number> => {
+      const { stdout } = await shell.run(
+        `temporal workflow count --query "ExecutionStatus='Running' AND WorkflowType IN ('lifecycle','training')" --address ${platform.temporalAddress} -o json`,
+      );
+      return Number((JSON.parse(stdout) as { count?: string }).count ?? 0);
+    };
+    await expect.poll(open, { timeout: MINUTE }).toBe(0);
   });
 
   it('serves on while Temporal and MLflow are dead, and mends itself', { timeout: 2 * MINUTE }, async () => {

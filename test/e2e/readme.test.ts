@@ -58,7 +58,7 @@ describe('the temporal commands of the README, with the real CLI', () => {
     const rendered = await cli(['render', join(packageRoot(), 'examples/bank/pipeline.yaml')], { dataDir });
     expect(rendered.stderr).toBe('');
     writeFileSync(join(folder, 'run.json'), rendered.stdout);
-  }, MINUTE);
+  }, 3 * MINUTE);
   afterAll(() => removePlatform(dataDir, folder), MINUTE);
 
   it('are all known to this test', () => {

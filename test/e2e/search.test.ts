@@ -40,7 +40,7 @@ const SPEC = {
     { trainer: 'logistic', search: { method: 'tpe', startup: 2, trials: 4 } },
   ],
   training: {
-    budget: { trials: 14, time: '3m' },
+    budget: { trials: 14, time: '10m' },
     classWeights: 'balanced',
     calibration: 'isotonic',
     threshold: { cost: { falsePositive: 1, falseNegative: 8 } },
@@ -56,7 +56,7 @@ describe.sequential('a search', () => {
   let report: SearchReport;
 
   it('trains within its budget, stops what is not among the best, and joins the best', {
-    timeout: 5 * MINUTE,
+    timeout: 12 * MINUTE,
   }, async () => {
     run = await cliJson<LifecycleResult>(['run', await bankSpecFile(folder, 'search', SPEC)], options);
     expect(run.outcome).toBe('deployed');

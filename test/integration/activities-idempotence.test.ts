@@ -13,6 +13,7 @@ import { artifactDigests } from '../../contracts/artifact-digests.ts';
 import { batchScoringInput } from '../../contracts/batch-scoring.ts';
 import type { EventBatch } from '../../contracts/events.ts';
 import { type MonitorSettings, monitorSettings } from '../../contracts/monitoring.ts';
+import { monitorScheduleId } from '../../contracts/names.ts';
 import { type ArtifactRef, MEDIA_TYPES } from '../../contracts/refs.ts';
 import { retrainingSettings } from '../../contracts/retraining.ts';
 import { routeTable, type ServedModel } from '../../contracts/serving.ts';
@@ -640,6 +641,10 @@ async function once(name: ActivityName, attempt: number): Promise<unknown> {
   if (name === 'holdLease') return heldForAMoment(attempt);
   const input = CASES[name](story) as InputOf<typeof name>;
   const output = await (attempt === 1 ? platform.run(name, input) : platform.runAgain(name, input));
+  // What is scheduled comes at its hour, whatever is tried then.
+  if (name === 'materializeFeatures') await platform.pauseFeatures(story.spec.name);
+  if (name === 'watchEndpoint')
+    await platform.client.schedule.getHandle(monitorScheduleId(endpointOf(story))).pause();
   story.set(name, output);
   return output;
 }

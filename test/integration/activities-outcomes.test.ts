@@ -2,7 +2,6 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import getPort from 'get-port';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findOrCreateRun } from '../../activities/mlflow-runs.ts';
 import { throughOutages } from '../../activities/tracker-outage.ts';
@@ -10,6 +9,7 @@ import { TrialRecord } from '../../activities/trial-record.ts';
 import { candidate } from '../../contracts/spec/candidates.ts';
 import { RunManifests } from '../../lib/store/run-manifests.ts';
 import { collect, MlflowClient } from '../../packages/mlflow-client-ts/src/index.ts';
+import { freePort } from '../support/free-port.ts';
 import { TestPlatform } from '../support/integration-platform.ts';
 
 const RUN = { workflowId: "it's a run", runId: '00000000-0000-0000-0000-000000000001' };
@@ -94,7 +94,7 @@ describe('while MLflow is away', () => {
       });
       request.pipe(onward);
     });
-    const port = await getPort();
+    const port = await freePort();
     await new Promise<void>((resolve) => proxy.listen(port, '127.0.0.1', resolve));
     return { url: `http://127.0.0.1:${port}`, close: promisify(proxy.close.bind(proxy)) };
   }
@@ -113,7 +113,7 @@ describe('while MLflow is away', () => {
   });
 
   it('a trial that is cancelled waits no longer', async () => {
-    const trackingUri = `http://127.0.0.1:${await getPort()}`;
+    const trackingUri = `http://127.0.0.1:${await freePort()}`;
     const mlflow = new MlflowClient({ trackingUri, retry: { maxAttempts: 1 } });
     const waiting = throughOutages(frame(1, AbortSignal.timeout(200)), () => mlflow.runs.get({ runId: 'x' }));
     await expect(waiting).rejects.toMatchObject({ retryable: true });

@@ -33,7 +33,7 @@ const settings = (env: Record<string, string> = {}): DeliverySettings => ({
   }),
   env: { PERENNIAL_SECRET_SMTP_URL: smtp(), ...env },
   log: () => undefined,
-  timeoutMs: 2_000,
+  timeoutMs: 30_000,
 });
 const failed = (own = settings()) => failedDelivery('email', own);
 

@@ -179,10 +179,13 @@ describe.concurrent('a check that misbehaves is a clear error', () => {
     expect(result.observed).toHaveLength(300);
   });
 
-  it('is killed when the run is cancelled', async () => {
+  it.each([
+    ['before it began', 0],
+    ['while it runs', 500],
+  ])('is killed when the run is cancelled %s', async (_, afterMs) => {
     const abort = new AbortController();
     const running = run(`export default () => { for (;;); };`, {}, { signal: abort.signal });
-    setTimeout(() => abort.abort(new Error('cancelled')), 500);
+    setTimeout(() => abort.abort(new Error('cancelled')), afterMs);
     await expect(running).rejects.toThrow('cancelled');
   });
 

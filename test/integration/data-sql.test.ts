@@ -339,7 +339,8 @@ it('an aborted join stops', async () => {
     signal: abort.signal,
   });
   setTimeout(() => abort.abort(), 300);
-  await expect(work).rejects.toThrow(/interrupt/i);
+  // Before the query began, or while it ran.
+  await expect(work).rejects.toThrow(/interrupt|abort/i);
 });
 
 it('every function of the engine that hangs on the moment keeps its SQL out of the step cache', async () => {

@@ -214,7 +214,7 @@ it('an erasure waits for a materialisation that goes on', async () => {
     args: [{ pipeline: PIPELINE, until: UNTIL }],
   });
   try {
-    await expect.poll(() => web.asked.length).toBeGreaterThan(0);
+    await expect.poll(() => web.asked.length, { timeout: 60_000 }).toBeGreaterThan(0);
     // What is looked for is asked of the same server.
     web.answer((_request, response) => response.end(visits));
     await expect(erase(STAYS)).rejects.toMatchObject({

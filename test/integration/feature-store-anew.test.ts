@@ -206,9 +206,9 @@ describe('a Redis server', () => {
         await materialize(online);
         await world.set(others);
         await materialize(online);
-        await expect.poll(() => sightings(files)).toBeGreaterThan(40);
+        await expect.poll(() => sightings(files), { timeout: 30_000 }).toBeGreaterThan(40);
         await online.writeAnew();
-        if (url === redis.url) await expect.poll(() => sightings(files)).toBe(0);
+        if (url === redis.url) await expect.poll(() => sightings(files), { timeout: 30_000 }).toBe(0);
         await online.close();
       }
     } finally {

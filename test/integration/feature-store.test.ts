@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import getPort from 'get-port';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { materializeView } from '../../lib/feature-store/materialize.ts';
 import { materializedAside } from '../../lib/feature-store/materialize-aside.ts';
@@ -10,6 +9,7 @@ import { featureStoreAccess, openFeatureStore } from '../../lib/feature-store/op
 import type { FeatureStoreLocation } from '../../lib/feature-store/settings.ts';
 import { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { contentOf, FeatureWorld, HOUR, NOW, PIPELINE, someEvents } from '../support/feature-world.ts';
+import { freePort } from '../support/free-port.ts';
 import { RedisServer } from '../support/redis-server.ts';
 
 const DAY = 24 * HOUR;
@@ -245,7 +245,7 @@ describe.each(['lmdb', 'redis'] as const)('the online store in %s', (kind) => {
     await expect(materializedAside(wrong)).rejects.toMatchObject({ code: 'SqlInvalid' });
     const away: MaterializeJob = {
       ...job,
-      access: { ...job.access, place: { kind: 'redis', url: `redis://127.0.0.1:${await getPort()}/0` } },
+      access: { ...job.access, place: { kind: 'redis', url: `redis://127.0.0.1:${await freePort()}/0` } },
     };
     await expect(materializedAside(away)).rejects.toMatchObject({
       code: 'FeaturesUnavailable',

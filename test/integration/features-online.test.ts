@@ -65,6 +65,7 @@ const refresh = (more: object = {}) =>
 
 it('a candidate’s views are there, and its schedule with them', async () => {
   const { views } = await refresh({ spec: specOf() });
+  await platform.pauseFeatures(PIPELINE);
   expect(views).toMatchObject([{ view: 'spending', events: 3, until: UNTIL }]);
   expect(await valuesOf('a')).toEqual([7, 12, 1, 2]);
   expect(await valuesOf('nobody')).toEqual([null, null, 0, 0]);
@@ -73,7 +74,6 @@ it('a candidate’s views are there, and its schedule with them', async () => {
     when: 'every 10m',
     overlap: 'SKIP',
   });
-  await platform.pauseFeatures(PIPELINE);
 });
 
 it('nothing new writes nothing; a late event counts once, however often it is looked for', async () => {

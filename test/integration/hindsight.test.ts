@@ -118,7 +118,7 @@ beforeAll(async () => {
   } finally {
     await server.close();
   }
-}, 120_000);
+});
 afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
 function modelOf(version: string): ServedModel {

@@ -45,7 +45,7 @@ beforeAll(async () => {
   mlflow = platform.deps.mlflow();
   frame = await laterRows();
   ours = await askServer(`${platform.server.url}/invocations`, frame);
-}, 180_000);
+}, 600_000);
 afterAll(async () => {
   await scoring?.stop();
   await platform?.close();

@@ -71,9 +71,7 @@ const report = (reference: ReferenceProfile, own: WatchedProblem, truth?: TruthO
   });
 
 describe('truth that comes when another model serves', () => {
-  it('is judged by the reference, the threshold and the slices of the model that answered', {
-    timeout: 60_000,
-  }, async () => {
+  it('is judged by the reference, the threshold and the slices of the model that answered', async () => {
     const [old, renewed] = [problem(0.8), problem(0.5)];
     const before = await referenceOf('1', rowsOf(0, 10, 0.3), old);
     const after = await referenceOf('2', rowsOf(2, 40, 0.1), renewed);

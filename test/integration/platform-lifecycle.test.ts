@@ -166,7 +166,7 @@ describe('a platform on real servers', () => {
   });
 
   it('goes on after its supervisor was killed, and ends what that left behind', {
-    timeout: 120 * SECONDS,
+    timeout: 300 * SECONDS,
   }, async () => {
     const killed = await supervisor();
     killed.child.kill('SIGKILL');
@@ -228,7 +228,7 @@ describe('a platform on real servers', () => {
     }
   });
 
-  it('gives a Temporal database of an earlier version what it lacks', { timeout: 60 * SECONDS }, async () => {
+  it('gives a Temporal database of an earlier version what it lacks', async () => {
     const earlier = join(folder, 'earlier');
     const claims = new PortClaims();
     const ports = await choosePorts({}, {}, claims);
@@ -261,9 +261,7 @@ describe('a platform on real servers', () => {
     }
   });
 
-  it('fails as a whole where one part cannot start, and leaves nothing running', {
-    timeout: 60 * SECONDS,
-  }, async () => {
+  it('fails as a whole where one part cannot start, and leaves nothing running', async () => {
     const other = join(folder, 'other');
     const start = Platform.start({ dataDir: other, parts: PARTS, temporalCli: '/bin/false' });
     await expect(start).rejects.toMatchObject({

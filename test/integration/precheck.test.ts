@@ -39,7 +39,7 @@ beforeAll(async () => {
     },
   });
   composed = await composedModel(folder);
-}, 60_000);
+});
 afterAll(async () => {
   await server.close();
   await rm(folder, { recursive: true, force: true });

@@ -332,7 +332,8 @@ describe('rolling that is killed', () => {
       }
     };
     while ((await inClear()) > 0) await sleep(1);
-    while ((await inClear()) === 0) await sleep(1);
+    const waiting = async () => (await segmentFiles(segmentsFolder(fixture.config))).length > 0;
+    while ((await inClear()) === 0 && (await waiting())) await sleep(1);
     await roller.close();
     expect(await inClear()).toBe(0);
     expect(said).toEqual([]);

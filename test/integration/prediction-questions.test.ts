@@ -206,7 +206,8 @@ describe('an import that is killed', () => {
 });
 
 describe('the roller', () => {
-  it('archives closed segments by a process of its own', async () => {
+  // It lets all others go first.
+  it('archives closed segments by a process of its own', { timeout: 600_000 }, async () => {
     await serving.log.close();
     const said: object[] = [];
     const roller = PredictionRoller.start({

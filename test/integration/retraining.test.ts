@@ -282,11 +282,14 @@ describe('the watching of an endpoint', () => {
       ...more,
     });
 
+  /** Looks come when the test says so, and not at the full hour. */
+  const HOURLY = { window: '1h', every: '30d' };
+
   it('is paused and resumed by people, and is listed without its trend', async () => {
     const store = await platform.deps.store();
     const records = new MonitorRecords(store.documents);
     await platform.run('watchEndpoint', {
-      spec: specOf({ name: 'listed', monitoring: { window: '1h' } }),
+      spec: specOf({ name: 'listed', monitoring: HOURLY }),
       since,
     });
     await records.changeState('listed', () => watchedState('listed'));
@@ -314,14 +317,14 @@ describe('the watching of an endpoint', () => {
       platform.run('watchEndpoint', { spec: specOf(more), since: from });
     await watch({});
     expect(await records.settings('shop')).toBeUndefined();
-    await watch({ monitoring: { window: '1h' } });
+    await watch({ monitoring: HOURLY });
     expect((await schedules.show('monitor/shop')).starts).toBe('monitor');
     await records.changeState('shop', () => ({ ...watchedState('shop'), next: '2026-11-01T12:00:00.000Z' }));
     await watch({});
     await watch({});
     expect(await records.settings('shop')).toMatchObject({ paused: true, endedAt: expect.any(String) });
     await expect(schedules.show('monitor/shop')).rejects.toMatchObject({ code: 'InputInvalid' });
-    await watch({ monitoring: { window: '1h' } }, '2026-11-20T10:30:00Z');
+    await watch({ monitoring: HOURLY }, '2026-11-20T10:30:00Z');
     const again = await records.settings('shop');
     expect(again).toMatchObject({ paused: false });
     expect(again?.endedAt).toBeUndefined();
@@ -329,7 +332,7 @@ describe('the watching of an endpoint', () => {
     expect((await schedules.show('monitor/shop')).starts).toBe('monitor');
     // A pause that a person asked for stays.
     await records.changeExistingSettings('shop', (known) => ({ ...known, paused: true }));
-    await watch({ monitoring: { window: '2h' } });
+    await watch({ monitoring: { ...HOURLY, window: '2h' } });
     expect(await records.settings('shop')).toMatchObject({ paused: true, monitoring: { window: '2h' } });
   });
 });
@@ -342,6 +345,7 @@ describe('the look for new data', () => {
   async function watched(pipeline: string, source: object): Promise<void> {
     const settings = await settingsOf(pipeline, { on: { newData: {} } }, { trips: source });
     await platform.run('ensureRetraining', { settings });
+    await schedules.pause(retrainingScheduleId(pipeline, 'new-data'), 'the test looks itself');
     // The first look only remembers.
     const nothing = { found: false, words: 'nothing is new' };
     expect(await look(pipeline)).toEqual(nothing);

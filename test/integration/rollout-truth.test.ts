@@ -310,7 +310,7 @@ describe('other tasks', () => {
   });
 });
 
-it('is known of a champion and its shadow by what clients tell the server', { timeout: 30_000 }, async () => {
+it('is known of a champion and its shadow by what clients tell the server', async () => {
   const { config, store } = fixture;
   const server = await ModelServer.create({
     serverId: 's1',
@@ -332,7 +332,7 @@ it('is known of a champion and its shadow by what clients tell the server', { ti
       await post('/invocations', { instances: [{ x }] }, { 'x-request-id': `live-${x}` });
     const shadowed = async (): Promise<number | undefined> =>
       (await server.observeTraffic('churn')).versions.find(({ version }) => version === '2')?.requests;
-    await expect.poll(shadowed, { timeout: 10_000 }).toBe(4);
+    await expect.poll(shadowed, { timeout: 60_000 }).toBe(4);
     const told = [0, 1, 2].map((x) => ({ requestId: `live-${x}`, value: 12 * x, metrics: { revenue: x } }));
     expect((await post('/v1/endpoints/churn/feedback', told)).status).toBe(202);
     const report = await observe({

@@ -4,11 +4,11 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
-import getPort from 'get-port';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ArtifactRef } from '../../contracts/refs.ts';
 import { openStore } from '../../lib/store/open-store.ts';
 import { storeLocation } from '../../lib/store/store-location.ts';
+import { freePort } from '../support/free-port.ts';
 import { type StoreOnAMachine, storeOnAMachine, TestBucket } from '../support/stores.ts';
 
 let s3: TestBucket;
@@ -112,7 +112,7 @@ describe('a store on S3', () => {
   });
 
   it('reads its copies while the server is away, and says that it is', async () => {
-    const port = await getPort({ host: '127.0.0.1' });
+    const port = await freePort();
     const machine = await machineOn({ artifactStore: s3.location(`away-${counter++}`) });
     const ref = await machine.store.putJson('kept');
     const none = storeLocation('s3://artifacts/x', { endpoint: `http://127.0.0.1:${port}` });

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { freePort } from './free-port.ts';
 
 /** One request on its way to MLflow. */
 export interface ProxiedRequest {
@@ -26,9 +26,12 @@ export class MlflowProxy {
   readonly #triggers: Trigger[] = [];
   /** Told of every request. */
   listener: ((message: ProxiedRequest) => void) | undefined;
-  #port = 0;
 
-  private constructor(upstream: string) {
+  private constructor(
+    upstream: string,
+    /** Nobody else is given it during an outage. */
+    private readonly port: number,
+  ) {
     this.#upstream = new URL(upstream);
     this.#server = createServer((incoming, answer) => {
       this.#handle(incoming, answer).catch(() => answer.destroy());
@@ -36,13 +39,13 @@ export class MlflowProxy {
   }
 
   static async start(upstream: string): Promise<MlflowProxy> {
-    const proxy = new MlflowProxy(upstream);
+    const proxy = new MlflowProxy(upstream, await freePort());
     await proxy.#listen();
     return proxy;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://127.0.0.1:${this.port}`;
   }
 
   /** Resolves when the trigger has been pulled and its act is done. */
@@ -80,9 +83,8 @@ export class MlflowProxy {
   #listen(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(this.#port, '127.0.0.1', () => {
+      this.#server.listen(this.port, '127.0.0.1', () => {
         this.#server.removeListener('error', reject);
-        this.#port = (this.#server.address() as AddressInfo).port;
         resolve();
       });
     });

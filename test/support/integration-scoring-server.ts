@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import getPort from 'get-port';
+import { freePort } from './free-port.ts';
 
 /** MLflow's own scoring server. */
 export interface ScoringServer {
@@ -16,7 +16,7 @@ export async function serveByMlflow(options: {
   trackingUri: string;
   folder: string;
 }): Promise<ScoringServer> {
-  const port = await getPort();
+  const port = await freePort();
   const log = join(options.folder, 'scoring-server.log');
   const out = openSync(log, 'a');
   const args = ['-m', 'mlflow', 'models', 'serve', '-m', options.modelUri, '--env-manager', 'local'];

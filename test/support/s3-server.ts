@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import getPort from 'get-port';
+import { freePort } from './free-port.ts';
 
 const MODULE = 'github.com/versity/versitygw/cmd/versitygw@latest';
 const BIN = fileURLToPath(new URL('../../.perennial/bin', import.meta.url));
@@ -40,7 +40,7 @@ export class S3Server {
     const folder = join(base, 'buckets');
     await mkdir(folder);
     const credentials = { accessKeyId: 'test-access-key', secretAccessKey: 'test-secret-key' };
-    const port = await getPort({ host: '127.0.0.1' });
+    const port = await freePort();
     const child = spawn(
       program,
       // Metadata beside the objects: a temp folder on tmpfs or overlayfs may have no extended attributes.

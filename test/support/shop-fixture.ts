@@ -7,6 +7,7 @@ import type { RouteTableInput, ServedModel } from '../../contracts/serving.ts';
 import { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { ModelServer, type ModelServerOptions } from '../../serving/server.ts';
 import { MemoryFeatures } from './memory-features.ts';
+import { EXPLAINING } from './patience.ts';
 import { spending, viewModel, viewPrediction } from './view-model.ts';
 
 export const MINUTE = 60_000;
@@ -80,6 +81,7 @@ export class ShopFixture {
       serverId: 'here',
       store: this.store,
       logger: pino({ level: 'debug' }, { write: (line: string) => void this.#lines.push(line) }),
+      explaining: EXPLAINING,
       ...options,
     });
     this.#servers.push(server);

@@ -50,7 +50,7 @@ export class StepGate {
   /** Waits until all of them stand at their step. */
   async held(names: Iterable<string>): Promise<void> {
     await expect
-      .poll(() => readdirSync(join(this.folder, 'held')).sort(), { timeout: 25_000, interval: 50 })
+      .poll(() => readdirSync(join(this.folder, 'held')).sort(), { timeout: 90_000, interval: 50 })
       .toEqual([...names].sort());
   }
 

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
-import getPort from 'get-port';
 import { findTemporalCli } from '../../client/platform/programs.ts';
 import { temporalArguments } from '../../client/platform/temporal-part.ts';
+import { freePort } from './free-port.ts';
 
 const START_DEADLINE_MS = 30_000;
 
@@ -29,7 +29,7 @@ function inMemory(args: readonly string[]): string[] {
  */
 export async function startTemporalServer(): Promise<TemporalServer> {
   const cli = findTemporalCli(undefined);
-  const port = await getPort();
+  const port = await freePort();
   const address = `127.0.0.1:${port}`;
   const server = spawn(cli, inMemory(temporalArguments({ temporal: port, temporalUi: port }, 'default')), {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -201,6 +201,21 @@ describe.concurrent('an endpoint', () => {
     expect((await endpoint.deploy(servedModel('2'))).servers.sort()).toEqual([server, joined].sort());
   });
 
+  it('offers its routes to a server that joins, and is not on the list yet', async () => {
+    const { scenario, endpoint, server } = await served();
+    await endpoint.deploy(servedModel('1'));
+    const [listed] = scenario.servers;
+    const joined = await bench.addServer(scenario, 'b');
+    scenario.let('listModelServers', async () => ({ servers: listed ? [listed] : [] }));
+    const info = scenario.servers.find(({ serverId }) => serverId === joined);
+    await endpoint.handle.signal(SIGNALS.serverJoined, info);
+    await eventually(
+      async () => (await endpoint.state()).acknowledged[joined] === 1 || undefined,
+      'the new server to take the routes',
+    );
+    expect((await endpoint.state()).acknowledged).toEqual({ [server]: 1, [joined]: 1 });
+  });
+
   it('keeps its state and its answers when it continues as new', async () => {
     const { scenario, endpoint } = await served({}, 2);
     const { runId } = await endpoint.handle.describe();

@@ -21,6 +21,7 @@ import {
   withdrawUpdate,
 } from '../../contracts/endpoint.ts';
 import { endpointWorkflowId } from '../../contracts/names.ts';
+import type { ModelServerInfo } from '../../contracts/serving.ts';
 import { adopted, emptyEndpoint, withIncident } from '../../domain/endpoint.ts';
 import { currentChampion } from '../activities.ts';
 import { AuditTrail } from '../audit-trail.ts';
@@ -81,6 +82,8 @@ class Endpoint implements EndpointHolder {
   /** Whether it is known what served before this workflow began. */
   #known = true;
   #stale = true;
+  /** Servers that joined, and were not offered the table since. */
+  readonly #joined = new Map<string, ModelServerInfo>();
 
   /** @param fresh whether there is no state of an earlier run: the endpoint is new, or its workflow was lost */
   constructor(state: EndpointState, fresh: boolean) {
@@ -174,7 +177,9 @@ class Endpoint implements EndpointHolder {
     while (!over()) {
       if (this.#stale && this.#works === 0) {
         this.#stale = false;
-        await this.#exclusive(() => this.#routes.reconcile());
+        const joined = [...this.#joined.values()];
+        this.#joined.clear();
+        await this.#exclusive(() => this.#routes.reconcile(joined));
       }
       const wake = (): boolean => over() || (this.#stale && this.#works === 0);
       if (this.#routes.behind) {
@@ -212,6 +217,7 @@ class Endpoint implements EndpointHolder {
       log.warn(`signal serverJoined does not count: ${parsed.refusal}`);
       return;
     }
+    this.#joined.set(parsed.value.serverId, parsed.value);
     this.#stale = true;
   }
 

@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, patched } from '@temporalio/workflow';
 import type { EndpointState } from '../../contracts/endpoint.ts';
 import type { ModelServerInfo, RouteTable } from '../../contracts/serving.ts';
 import { withTable } from '../../domain/endpoint.ts';
@@ -10,6 +10,9 @@ import { liveServers } from './model-servers.ts';
 export interface EndpointHolder {
   state: EndpointState;
 }
+
+/** Histories of before go on as they were. */
+const JOINED = 'joined-before-listed';
 
 /** A server that did not take a table. */
 interface Refusal {
@@ -76,11 +79,17 @@ export class EndpointRoutes {
     return Object.keys(acknowledged).filter((serverId) => acknowledged[serverId] === inForce.generation);
   }
 
-  /** Offers the table in force to every live server; one that came back under its old name may have lost it. */
-  async reconcile(): Promise<void> {
+  /**
+   * Offers the table in force to every live server; one that came back under its old name may have lost it.
+   *
+   * @param joined those that said so themselves: Temporal's list of what runs follows a moment later
+   */
+  async reconcile(joined: readonly ModelServerInfo[]): Promise<void> {
     if (this.holder.state.table.generation === 0) return;
     const { servers } = await listModelServers({});
-    await this.offer(this.holder.state.table, servers);
+    const unlisted = joined.filter(({ serverId }) => !servers.some((one) => one.serverId === serverId));
+    const all = unlisted.length > 0 && patched(JOINED) ? [...servers, ...unlisted] : servers;
+    await this.offer(this.holder.state.table, all);
   }
 
   /**

@@ -101,7 +101,7 @@ function snippet(text: string): string {
 
 /**
  * Two calls wrote the same row at once, and the database let in one of them: what SQLite, PostgreSQL, MySQL and SQL Server
- * say of it, which MLflow answers with 400. A repeated call finds the row.
+ * say of it, which MLflow passes on as `BAD_REQUEST`. A repeated call finds the row. (A name that is taken is another code.)
  */
 const WRITTEN_AT_ONCE =
   /UNIQUE constraint failed|UniqueViolation|Duplicate entry|Cannot insert duplicate key/;
@@ -120,7 +120,7 @@ export function statusError(response: Response, body: string, site: CallSite): M
   const head = `MLflow ${site.operation} failed: ${response.status}${errorCode === undefined ? '' : ` ${errorCode}`}`;
   // MLflow answers 503 for features that are switched off; waiting does not switch them on.
   const switchedOff = response.status === 503 && /disabled because/i.test(body);
-  const writtenAtOnce = response.status === 400 && WRITTEN_AT_ONCE.test(said);
+  const writtenAtOnce = errorCode === 'BAD_REQUEST' && WRITTEN_AT_ONCE.test(said);
   return new MlflowError({
     code: 'http',
     message: `${head}${said === '' ? '' : `: ${said}`} (${site.where})`,

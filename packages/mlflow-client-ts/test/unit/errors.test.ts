@@ -60,9 +60,9 @@ describe('errors', () => {
   });
 
   it('tell two calls that wrote the same row at once from a bad request, and nothing of what was written', async () => {
-    const refused = (words: string): Reply =>
+    const refused = (words: string, code = 'BAD_REQUEST'): Reply =>
       json(400, {
-        error_code: 'BAD_REQUEST',
+        error_code: code,
         message: `${words}\n[SQL: INSERT INTO metrics VALUES (?)]\n[parameters: ('x', 1)]\n(Background on this error)`,
       });
     for (const words of [
@@ -74,8 +74,12 @@ describe('errors', () => {
       expect(error).toMatchObject({ status: 400, retryable: true });
       expect(error.message).toContain(`BAD_REQUEST: ${words} (GET `);
     }
-    const error = await failure(refused('(sqlite3.IntegrityError) FOREIGN KEY constraint failed'));
-    expect(error.retryable).toBe(false);
+    const foreign = await failure(refused('(sqlite3.IntegrityError) FOREIGN KEY constraint failed'));
+    expect(foreign.retryable).toBe(false);
+    const taken = await failure(
+      refused('UNIQUE constraint failed: experiments.name', 'RESOURCE_ALREADY_EXISTS'),
+    );
+    expect(taken.retryable).toBe(false);
   });
 
   it('report an answer that is not JSON', async () => {
