@@ -24,6 +24,7 @@ import { findPython, findTemporalCli } from '../../client/platform/programs.ts';
 import { formatStatus } from '../../client/platform/status.ts';
 import { temporalPart } from '../../client/platform/temporal-part.ts';
 import { SEARCH_ATTRIBUTES } from '../../contracts/names.ts';
+import { freePort } from '../support/free-port.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -31,17 +32,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Four free ports, and a way to occupy one. */
-const free = (): Promise<number[]> => Promise.all([0, 0, 0, 0].map(async () => close(await listen(0))));
+/** Occupies a port. */
 const listen = (port: number): Promise<Server> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(port, '127.0.0.1', () => resolve(server));
+  new Promise((resolve, reject) => {
+    const server = createServer()
+      .once('error', reject)
+      .listen(port, '127.0.0.1', () => resolve(server));
   });
-const close = (server: Server): Promise<number> =>
-  new Promise((resolve) => {
-    const address = server.address();
-    server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-  });
+const close = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
 
 describe('ports', () => {
   let claims: PortClaims;
@@ -51,7 +49,7 @@ describe('ports', () => {
   afterEach(() => claims.release());
 
   it('are the wanted ones, then those of the last start', async () => {
-    const [a = 0, b = 0, c = 0] = await free();
+    const [a, b, c] = [await freePort(), await freePort(), await freePort()];
     const ports = await choosePorts({ temporal: a }, { temporal: c, mlflow: b }, claims);
     expect(ports.temporal).toBe(a);
     expect(ports.mlflow).toBe(b);
@@ -61,7 +59,7 @@ describe('ports', () => {
   });
 
   it('fall back to a free one, and never name one twice', async () => {
-    const [busy = 0] = await free();
+    const busy = await freePort();
     const server = await listen(busy);
     try {
       const ports = await choosePorts({ temporal: busy, mlflow: busy }, { server: busy }, claims);
@@ -73,14 +71,14 @@ describe('ports', () => {
   });
 
   it('of one part are not given to another', async () => {
-    const [a = 0] = await free();
+    const a = await freePort();
     const ports = await choosePorts({ server: a }, { temporal: a }, claims);
     expect(ports.server).toBe(a);
     expect(ports.temporal).not.toBe(a);
   });
 
   it('are not those that another platform has claimed, as long as it lives', async () => {
-    const [a = 0, b = 0] = await free();
+    const [a, b] = [await freePort(), await freePort()];
     const claim = (port: number, owner: object) =>
       writeFileSync(join(folder, 'claims', `${port}.lock`), JSON.stringify(owner));
     mkdirSync(join(folder, 'claims'));

@@ -176,7 +176,7 @@ describe('a batch that cannot be done', () => {
         return scoredChunk(rows);
       },
     });
-    const { type, message } = await failure((await start(scenario, { deadline: '8s' })).result());
+    const { type, message } = await failure((await start(scenario, { deadline: '15s' })).result());
     gate.open();
     expect(type).toBe('DeadlineExceeded');
     expect(message).toContain('of 250 rows');

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { PerennialClient } from '../../client/perennial-client.ts';
 import { eventLogStatus } from '../../contracts/events.ts';
 import { eventLogWorkflowId, WORKFLOW_TYPES } from '../../contracts/names.ts';
 import { batchOf, EventLogUnderTest } from '../support/event-log.ts';
@@ -137,21 +138,15 @@ describe.concurrent('an event log', () => {
   it('loses nothing when it continues as new, however fast signals and updates come', {
     timeout: 120_000,
   }, async () => {
-    const { log: events } = log();
+    const { scenario, log: events } = log();
     await events.start({ continueAfter: 7 });
     const { runId } = await events.handle.describe();
     const signals = numbers(120, 's');
     const updates = numbers(40, 'u');
-    const update = async (id: string): Promise<number> => {
-      for (;;) {
-        try {
-          return (await events.update(batchOf(id))).offset;
-        } catch (error) {
-          // A log that takes over to a new run says so; whoever sends, sends again.
-          if (!/takes over|Workflow Update failed/i.test(String(error))) throw error;
-        }
-      }
-    };
+    // Sends again what a log that takes over to a new run refuses or drops.
+    const perennial = new PerennialClient(bench.client, bench.taskQueue);
+    const update = async (id: string): Promise<number> =>
+      (await perennial.append(scenario.id, batchOf(id))).offset;
     const [offsets] = await Promise.all([
       Promise.all(updates.map(update)),
       ...signals.map((id) => events.signal(batchOf(id))),
@@ -160,6 +155,26 @@ describe.concurrent('an event log', () => {
     expect([...ids].sort()).toEqual([...signals, ...updates].sort());
     expect(updates.map((id) => ids.indexOf(id))).toEqual(offsets);
     expect((await events.handle.describe()).runId).not.toBe(runId);
+  });
+
+  it('takes with it what waits when it continues as new', async () => {
+    const { scenario, log: events } = log();
+    const gate = new Gate();
+    scenario.let('appendEventBatches', async ({ head, batches }) => {
+      await gate.opened;
+      return scenario.eventLog.append(head, batches);
+    });
+    await events.start({ continueAfter: 1 });
+    const { runId } = await events.handle.describe();
+    await events.signal(batchOf('a'));
+    await eventually(async () => scenario.count('appendEventBatches') > 0 || undefined, 'the append');
+    for (const id of ['b', 'c']) await events.signal(batchOf(id));
+    gate.open();
+    await eventually(
+      async () => (await events.handle.describe()).runId !== runId || undefined,
+      'the run that goes on',
+    );
+    expect(await events.ids()).toEqual(['a', 'b', 'c']);
   });
 
   it('goes on after its workflow was terminated, from where the store says that it stood', async () => {

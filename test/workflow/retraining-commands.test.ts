@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { Gate } from '../support/gate.ts';
 import { RetrainingUnderTest } from '../support/retraining.ts';
 import { Scenario } from '../support/scenario.ts';
 import { temporalCli } from '../support/temporal-cli.ts';
@@ -42,9 +43,14 @@ const perennial = (...args: string[]): Promise<{ code: number | null; out: strin
     );
   });
 
-async function started(retraining: object = {}): Promise<{ pipeline: string; entity: RetrainingUnderTest }> {
+/** @param held what a run waits for before it fails */
+async function started(
+  retraining: object = {},
+  held: Promise<void> = Promise.resolve(),
+): Promise<{ pipeline: string; entity: RetrainingUnderTest }> {
   const scenario = new Scenario();
   scenario.let('ingest', async () => {
+    await held;
     throw ApplicationFailure.nonRetryable('the source is gone', 'SourceNotFound');
   });
   return { pipeline: scenario.id, entity: await new RetrainingUnderTest(bench, scenario).start(retraining) };
@@ -52,12 +58,14 @@ async function started(retraining: object = {}): Promise<{ pipeline: string; ent
 
 describe('commands', { timeout: 120_000 }, () => {
   it('retrain demands a run in the name of who asks, and why tells what became of it', async () => {
-    const { pipeline, entity } = await started({ cooldown: '1h' });
+    const answered = new Gate();
+    const { pipeline, entity } = await started({ cooldown: '1h' }, answered.opened);
     const demanded = await perennial('retrain', pipeline, '--reason', 'new prices');
     expect(demanded).toMatchObject({ code: 0, err: '' });
     expect(demanded.out).toMatch(
       /start {4}demanded by grace\n +demand: new prices\n +run .*\nNext: run .* goes on/,
     );
+    answered.open();
     await entity.ended(1);
     const why = await perennial('why', pipeline);
     expect(why.out).toMatch(

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { collect, MlflowClient } from '../../src/index.ts';
+import { type CallOptions, collect, MlflowClient } from '../../src/index.ts';
 import {
   type FaultServer,
   hangUp,
@@ -18,28 +18,34 @@ beforeAll(async () => {
   client = new MlflowClient({
     trackingUri: server.url,
     retry: { baseDelayMs: 1, maxDelayMs: 5 },
-    // Long enough for a process that had no turn for a while.
-    timeoutMs: 1_000,
   });
 });
 
 afterAll(() => server.close());
 
+/** For what falls silent; long enough for a process that had no turn for a while. */
+const HASTY: CallOptions = { timeoutMs: 2_000 };
+
 const version = { model_version: { name: 'm', version: '1' } };
-const createVersion = (): Promise<unknown> => client.modelVersions.create({ name: 'm', source: 'runs:/r/x' });
-const getVersion = (): Promise<unknown> => client.modelVersions.get({ name: 'm', version: '1' });
+const createVersion = (options: CallOptions = {}): Promise<unknown> =>
+  client.modelVersions.create({ name: 'm', source: 'runs:/r/x' }, options);
+const getVersion = (options: CallOptions = {}): Promise<unknown> =>
+  client.modelVersions.get({ name: 'm', version: '1' }, options);
 
 describe('retries', () => {
   it('repeats a read after errors, broken connections and silence', async () => {
     server.script(
       mlflowError(503, 'TEMPORARILY_UNAVAILABLE'),
       hangUp,
-      silence,
       mlflowError(500, 'X'),
       json(200, version),
     );
     await expect(getVersion()).resolves.toMatchObject({ version: '1' });
-    expect(server.seen).toHaveLength(5);
+    expect(server.seen).toHaveLength(4);
+    server.script(silence, json(200, version));
+    await expect(getVersion(HASTY)).resolves.toMatchObject({ version: '1' });
+    // More where the answer, too, came too late for a process that had no turn.
+    expect(server.seen.length).toBeGreaterThan(1);
   });
 
   it('stops after maxAttempts with the last error', async () => {
@@ -63,7 +69,7 @@ describe('retries', () => {
       mlflowError(503, 'X'),
     ]) {
       server.script(fault, json(200, version));
-      await expect(createVersion()).rejects.toMatchObject({ retryable: true });
+      await expect(createVersion(fault === silence ? HASTY : {})).rejects.toMatchObject({ retryable: true });
       expect(server.seen).toHaveLength(1);
     }
   });
@@ -209,7 +215,7 @@ describe('timeouts and aborts', () => {
       response.writeHead(200, { 'content-length': 100 });
       response.write('x');
     });
-    const stream = await client.artifacts.download({ uri: 'mlflow-artifacts:/x', path: 'a' });
+    const stream = await client.artifacts.download({ uri: 'mlflow-artifacts:/x', path: 'a' }, HASTY);
     await expect(collect(stream)).rejects.toMatchObject({ code: 'timeout' });
   });
 
@@ -217,10 +223,8 @@ describe('timeouts and aborts', () => {
     server.script(mlflowError(503, 'X', { 'retry-after': '30' }));
     const controller = new AbortController();
     setTimeout(() => controller.abort(new Error('enough')), 50);
-    const started = Date.now();
     const call = client.runs.get({ runId: 'r' }, { signal: controller.signal });
     await expect(call).rejects.toMatchObject({ code: 'aborted', retryable: false });
-    expect(Date.now() - started).toBeLessThan(2000);
     server.script(silence);
     const early = client.runs.get({ runId: 'r' }, { signal: AbortSignal.abort() });
     await expect(early).rejects.toMatchObject({ code: 'aborted' });
