@@ -103,7 +103,9 @@ describe('unmodified clients', () => {
   });
 
   it('made of its own OpenAPI document find nothing', { timeout: 4 * MINUTE }, async () => {
-    const fixed = ['--seed', '7', '--no-color', '--suppress-health-check', 'all', '-n', '5'];
+    // A first explanation waits for its process.
+    const patient = ['--request-timeout', '120'];
+    const fixed = [...patient, '--seed', '7', '--no-color', '--suppress-health-check', 'all', '-n', '5'];
     const args = ['--config-file', CONFIG, 'run', `${url}/openapi.json`, ...fixed];
     const { stdout } = await run(
       programs.schemathesis,

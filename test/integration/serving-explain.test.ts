@@ -13,6 +13,7 @@ import { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import type { ExplainerLimits } from '../../serving/explaining/explainers.ts';
 import { ModelServer } from '../../serving/server.ts';
 import { sideBySide } from '../support/finishing.ts';
+import { EXPLAINING, PATIENT } from '../support/patience.ts';
 import { type Tree, treeBytes } from '../support/tree-model.ts';
 import { churnServed } from './serving-models.ts';
 
@@ -43,7 +44,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await server?.close();
   server = undefined;
-  await expect.poll(children).toEqual([]);
+  await expect.poll(children, PATIENT).toEqual([]);
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -54,8 +55,7 @@ async function serve(model: ServedModel, explaining?: ExplainerLimits, token?: s
     routesFile: join(folder, 'routes.json'),
     logger: pino({ level: 'silent' }),
     token,
-    // A loaded machine lets a process of low priority wait for long.
-    explaining: { timeoutMs: 100_000, ...explaining },
+    explaining: { ...EXPLAINING, ...explaining },
   });
   await server.applyRoutes({ endpoint: 'churn', generation: 1, routes: [{ model, weight: 100 }] });
   return server;
@@ -210,7 +210,7 @@ describe('/explain', () => {
       { 'perennial-timeout-ms': '300' },
     );
     expect(hanging).toMatchObject({ status: 503, body: { message: expect.stringContaining('300 ms') } });
-    await expect.poll(children).not.toContain(child);
+    await expect.poll(children, PATIENT).not.toContain(child);
     expect((await post('/endpoints/churn/invocations', { dataframe_records: ROWS })).status).toBe(200);
     expect((await post('/endpoints/churn/explain', { dataframe_records: ROWS })).status).toBe(200);
   });
@@ -226,7 +226,7 @@ describe('/explain', () => {
   it('ends a process that nobody asks any more', async () => {
     await serve(await explainable(), { idleMs: 100 });
     expect((await post('/endpoints/churn/explain', { dataframe_records: ROWS })).status).toBe(200);
-    await expect.poll(children).toEqual([]);
+    await expect.poll(children, PATIENT).toEqual([]);
     expect((await post('/endpoints/churn/explain', { dataframe_records: ROWS })).status).toBe(200);
   });
 });

@@ -6,6 +6,7 @@ import type { RouteTable, ServedModel } from '../../contracts/serving.ts';
 import { emptyEndpoint, policyOf, sharedTable, tableFor } from '../../domain/endpoint.ts';
 import type { Incident } from '../../serving/prediction.ts';
 import type { ModelServer } from '../../serving/server.ts';
+import { PATIENT } from '../support/patience.ts';
 import { PredictionLogFixture } from '../support/prediction-log-fixture.ts';
 import {
   ANN,
@@ -148,7 +149,7 @@ describe('a version with views beside one without', () => {
     server.dataPlane.listen({ shadowed: ({ outputs }) => shadowed.push(outputs.columns[0]?.data[0]) });
     await server.applyRoutes(new Tables().shared(plain, keyed, 'shadow'));
     expect((await invoke(server, records(ROW))).predictions).toEqual([1]);
-    await expect.poll(() => shadowed).toEqual([ANN]);
+    await expect.poll(() => shadowed, PATIENT).toEqual([ANN]);
   });
 
   it('an entity that only one of them knows keeps its version', async () => {

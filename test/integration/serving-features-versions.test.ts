@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FROM } from '../../serving/features/row-sources.ts';
 import type { Prediction } from '../../serving/prediction.ts';
+import { PATIENT } from '../support/patience.ts';
 import {
   ANN,
   DEFAULTS,
@@ -77,6 +78,8 @@ describe('several versions', () => {
           { model: await viewModel(shop.store, '1'), weight: 50, role: 'champion' },
           { model: challenger, weight: 50, role: 'challenger' },
         ],
+        // Half of it is how long a process may be silent before it is ended.
+        deadlineMs: 60_000,
         ...HEADERS,
       });
       const own = await invoke(server, ask, { 'x-to': 'challenger' });
@@ -88,7 +91,7 @@ describe('several versions', () => {
       const pid = server.dataPlane.model('shop', '2').pid ?? 0;
       process.kill(pid, 'SIGSTOP');
       try {
-        const stoodIn = await invoke(server, ask, { 'x-to': 'challenger', 'perennial-timeout-ms': '1500' });
+        const stoodIn = await invoke(server, ask, { 'x-to': 'challenger', 'perennial-timeout-ms': '6000' });
         expect(stoodIn.predictions).toEqual([ANN]);
         expect(stoodIn.headers.get('perennial-reason')).toBe('fallback');
       } finally {
@@ -117,7 +120,7 @@ describe('several versions', () => {
       ],
     });
     expect((await invoke(server, ask)).predictions).toEqual([ANN]);
-    await expect.poll(() => shadowed).toEqual([ANN + 1_000]);
+    await expect.poll(() => shadowed, PATIENT).toEqual([ANN + 1_000]);
     expect(features.asked).toHaveLength(1);
     expect(await rowsFrom(server, 'looked_up')).toBe(1);
   });
@@ -136,7 +139,7 @@ describe('several versions', () => {
       ],
     });
     await invoke(server, ask);
-    await expect.poll(() => shadowed.length).toBe(1);
+    await expect.poll(() => shadowed.length, PATIENT).toBe(1);
     expect([...(shadowed[0]?.outputs.columns[0]?.data ?? [])]).toEqual([ANN + 1_000]);
     expect([...(shadowed[0]?.features?.views[0]?.sources ?? [])]).toEqual([FROM.looked_up]);
     expect(features.asked).toHaveLength(1);

@@ -7,7 +7,6 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import getPort from 'get-port';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { modelServerWorkflowId } from '../../contracts/names.ts';
@@ -15,6 +14,7 @@ import { configFromEnv } from '../../lib/config.ts';
 import { openStore } from '../../lib/store/open-store.ts';
 import { readTable } from '../../serving/route-change.ts';
 import { RoutesFile } from '../../serving/routes-file.ts';
+import { freePort } from '../support/free-port.ts';
 import { SmallDisk } from '../support/small-disk.ts';
 import { startTemporalServer } from '../support/temporal-server.ts';
 import { plusModel } from './serving-models.ts';
@@ -50,7 +50,7 @@ it('serves on while Temporal and MLflow are gone and the disk of the prediction 
       PERENNIAL_LOG_LEVEL: 'warn',
       TEMPORAL_ADDRESS: temporal.address,
       // Nobody listens there.
-      MLFLOW_TRACKING_URI: `http://127.0.0.1:${await getPort()}`,
+      MLFLOW_TRACKING_URI: `http://127.0.0.1:${await freePort()}`,
     };
     await givenRoutes(env);
     server = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, 'serve'], {

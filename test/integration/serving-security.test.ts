@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type SecureContextOptions } from 'node:tls';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { pino } from 'pino';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { addServerKey, revokeServerKey } from '../../client/server-keys.ts';
 import { ArtifactStore } from '../../lib/store/artifact-store.ts';
 import { tokenDigest } from '../../serving/security/caller.ts';
@@ -16,6 +16,8 @@ import { ModelServer, type ModelServerOptions } from '../../serving/server.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { churnServed, plusModel } from './serving-models.ts';
 
+/** Refusals are told once in so many milliseconds. */
+const TELL_EVERY_MS = 10_000;
 const INFER = '{"inputs":[{"name":"age","shape":[1],"datatype":"FP32","data":[30]}]}';
 
 let folder: string;
@@ -86,6 +88,7 @@ describe('API keys', () => {
     const feedback = addServerKey(keysFile, { id: 'truth', roles: ['feedback'] }).token;
     const plus = addServerKey(keysFile, { id: 'plus', roles: ['predict'], endpoints: ['plus'] }).token;
     const url = await create({ access: { keysFile, keysRequired: true } });
+    const began = performance.now();
 
     expect(await status(infer(url, predict))).toBe(200);
     expect(await status(infer(url, predict, 'churn/versions/1'))).toBe(200);
@@ -114,7 +117,9 @@ describe('API keys', () => {
     expect(answers[0]?.slice(0, 2)).toEqual([401, 'Bearer']);
     // Many refusals, few lines; no token among them.
     for (let i = 0; i < 50; i++) await infer(url, 'wrong-token');
-    expect(logged.match(/without a key/g)?.length).toBe(1);
+    const lines = logged.match(/without a key/g)?.length;
+    expect(lines).toBeGreaterThan(0);
+    expect(lines).toBeLessThanOrEqual(1 + Math.floor((performance.now() - began) / TELL_EVERY_MS));
     for (const token of [predict, operate, 'wrong-token']) expect(logged).not.toContain(token);
   });
 
@@ -255,12 +260,14 @@ describe('JSON Web Tokens', () => {
     for (const [index, wrong] of bad.entries())
       expect([index, await status(infer(url, wrong))]).toEqual([index, 401]);
     // One that was good and has expired is not remembered as good.
-    const brief = await token((made) => made.setExpirationTime('2s'));
-    expect(await status(infer(url, brief))).toBe(200);
-    await until(
-      () => status(infer(url, brief)),
-      (code) => code === 401,
-    );
+    expect(await status(infer(url, good))).toBe(200);
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 10 * 60_000);
+    try {
+      expect(await status(infer(url, good))).toBe(401);
+    } finally {
+      clock.mockRestore();
+    }
+    expect(await status(infer(url, good))).toBe(200);
   });
 
   it('need keys that can be read', async () => {

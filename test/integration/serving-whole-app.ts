@@ -10,6 +10,7 @@ import type { EventSink } from '../../serving/http/event-routes.ts';
 import { ModelHost } from '../../serving/model-host.ts';
 import type { RequestLimits } from '../../serving/request-limits.ts';
 import { Access, type AccessSettingsInput } from '../../serving/security/access.ts';
+import { EXPLAINING } from '../support/patience.ts';
 import { PredictionLogFixture, quiet } from '../support/prediction-log-fixture.ts';
 import { churnServed } from './serving-models.ts';
 
@@ -37,7 +38,7 @@ export class WholeApp {
     const { store, config } = fixture;
     const routesFile = join(config.dataDir, 'routes.json');
     const host = await ModelHost.create({ serverId: 'whole', store, routesFile, logger: quiet });
-    const explainers = new Explainers(store);
+    const explainers = new Explainers(store, EXPLAINING);
     const access = settings && (await Access.create(settings, quiet));
     const sink: EventSink = {
       store: (rows, format, batchId) => storeRows(rows, format, { store, dataDir: config.dataDir, batchId }),

@@ -33,66 +33,58 @@ const MISSPELT: Record<TrainerName, readonly [wrong: string, right: string]> = {
   tfjs_linear: ['batchsize', 'batch_size'],
 };
 
-describe.each(TRAINERS)(
-  '%s refuses',
-  (trainer) => {
-    it('an unknown parameter, with the nearest right word', async () => {
-      const [wrong, right] = MISSPELT[trainer];
-      const parameters = { [wrong]: 3 };
-      const message = await refusal(
-        trainer,
-        await requestFor(trainer, someTask(trainer), folder.path, { parameters }),
-      );
-      expect(message).toContain(
-        `ended with code 2. The parameter "${wrong}" is unknown. Did you mean "${right}"? Allowed: `,
-      );
-      expect(message).not.toContain('Traceback');
-    });
+describe.each(TRAINERS)('%s refuses', (trainer) => {
+  it('an unknown parameter, with the nearest right word', async () => {
+    const [wrong, right] = MISSPELT[trainer];
+    const parameters = { [wrong]: 3 };
+    const message = await refusal(
+      trainer,
+      await requestFor(trainer, someTask(trainer), folder.path, { parameters }),
+    );
+    expect(message).toContain(
+      `ended with code 2. The parameter "${wrong}" is unknown. Did you mean "${right}"? Allowed: `,
+    );
+    expect(message).not.toContain('Traceback');
+  });
 
-    // Trees know what to do with a missing value, but nobody with an infinite one.
-    it('values that it cannot take, naming the feature', async () => {
-      const request = await requestFor(trainer, someTask(trainer), folder.path, { rows: 20 });
-      const features = new Float32Array(20 * FEATURES).fill(0.5);
-      const tree = PRESET_OF[trainer] === 'tree';
-      features[3 * FEATURES + 2] = tree ? Infinity : Number.NaN;
-      await writeNpy(request.train.features, features, [20, FEATURES]);
-      const message = await refusal(trainer, request);
-      expect(message).toContain(
-        `The training features hold ${tree ? '' : 'missing or '}infinite values in "column 2". Impute them`,
-      );
-    });
+  // Trees know what to do with a missing value, but nobody with an infinite one.
+  it('values that it cannot take, naming the feature', async () => {
+    const request = await requestFor(trainer, someTask(trainer), folder.path, { rows: 20 });
+    const features = new Float32Array(20 * FEATURES).fill(0.5);
+    const tree = PRESET_OF[trainer] === 'tree';
+    features[3 * FEATURES + 2] = tree ? Infinity : Number.NaN;
+    await writeNpy(request.train.features, features, [20, FEATURES]);
+    const message = await refusal(trainer, request);
+    expect(message).toContain(
+      `The training features hold ${tree ? '' : 'missing or '}infinite values in "column 2". Impute them`,
+    );
+  });
 
-    it('files that do not fit together', async () => {
-      const request = await requestFor(trainer, someTask(trainer), folder.path, { featureNames: ['one'] });
-      expect(await refusal(trainer, request)).toContain(`have ${FEATURES} columns but 1 names`);
-    });
+  it('files that do not fit together', async () => {
+    const request = await requestFor(trainer, someTask(trainer), folder.path, { featureNames: ['one'] });
+    expect(await refusal(trainer, request)).toContain(`have ${FEATURES} columns but 1 names`);
+  });
 
-    it('a checkpoint that is none', async () => {
-      const resumeFrom = `${folder.path}/old`;
-      await writeFile(resumeFrom, 'not a checkpoint');
-      const request = await requestFor(trainer, someTask(trainer), folder.path, { resumeFrom });
-      expect(await refusal(trainer, request)).toContain('Start again without resumeFrom');
-    });
-  },
-  30_000,
-);
+  it('a checkpoint that is none', async () => {
+    const resumeFrom = `${folder.path}/old`;
+    await writeFile(resumeFrom, 'not a checkpoint');
+    const request = await requestFor(trainer, someTask(trainer), folder.path, { resumeFrom });
+    expect(await refusal(trainer, request)).toContain('Start again without resumeFrom');
+  });
+});
 
-describe.each(TRAINERS.filter((trainer) => trainer !== 'linear'))(
-  '%s refuses',
-  (trainer) => {
-    it('labels that name no class', async () => {
-      const request = await requestFor(trainer, 'multiclass', folder.path, { classNames: ['low', 'high'] });
-      expect(await refusal(trainer, request)).toContain('labels must be class indices from 0 to 1');
-    });
+describe.each(TRAINERS.filter((trainer) => trainer !== 'linear'))('%s refuses', (trainer) => {
+  it('labels that name no class', async () => {
+    const request = await requestFor(trainer, 'multiclass', folder.path, { classNames: ['low', 'high'] });
+    expect(await refusal(trainer, request)).toContain('labels must be class indices from 0 to 1');
+  });
 
-    it('a single class', async () => {
-      const request = await requestFor(trainer, 'binary', folder.path, { rows: 30 });
-      await writeNpy(request.train.labels, new Int32Array(30), [30]);
-      expect(await refusal(trainer, request)).toContain('a single class');
-    });
-  },
-  30_000,
-);
+  it('a single class', async () => {
+    const request = await requestFor(trainer, 'binary', folder.path, { rows: 30 });
+    await writeNpy(request.train.labels, new Int32Array(30), [30]);
+    expect(await refusal(trainer, request)).toContain('a single class');
+  });
+});
 
 describe('parameters out of range', () => {
   it.each([
@@ -109,7 +101,7 @@ describe('parameters out of range', () => {
     const request = await requestFor(trainer, 'binary', folder.path, { parameters, rows: 20 });
     expect(await refusal(trainer, request)).toContain(message);
   });
-}, 30_000);
+});
 
 describe('a task that is not its own', () => {
   it.each([
@@ -120,7 +112,7 @@ describe('a task that is not its own', () => {
       message,
     );
   });
-}, 30_000);
+});
 
 describe('a model of neighbours', () => {
   it('that would be too large is refused, with what to do', async () => {
@@ -135,4 +127,4 @@ describe('a model of neighbours', () => {
       'would hold 1000 rows of 20000 features, 76 MiB, more than 64. Lower max_rows, or use fewer features.',
     );
   });
-}, 30_000);
+});

@@ -228,7 +228,7 @@ describe('a trainer program', () => {
     await expect(outcome).rejects.toThrow('too late');
     await expect(stat(join(folder.path, 'output', 'started'))).rejects.toThrow(/ENOENT/);
   });
-}, 30_000);
+});
 
 describe('the example in the README', () => {
   it('keeps the contract', async () => {
@@ -251,7 +251,7 @@ describe('the example in the README', () => {
     const mean = Array.from(data.labels).reduce((sum, label) => sum + label, 0) / 800;
     expect(values[3]).toBeCloseTo(mean, 2);
   });
-}, 30_000);
+});
 
 describe.each(ITERATIVE)('%s', (trainer) => {
   it('does not outlive its caller', async () => {
@@ -283,7 +283,7 @@ describe.each(ITERATIVE)('%s', (trainer) => {
     process_.kill('SIGKILL');
     await exit;
     for (const pid of trainers) await gone(pid);
-  }, 60_000);
+  });
 });
 
 /** Process ids of the direct children whose command line contains a text. */

@@ -12,7 +12,6 @@ import {
   Worker,
   type WorkerInterceptors,
 } from '@temporalio/worker';
-import getPort from 'get-port';
 import { pino } from 'pino';
 import { type ActivityDependencies, dependencies } from '../../activities/dependencies.ts';
 import { createActivities, registered } from '../../activities/index.ts';
@@ -33,6 +32,8 @@ import type { ModelServerInfo } from '../../contracts/serving.ts';
 import type { PerennialConfig } from '../../lib/config.ts';
 import { openStore, type StoreSettings } from '../../lib/store/open-store.ts';
 import { ModelServer } from '../../serving/server.ts';
+import { freePort } from './free-port.ts';
+import { EXPLAINING } from './patience.ts';
 import { sharedBundle } from './workflow-code.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -78,7 +79,7 @@ export class TestPlatform {
     const dataDir = join(folder, 'data');
     const closing: (() => Promise<void>)[] = [() => rm(folder, { recursive: true, force: true })];
     try {
-      const ports = { temporal: await getPort(), temporalUi: await getPort(), mlflow: await getPort() };
+      const ports = { temporal: await freePort(), temporalUi: await freePort(), mlflow: await freePort() };
       const servers = await Platform.start({
         dataDir,
         parts: ['temporal', 'mlflow'],
@@ -107,6 +108,7 @@ export class TestPlatform {
         store: await openStore(config),
         routesFile: join(folder, 'routes.json'),
         logger: pino({ level: 'silent' }),
+        explaining: EXPLAINING,
       });
       closing.unshift(() => server.close());
       const losing = new Set<string>();
