@@ -55,6 +55,7 @@ import {
   WORKFLOW_TYPES,
 } from '../contracts/names.ts';
 import { type StageName, stageOutputs } from '../contracts/stages.ts';
+import { clearedUp } from './cleared-up.ts';
 import { EndpointRollout } from './endpoint-rollout.ts';
 import { executeUpdate, wasDropped } from './execute-update.ts';
 import { found } from './found.ts';
@@ -129,18 +130,9 @@ export class PerennialClient {
     options: StartOptions = {},
   ): Promise<{ workflowId: string; runId: string }> {
     const handle = this.temporal.workflow.getHandle(workflowId);
-    const description = await found(handle.describe(), workflowId);
+    const { runId } = await found(handle.describe(), workflowId);
     const status = await this.status(workflowId);
-    if (description.status.name === 'RUNNING') {
-      if (status.state !== 'failed' && status.state !== 'cancelled')
-        throw new PerennialError(
-          'InputInvalid',
-          `run ${workflowId} is still running; cancel it first with \`perennial cancel ${workflowId}\``,
-        );
-      // It only clears up behind itself.
-      await handle.result().catch(() => undefined);
-    }
-    const { runId } = description;
+    await clearedUp(handle, status);
     const outputs = stageOutputs.parse(await this.outputs(workflowId));
     const input = lifecycleInput.parse(await handle.query(QUERIES.input));
     return this.#start(options.workflowId ?? newWorkflowId(status.pipeline ?? 'run'), {

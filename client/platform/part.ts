@@ -49,6 +49,9 @@ export interface SupervisionLimits {
 
 const POLL_MS = 25;
 const MAX_DELAY_MS = 30_000;
+/** Programs choose further ports themselves, which another program may take before they listen. */
+const PORT_TAKEN = /address already in use|EADDRINUSE/i;
+const MOST_STARTS = 3;
 
 /**
  * One child process that is kept alive: started, probed until it is ready, restarted with growing pauses when it
@@ -93,7 +96,7 @@ export class SupervisedPart {
   async start(): Promise<string> {
     this.#stopping = false;
     const begin = performance.now();
-    const launch = this.#launch();
+    const launch = this.#firstLaunch();
     this.#supervision = launch.then(
       () => undefined,
       () => undefined,
@@ -129,6 +132,19 @@ export class SupervisedPart {
       ...(this.#identity ? { process: this.#identity } : {}),
       ...(this.#note ? { note: this.#note } : {}),
     };
+  }
+
+  /** Starts again where a port was taken just then. */
+  async #firstLaunch(): Promise<string> {
+    for (let times = 1; ; times++) {
+      try {
+        return await this.#launch();
+      } catch (error) {
+        const mayPass = error instanceof Error && PORT_TAKEN.test(error.message);
+        if (!mayPass || this.#stopping || times === MOST_STARTS) throw error;
+        await this.#pause(this.#limits.restartDelayMs);
+      }
+    }
   }
 
   /** One process from its start to readiness. On failure it is ended before the error is thrown. */

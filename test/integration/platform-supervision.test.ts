@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -80,6 +80,20 @@ describe('a supervised part', () => {
     expect(worker.status().note).toContain('exit code 7');
     expect(worker.status().note).toContain('the disk is gone');
     expect(worker.status().process).toBeUndefined();
+  });
+
+  it('whose port was taken just then is started again, three times at the most', async () => {
+    const taken = (times: number): string => `import { readdirSync, writeFileSync } from 'node:fs';
+      const tries = readdirSync(process.env.FOLDER).filter((name) => name.startsWith('try')).length;
+      writeFileSync(process.env.FOLDER + '/try-' + tries, '');
+      if (tries < ${times}) { console.error('listen tcp 127.0.0.1:1: bind: address already in use'); process.exit(1); }
+      ${READY}`;
+    expect(await supervised(taken(2)).start()).toBe('http://127.0.0.1:1');
+    await part?.stop();
+    await expect(supervised(taken(6)).start()).rejects.toMatchObject({
+      message: expect.stringContaining('address already in use'),
+    });
+    expect(readdirSync(folder).filter((name) => name.startsWith('try'))).toHaveLength(6);
   });
 
   it('that ends before it is ready fails the start with its last words', async () => {

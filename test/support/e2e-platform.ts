@@ -35,7 +35,9 @@ export class UpPlatform {
 /** The document once it is there as a whole. */
 function readStatus(stdout: string): PlatformStatus | undefined {
   if (!stdout.endsWith('}\n')) return undefined;
-  return platformStatus.parse(JSON.parse(stdout));
+  const status = platformStatus.safeParse(JSON.parse(stdout));
+  if (!status.success) throw new Error(`the platform did not start: ${stdout}`);
+  return status.data;
 }
 
 /** What the supervisor last wrote down about a part. */
