@@ -10,9 +10,9 @@ let failed = 0;
 for (const name of readdirSync(folder)) {
   const report = JSON.parse(readFileSync(join(folder, name), 'utf8'));
   passed += report.numPassedTests;
-  // A file that could not even be loaded has no tests of its own.
+  // A file that could not be loaded, or whose preparation failed, has no failed test of its own.
   const broken = report.testResults.filter(
-    (file) => file.status === 'failed' && file.assertionResults.length === 0,
+    (file) => file.status === 'failed' && failedTests(file).length === 0,
   ).length;
   failed += report.numFailedTests + broken;
   for (const file of report.testResults) tellFailures(file);
@@ -22,8 +22,13 @@ if (passed === 0 && failed === 0) failed = 1;
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 ? 0 : 1);
 
-function tellFailures({ name, status, message, assertionResults }) {
-  const tests = assertionResults.filter((test) => test.status === 'failed');
+function failedTests({ assertionResults }) {
+  return assertionResults.filter((test) => test.status === 'failed');
+}
+
+function tellFailures(file) {
+  const { name, status, message } = file;
+  const tests = failedTests(file);
   for (const test of tests) tell(`${name} > ${test.fullName}`, test.failureMessages[0]);
   if (status === 'failed' && tests.length === 0) tell(name, message);
 }
